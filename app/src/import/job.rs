@@ -1,0 +1,494 @@
+//! One import from its first byte to its end.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::body::{BodyEnd, BodyReader};
+use super::decode::{ByteSource, Decoder};
+use super::form::{Form, FormHead, FormStop};
+use super::layout::{Format, Layout};
+use super::queue::Turn;
+use super::record::Finding;
+use super::report::{
+    Accepted, Cancelled, Completed, DataChange, Failed, FailedRows, ImportError, Performance, Progress, Reporter,
+    RequestError, Summary, STEP_MERGING, STEP_READING, STEP_WAITING,
+};
+use super::rows::Rows;
+use crate::clock;
+use crate::severity::Severity;
+use crate::store::{Ending, ImportStatus, ImportWriter, MergeCounts, MergeStop, NewImport, Record, Store, StoreError};
+
+/// Share of the progress that reading the file takes; the merge takes the rest.
+const READING_SHARE: f64 = 0.95;
+/// Progress is reported no more often than this.
+const REPORT_INTERVAL: Duration = Duration::from_millis(20);
+/// Rows and merge steps between two looks at the clock.
+const STEPS_PER_LOOK: u64 = 32;
+/// More rejected rows than this, and more than this share, fail an import.
+const MAX_REJECTED_ROWS: u64 = 100;
+const MAX_REJECTED_PERCENT: u64 = 5;
+
+/// An upload to be imported.
+pub struct Upload {
+    pub body: BodyReader,
+    /// From [`form::boundary`](super::form::boundary).
+    pub boundary: String,
+    /// The `Content-Length`; `None` for a chunked body.
+    pub declared_bytes: Option<u64>,
+    /// The `sessionId` of the URL.
+    pub query_session_id: Option<String>,
+}
+
+/// Why an import ends before its commit.
+#[derive(Debug)]
+pub enum Stop {
+    Cancelled,
+    Failed(Box<ImportError>),
+    /// The form or its transport is at fault, so the request is answered with
+    /// this error too.
+    Request(RequestError),
+}
+
+impl From<ImportError> for Stop {
+    fn from(error: ImportError) -> Stop {
+        Stop::Failed(Box::new(error))
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Stop {
+        ImportError::storage(error).into()
+    }
+}
+
+impl From<MergeStop> for Stop {
+    fn from(stop: MergeStop) -> Stop {
+        match stop {
+            MergeStop::Cancelled => Stop::Cancelled,
+            MergeStop::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<FormStop> for Stop {
+    fn from(stop: FormStop) -> Stop {
+        match stop {
+            FormStop::Body(BodyEnd::Cancelled) => Stop::Cancelled,
+            FormStop::Body(BodyEnd::Aborted) => Stop::Request(RequestError::Aborted),
+            FormStop::Body(BodyEnd::TooLarge) => Stop::Request(RequestError::TooLarge),
+            FormStop::Invalid(error) => Stop::Request(error),
+        }
+    }
+}
+
+/// Imports an upload, on the calling thread, and tells the reporter everything
+/// that happens: see [`Reporter`] for the order. Returns when the whole body has
+/// been read and the import has ended. `resident_bytes` gives the size of the
+/// process, to find its peak.
+pub fn run(
+    upload: Upload,
+    turn: Turn,
+    store: &Store,
+    resident_bytes: &dyn Fn() -> Option<u64>,
+    reporter: &mut dyn Reporter,
+) {
+    let body = upload.body.clone();
+    let begun = Form::begin(upload.body, &upload.boundary, upload.query_session_id.as_deref());
+    let started = begun.map_err(Stop::from).and_then(|(form, head)| {
+        let session_id = reporter.file_started(&head).map_err(Stop::Request)?;
+        Ok((form, head, session_id))
+    });
+    match started {
+        Ok((form, head, session_id)) => {
+            let mut job = Job::new(&body, upload.declared_bytes, head, session_id, resident_bytes, reporter);
+            job.run(form, turn, store);
+        }
+        Err(stop) => {
+            let error = match stop {
+                Stop::Request(error) => error,
+                // Cancelled before there was a session: the host is going down.
+                Stop::Cancelled | Stop::Failed(_) => RequestError::Aborted,
+            };
+            drop(turn);
+            body.drain();
+            reporter.taken_in(Err(&error));
+        }
+    }
+}
+
+struct Job<'a> {
+    body: &'a BodyReader,
+    declared_bytes: Option<u64>,
+    head: FormHead,
+    session_id: String,
+    started_ms: i64,
+    /// When the first byte of the file was there.
+    first_byte: Option<Instant>,
+    import_id: Option<i64>,
+    format: Option<Format>,
+    tally: Tally,
+    was_taken_in: bool,
+    meter: Meter<'a>,
+    reporter: &'a mut dyn Reporter,
+}
+
+/// What was counted of the rows so far.
+#[derive(Default)]
+struct Tally {
+    accepted: u64,
+    rejected: u64,
+    duplicates: u64,
+    replaced_bytes: u64,
+    newest_scan_ms: Option<i64>,
+    /// The details of the first row that was rejected.
+    first_rejection: Option<Value>,
+}
+
+impl Tally {
+    fn rows(&self) -> u64 {
+        self.accepted + self.rejected
+    }
+}
+
+/// Decides when to report, and remembers the peak of memory.
+struct Meter<'a> {
+    resident_bytes: &'a dyn Fn() -> Option<u64>,
+    peak_bytes: u64,
+    steps: u64,
+    last_report: Option<Instant>,
+    fraction: f64,
+}
+
+impl Meter<'_> {
+    fn is_due(&mut self) -> bool {
+        self.steps += 1;
+        self.steps % STEPS_PER_LOOK == 1 && self.last_report.is_none_or(|last| last.elapsed() >= REPORT_INTERVAL)
+    }
+
+    fn sample(&mut self) {
+        self.peak_bytes = self.peak_bytes.max((self.resident_bytes)().unwrap_or(0));
+        self.last_report = Some(Instant::now());
+    }
+}
+
+/// The file part of a form as the source of the decoder.
+struct FileSource<'a> {
+    form: &'a mut Form,
+    first_byte: &'a mut Option<Instant>,
+}
+
+impl ByteSource for FileSource<'_> {
+    fn next_chunk(&mut self) -> Result<Option<Bytes>, Stop> {
+        let chunk = self.form.file_chunk()?;
+        self.first_byte.get_or_insert_with(Instant::now);
+        Ok(chunk)
+    }
+}
+
+impl<'a> Job<'a> {
+    fn new(
+        body: &'a BodyReader,
+        declared_bytes: Option<u64>,
+        head: FormHead,
+        session_id: String,
+        resident_bytes: &'a dyn Fn() -> Option<u64>,
+        reporter: &'a mut dyn Reporter,
+    ) -> Job<'a> {
+        let meter = Meter { resident_bytes, peak_bytes: 0, steps: 0, last_report: None, fraction: 0.0 };
+        Job {
+            body,
+            declared_bytes,
+            head,
+            session_id,
+            started_ms: clock::now_ms(),
+            first_byte: None,
+            import_id: None,
+            format: None,
+            tally: Tally::default(),
+            was_taken_in: false,
+            meter,
+            reporter,
+        }
+    }
+
+    fn run(&mut self, form: Form, turn: Turn, store: &Store) {
+        let mut writer = None;
+        let result = self.wait(&turn).and_then(|()| self.import(form, store, &mut writer));
+        let mut answer = Ok(());
+        if let Err(stop) = result {
+            self.abandon(&stop, store, writer);
+            if let Stop::Request(error) = stop {
+                answer = Err(error);
+            }
+        }
+        drop(turn); // others need not wait for the rest of this body
+        if !self.was_taken_in {
+            self.body.drain();
+            self.take_in(answer);
+        }
+    }
+
+    fn wait(&mut self, turn: &Turn) -> Result<(), Stop> {
+        if !turn.line_up() {
+            self.report(STEP_WAITING, None);
+        }
+        if turn.wait(|| self.body.stopped().is_some()) {
+            return Ok(());
+        }
+        Err(self.body.stopped().map_or(Stop::Cancelled, |end| FormStop::Body(end).into()))
+    }
+
+    fn import(&mut self, mut form: Form, store: &Store, slot: &mut Option<ImportWriter>) -> Result<(), Stop> {
+        let vendor = self.vendor().to_owned();
+        let new = NewImport {
+            session_id: &self.session_id,
+            filename: &self.head.filename,
+            vendor: &vendor,
+            started_ms: self.started_ms,
+        };
+        let writer = slot.insert(store.begin_import(&new)?);
+        self.import_id = Some(writer.import_id());
+        self.read_file(&mut form, writer)?;
+        if let Some(vendor) = form.finish()? {
+            self.head.vendor = Some(vendor);
+        }
+        drop(form);
+        self.judge_rows()?;
+        self.report(STEP_READING, Some(self.tally.rows()));
+        self.take_in(Ok(()));
+        let counts = self.merge(writer)?;
+        self.commit(writer, counts)
+    }
+
+    fn read_file(&mut self, form: &mut Form, writer: &mut ImportWriter) -> Result<(), Stop> {
+        let mut first_byte = self.first_byte;
+        let mut text = Decoder::new(FileSource { form, first_byte: &mut first_byte });
+        let (layout, rest) = Layout::detect(&mut text)?;
+        self.format = Some(layout.format);
+        let mut rows = Rows::new(text, layout, rest);
+        while let Some((row, layout)) = rows.next_row()? {
+            match Finding::read(row, layout) {
+                Ok(finding) => self.stage(&finding, writer)?,
+                Err(rejection) => {
+                    self.tally.rejected += 1;
+                    self.tally.first_rejection.get_or_insert_with(|| rejection.details());
+                }
+            }
+            if self.body.stopped() == Some(BodyEnd::Cancelled) {
+                return Err(Stop::Cancelled);
+            }
+            if self.meter.is_due() {
+                self.report(STEP_READING, None);
+            }
+        }
+        self.tally.replaced_bytes = rows.replaced_bytes();
+        drop(rows);
+        self.first_byte = first_byte;
+        Ok(())
+    }
+
+    fn stage(&mut self, finding: &Finding, writer: &mut ImportWriter) -> Result<(), Stop> {
+        self.tally.accepted += 1;
+        self.tally.newest_scan_ms = self.tally.newest_scan_ms.max(finding.last_seen_ms);
+        let host = writer.stage_host(&finding.host, &finding.ip, &finding.hostname)?;
+        if finding.is_gone {
+            return Ok(());
+        }
+        let mut record = Record {
+            host,
+            check: &finding.check,
+            cve: "",
+            port: &finding.port,
+            protocol: &finding.protocol,
+            title: &finding.title,
+            solution: &finding.solution,
+            severity: finding.severity,
+            state: &finding.state,
+            cvss: finding.cvss,
+            first_seen_ms: finding.first_seen_ms,
+            last_seen_ms: finding.last_seen_ms,
+        };
+        if finding.cves.is_empty() {
+            self.tally.duplicates += u64::from(!writer.stage(&record)?);
+        }
+        for cve in &finding.cves {
+            record.cve = cve;
+            self.tally.duplicates += u64::from(!writer.stage(&record)?);
+        }
+        Ok(())
+    }
+
+    fn judge_rows(&mut self) -> Result<(), Stop> {
+        let (rejected, rows) = (self.tally.rejected, self.tally.rows());
+        if rows == 0 {
+            return Err(ImportError::empty("The file has a header and no rows").into());
+        }
+        if rejected > MAX_REJECTED_ROWS && rejected * 100 > rows * MAX_REJECTED_PERCENT {
+            let first = self.tally.first_rejection.take();
+            return Err(ImportError::too_many_invalid_rows(rejected, rows, first).into());
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, writer: &mut ImportWriter) -> Result<MergeCounts, Stop> {
+        let vendor = self.vendor().to_owned();
+        let rows = self.tally.rows();
+        let counts = writer.merge(&vendor, clock::now_ms(), |done, total| {
+            if self.meter.is_due() {
+                if self.declared_bytes.is_some() {
+                    let merged = done as f64 / total.max(1) as f64;
+                    self.meter.fraction = READING_SHARE + (1.0 - READING_SHARE) * merged;
+                }
+                self.report(STEP_MERGING, Some(rows));
+            }
+            self.body.stopped() != Some(BodyEnd::Cancelled)
+        })?;
+        Ok(counts)
+    }
+
+    fn commit(&mut self, writer: &mut ImportWriter, counts: MergeCounts) -> Result<(), Stop> {
+        let summary = Summary {
+            new_vulnerabilities: counts.new,
+            updated_vulnerabilities: counts.updated,
+            resolved_vulnerabilities: counts.resolved,
+            skipped_duplicates: self.tally.duplicates,
+            validation_errors: self.tally.rejected,
+            reopened: counts.reopened,
+            unchanged: counts.unchanged,
+            encoding_replacements: self.tally.replaced_bytes,
+        };
+        if !self.body.begin_commit() {
+            return Err(Stop::Cancelled);
+        }
+        let summary_json = serde_json::to_value(&summary).map_err(ImportError::storage)?;
+        writer.commit(&self.ending(ImportStatus::Completed, Some(&summary_json), None))?;
+        self.meter.sample();
+        let elapsed = self.first_byte.map_or(Duration::ZERO, |first| first.elapsed());
+        let processing_time_ms = elapsed.as_millis() as u64;
+        let completed = Completed {
+            import_id: writer.import_id(),
+            total_processed: self.tally.accepted,
+            processing_time_ms,
+            summary,
+            performance: Performance {
+                rows_per_second: self.tally.accepted * 1000 / processing_time_ms.max(1),
+                peak_memory_mb: self.meter.peak_bytes.div_ceil(1024 * 1024),
+                database_operations: writer.statements(),
+            },
+            change: data_change(counts),
+        };
+        self.reporter.completed(&completed);
+        Ok(())
+    }
+
+    /// Rolls back, ends the entry in the history, and tells the reporter.
+    fn abandon(&mut self, stop: &Stop, store: &Store, writer: Option<ImportWriter>) {
+        let error = match stop {
+            Stop::Cancelled => None,
+            Stop::Failed(error) => Some((**error).clone()),
+            Stop::Request(RequestError::TooLarge) => Some(ImportError::too_large()),
+            Stop::Request(RequestError::Aborted) => {
+                Some(ImportError::parsing("The upload broke off before the end of the file", None))
+            }
+            Stop::Request(error) => Some(ImportError::bad_request(error)),
+        };
+        self.close_history(store, writer, error.as_ref());
+        match error {
+            None => self.reporter.cancelled(&Cancelled {
+                import_id: self.import_id,
+                processed_rows: self.tally.rows(),
+                completion_percentage: self.meter.fraction,
+            }),
+            Some(error) => self.reporter.failed(&Failed {
+                import_id: self.import_id,
+                error,
+                partial_results: FailedRows {
+                    processed_rows: self.tally.rows(),
+                    successful_imports: self.tally.accepted,
+                    failed_rows: self.tally.rejected,
+                    rolled_back: true,
+                },
+            }),
+        }
+    }
+
+    fn close_history(&mut self, store: &Store, writer: Option<ImportWriter>, error: Option<&ImportError>) {
+        let status = if error.is_some() { ImportStatus::Error } else { ImportStatus::Cancelled };
+        let error = error.and_then(|error| serde_json::to_value(error).ok());
+        let ending = self.ending(status, None, error.as_ref());
+        // Where even this fails the storage is broken, which the outcome tells
+        // already; the entry becomes `interrupted` at the next start.
+        match writer {
+            Some(writer) => {
+                let _ = writer.abandon(&ending);
+            }
+            None if self.import_id.is_none() => {
+                let new = NewImport {
+                    session_id: &self.session_id,
+                    filename: &self.head.filename,
+                    vendor: self.vendor(),
+                    started_ms: self.started_ms,
+                };
+                self.import_id = store.record_unstarted(&new, &ending).ok();
+            }
+            None => {}
+        }
+    }
+
+    fn ending<'b>(&'b self, status: ImportStatus, summary: Option<&'b Value>, error: Option<&'b Value>) -> Ending<'b> {
+        Ending { status, vendor: self.vendor(), format: self.format.map(Format::name), summary, error }
+    }
+
+    fn take_in(&mut self, answer: Result<(), RequestError>) {
+        self.was_taken_in = true;
+        let accepted = Accepted {
+            session_id: self.session_id.clone(),
+            import_id: self.import_id,
+            filename: self.head.filename.clone(),
+            vendor: self.vendor().to_owned(),
+        };
+        self.reporter.taken_in(answer.as_ref().map(|()| &accepted));
+    }
+
+    fn report(&mut self, step: &'static str, total_rows: Option<u64>) {
+        self.meter.sample();
+        if let Some(declared) = self.declared_bytes {
+            let read = self.body.taken_bytes() as f64 / declared.max(1) as f64;
+            self.meter.fraction = self.meter.fraction.max(read.min(1.0) * READING_SHARE);
+        }
+        let vendor = self.head.vendor.as_deref().or(self.format.map(Format::name));
+        self.reporter.progress(&Progress {
+            fraction: self.meter.fraction,
+            step,
+            processed_rows: self.tally.rows(),
+            total_rows,
+            filename: &self.head.filename,
+            vendor,
+            scan_date: self.tally.newest_scan_ms.map(clock::date),
+        });
+    }
+
+    /// The label: of the form, else the detected format.
+    fn vendor(&self) -> &str {
+        match &self.head.vendor {
+            Some(vendor) => vendor,
+            None => self.format.unwrap_or(Format::Generic).name(),
+        }
+    }
+}
+
+fn data_change(counts: MergeCounts) -> DataChange {
+    let mut severity_changes = std::collections::BTreeMap::new();
+    for severity in Severity::ALL {
+        let rank = usize::from(severity.rank());
+        let name = severity.name().to_lowercase();
+        for (kind, count) in [("new", counts.new_by_severity[rank]), ("resolved", counts.resolved_by_severity[rank])] {
+            if count > 0 {
+                severity_changes.insert(format!("{kind}_{name}"), count);
+            }
+        }
+    }
+    DataChange { count: counts.new, hosts: counts.changed_hosts, severity_changes }
+}

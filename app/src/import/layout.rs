@@ -1,0 +1,442 @@
+//! Which export a file is, by the names of its columns: finds the header among
+//! the first lines and says which column holds what.
+
+use bytes::{Bytes, BytesMut};
+use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
+use serde_json::{json, Map, Value};
+
+use super::decode::{ByteSource, Decoder};
+use super::job::Stop;
+use super::report::ImportError;
+use super::text;
+use crate::severity::NumberScale;
+
+/// The header must lie within the first lines ...
+const MAX_PREAMBLE_LINES: usize = 20;
+/// ... and end within the first bytes of the file.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Columns counted in a header; those beyond are not looked at.
+const MAX_COLUMNS: usize = 1024;
+/// What an error tells of the columns it found.
+const MAX_COLUMNS_TOLD: usize = 100;
+const MAX_COLUMN_NAME_CHARS: usize = 80;
+
+const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+
+/// The exports that can be imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Findings of Tenable Vulnerability Management (`asset.*`, `definition.*`).
+    Tenable,
+    /// The CSV export of a Nessus scan.
+    Nessus,
+    /// The CSV report of OpenVAS and Greenbone.
+    OpenVas,
+    /// Any table with the usual names for host, finding and severity.
+    Generic,
+}
+
+impl Format {
+    /// The name in answers, in the history, and as the label of a vendor.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Tenable => "tenable",
+            Format::Nessus => "nessus",
+            Format::OpenVas => "openvas",
+            Format::Generic => "generic",
+        }
+    }
+}
+
+/// What the importer reads of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Host,
+    Ip,
+    Hostname,
+    Check,
+    Title,
+    Cve,
+    Port,
+    Protocol,
+    Severity,
+    Cvss,
+    State,
+    Solution,
+    FirstSeen,
+    LastSeen,
+}
+
+const ROLES: usize = 14;
+
+/// The columns to try for a role, by their names in lower case with `_` as a
+/// space; the first that is not empty wins.
+type Columns = &'static [(Role, &'static [&'static str])];
+
+const TENABLE: Columns = &[
+    (Role::Host, &["asset.id", "asset.display ipv4 address", "asset.name"]),
+    (Role::Ip, &["asset.display ipv4 address", "asset.ipv4 addresses"]),
+    (Role::Hostname, &["asset.name", "asset.host name", "asset.display fqdn"]),
+    (Role::Check, &["definition.id", "definition.name"]),
+    (Role::Title, &["definition.name", "definition.id"]),
+    (Role::Cve, &["definition.cve"]),
+    (Role::Port, &["port"]),
+    (Role::Protocol, &["protocol"]),
+    (Role::Severity, &["severity", "definition.severity"]),
+    (Role::Cvss, &["definition.cvss4.base score", "definition.cvss3.base score", "definition.cvss2.base score"]),
+    (Role::State, &["state"]),
+    (Role::Solution, &["definition.solution"]),
+    (Role::FirstSeen, &["first observed", "first found", "first seen"]),
+    (Role::LastSeen, &["last seen", "last found", "last observed"]),
+];
+
+const NESSUS: Columns = &[
+    (Role::Host, &["host"]),
+    (Role::Ip, &["ip address"]),
+    (Role::Hostname, &["fqdn", "dns name", "netbios name"]),
+    (Role::Check, &["plugin id", "name"]),
+    (Role::Title, &["name", "plugin name"]),
+    (Role::Cve, &["cve"]),
+    (Role::Port, &["port"]),
+    (Role::Protocol, &["protocol"]),
+    (Role::Severity, &["risk"]),
+    (Role::Cvss, &["cvss v4.0 base score", "cvss v3.0 base score", "cvss v2.0 base score", "cvss"]),
+    (Role::State, &["vulnerability state"]),
+    (Role::Solution, &["solution"]),
+    (Role::FirstSeen, &["first found", "first discovered", "first seen"]),
+    (Role::LastSeen, &["last found", "last observed", "last seen", "host end"]),
+];
+
+const OPENVAS: Columns = &[
+    (Role::Host, &["ip", "hostname"]),
+    (Role::Ip, &["ip"]),
+    (Role::Hostname, &["hostname"]),
+    (Role::Check, &["nvt oid", "nvt name"]),
+    (Role::Title, &["nvt name", "nvt oid"]),
+    (Role::Cve, &["cves"]),
+    (Role::Port, &["port"]),
+    (Role::Protocol, &["port protocol"]),
+    (Role::Severity, &["severity"]),
+    (Role::Cvss, &["cvss"]),
+    (Role::Solution, &["solution"]),
+    (Role::LastSeen, &["timestamp"]),
+];
+
+const GENERIC: Columns = &[
+    (
+        Role::Host,
+        &[
+            "host", "asset id", "hostname", "host name", "ip", "ip address", "asset", "asset name", "dns", "dns name",
+            "fqdn", "server", "computer", "device", "target",
+        ],
+    ),
+    (Role::Ip, &["ip", "ip address", "ipv4", "host ip"]),
+    (Role::Hostname, &["hostname", "host name", "asset name", "dns", "dns name", "fqdn", "netbios", "server"]),
+    (
+        Role::Check,
+        &[
+            "plugin id", "plugin", "qid", "check id", "check", "vulnerability id", "vuln id", "finding id", "rule id",
+            "title", "plugin name", "vulnerability", "vulnerability name", "finding", "name",
+        ],
+    ),
+    (
+        Role::Title,
+        &["title", "plugin name", "vulnerability name", "vulnerability", "finding", "check", "name", "description"],
+    ),
+    (Role::Cve, &["cve", "cves", "cve id", "cve ids"]),
+    (Role::Port, &["port"]),
+    (Role::Protocol, &["protocol", "port protocol"]),
+    (Role::Severity, &["severity", "risk", "criticality", "priority", "level"]),
+    (
+        Role::Cvss,
+        &[
+            "cvss v4.0 base score", "cvss v3.0 base score", "cvss v3.1 base", "cvss3.1 base", "cvss3 base", "cvss v3",
+            "cvss score", "cvss", "cvss base", "base score", "cvss v2.0 base score",
+        ],
+    ),
+    (Role::State, &["state", "status", "vuln status"]),
+    (Role::Solution, &["solution", "remediation", "steps to remediate", "fix", "recommendation"]),
+    (Role::FirstSeen, &["first seen", "first observed", "first found", "first detected", "first discovered"]),
+    (
+        Role::LastSeen,
+        &["last seen", "last observed", "last found", "last detected", "scan date", "timestamp", "date"],
+    ),
+];
+
+/// How to read the rows of a file.
+#[derive(Debug)]
+pub struct Layout {
+    pub format: Format,
+    pub delimiter: u8,
+    pub severity_scale: NumberScale,
+    /// For each role the slots of its columns, in the order to try.
+    slots: [Vec<usize>; ROLES],
+    /// For each column of the file the slot that it fills, if it is read at all.
+    slot_of_column: Vec<Option<usize>>,
+    slot_count: usize,
+}
+
+/// The text that was read in search of the header and comes after it.
+#[derive(Debug)]
+pub struct Rest {
+    pub text: Bytes,
+    /// The number of the line that it begins with, from 1.
+    pub line: u64,
+}
+
+impl Layout {
+    /// Reads as much of the file as it takes to find the header.
+    ///
+    /// # Errors
+    /// `CSV_EMPTY` for a file of nothing but white space, `CSV_UNKNOWN_FORMAT`
+    /// if none of the first lines is a header that is known.
+    pub fn detect<S: ByteSource>(text: &mut Decoder<S>) -> Result<(Layout, Rest), Stop> {
+        let mut head = BytesMut::new();
+        let mut is_whole = false;
+        while head.len() <= MAX_HEAD_BYTES && !is_whole {
+            match text.next_text()? {
+                Some(chunk) => head.extend_from_slice(&chunk),
+                None => is_whole = true,
+            }
+        }
+        let head = head.freeze();
+        let searched = &head[..head.len().min(MAX_HEAD_BYTES)];
+        is_whole &= searched.len() == head.len();
+        if head.trim_ascii().is_empty() {
+            return Err(ImportError::empty("The file is empty").into());
+        }
+        let mut offset = 0;
+        for line in 0..MAX_PREAMBLE_LINES {
+            for delimiter in DELIMITERS {
+                let Some((names, length)) = read_record(&searched[offset..], delimiter, is_whole) else {
+                    continue;
+                };
+                if let Some(layout) = Layout::from_header(&names, delimiter) {
+                    let lines = count_lines(&head[offset..offset + length]);
+                    let rest = Rest { text: head.slice(offset + length..), line: line as u64 + 1 + lines };
+                    return Ok((layout, rest));
+                }
+            }
+            match searched[offset..].iter().position(|byte| *byte == b'\n' || *byte == b'\r') {
+                Some(end) if searched[offset + end..].starts_with(b"\r\n") => offset += end + 2,
+                Some(end) => offset += end + 1,
+                None => break,
+            }
+        }
+        Err(unknown_format(searched, is_whole).into())
+    }
+
+    /// The slots in which a role is looked for, in order.
+    pub fn slots(&self, role: Role) -> &[usize] {
+        &self.slots[role as usize]
+    }
+
+    /// The slot that a column of the file fills, counted from 0.
+    pub fn slot_of_column(&self, column: usize) -> Option<usize> {
+        self.slot_of_column.get(column).copied().flatten()
+    }
+
+    pub fn slot_count(&self) -> usize {
+        self.slot_count
+    }
+
+    fn from_header(names: &[String], delimiter: u8) -> Option<Layout> {
+        let names: Vec<String> = names.iter().map(|name| normal(name)).collect();
+        let has = |wanted: &[&str]| names.iter().any(|name| wanted.contains(&name.as_str()));
+        let has_role = |columns: Columns, role| has(candidates(columns, role));
+        let (format, columns) = if has(&["definition.id", "definition.name"]) && has_role(TENABLE, Role::Host) {
+            (Format::Tenable, TENABLE)
+        } else if has(&["nvt oid", "nvt name"]) && has_role(OPENVAS, Role::Host) {
+            (Format::OpenVas, OPENVAS)
+        } else if has(&["plugin id"]) && has(&["host"]) && has(&["risk"]) {
+            (Format::Nessus, NESSUS)
+        } else if has_role(GENERIC, Role::Host)
+            && (has_role(GENERIC, Role::Check) || has_role(GENERIC, Role::Cve))
+            && (has_role(GENERIC, Role::Severity) || has_role(GENERIC, Role::Cvss) || has_role(GENERIC, Role::Cve))
+        {
+            (Format::Generic, GENERIC)
+        } else {
+            return None;
+        };
+        let is_qualys = format == Format::Generic && has(&["qid"]);
+        let mut layout = Layout {
+            format,
+            delimiter,
+            severity_scale: if is_qualys { NumberScale::OneToFive } else { NumberScale::ZeroToFour },
+            slots: Default::default(),
+            slot_of_column: vec![None; names.len()],
+            slot_count: 0,
+        };
+        for (role, candidates) in columns {
+            for candidate in *candidates {
+                layout.add_columns(*role, &names, candidate);
+            }
+        }
+        Some(layout)
+    }
+
+    /// All columns of that name: some exports have a name twice.
+    fn add_columns(&mut self, role: Role, names: &[String], candidate: &str) {
+        for (column, name) in names.iter().enumerate() {
+            if name == candidate {
+                let slot = *self.slot_of_column[column].get_or_insert(self.slot_count);
+                self.slot_count = self.slot_count.max(slot + 1);
+                self.slots[role as usize].push(slot);
+            }
+        }
+    }
+}
+
+fn candidates(columns: Columns, role: Role) -> &'static [&'static str] {
+    columns.iter().find(|(known, _)| *known == role).map_or(&[], |(_, names)| names)
+}
+
+/// Names compare without letter case, outer space, and the choice between `_`
+/// and a space.
+fn normal(name: &str) -> String {
+    name.trim().to_lowercase().replace('_', " ")
+}
+
+/// The first record of a text and its length; `None` if there is none, or if it
+/// goes on beyond a text that is not the whole file.
+fn read_record(text: &[u8], delimiter: u8, is_whole: bool) -> Option<(Vec<String>, usize)> {
+    let mut csv: Reader = ReaderBuilder::new().delimiter(delimiter).build();
+    let mut names = Vec::new();
+    let mut name = Vec::new();
+    let mut buffer = [0; 256];
+    let mut position = 0;
+    loop {
+        let (result, taken, written) = csv.read_field(&text[position..], &mut buffer);
+        position += taken;
+        name.extend_from_slice(&buffer[..written]);
+        match result {
+            ReadFieldResult::OutputFull => {}
+            ReadFieldResult::Field { record_end } => {
+                if names.len() < MAX_COLUMNS {
+                    names.push(String::from_utf8_lossy(&name).into_owned());
+                }
+                name.clear();
+                if record_end {
+                    return Some((names, position));
+                }
+            }
+            // Without input left the next call ends the record.
+            ReadFieldResult::InputEmpty if is_whole => {}
+            ReadFieldResult::InputEmpty | ReadFieldResult::End => return None,
+        }
+    }
+}
+
+fn count_lines(text: &[u8]) -> u64 {
+    text.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
+/// Tells what the first line that holds anything was taken for.
+fn unknown_format(head: &[u8], is_whole: bool) -> ImportError {
+    let start = head.len() - head.trim_ascii_start().len();
+    let records = DELIMITERS.iter().filter_map(|delimiter| read_record(&head[start..], *delimiter, is_whole));
+    let names = records.map(|(names, _)| names).max_by_key(Vec::len).unwrap_or_default();
+    let told = names.iter().take(MAX_COLUMNS_TOLD);
+    let found = told.map(|name| text::clean(name, MAX_COLUMN_NAME_CHARS)).collect();
+    ImportError::unknown_format(found, columns_wanted())
+}
+
+/// For each format what its header must hold; names in one string are
+/// alternatives.
+fn columns_wanted() -> Value {
+    let any = |columns, role| candidates(columns, role).join(" | ").replace("ipv4 address", "ipv4_address");
+    let mut wanted = Map::new();
+    let mut add = |format: Format, columns: Vec<String>| {
+        wanted.insert(format.name().to_owned(), json!(columns));
+    };
+    add(Format::Tenable, vec![any(TENABLE, Role::Host), any(TENABLE, Role::Check)]);
+    add(Format::Nessus, vec!["Host".into(), "Plugin ID".into(), "Risk".into()]);
+    add(Format::OpenVas, vec!["IP | Hostname".into(), "NVT OID | NVT Name".into()]);
+    let generic = [Role::Host, Role::Check, Role::Severity].map(|role| any(GENERIC, role));
+    add(Format::Generic, generic.to_vec());
+    Value::Object(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::decode::tests::Pieces;
+
+    fn detect(file: &str) -> Result<(Layout, Rest), Stop> {
+        Layout::detect(&mut Decoder::new(Pieces::new(file.as_bytes(), 50)))
+    }
+
+    fn error(file: &str) -> ImportError {
+        match detect(file) {
+            Err(Stop::Failed(error)) => *error,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn headers_of_the_four_formats_are_told_apart() {
+        let table = [
+            ("asset.id;definition.id;definition.name;severity\nx", Format::Tenable, b';'),
+            ("asset.name,definition.name\nx", Format::Tenable, b','),
+            ("Plugin ID,CVE,CVSS,Risk,Host,Protocol,Port,Name\nx", Format::Nessus, b','),
+            ("IP,Hostname,Port,Port Protocol,CVSS,Severity,NVT Name,NVT OID,CVEs\nx", Format::OpenVas, b','),
+            ("host\tplugin_id\tseverity\nx", Format::Generic, b'\t'),
+            ("\"IP Address\";\"Title\";\"CVSS Score\"\r\nx", Format::Generic, b';'),
+            ("Hostname,CVE", Format::Generic, b','),
+        ];
+        for (file, format, delimiter) in table {
+            let (layout, _) = detect(file).unwrap_or_else(|error| panic!("{file}: {error:?}"));
+            assert_eq!((layout.format, layout.delimiter), (format, delimiter), "{file}");
+        }
+    }
+
+    #[test]
+    fn lines_before_the_header_are_skipped_and_counted() {
+        let file = "\"Report of, January\"\r\n\r\nCompany;\"An open quote\r\nIP,QID,Title,Severity,CVE ID\r\n10.0.0.1,1,t,5,\r\n";
+        let (layout, rest) = detect(file).unwrap();
+        assert_eq!(layout.format, Format::Generic);
+        assert_eq!(layout.severity_scale, NumberScale::OneToFive);
+        assert!(rest.text.starts_with(b"\n10.0.0.1") || rest.text.starts_with(b"10.0.0.1"));
+        let line = rest.line + u64::from(rest.text.starts_with(b"\n"));
+        assert_eq!(line, 5);
+    }
+
+    #[test]
+    fn a_header_may_hold_line_breaks_empty_cells_and_a_name_twice() {
+        let (layout, _) = detect("host,,severity,\"plugin\nid\",cve,cve,title\n").unwrap();
+        assert_eq!(layout.slots(Role::Cve).len(), 2);
+        assert_eq!(layout.slot_of_column(1), None);
+        assert_eq!(layout.slot_of_column(3), None);
+        assert_eq!(layout.slot_of_column(99), None);
+        let title = layout.slots(Role::Title)[0];
+        assert_eq!(layout.slot_of_column(6), Some(title));
+        assert!(layout.slots(Role::Check).contains(&title), "one column may serve two roles");
+    }
+
+    #[test]
+    fn an_unknown_header_is_told_with_what_was_wanted() {
+        let error = error("cveID;vendor\u{1}Project;product\n1;2;3\n");
+        assert_eq!(error.code, "CSV_UNKNOWN_FORMAT");
+        let details = error.details.unwrap();
+        assert_eq!(details["columns_found"], json!(["cveID", "vendorProject", "product"]));
+        assert_eq!(details["columns_wanted"]["nessus"], json!(["Host", "Plugin ID", "Risk"]));
+        assert_eq!(details["columns_wanted"].as_object().unwrap().len(), 4);
+    }
+
+    #[test]
+    fn a_header_beyond_twenty_lines_or_64_kib_is_not_looked_for() {
+        let header = "host,title,severity\n";
+        assert!(detect(&format!("{}{header}", "text\n".repeat(19))).is_ok());
+        assert_eq!(error(&format!("{}{header}", "text\n".repeat(20))).code, "CSV_UNKNOWN_FORMAT");
+        assert_eq!(error(&format!("{}\n{header}", "x".repeat(70_000))).code, "CSV_UNKNOWN_FORMAT");
+        let endless = error(&format!("{},{header}", "\"x\",".repeat(70_000)));
+        assert!(endless.details.unwrap()["columns_found"].as_array().unwrap().len() <= MAX_COLUMNS_TOLD);
+    }
+
+    #[test]
+    fn a_file_of_nothing_is_empty() {
+        for file in ["", "\n", " \r\n\t\n", "\u{feff}"] {
+            assert_eq!(error(file).code, "CSV_EMPTY", "{file:?}");
+        }
+    }
+}

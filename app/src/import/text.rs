@@ -1,0 +1,52 @@
+//! Cleaning the text that peers send before it is kept or shown.
+
+use super::form::MAX_FILENAME_CHARS;
+
+/// `text` without control characters (line breaks and tabs become spaces),
+/// trimmed, and cut to `max_chars` characters.
+pub fn clean(text: &str, max_chars: usize) -> String {
+    let kept = text.trim().chars().filter_map(|c| match c {
+        '\n' | '\r' | '\t' => Some(' '),
+        c if c.is_control() => None,
+        c => Some(c),
+    });
+    let mut cleaned: String = kept.take(max_chars).collect();
+    // A control character at an end may have hidden more space behind it.
+    cleaned.truncate(cleaned.trim_end().len());
+    let leading = cleaned.len() - cleaned.trim_start().len();
+    cleaned.drain(..leading);
+    cleaned
+}
+
+/// The last part of a path as browsers of any system send it, cleaned;
+/// `upload.csv` if nothing is left.
+pub fn filename(path: &str) -> String {
+    let last = path.rsplit(['/', '\\']).next().unwrap_or_default();
+    let name = clean(last, MAX_FILENAME_CHARS);
+    if name.is_empty() {
+        "upload.csv".to_owned()
+    } else {
+        name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_go_and_length_is_limited() {
+        assert_eq!(clean("  a\u{0}b\r\nc\u{85}\t ", 100), "ab  c");
+        assert_eq!(clean("\u{0} x \u{0}", 100), "x");
+        assert_eq!(clean("äöü", 2), "äö");
+    }
+
+    #[test]
+    fn only_the_last_part_of_a_path_is_a_filename() {
+        assert_eq!(filename("../../etc/scan.csv"), "scan.csv");
+        assert_eq!(filename("C:\\temp\\scan.csv"), "scan.csv");
+        assert_eq!(filename(""), "upload.csv");
+        assert_eq!(filename("a/\u{1}"), "upload.csv");
+        assert_eq!(filename(&"x".repeat(1000)).len(), MAX_FILENAME_CHARS);
+    }
+}

@@ -1,0 +1,105 @@
+//! What the fixtures share: flags, the first line on stdout, and an end on SIGTERM.
+
+use std::io::{self, Write};
+use std::process::exit;
+use std::thread;
+
+use pulsewheel::{Config, Endpoint, Event, Server};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// Flags of a fixture.
+pub struct Flags {
+    pub listen: String,
+    ping_interval_ms: Option<u64>,
+    ping_timeout_ms: Option<u64>,
+    connect_timeout_ms: Option<u64>,
+    max_payload_bytes: Option<usize>,
+}
+
+/// Which limits a fixture lets its user set.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    Ping,
+    Connect,
+    Payload,
+}
+
+impl Flags {
+    /// Reads the command line; says what is wrong with it and ends the process where something is.
+    pub fn parse(program: &str, limits: &[Limit]) -> Flags {
+        match Flags::try_parse(lexopt::Parser::from_env(), limits) {
+            Ok(flags) => flags,
+            Err(error) => {
+                eprintln!("{program}: {error}");
+                exit(2);
+            }
+        }
+    }
+
+    fn try_parse(mut parser: lexopt::Parser, limits: &[Limit]) -> Result<Flags, lexopt::Error> {
+        use lexopt::prelude::*;
+        let mut listen = None;
+        let mut flags = Flags {
+            listen: String::new(),
+            ping_interval_ms: None,
+            ping_timeout_ms: None,
+            connect_timeout_ms: None,
+            max_payload_bytes: None,
+        };
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Long("listen") => listen = Some(parser.value()?.string()?),
+                Long("ping-interval") if limits.contains(&Limit::Ping) => {
+                    flags.ping_interval_ms = Some(parser.value()?.parse()?);
+                }
+                Long("ping-timeout") if limits.contains(&Limit::Ping) => {
+                    flags.ping_timeout_ms = Some(parser.value()?.parse()?);
+                }
+                Long("connect-timeout") if limits.contains(&Limit::Connect) => {
+                    flags.connect_timeout_ms = Some(parser.value()?.parse()?);
+                }
+                Long("max-payload") if limits.contains(&Limit::Payload) => {
+                    flags.max_payload_bytes = Some(parser.value()?.parse()?);
+                }
+                other => return Err(other.unexpected()),
+            }
+        }
+        flags.listen = listen.ok_or("--listen ADDR:PORT is required")?;
+        Ok(flags)
+    }
+
+    /// The settings with what the flags change in them.
+    pub fn apply_to(&self, config: Config) -> Config {
+        Config {
+            ping_interval_ms: self.ping_interval_ms.unwrap_or(config.ping_interval_ms),
+            ping_timeout_ms: self.ping_timeout_ms.unwrap_or(config.ping_timeout_ms),
+            connect_timeout_ms: self.connect_timeout_ms.unwrap_or(config.connect_timeout_ms),
+            max_payload_bytes: self.max_payload_bytes.unwrap_or(config.max_payload_bytes),
+            ..config
+        }
+    }
+}
+
+/// Runs a server until SIGTERM or SIGINT.
+pub fn run(server: io::Result<Server>, on_event: impl FnMut(&mut Endpoint, Event)) {
+    if let Err(error) = try_run(server, on_event) {
+        eprintln!("the server cannot run: {error}");
+        exit(1);
+    }
+}
+
+fn try_run(server: io::Result<Server>, on_event: impl FnMut(&mut Endpoint, Event)) -> io::Result<()> {
+    let mut server = server?;
+    let handle = server.handle();
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    thread::spawn(move || {
+        if signals.forever().next().is_some() && handle.shut_down().is_err() {
+            exit(1);
+        }
+    });
+    for address in server.local_addrs()? {
+        writeln!(io::stdout(), "listening on http://{address}")?;
+    }
+    server.run(on_event)
+}

@@ -1,0 +1,118 @@
+//! Every path, time and limit, each with its unit, its default, its reason, and what happens beyond it.
+
+use crate::progress::ProgressConfig;
+
+/// Settings of an [`Endpoint`](crate::Endpoint); names and defaults are those of the Socket.IO server documentation
+/// where it has them.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Requests whose path begins with this are Engine.IO's. Default `/socket.io/`; a missing slash at the end is added.
+    pub path: String,
+    /// Whether Socket.IO runs on top. Default true; without it the host gets bare Engine.IO messages
+    /// ([`Event::EngineMessage`](crate::Event::EngineMessage)).
+    pub socket_io: bool,
+    /// Namespaces that clients may join. Default `["/"]`. Joining another is answered
+    /// `CONNECT_ERROR {"message":"Invalid namespace"}`.
+    pub namespaces: Vec<String>,
+    /// Progress sessions, or `None` for a server without them. Default: on, see [`ProgressConfig`].
+    pub progress: Option<ProgressConfig>,
+    /// Whether requests for other paths go to the host ([`Event::Request`](crate::Event::Request)). Default false: such
+    /// a request is answered 404.
+    pub host_http: bool,
+    /// Whether `GET` for `*.js` and `*.map` under [`Config::path`] goes to the host, which then serves the client's
+    /// files. Default false: such a request is answered 400, code 0.
+    pub serve_client: bool,
+
+    /// Milliseconds between a pong and the next ping. Default 25,000. Announced in the handshake.
+    pub ping_interval_ms: u64,
+    /// Milliseconds that a pong may take. Default 20,000, then the session is closed with the reason `ping timeout`.
+    /// Announced in the handshake.
+    pub ping_timeout_ms: u64,
+    /// Milliseconds that an upgrade may take from its WebSocket handshake to its last packet. Default 10,000, then that
+    /// WebSocket is closed and the session goes on by polling.
+    pub upgrade_timeout_ms: u64,
+    /// Milliseconds in which a new session has to join a namespace. Default 45,000, then it is closed.
+    pub connect_timeout_ms: u64,
+    /// Largest body of a `POST` and largest WebSocket message, in bytes. Default 1,000,000, as `maxHttpBufferSize` of the
+    /// reference. Announced in the handshake as `maxPayload`. Beyond it: 413, or close code 1009, and the session ends.
+    pub max_payload_bytes: usize,
+    /// Packets in one answer to a poll. Default 16: python-engineio gives up on a payload of more.
+    pub max_packets_per_poll: usize,
+    /// Binary attachments of one packet. Default 10, as in socket.io-parser. Beyond it the session is closed.
+    pub max_attachments: usize,
+    /// Levels of nesting in the JSON of one packet. Default and maximum 128. Beyond it the session is closed.
+    pub max_json_depth: u32,
+    /// Namespaces that one client may have joined at a time. Default 32. Beyond it: `CONNECT_ERROR`.
+    pub max_namespaces_per_client: usize,
+    /// Rooms that one socket may be in, its own not counted. Default 1,000. Beyond it joining is an error.
+    pub max_rooms_per_socket: usize,
+    /// Acknowledgements that one socket may owe at a time. Default 10,000. Beyond it asking for another is an error.
+    pub max_pending_acks: usize,
+    /// Bytes that may wait for one client. Default 4 MiB. Beyond it the client is disconnected: whoever does not read
+    /// shall not fill the memory of a server that does.
+    pub max_queued_bytes: usize,
+
+    /// Connections at a time. Default 20,000. Beyond it a connection is closed as soon as it is accepted.
+    pub max_connections: usize,
+    /// Bytes of a request head. Default 16 KiB. Beyond it: 431.
+    pub max_head_bytes: usize,
+    /// Milliseconds from a request's first byte to the end of its head, and between two reads of its body. Default
+    /// 10,000; then 408.
+    pub request_timeout_ms: u64,
+    /// Milliseconds that a connection may wait for its next request. Default 75,000, longer than browsers and proxies
+    /// wait, so that the side that closes is rarely the one that is just being asked.
+    pub keep_alive_ms: u64,
+    /// Milliseconds for which a connection that has been answered for the last time is still read from, so that what
+    /// the peer had under way does not destroy the answer. Default 2,000.
+    pub linger_ms: u64,
+    /// Bytes of an unwanted request body that are read and thrown away to keep the connection. Default 256 KiB; a longer
+    /// one closes it.
+    pub max_discarded_bytes: u64,
+    /// Events that may wait for the host before the endpoint stops reading its input for a moment. Default 256; it
+    /// bounds what a payload of very many tiny packets can make the queue grow to.
+    pub max_pending_events: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            path: "/socket.io/".to_owned(),
+            socket_io: true,
+            namespaces: vec!["/".to_owned()],
+            progress: Some(ProgressConfig::default()),
+            host_http: false,
+            serve_client: false,
+            ping_interval_ms: 25_000,
+            ping_timeout_ms: 20_000,
+            upgrade_timeout_ms: 10_000,
+            connect_timeout_ms: 45_000,
+            max_payload_bytes: 1_000_000,
+            max_packets_per_poll: 16,
+            max_attachments: 10,
+            max_json_depth: 128,
+            max_namespaces_per_client: 32,
+            max_rooms_per_socket: 1_000,
+            max_pending_acks: 10_000,
+            max_queued_bytes: 4 * 1024 * 1024,
+            max_connections: 20_000,
+            max_head_bytes: 16 * 1024,
+            request_timeout_ms: 10_000,
+            keep_alive_ms: 75_000,
+            linger_ms: 2_000,
+            max_discarded_bytes: 256 * 1024,
+            max_pending_events: 256,
+        }
+    }
+}
+
+impl Config {
+    /// Bare Engine.IO on this path: neither Socket.IO nor progress sessions.
+    pub fn engine_only(path: &str) -> Config {
+        Config {
+            path: path.to_owned(),
+            socket_io: false,
+            progress: None,
+            ..Config::default()
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! One TCP connection: which of HTTP and WebSocket it speaks, what has come in and is not complete, what waits to go out.
+
+use std::net::SocketAddr;
+
+use crate::http::{BodyDecoder, HeadOptions, HeadScan};
+use crate::outbox::Outbox;
+use crate::slots::Key;
+use crate::websocket::Decoder;
+use crate::wheel::TimerKey;
+
+/// State of one connection. Idle, it owns nothing outside of itself.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub peer: SocketAddr,
+    pub protocol: Protocol,
+    /// Input that is not complete yet, or that has to wait for its turn.
+    pub unread: Vec<u8>,
+    pub outbox: Outbox,
+    pub timer: Option<TimerKey>,
+    pub phase: Phase,
+    /// Whether it is in the endpoint's list of connections with output.
+    pub is_output_due: bool,
+    /// Whether it is in the endpoint's list of connections whose input goes on.
+    pub is_input_due: bool,
+    /// Input was turned away because the connection could not take it.
+    pub is_starved: bool,
+    /// The peer sends nothing more, but may still read.
+    pub is_read_closed: bool,
+}
+
+/// How far the end of a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Open,
+    /// It ends when the outbox is empty; input is thrown away.
+    Finishing,
+    /// Our side is closed; input is thrown away until the peer closes too, or the time for that is over.
+    Lingering,
+}
+
+/// What is spoken.
+#[derive(Debug)]
+pub(crate) enum Protocol {
+    Http(Http),
+    WebSocket(WebSocket),
+}
+
+/// HTTP/1.1, one exchange after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Http {
+    pub scan: HeadScan,
+    /// Numbers the exchanges of this connection.
+    pub serial: u32,
+    pub exchange: Option<Box<Exchange>>,
+}
+
+/// One request and its answer.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    /// The body's decoder while the body is not complete.
+    pub body: Option<BodyDecoder>,
+    pub sink: Sink,
+    pub is_answered: bool,
+    pub options: HeadOptions,
+    /// `100 Continue` is awaited.
+    pub expects_continue: bool,
+}
+
+/// Where a request's body goes, and so who answers the request.
+#[derive(Debug)]
+pub(crate) enum Sink {
+    /// Nowhere, at most this many bytes.
+    Discard { left_bytes: u64 },
+    /// Nowhere; the request is a poll of this session.
+    Poll { session: Key },
+    /// Into memory, then to this session as packets; `at` is how far they have been handled.
+    Post {
+        session: Key,
+        payload: Vec<u8>,
+        at: usize,
+        is_complete: bool,
+    },
+    /// To the host, which takes this many bytes more.
+    Host { credit_bytes: usize },
+}
+
+/// A WebSocket, of a session or on the way to become one's.
+#[derive(Debug)]
+pub(crate) struct WebSocket {
+    pub decoder: Decoder,
+    pub session: Key,
+}
+
+impl Connection {
+    pub fn new(peer: SocketAddr) -> Self {
+        Connection {
+            peer,
+            protocol: Protocol::Http(Http::default()),
+            unread: Vec::new(),
+            outbox: Outbox::default(),
+            timer: None,
+            phase: Phase::Open,
+            is_output_due: false,
+            is_input_due: false,
+            is_starved: false,
+            is_read_closed: false,
+        }
+    }
+
+    /// The exchange under way, if HTTP is spoken and one is.
+    pub fn exchange(&mut self) -> Option<&mut Exchange> {
+        match &mut self.protocol {
+            Protocol::Http(http) => http.exchange.as_deref_mut(),
+            Protocol::WebSocket(_) => None,
+        }
+    }
+
+    /// Whether input can be handled now, as far as this connection is concerned.
+    pub fn can_take_input(&self) -> bool {
+        if self.phase != Phase::Open {
+            return true;
+        }
+        match &self.protocol {
+            Protocol::WebSocket(_) => true,
+            Protocol::Http(http) => match http.exchange.as_deref() {
+                None => true,
+                Some(Exchange { body: None, .. }) => false,
+                Some(Exchange { sink: Sink::Host { credit_bytes }, .. }) => *credit_bytes > 0,
+                Some(_) => true,
+            },
+        }
+    }
+}

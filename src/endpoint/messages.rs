@@ -1,0 +1,173 @@
+//! Socket.IO packets that have come in.
+
+use super::{AckId, Endpoint, Event, Message};
+use crate::error::DisconnectReason;
+use crate::frame::Frame;
+use crate::id::Secret;
+use crate::slots::Key;
+use crate::socket::{
+    encode_connect, encode_connect_error, Args, Kind, NamespaceId, Packet, PacketError, PendingPacket, SocketId,
+};
+
+impl Endpoint {
+    /// An Engine.IO text message: one Socket.IO packet, or the head of a binary one.
+    pub(super) fn text_message(&mut self, session: Key, text: &str) {
+        if self.handle_text(session, text).is_err() {
+            self.end_session(session, DisconnectReason::ForcedClose);
+        }
+    }
+
+    /// An Engine.IO binary message: an attachment of the binary packet before it.
+    pub(super) fn attachment(&mut self, session: Key, attachment: Frame) {
+        let Some(peer) = self.sessions.get_mut(session) else {
+            return;
+        };
+        let Some(pending) = &mut peer.client.pending else {
+            return self.end_session(session, DisconnectReason::ForcedClose);
+        };
+        if pending.add(attachment) {
+            if let Some(pending) = peer.client.pending.take() {
+                if self.handle_binary(session, *pending).is_err() {
+                    self.end_session(session, DisconnectReason::ForcedClose);
+                }
+            }
+        }
+    }
+
+    fn handle_text(&mut self, session: Key, text: &str) -> Result<(), PacketError> {
+        let packet = Packet::decode(text, &self.packet_limits)?;
+        let Some(peer) = self.sessions.get_mut(session) else {
+            return Ok(());
+        };
+        if peer.client.pending.is_some() {
+            // Nothing may come between a binary packet and its attachments.
+            return Err(PacketError::BadPayload);
+        }
+        if packet.kind == Kind::Connect {
+            return self.connect(session, &packet);
+        }
+        let (socket, namespace) = self.member(session, packet.namespace)?;
+        match packet.kind {
+            Kind::BinaryEvent | Kind::BinaryAck => {
+                let pending = PendingPacket::new(&packet)?;
+                if packet.attachments == 0 {
+                    return self.handle_binary(session, pending);
+                }
+                if let Some(peer) = self.sessions.get_mut(session) {
+                    peer.client.pending = Some(Box::new(pending));
+                }
+            }
+            Kind::Event if packet.name.is_some() => {
+                let mut text = self.spare_texts.pop().unwrap_or_default();
+                text.push_str(packet.data);
+                let args = Args::received(text, packet.args_at, Vec::new());
+                self.event(socket, namespace, packet.id, args);
+            }
+            Kind::Ack => {
+                let args = Args::received(packet.data.to_owned(), packet.args_at, Vec::new());
+                self.acknowledged(socket, packet.id, args);
+            }
+            Kind::Disconnect => {
+                if let Some(peer) = self.sessions.get_mut(session) {
+                    peer.client.sockets.retain(|joined| *joined != socket);
+                }
+                self.forget_socket(socket, DisconnectReason::ClientNamespaceDisconnect);
+            }
+            // An event with a number as its name, which nobody can listen for.
+            Kind::Event => {}
+            Kind::Connect | Kind::ConnectError => return Err(PacketError::BadPayload),
+        }
+        Ok(())
+    }
+
+    fn handle_binary(&mut self, session: Key, pending: PendingPacket) -> Result<(), PacketError> {
+        let (socket, namespace) = self.member(session, &pending.namespace)?;
+        let (kind, id, has_name) = (pending.kind, pending.id, pending.name.is_some());
+        let args = pending.into_args();
+        match kind {
+            Kind::BinaryAck => self.acknowledged(socket, id, args),
+            _ if has_name => self.event(socket, namespace, id, args),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The client's socket in a namespace. A packet for another one breaks the protocol.
+    fn member(&self, session: Key, namespace: &str) -> Result<(SocketId, NamespaceId), PacketError> {
+        let peer = self.sessions.get(session).ok_or(PacketError::BadPayload)?;
+        let namespace = self.sockets.find_namespace(namespace).ok_or(PacketError::BadPayload)?;
+        let socket = self.sockets.of_client(&peer.client, namespace).ok_or(PacketError::BadPayload)?;
+        Ok((socket, namespace))
+    }
+
+    fn connect(&mut self, session: Key, packet: &Packet<'_>) -> Result<(), PacketError> {
+        let Some(peer) = self.sessions.get(session) else {
+            return Ok(());
+        };
+        let Some(namespace) = self.sockets.find_namespace(packet.namespace) else {
+            return self.refuse_connect(session, packet.namespace, "Invalid namespace");
+        };
+        if self.sockets.of_client(&peer.client, namespace).is_some() {
+            return Err(PacketError::BadPayload);
+        }
+        if peer.client.sockets.len() >= self.config.max_namespaces_per_client {
+            return self.refuse_connect(session, packet.namespace, "Too many namespaces");
+        }
+        let secret = Secret::draw(&mut *self.environment.random);
+        let socket = self.sockets.connect(secret, session, namespace);
+        if let Some(peer) = self.sessions.get_mut(session) {
+            peer.client.sockets.push(socket);
+            if let Some(timer) = peer.session.connect_timer.take() {
+                self.wheel.cancel(timer);
+            }
+        }
+        let id = secret.id(socket.0.index);
+        let answer = encode_connect(&mut self.frames, packet.namespace, id);
+        self.send(session, answer);
+        let payload = if packet.data.is_empty() { "{}" } else { packet.data };
+        self.events.push_back(Event::Connected {
+            socket,
+            namespace,
+            auth: Args::received(format!("[{payload}]"), 1, Vec::new()),
+        });
+        Ok(())
+    }
+
+    fn refuse_connect(&mut self, session: Key, namespace: &str, message: &str) -> Result<(), PacketError> {
+        let answer = encode_connect_error(&mut self.frames, namespace, message);
+        self.send(session, answer);
+        Ok(())
+    }
+
+    fn event(&mut self, socket: SocketId, namespace: NamespaceId, id: Option<u64>, args: Args) {
+        let message = Message {
+            socket,
+            namespace,
+            args,
+            ack: id.map(|id| AckId { socket, id }),
+        };
+        if let Some(message) = self.progress_command(message) {
+            self.events.push_back(Event::Message(message));
+        }
+    }
+
+    fn acknowledged(&mut self, socket: SocketId, id: Option<u64>, args: Args) {
+        let Some(id) = id else {
+            return;
+        };
+        if self.sockets.take_ack(socket, id) {
+            self.events.push_back(Event::Acknowledged { socket, id, args });
+        }
+    }
+
+    /// Takes a socket out of everything and tells the host.
+    pub(super) fn forget_socket(&mut self, socket: SocketId, reason: DisconnectReason) {
+        if let Some(gone) = self.sockets.disconnect(socket) {
+            self.events.push_back(Event::Disconnected {
+                socket,
+                namespace: gone.namespace,
+                reason,
+            });
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! The whole server without sockets and without a clock: where the layers meet.
+//!
+//! Bytes and the time go in; bytes, closings, events and the next deadline come out. [`Server`](crate::Server) drives it
+//! with mio; tests, simulations and hosts with an I/O of their own drive it themselves, turn by turn:
+//!
+//! 1. [`begin_turn`](Endpoint::begin_turn) with the time;
+//! 2. [`open`](Endpoint::open), [`feed`](Endpoint::feed), [`read_closed`](Endpoint::read_closed) and
+//!    [`hang_up`](Endpoint::hang_up) for what has happened on connections, and [`resume`](Endpoint::resume) for each
+//!    connection that [`next_input`](Endpoint::next_input) names;
+//! 3. [`handle_timeouts`](Endpoint::handle_timeouts), after the input, so that a pong that has arrived wins over its own
+//!    timeout;
+//! 4. [`poll_event`](Endpoint::poll_event) until there is none, answering with verbs such as [`emit`](Endpoint::emit);
+//! 5. [`next_output`](Endpoint::next_output), [`gather`](Endpoint::gather) and [`wrote`](Endpoint::wrote) until there is none;
+//! 6. [`next_closing`](Endpoint::next_closing) until there is none;
+//! 7. sleep until [`next_deadline`](Endpoint::next_deadline), or not at all while [`has_work`](Endpoint::has_work).
+
+mod event;
+mod exchange;
+mod messages;
+mod output;
+mod progress;
+mod requests;
+mod sessions;
+#[cfg(test)]
+mod tests;
+mod verbs;
+mod websockets;
+
+pub use event::{AckId, Event, Message, RequestId, SessionId};
+pub use output::Closing;
+pub use verbs::ClientInfo;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use crate::config::Config;
+use crate::connection::{Connection, Phase, Protocol, Sink};
+use crate::engine::Session;
+use crate::frame::{Frame, FrameBuilder};
+use crate::http::HeadLimits;
+use crate::now::Now;
+use crate::progress::{Memory, ProgressTracker};
+use crate::slots::{Key, Slots};
+use crate::socket::{Client, Limits, SocketId, Sockets};
+use crate::timer::Timer;
+use crate::wheel::Wheel;
+
+/// What only the operating system knows, handed in so that the core never asks for it itself.
+pub struct Environment {
+    /// Fills a buffer with random bytes that nobody can guess; ids are made of them.
+    pub random: Box<dyn FnMut(&mut [u8]) + Send>,
+    /// The memory figures of the `heartbeat` event.
+    pub memory: Box<dyn FnMut() -> Memory + Send>,
+}
+
+/// The server without I/O. See the [module page](self) for how it is driven.
+pub struct Endpoint {
+    config: Config,
+    head_limits: HeadLimits,
+    packet_limits: Limits,
+    environment: Environment,
+    now: Now,
+    wheel: Wheel<Timer>,
+    connections: Slots<Connection>,
+    sessions: Slots<Peer>,
+    sockets: Sockets,
+    tracker: Option<ProgressTracker>,
+    /// Acknowledgements of `cancel_session` that wait for the host to roll back.
+    cancel_acks: Vec<progress::CancelAck>,
+    frames: FrameBuilder,
+    ping: Frame,
+    events: VecDeque<Event>,
+    /// Connections with something to write, each once.
+    output_due: VecDeque<Key>,
+    /// Connections whose input goes on without a new readiness, each once.
+    input_due: VecDeque<Key>,
+    /// Polling sessions that have both a packet and a poll to answer with it.
+    flush_due: Vec<Key>,
+    closings: VecDeque<(Key, Closing)>,
+    is_shutting_down: bool,
+    /// Memory of handled messages, for the next ones.
+    spare_texts: Vec<String>,
+    /// Memory for the sockets that a broadcast goes to.
+    selected: Vec<SocketId>,
+}
+
+/// One Engine.IO session and what it has of Socket.IO.
+struct Peer {
+    session: Session,
+    client: Client,
+    address: SocketAddr,
+}
+
+/// How handling a piece of input went on.
+enum Step {
+    /// So many bytes are done with.
+    Consumed(usize),
+    /// More has to come before anything can be done.
+    NeedMore,
+    /// Nothing can be done before something else has happened.
+    Blocked,
+}
+
+impl Endpoint {
+    /// A server with nobody connected.
+    pub fn new(mut config: Config, environment: Environment, now: Now) -> Endpoint {
+        if !config.path.ends_with('/') {
+            config.path.push('/');
+        }
+        let mut wheel = Wheel::new(now.mono_ms);
+        let tracker = config
+            .progress
+            .clone()
+            .map(|settings| ProgressTracker::new(settings, now, &mut wheel));
+        Endpoint {
+            head_limits: HeadLimits {
+                max_bytes: config.max_head_bytes,
+                ..HeadLimits::default()
+            },
+            packet_limits: Limits {
+                max_attachments: config.max_attachments,
+                max_json_depth: config.max_json_depth,
+            },
+            sockets: Sockets::new(&config.namespaces),
+            environment,
+            now,
+            wheel,
+            connections: Slots::default(),
+            sessions: Slots::default(),
+            tracker,
+            cancel_acks: Vec::new(),
+            frames: FrameBuilder::default(),
+            ping: Frame::text("2"),
+            events: VecDeque::new(),
+            output_due: VecDeque::new(),
+            input_due: VecDeque::new(),
+            flush_due: Vec::new(),
+            closings: VecDeque::new(),
+            is_shutting_down: false,
+            spare_texts: Vec::new(),
+            selected: Vec::new(),
+            config,
+        }
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The time of this turn.
+    pub fn now(&self) -> Now {
+        self.now
+    }
+
+    /// Begins a turn: all that happens until the next one happens at this time.
+    pub fn begin_turn(&mut self, now: Now) {
+        debug_assert!(now.mono_ms >= self.now.mono_ms, "the monotonic clock went back");
+        self.now = now;
+    }
+
+    /// A connection has been accepted. `None` when there are as many as allowed, or the server is shutting
+    /// down: close it at once.
+    pub fn open(&mut self, peer: SocketAddr) -> Option<Key> {
+        if self.is_shutting_down || self.connections.len() >= self.config.max_connections {
+            return None;
+        }
+        let key = self.connections.insert(Connection::new(peer));
+        self.arm(key, Timer::Request(key), self.config.request_timeout_ms);
+        Some(key)
+    }
+
+    /// Whether bytes of this connection are wanted now. Where they are not, [`Endpoint::next_input`] names it when they are.
+    pub fn wants_input(&mut self, key: Key) -> bool {
+        let is_full = self.events.len() >= self.config.max_pending_events;
+        let Some(connection) = self.connections.get_mut(key) else {
+            return false;
+        };
+        if is_full {
+            self.input_due(key);
+            return false;
+        }
+        let can_take_input = connection.can_take_input();
+        connection.is_starved = !can_take_input;
+        can_take_input
+    }
+
+    /// Bytes have come in on a connection. They are unmasked in place; what cannot be handled yet is kept.
+    pub fn feed(&mut self, key: Key, bytes: &mut [u8]) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if connection.phase != Phase::Open {
+            return;
+        }
+        if connection.unread.is_empty() {
+            let consumed = self.handle(key, bytes);
+            if let Some(connection) = self.connections.get_mut(key) {
+                connection.unread.extend_from_slice(&bytes[consumed..]);
+            }
+        } else {
+            connection.unread.extend_from_slice(bytes);
+            self.resume(key);
+        }
+    }
+
+    /// Goes on with input that had to wait.
+    pub fn resume(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let mut input = std::mem::take(&mut connection.unread);
+        let consumed = self.handle(key, &mut input);
+        if let Some(connection) = self.connections.get_mut(key) {
+            if consumed < input.len() && connection.phase == Phase::Open {
+                input.drain(..consumed);
+                connection.unread = input;
+            } else if connection.is_read_closed {
+                self.read_closed(key);
+            }
+        }
+    }
+
+    /// The peer will send nothing more, but may still read.
+    pub fn read_closed(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        // A peer that closes its side after a request still wants the answer, unless that answer may never come.
+        if connection.phase == Phase::Open && self.awaits_answer(key) {
+            if let Some(connection) = self.connections.get_mut(key) {
+                connection.is_read_closed = true;
+            }
+            return;
+        }
+        let is_finishing = |connection: &Connection| connection.phase == Phase::Finishing;
+        if self.connections.get(key).is_some_and(is_finishing) {
+            return;
+        }
+        self.hang_up(key);
+    }
+
+    /// The peer has closed its side, though bytes that it sent before may not have been read: ends a poll that waits, as
+    /// nobody is there to read its answer. All others find out when they have read everything.
+    pub fn read_closing(&mut self, key: Key) {
+        let is_poll = |connection: &mut Connection| {
+            connection.exchange().is_some_and(|e| matches!(e.sink, Sink::Poll { .. }) && !e.is_answered)
+        };
+        if self.connections.get_mut(key).is_some_and(is_poll) {
+            self.hang_up(key);
+        }
+    }
+
+    /// The connection is gone, in both directions.
+    pub fn hang_up(&mut self, key: Key) {
+        self.detach(key);
+        self.close_now(key);
+    }
+
+    /// The next connection whose input goes on: [`Endpoint::resume`] it, then read from it if it was readable.
+    pub fn next_input(&mut self) -> Option<Key> {
+        if self.events.len() >= self.config.max_pending_events {
+            return None;
+        }
+        loop {
+            let key = self.input_due.pop_front()?;
+            if let Some(connection) = self.connections.get_mut(key) {
+                connection.is_input_due = false;
+                return Some(key);
+            }
+        }
+    }
+
+    /// Puts a connection on the list of those that [`Endpoint::next_input`] names.
+    pub fn input_due(&mut self, key: Key) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            if !connection.is_input_due {
+                connection.is_input_due = true;
+                self.input_due.push_back(key);
+            }
+        }
+    }
+
+    /// How many connections [`Endpoint::next_input`] would name.
+    pub fn input_due_len(&self) -> usize {
+        self.input_due.len()
+    }
+
+    /// Whether there is something to do without waiting for input or a deadline.
+    pub fn has_work(&self) -> bool {
+        !(self.events.is_empty()
+            && self.output_due.is_empty()
+            && self.input_due.is_empty()
+            && self.flush_due.is_empty()
+            && self.closings.is_empty())
+    }
+
+    /// The monotonic time in milliseconds at which [`Endpoint::handle_timeouts`] has something to do.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.wheel.next_deadline()
+    }
+
+    /// Does what is due at the time of this turn.
+    pub fn handle_timeouts(&mut self) {
+        while let Some((deadline_ms, timer)) = self.wheel.expire(self.now.mono_ms) {
+            match timer {
+                Timer::Request(key) => self.request_timed_out(key),
+                Timer::KeepAlive(key) | Timer::Linger(key) => self.hang_up(key),
+                Timer::Connect(key) => self.connect_timed_out(key),
+                Timer::Ping(key) => self.ping(key, deadline_ms),
+                Timer::Pong(key) => self.pong_timed_out(key),
+                Timer::Upgrade(key) => self.abandon_upgrade(key),
+                Timer::Throttle(_) | Timer::Stale(_) | Timer::Forget(_) | Timer::Heartbeat => {
+                    self.progress_timer(timer);
+                }
+            }
+        }
+    }
+
+    /// The next thing that the host should know.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front();
+        if self.events.is_empty() && self.events.capacity() > 2 * self.config.max_pending_events {
+            self.events = VecDeque::new();
+        }
+        event
+    }
+
+    /// How many connections are open, sessions alive and sockets connected.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            connections: self.connections.len(),
+            sessions: self.sessions.len(),
+            sockets: self.sockets.len(),
+            timers: self.wheel.len(),
+        }
+    }
+
+    /// Checks that every part agrees with every other; panics where it does not. For tests, fuzzing and simulation.
+    pub fn check_invariants(&self) {
+        self.sockets.check_invariants();
+        let mut sockets = 0;
+        for (key, peer) in self.sessions.iter() {
+            peer.check(key, self);
+            sockets += peer.client.sockets.len();
+        }
+        assert_eq!(sockets, self.sockets.len(), "every socket has one client");
+        for (key, connection) in self.connections.iter() {
+            if let Protocol::WebSocket(websocket) = &connection.protocol {
+                if connection.phase == Phase::Open {
+                    let peer = self.sessions.get(websocket.session);
+                    let peer = peer.expect("an open WebSocket has a session");
+                    assert!(peer.session.uses(key), "and that session knows it");
+                }
+            }
+            assert_eq!(connection.is_input_due, self.input_due.contains(&key));
+            assert_eq!(connection.is_output_due, self.output_due.contains(&key));
+        }
+    }
+
+    /// Handles input from its start and says how many bytes of it are done with.
+    fn handle(&mut self, key: Key, input: &mut [u8]) -> usize {
+        let mut at = 0;
+        loop {
+            let Some(connection) = self.connections.get(key) else {
+                return input.len();
+            };
+            if connection.phase != Phase::Open {
+                return input.len();
+            }
+            if self.events.len() >= self.config.max_pending_events {
+                self.input_due(key);
+                return at;
+            }
+            let step = match connection.protocol {
+                Protocol::Http(_) => self.http_input(key, &input[at..]),
+                Protocol::WebSocket(_) => self.websocket_input(key, &mut input[at..]),
+            };
+            match step {
+                Step::Consumed(bytes) => at += bytes,
+                Step::NeedMore | Step::Blocked => return at,
+            }
+        }
+    }
+
+    /// Sets the connection's one timer.
+    fn arm(&mut self, key: Key, timer: Timer, after_ms: u64) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            if let Some(old) = connection.timer.take() {
+                self.wheel.cancel(old);
+            }
+            let deadline_ms = self.now.mono_ms.saturating_add(after_ms);
+            connection.timer = Some(self.wheel.insert(deadline_ms, timer));
+        }
+    }
+
+    /// Clears the connection's timer.
+    fn disarm(&mut self, key: Key) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            if let Some(old) = connection.timer.take() {
+                self.wheel.cancel(old);
+            }
+        }
+    }
+}
+
+/// What is alive in an [`Endpoint`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// TCP connections.
+    pub connections: usize,
+    /// Engine.IO sessions.
+    pub sessions: usize,
+    /// Socket.IO sockets.
+    pub sockets: usize,
+    /// Pending timers.
+    pub timers: usize,
+}

@@ -1,0 +1,261 @@
+//! Where progress sessions meet sockets: verbs for the host, commands of clients, events for everybody concerned.
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{AckId, Endpoint, Event, Message};
+use crate::progress::{
+    command, CancelRequest, Command, ErrorCode, JsonObject, Output, ProgressError, ProgressTracker, SessionOptions, Status,
+    Target as Audience,
+};
+use crate::socket::{encode_event, Args, SocketId, Target};
+use crate::timer::Timer;
+
+/// A `cancel_session` that is answered when the host has rolled back.
+pub(super) struct CancelAck {
+    session: Uuid,
+    ack: AckId,
+}
+
+/// The namespace that progress sessions are spoken of in.
+const NAMESPACE: &str = "/";
+
+impl Endpoint {
+    /// Creates a progress session and gives its id. Emits `session_created`.
+    pub fn create_session(&mut self, options: SessionOptions) -> Result<Uuid, ProgressError> {
+        let mut random = [0; 16];
+        (self.environment.random)(&mut random);
+        let now = self.now;
+        self.track(|tracker, wheel| tracker.create_session(now, wheel, random, options))
+    }
+
+    /// As [`Endpoint::create_session`], with an id of the caller's.
+    pub fn create_session_with_id(&mut self, id: Uuid, options: SessionOptions) -> Result<(), ProgressError> {
+        let now = self.now;
+        self.track(|tracker, wheel| tracker.create_session_with_id(now, wheel, id, options))
+    }
+
+    /// Says how far a session has come, 0.0 to 1.0. Emits `import_progress`, at most every 100 ms; the newest value is
+    /// never lost.
+    pub fn update_progress(&mut self, id: Uuid, progress: f64, metadata: JsonObject) -> Result<(), ProgressError> {
+        let now = self.now;
+        self.track(|tracker, wheel| tracker.update_progress(now, wheel, id, progress, metadata))
+    }
+
+    /// Ends a session well. Emits `import_complete`.
+    pub fn complete_session(&mut self, id: Uuid, result: JsonObject) -> Result<(), ProgressError> {
+        let now = self.now;
+        self.track(|tracker, wheel| tracker.complete_session(now, wheel, id, result))
+    }
+
+    /// Ends a session with an error: a text, or an object with `code` and `message`. Emits `import_error`.
+    pub fn error_session(
+        &mut self,
+        id: Uuid,
+        error: Value,
+        partial_results: Option<JsonObject>,
+    ) -> Result<(), ProgressError> {
+        let now = self.now;
+        self.track(|tracker, wheel| tracker.error_session(now, wheel, id, error, partial_results))
+    }
+
+    /// Cancels a session and gives it back as JSON text for the last time. Emits `import_cancelled`.
+    pub fn cancel_session(
+        &mut self,
+        id: Uuid,
+        reason: Option<String>,
+        partial_results: Option<JsonObject>,
+    ) -> Result<String, ProgressError> {
+        let now = self.now;
+        self.track(|tracker, wheel| tracker.cancel_session(now, wheel, id, reason, partial_results))
+    }
+
+    /// Asks for a session to be cancelled: at once, or by the host where the session is managed. That host hears of it by
+    /// [`Event::CancelRequested`].
+    pub fn request_cancel(&mut self, id: Uuid, reason: Option<String>) -> Result<CancelRequest, ProgressError> {
+        let now = self.now;
+        self.track(|tracker, wheel| tracker.request_cancel(now, wheel, id, reason))
+    }
+
+    /// From now on the host rolls a session back before it is cancelled; see [`Event::CancelRequested`].
+    pub fn manage_session(&mut self, id: Uuid) -> Result<(), ProgressError> {
+        self.track(|tracker, _| tracker.manage(id))
+    }
+
+    /// Forgets a session that has ended. Emits nothing.
+    pub fn cleanup(&mut self, id: Uuid) -> Result<(), ProgressError> {
+        self.track(|tracker, wheel| tracker.cleanup(wheel, id))
+    }
+
+    /// Cancels, with the reason `stale`, all sessions that have not been updated for long, and says how many those were.
+    /// Happens by itself for each session in its time.
+    pub fn cleanup_stale_sessions(&mut self) -> usize {
+        let now = self.now;
+        self.track(|tracker, wheel| Ok(tracker.cleanup_stale_sessions(now, wheel)))
+            .unwrap_or(0)
+    }
+
+    /// A session as JSON text.
+    pub fn session(&self, id: Uuid) -> Result<String, ProgressError> {
+        let tracker = self.tracker.as_ref().ok_or_else(switched_off)?;
+        tracker.session(self.now, id)
+    }
+
+    /// Where a session stands.
+    pub fn session_status(&self, id: Uuid) -> Result<Status, ProgressError> {
+        self.tracker.as_ref().ok_or_else(switched_off)?.status(id)
+    }
+
+    /// All sessions, or those of one status, oldest first, as the JSON text of an array. Cancelled ones are in no list.
+    pub fn sessions(&self, status: Option<Status>) -> String {
+        let tracker = self.tracker.as_ref();
+        tracker.map_or_else(|| "[]".to_owned(), |tracker| tracker.sessions(self.now, status))
+    }
+
+    /// Tells everybody that data has changed. Emits `data_updated`.
+    pub fn data_updated(&mut self, payload: JsonObject) -> Result<(), ProgressError> {
+        let now = self.now;
+        self.track(|tracker, _| tracker.data_updated(now, payload))
+    }
+
+    /// Tells everybody something about the system. Emits `system_alert`.
+    pub fn system_alert(&mut self, payload: JsonObject) -> Result<(), ProgressError> {
+        let now = self.now;
+        self.track(|tracker, _| tracker.system_alert(now, payload))
+    }
+
+    pub(super) fn progress_timer(&mut self, timer: Timer) {
+        let now = self.now;
+        let memory = match timer {
+            Timer::Heartbeat => (self.environment.memory)(),
+            _ => Default::default(),
+        };
+        let done = self.track(|tracker, wheel| {
+            tracker.on_timer(now, wheel, timer, memory);
+            Ok(())
+        });
+        debug_assert!(done.is_ok(), "only a tracker sets these timers");
+    }
+
+    /// Does what a client asks of progress sessions; an event that asks nothing of them comes back.
+    pub(super) fn progress_command(&mut self, message: Message) -> Option<Message> {
+        if self.tracker.is_none() || self.sockets.namespace_name(message.namespace) != NAMESPACE {
+            return Some(message);
+        }
+        let command = Command::parse(&message.name(), message.args.raw(0));
+        let (socket, ack) = (message.socket, message.ack);
+        let answer = match command {
+            None => return Some(message),
+            Some(Ok(command)) => self.run_command(socket, ack, command),
+            Some(Err(error)) => Some(command::error_answer(&error)),
+        };
+        self.recycle(message);
+        if let (Some(answer), Some(ack)) = (answer, ack) {
+            self.answer_command(ack, &answer);
+        }
+        None
+    }
+
+    /// The answer, or `None` where it comes later.
+    fn run_command(&mut self, socket: SocketId, ack: Option<AckId>, command: Command) -> Option<String> {
+        let answer = match command {
+            Command::Track { id } => self.session(id).and_then(|session| {
+                self.join(socket, &room(id)).map_err(|error| {
+                    ProgressError::new(ErrorCode::ServerOverload, error.to_string())
+                })?;
+                Ok(command::session_answer(&session))
+            }),
+            Command::Untrack { id } => {
+                self.sockets.leave(socket, &room(id));
+                Ok(command::ok_answer())
+            }
+            Command::List { status } => Ok(command::sessions_answer(&self.sessions(status))),
+            Command::Cancel { id, reason } => match self.request_cancel(id, reason) {
+                Ok(CancelRequest::Done(session)) => Ok(command::session_answer(&session)),
+                Ok(CancelRequest::Asked) => {
+                    if let Some(ack) = ack {
+                        self.hold_cancel_ack(id, ack);
+                    }
+                    return None;
+                }
+                Err(error) => Err(error),
+            },
+        };
+        Some(answer.unwrap_or_else(|error| command::error_answer(&error)))
+    }
+
+    fn hold_cancel_ack(&mut self, session: Uuid, ack: AckId) {
+        // Those of clients that have gone are of no use; looked for only here, where the list would grow.
+        let sockets = &self.sockets;
+        self.cancel_acks.retain(|held| sockets.get(held.ack.socket).is_some());
+        let of_same = self.cancel_acks.iter().filter(|held| held.ack.socket == ack.socket).count();
+        if of_same < self.config.max_pending_acks {
+            self.cancel_acks.push(CancelAck { session, ack });
+        }
+    }
+
+    fn answer_command(&mut self, ack: AckId, answer: &str) {
+        let args = Args::received(format!("[{answer}]"), 1, Vec::new());
+        // A client that has gone meanwhile wants no answer.
+        let _ = self.acknowledge(ack, &args);
+    }
+
+    /// Calls the tracker, then does what it wants done.
+    fn track<T>(
+        &mut self,
+        verb: impl FnOnce(&mut ProgressTracker, &mut crate::wheel::Wheel<Timer>) -> Result<T, ProgressError>,
+    ) -> Result<T, ProgressError> {
+        let tracker = self.tracker.as_mut().ok_or_else(switched_off)?;
+        let result = verb(tracker, &mut self.wheel);
+        while let Some(output) = self.tracker.as_mut().and_then(ProgressTracker::poll_output) {
+            self.do_output(output);
+        }
+        result
+    }
+
+    fn do_output(&mut self, output: Output) {
+        match output {
+            Output::Emit { event, target, payload, .. } => {
+                let Some(namespace) = self.sockets.find_namespace(NAMESPACE) else {
+                    return;
+                };
+                let everybody = Target::namespace(namespace);
+                let target = match target {
+                    Audience::Everybody => everybody,
+                    Audience::Session(id) => everybody.to(room(id)),
+                };
+                let args = Args::received(format!("[{payload}]"), 1, Vec::new());
+                let packet = encode_event(&mut self.frames, NAMESPACE, None, event, &args);
+                self.broadcast(&target, &packet);
+            }
+            Output::CancelAsked { id, reason } => self.events.push_back(Event::CancelRequested {
+                session: id,
+                reason,
+            }),
+            Output::CancelAnswered { id, answer } => {
+                let answer = match &answer {
+                    Ok(session) => command::session_answer(session),
+                    Err(error) => command::error_answer(error),
+                };
+                let (answered, waiting) = std::mem::take(&mut self.cancel_acks)
+                    .into_iter()
+                    .partition(|held| held.session == id);
+                self.cancel_acks = waiting;
+                let answered: Vec<CancelAck> = answered;
+                for held in answered {
+                    self.answer_command(held.ack, &answer);
+                }
+            }
+            Output::Forgotten { id } => self.sockets.clear_room(NAMESPACE, &room(id)),
+        }
+    }
+}
+
+/// The room of those who track a session.
+fn room(id: Uuid) -> String {
+    format!("progress:{id}")
+}
+
+fn switched_off() -> ProgressError {
+    ProgressError::new(ErrorCode::SessionNotFound, "this server keeps no progress sessions")
+}

@@ -1,0 +1,324 @@
+//! Where a request goes: to Engine.IO, to the host, or back with an error.
+
+use std::borrow::Cow;
+
+use super::exchange::push_response;
+use super::{Endpoint, Event};
+use crate::connection::{Protocol, Sink, WebSocket};
+use crate::engine::{Ask, EngineError, PollAction, PostAction, Route, Transport};
+use crate::error::DisconnectReason;
+use crate::frame::Frame;
+use crate::http::{query_pairs, BodyDecoder, Framing, Head, HeadOptions, Method, Request, Response};
+use crate::id::Secret;
+use crate::outbox::Chunk;
+use crate::slots::Key;
+use crate::timer::Timer;
+use crate::websocket::{accept, write_switching_protocols, Decoder, Handshake};
+
+impl Endpoint {
+    /// A whole request head has come in.
+    pub(super) fn request(&mut self, key: Key, head: &Head<'_>) {
+        let is_ours = head.path.starts_with(&self.config.path);
+        let is_client_file = is_ours && head.method == Method::Get && is_client_file(head.path);
+        if is_client_file && self.config.serve_client || !is_ours && self.config.host_http {
+            return self.host_request(key, head);
+        }
+        if !is_ours {
+            self.begin_discarding(key, head);
+            return self.answer(key, Response::text(404, "Nothing is served at this path."));
+        }
+        self.engine_request(key, head);
+    }
+
+    /// Hands a request to the host.
+    fn host_request(&mut self, key: Key, head: &Head<'_>) {
+        let body = BodyDecoder::new(head.framing);
+        let has_body = !body.is_done();
+        self.begin_exchange(key, body, Sink::Host { credit_bytes: 0 }, head.expect_continue, options(head));
+        let (Some(request), Some(connection)) = (self.request_id(key), self.connections.get(key)) else {
+            return;
+        };
+        self.events.push_back(Event::Request {
+            request,
+            head: Box::new(Request::from(head)),
+            peer: connection.peer,
+        });
+        if !has_body {
+            self.events.push_back(Event::RequestBodyEnd { request });
+        }
+    }
+
+    fn engine_request(&mut self, key: Key, head: &Head<'_>) {
+        let mut transport = None;
+        let mut protocol = None;
+        let mut sid = None;
+        let mut is_jsonp = false;
+        for (name, value) in query_pairs(head.query) {
+            match &*name {
+                "transport" => transport = transport.or(Some(value)),
+                "EIO" => protocol = protocol.or(Some(value)),
+                "sid" => sid = sid.or(Some(value)),
+                "j" => is_jsonp = true,
+                _ => {}
+            }
+        }
+        let as_text = |value: &Option<Cow<'_, str>>| value.as_deref().map(str::to_owned);
+        let (transport, protocol, sid) = (as_text(&transport), as_text(&protocol), as_text(&sid));
+        let ask = Ask {
+            is_get: head.method == Method::Get,
+            is_post: head.method == Method::Post,
+            is_upgrade: head.upgrade,
+            has_bad_origin: head.header("Origin") == Some("\u{fffd}"),
+            transport: transport.as_deref(),
+            protocol: protocol.as_deref(),
+            sid: sid.as_deref(),
+            is_jsonp,
+        };
+        let refusal = match ask.route() {
+            Ok(Route::OpenPolling) => return self.open_polling(key, head),
+            Ok(Route::OpenWebSocket) => return self.open_websocket(key, head),
+            Ok(Route::Poll(secret, index)) => match self.live_session(secret, index) {
+                Some(session) => return self.poll(key, session, head),
+                None => EngineError::UnknownSession,
+            },
+            Ok(Route::Post(secret, index)) => match self.live_session(secret, index) {
+                Some(session) => return self.post(key, session, head),
+                None => EngineError::UnknownSession,
+            },
+            Ok(Route::Upgrade(secret, index)) => match self.live_session(secret, index) {
+                Some(session) => return self.open_upgrade(key, session, head),
+                None => EngineError::UnknownSession,
+            },
+            Err(refusal) => refusal,
+        };
+        self.refuse_engine_request(key, head, refusal);
+    }
+
+    /// The session of an id, unless its pong is overdue: then it ends here, however late the timer is.
+    fn live_session(&mut self, secret: Secret, index: u32) -> Option<Key> {
+        let session = self.sessions.key_at(index)?;
+        let peer = self.sessions.get(session)?;
+        if peer.session.secret != secret {
+            return None;
+        }
+        if peer.session.is_overdue(self.now.mono_ms) {
+            self.pong_timed_out(session);
+            return None;
+        }
+        Some(session)
+    }
+
+    fn refuse_engine_request(&mut self, key: Key, head: &Head<'_>, error: EngineError) {
+        if head.upgrade {
+            return self.refuse_upgrade(key, head, error.message(), None);
+        }
+        self.begin_discarding(key, head);
+        self.answer(key, Response::json(error.status(), error.body()));
+    }
+
+    /// Refusals of WebSocket handshakes are plain text and end the connection, as browsers never show them anyway.
+    fn refuse_upgrade(&mut self, key: Key, head: &Head<'_>, message: &'static str, header: Option<(&'static str, &'static str)>) {
+        let mut response = Response::new(400, "text/html", message.as_bytes());
+        if let Some((name, value)) = header {
+            response = response.with_header(name, value);
+        }
+        if let Some(connection) = self.connections.get_mut(key) {
+            let options = HeadOptions {
+                keep_alive: false,
+                ..options(head)
+            };
+            push_response(connection, response, options);
+            self.output_due(key);
+            self.finish(key);
+        }
+    }
+
+    fn open_polling(&mut self, key: Key, head: &Head<'_>) {
+        self.begin_discarding(key, head);
+        let Some(peer) = self.connections.get(key).map(|connection| connection.peer) else {
+            return;
+        };
+        let transport = Transport::Polling {
+            poll: None,
+            post: None,
+        };
+        let session = self.open_session(transport, peer, head.query);
+        let handshake = self.handshake(session, "[\"websocket\"]");
+        self.answer(key, poll_response(handshake.into_bytes()));
+    }
+
+    fn poll(&mut self, key: Key, session: Key, head: &Head<'_>) {
+        self.begin_exchange(key, BodyDecoder::new(head.framing), Sink::Poll { session }, head.expect_continue, options(head));
+        let Some(peer) = self.sessions.get_mut(session) else {
+            return;
+        };
+        if peer.session.is_closing {
+            peer.session.transport = Transport::Polling {
+                poll: Some(key),
+                post: None,
+            };
+            return self.flush_poll(session);
+        }
+        match peer.session.poll(key) {
+            PollAction::Wait => {}
+            PollAction::Answer => self.flush_poll(session),
+            PollAction::Noop => self.answer(key, poll_response(b"6".to_vec())),
+            PollAction::WrongTransport => self.answer_error(key, EngineError::BadRequest),
+            PollAction::Overlap(_) => {
+                self.answer(key, Response::empty(400));
+                self.close_session(session, DisconnectReason::TransportError);
+            }
+        }
+    }
+
+    fn post(&mut self, key: Key, session: Key, head: &Head<'_>) {
+        let Some(peer) = self.sessions.get_mut(session) else {
+            return;
+        };
+        let action = if peer.session.is_closing {
+            return self.refuse_engine_request(key, head, EngineError::UnknownSession);
+        } else {
+            peer.session.post(key)
+        };
+        match action {
+            PostAction::WrongTransport => self.refuse_engine_request(key, head, EngineError::BadRequest),
+            PostAction::Overlap => self.refuse_post(key, session, head, 400),
+            PostAction::Read => {
+                let is_binary = head
+                    .header("Content-Type")
+                    .is_some_and(|kind| kind.trim().to_ascii_lowercase().starts_with("application/octet-stream"));
+                let declared = head.framing.content_length();
+                if is_binary || head.framing == Framing::None || declared == Some(0) {
+                    return self.refuse_post(key, session, head, 400);
+                }
+                if head.content_encoded {
+                    return self.refuse_post(key, session, head, 415);
+                }
+                if declared.is_some_and(|length| length > self.config.max_payload_bytes as u64) {
+                    return self.refuse_post(key, session, head, 413);
+                }
+                let sink = Sink::Post {
+                    session,
+                    payload: Vec::new(),
+                    at: 0,
+                    is_complete: false,
+                };
+                self.begin_exchange(key, BodyDecoder::new(head.framing), sink, head.expect_continue, options(head));
+                self.send_continue(key);
+            }
+        }
+    }
+
+    /// A `POST` that breaks the protocol, by its head alone: the session ends with it.
+    fn refuse_post(&mut self, key: Key, session: Key, head: &Head<'_>, status: u16) {
+        self.begin_discarding(key, head);
+        self.answer(key, Response::empty(status));
+        self.close_session(session, DisconnectReason::TransportError);
+    }
+
+    fn open_websocket(&mut self, key: Key, head: &Head<'_>) {
+        let Some(peer) = self.connections.get(key).map(|connection| connection.peer) else {
+            return;
+        };
+        let Some(response) = self.accept_websocket(key, head) else {
+            return;
+        };
+        let session = self.open_session(Transport::WebSocket(key), peer, head.query);
+        self.switch_protocols(key, session, response);
+        let handshake = self.handshake(session, "[]");
+        self.send_raw(key, Frame::text(&handshake));
+    }
+
+    fn open_upgrade(&mut self, key: Key, session: Key, head: &Head<'_>) {
+        let Some(peer) = self.sessions.get(session) else {
+            return;
+        };
+        let can_upgrade = matches!(peer.session.transport, Transport::Polling { .. })
+            && peer.session.upgrade.is_none()
+            && !peer.session.is_closing;
+        let Some(response) = self.accept_websocket(key, head) else {
+            return;
+        };
+        self.switch_protocols(key, session, response);
+        if can_upgrade {
+            let deadline_ms = self.now.mono_ms.saturating_add(self.config.upgrade_timeout_ms);
+            let timer = self.wheel.insert(deadline_ms, Timer::Upgrade(session));
+            if let Some(peer) = self.sessions.get_mut(session) {
+                peer.session.begin_upgrade(key, timer);
+            }
+        } else {
+            // One that is running, or done, is not disturbed.
+            self.close_websocket(key, None);
+        }
+    }
+
+    /// The answer to a WebSocket handshake, or `None` when it has been refused.
+    fn accept_websocket(&mut self, key: Key, head: &Head<'_>) -> Option<Vec<u8>> {
+        if head.framing != Framing::None {
+            self.refuse_upgrade(key, head, EngineError::BadRequest.message(), None);
+            return None;
+        }
+        let handshake = Handshake {
+            upgrade: head.header("Upgrade"),
+            connection: head.header("Connection"),
+            version: head.header("Sec-WebSocket-Version"),
+            key: head.header("Sec-WebSocket-Key"),
+            protocol: head.header("Sec-WebSocket-Protocol"),
+        };
+        match accept(&handshake) {
+            Ok(accepted) => {
+                let mut response = Vec::with_capacity(192);
+                write_switching_protocols(&mut response, &accepted, &[]);
+                Some(response)
+            }
+            Err(refusal) => {
+                self.refuse_upgrade(key, head, refusal.message(), refusal.header());
+                None
+            }
+        }
+    }
+
+    fn switch_protocols(&mut self, key: Key, session: Key, response: Vec<u8>) {
+        self.disarm(key);
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.protocol = Protocol::WebSocket(WebSocket {
+                decoder: Decoder::default(),
+                session,
+            });
+            connection.outbox.push(Chunk::Owned(response));
+            self.output_due(key);
+        }
+    }
+
+    pub(super) fn answer_error(&mut self, key: Key, error: EngineError) {
+        self.answer(key, Response::json(error.status(), error.body()));
+    }
+
+    /// Begins the exchange of a request that is answered at once, whatever its body says.
+    fn begin_discarding(&mut self, key: Key, head: &Head<'_>) {
+        let left_bytes = self.config.max_discarded_bytes;
+        let mut options = options(head);
+        if head.framing.content_length().is_some_and(|length| length > left_bytes) {
+            options.keep_alive = false;
+        }
+        self.begin_exchange(key, BodyDecoder::new(head.framing), Sink::Discard { left_bytes }, head.expect_continue, options);
+    }
+}
+
+/// The answer to a poll.
+pub(super) fn poll_response(payload: Vec<u8>) -> Response {
+    Response::new(200, "text/plain; charset=UTF-8", payload).with_header("cache-control", "no-store")
+}
+
+fn options(head: &Head<'_>) -> HeadOptions {
+    HeadOptions {
+        keep_alive: head.keep_alive,
+        head_request: head.method == Method::Head,
+        http10: head.minor_version == 0,
+    }
+}
+
+/// Whether a path under Engine.IO's names a file of the browser client.
+fn is_client_file(path: &str) -> bool {
+    path.ends_with(".js") || path.ends_with(".map")
+}

@@ -1,0 +1,300 @@
+//! The endpoint without sockets and with made-up time.
+
+mod host_requests;
+mod polling;
+mod progress;
+mod socket_io;
+mod upgrade;
+mod websocket;
+
+use std::io::IoSlice;
+
+use super::{Closing, Endpoint, Environment, Event};
+use crate::config::Config;
+use crate::now::Now;
+use crate::progress::Memory;
+use crate::slots::Key;
+
+/// An endpoint and the time, driven as a server drives it.
+pub(super) struct World {
+    pub endpoint: Endpoint,
+    pub events: Vec<Event>,
+    now_ms: u64,
+    /// Where each connection's bytes went, by slot.
+    received: Vec<(Key, Vec<u8>)>,
+    pub shut: Vec<Key>,
+    pub closed: Vec<Key>,
+}
+
+/// Well within reach of the wheel and far from zero, as a real clock is.
+const START_MS: u64 = 1_000_000;
+/// 2025-01-12T10:30:00Z
+const START_UNIX_MS: u64 = 1_736_677_800_000;
+
+impl World {
+    pub fn new(config: Config) -> World {
+        let mut seed = 0_u8;
+        let environment = Environment {
+            random: Box::new(move |bytes| {
+                for byte in bytes {
+                    seed = seed.wrapping_mul(31).wrapping_add(17);
+                    *byte = seed;
+                }
+            }),
+            memory: Box::new(|| Memory {
+                used_mb: Some(10),
+                available_mb: Some(54),
+            }),
+        };
+        World {
+            endpoint: Endpoint::new(config, environment, now(START_MS)),
+            events: Vec::new(),
+            now_ms: START_MS,
+            received: Vec::new(),
+            shut: Vec::new(),
+            closed: Vec::new(),
+        }
+    }
+
+    /// Lets time pass, deadline by deadline, as a loop that sleeps until the next one would.
+    pub fn pass_ms(&mut self, ms: u64) {
+        let until_ms = self.now_ms + ms;
+        while let Some(next_ms) = self.endpoint.next_deadline().filter(|next_ms| *next_ms <= until_ms) {
+            self.now_ms = self.now_ms.max(next_ms);
+            self.turn();
+        }
+        self.now_ms = until_ms;
+        self.turn();
+    }
+
+    /// Lets time pass without anybody looking at it, as on a host that was suspended.
+    pub fn oversleep_ms(&mut self, ms: u64) {
+        self.now_ms += ms;
+        self.endpoint.begin_turn(now(self.now_ms));
+    }
+
+    pub fn open(&mut self) -> Key {
+        let peer = "127.0.0.1:5000".parse().expect("an address");
+        self.endpoint.open(peer).expect("room for one more")
+    }
+
+    /// Feeds bytes and finishes the turn.
+    pub fn feed(&mut self, key: Key, bytes: impl AsRef<[u8]>) {
+        self.endpoint.begin_turn(now(self.now_ms));
+        self.endpoint.feed(key, &mut bytes.as_ref().to_vec());
+        self.turn();
+    }
+
+    /// A whole request on a connection of its own, and what came back by the end of the turn.
+    pub fn request(&mut self, text: &str) -> String {
+        let key = self.open();
+        self.feed(key, text);
+        self.take_text(key)
+    }
+
+    /// What a turn does after its input.
+    pub fn turn(&mut self) {
+        self.endpoint.begin_turn(now(self.now_ms));
+        loop {
+            for _ in 0..self.endpoint.input_due_len() {
+                if let Some(key) = self.endpoint.next_input() {
+                    self.endpoint.resume(key);
+                }
+            }
+            self.endpoint.handle_timeouts();
+            while let Some(event) = self.endpoint.poll_event() {
+                self.events.push(event);
+            }
+            self.write();
+            if !self.endpoint.has_work() {
+                break;
+            }
+        }
+        self.endpoint.check_invariants();
+    }
+
+    fn write(&mut self) {
+        while let Some(key) = self.endpoint.next_output() {
+            let mut bytes = Vec::new();
+            loop {
+                let mut slices = [IoSlice::new(&[]); 3];
+                let count = self.endpoint.gather(key, &mut slices);
+                let before = bytes.len();
+                slices[..count].iter().for_each(|slice| bytes.extend_from_slice(slice));
+                let written = bytes.len() - before;
+                self.endpoint.wrote(key, written);
+                if written == 0 {
+                    break;
+                }
+            }
+            match self.received.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, received)) => received.extend_from_slice(&bytes),
+                None => self.received.push((key, bytes)),
+            }
+        }
+        while let Some((key, closing)) = self.endpoint.next_closing() {
+            match closing {
+                Closing::Write => self.shut.push(key),
+                Closing::Both => self.closed.push(key),
+            }
+        }
+    }
+
+    /// What has been written to a connection since it was last asked.
+    pub fn take(&mut self, key: Key) -> Vec<u8> {
+        let received = self.received.iter_mut().find(|(known, _)| *known == key);
+        received.map_or_else(Vec::new, |(_, bytes)| std::mem::take(bytes))
+    }
+
+    pub fn take_text(&mut self, key: Key) -> String {
+        String::from_utf8(self.take(key)).expect("text")
+    }
+
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Opens a polling session and gives its id.
+    pub fn open_polling(&mut self) -> String {
+        let answer = self.request(&get("EIO=4&transport=polling"));
+        let body = body(&answer);
+        sid(body)
+    }
+
+    /// Sends packets by `POST`; the answer's status.
+    pub fn post(&mut self, sid: &str, payload: &str) -> u16 {
+        let answer = self.request(&post(sid, payload));
+        status(&answer)
+    }
+
+    /// Polls; the payload, or the answer's status where that is not 200. Empty while the poll waits.
+    pub fn poll(&mut self, sid: &str) -> (Key, String) {
+        let key = self.open();
+        self.feed(key, get(&format!("EIO=4&transport=polling&sid={sid}")));
+        let answer = self.take_text(key);
+        (key, payload_of(&answer))
+    }
+
+    /// What the poll on this connection has been answered since.
+    pub fn polled(&mut self, key: Key) -> String {
+        let answer = self.take_text(key);
+        payload_of(&answer)
+    }
+
+    /// Opens a session by WebSocket.
+    pub fn open_websocket(&mut self) -> Key {
+        let key = self.open();
+        self.feed(key, upgrade("EIO=4&transport=websocket"));
+        let answer = self.take(key);
+        assert!(answer.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&answer));
+        key
+    }
+
+    /// A client on a WebSocket that has joined `/`, and the events of that taken.
+    pub fn join_by_websocket(&mut self) -> Key {
+        let key = self.open_websocket();
+        self.send(key, "40");
+        assert!(self.frames(key)[0].starts_with("40{\"sid\":"));
+        self.take_events();
+        key
+    }
+
+    /// Sends one text frame.
+    pub fn send(&mut self, key: Key, text: &str) {
+        self.feed(key, masked(0x81, text.as_bytes()));
+    }
+
+    /// Frames received on a WebSocket: text as it is, others as `binary:…`, `close:…`, `pong:…`.
+    pub fn frames(&mut self, key: Key) -> Vec<String> {
+        let bytes = self.take(key);
+        let mut rest = bytes.as_slice();
+        let mut frames = Vec::new();
+        while rest.len() >= 2 {
+            let (length, at) = match rest[1] {
+                126 => (usize::from(u16::from_be_bytes([rest[2], rest[3]])), 4),
+                127 => (u64::from_be_bytes(rest[2..10].try_into().expect("eight")) as usize, 10),
+                length => (usize::from(length), 2),
+            };
+            let payload = &rest[at..at + length];
+            frames.push(match rest[0] {
+                0x81 => String::from_utf8(payload.to_vec()).expect("text"),
+                0x82 => format!("binary:{payload:?}"),
+                0x88 if payload.is_empty() => "close".to_owned(),
+                0x88 => format!("close:{}", u16::from_be_bytes([payload[0], payload[1]])),
+                0x8a => format!("pong:{}", String::from_utf8_lossy(payload)),
+                other => panic!("frame {other:#x}"),
+            });
+            rest = &rest[at + length..];
+        }
+        assert!(rest.is_empty());
+        frames
+    }
+}
+
+fn now(mono_ms: u64) -> Now {
+    Now {
+        mono_ms,
+        unix_ms: START_UNIX_MS + (mono_ms - START_MS),
+    }
+}
+
+pub(super) fn get(query: &str) -> String {
+    format!("GET /socket.io/?{query} HTTP/1.1\r\nHost: a\r\n\r\n")
+}
+
+pub(super) fn post(sid: &str, payload: &str) -> String {
+    let length = payload.len();
+    format!(
+        "POST /socket.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\r\n{payload}"
+    )
+}
+
+pub(super) fn upgrade(query: &str) -> String {
+    format!(
+        "GET /socket.io/?{query} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+}
+
+/// A frame as a client sends it.
+pub(super) fn masked(first_byte: u8, payload: &[u8]) -> Vec<u8> {
+    const MASK: [u8; 4] = [1, 2, 3, 4];
+    let mut frame = vec![first_byte];
+    match payload.len() {
+        length @ 0..=125 => frame.push(0x80 | length as u8),
+        length @ 126..=0xffff => {
+            frame.push(0x80 | 126);
+            frame.extend_from_slice(&(length as u16).to_be_bytes());
+        }
+        length => {
+            frame.push(0x80 | 127);
+            frame.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+    }
+    frame.extend_from_slice(&MASK);
+    frame.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    frame
+}
+
+pub(super) fn status(answer: &str) -> u16 {
+    let status = answer.split(' ').nth(1).unwrap_or_else(|| panic!("an answer: {answer:?}"));
+    status.parse().expect("a number")
+}
+
+pub(super) fn body(answer: &str) -> &str {
+    answer.split_once("\r\n\r\n").expect("a whole head").1
+}
+
+pub(super) fn sid(text: &str) -> String {
+    let (_, rest) = text.split_once("\"sid\":\"").expect("an id");
+    rest[..20].to_owned()
+}
+
+fn payload_of(answer: &str) -> String {
+    if answer.is_empty() {
+        return String::new();
+    }
+    match status(answer) {
+        200 => body(answer).replace('\x1e', "|"),
+        other => other.to_string(),
+    }
+}

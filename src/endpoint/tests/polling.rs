@@ -1,0 +1,273 @@
+use super::*;
+use crate::error::DisconnectReason;
+
+#[test]
+fn a_handshake_names_session_and_times_in_the_documented_order() {
+    let mut world = World::new(Config::default());
+    let answer = world.request(&get("EIO=4&transport=polling"));
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"));
+    assert!(answer.contains("Content-Type: text/plain; charset=UTF-8\r\n"));
+    assert!(answer.contains("cache-control: no-store\r\n"));
+    let sid = sid(&answer);
+    assert_eq!(
+        body(&answer),
+        format!(
+            r#"0{{"sid":"{sid}","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}}"#
+        )
+    );
+}
+
+#[test]
+fn errors_carry_a_numeric_code() {
+    let mut world = World::new(Config::default());
+    for (request, status_wanted, code) in [
+        (get("EIO=4&transport=bad"), 400, 0),
+        (get("EIO=4&transport=polling&sid=nobody"), 400, 1),
+        (post("", "").replace("&sid=", ""), 400, 2),
+        (get("EIO=4&transport=websocket"), 400, 3),
+        (get("EIO=3&transport=polling"), 400, 5),
+        (get("EIO=4&transport=polling").replace("GET", "OPTIONS"), 400, 2),
+    ] {
+        let answer = world.request(&request);
+        assert_eq!(status(&answer), status_wanted, "{request}");
+        assert!(body(&answer).starts_with(&format!("{{\"code\":{code},\"message\":")), "{answer}");
+        assert!(answer.contains("Content-Type: application/json\r\n"));
+    }
+}
+
+#[test]
+fn several_packets_come_back_in_one_answer_and_no_more_than_sixteen() {
+    let mut world = World::new(Config::engine_only("/socket.io"));
+    let sid = world.open_polling();
+    assert_eq!(world.post(&sid, "4a\x1e4b\x1ebAQID"), 200);
+    for event in world.take_events() {
+        if let Event::EngineMessage { session, message } = event {
+            world.endpoint.engine_send(session, &message).unwrap();
+        }
+    }
+    assert_eq!(world.poll(&sid).1, "4a|4b|bAQID");
+    let many: Vec<String> = (0..40).map(|number| format!("4{number}")).collect();
+    world.post(&sid, &many.join("\x1e"));
+    for event in world.take_events() {
+        if let Event::EngineMessage { session, message } = event {
+            world.endpoint.engine_send(session, &message).unwrap();
+        }
+    }
+    let polls = [world.poll(&sid).1, world.poll(&sid).1, world.poll(&sid).1];
+    assert_eq!(polls.join("|"), many.join("|"));
+    assert_eq!(polls[0].split('|').count(), 16);
+}
+
+#[test]
+fn a_waiting_poll_is_answered_by_what_comes_later() {
+    let mut world = World::new(Config::engine_only("/socket.io"));
+    let sid = world.open_polling();
+    let Some(Event::EngineOpened { session }) = world.take_events().pop() else {
+        panic!("opened")
+    };
+    let (waiting, payload) = world.poll(&sid);
+    assert_eq!(payload, "");
+    world.endpoint.engine_send(session, &crate::Frame::text("x")).unwrap();
+    world.turn();
+    assert_eq!(world.polled(waiting), "4x");
+}
+
+#[test]
+fn a_second_poll_ends_both_and_the_session() {
+    let mut world = World::new(Config::engine_only("/socket.io"));
+    let sid = world.open_polling();
+    let (first, _) = world.poll(&sid);
+    assert_eq!(world.poll(&sid).1, "400");
+    assert_eq!(world.polled(first), "1");
+    assert_eq!(world.poll(&sid).1, "400");
+    assert!(matches!(
+        world.take_events()[..],
+        [_, Event::EngineClosed { reason: DisconnectReason::TransportError, .. }]
+    ));
+}
+
+#[test]
+fn a_close_packet_ends_the_waiting_poll_with_a_noop() {
+    let mut world = World::new(Config::engine_only("/socket.io"));
+    let sid = world.open_polling();
+    let (waiting, _) = world.poll(&sid);
+    assert_eq!(world.post(&sid, "1"), 200);
+    assert_eq!(world.polled(waiting), "6");
+    assert_eq!(world.poll(&sid).1, "400");
+}
+
+#[test]
+fn a_cut_poll_or_post_ends_the_session() {
+    let mut world = World::new(Config::engine_only("/socket.io"));
+    let sid = world.open_polling();
+    let (waiting, _) = world.poll(&sid);
+    world.endpoint.read_closing(waiting);
+    world.turn();
+    assert_eq!(world.poll(&sid).1, "400");
+
+    let sid = world.open_polling();
+    let key = world.open();
+    let whole = post(&sid, "4hello");
+    world.feed(key, &whole[..whole.len() - 2]);
+    world.endpoint.read_closed(key);
+    world.turn();
+    assert_eq!(world.poll(&sid).1, "400");
+    assert_eq!(world.endpoint.counts().sessions, 0);
+}
+
+#[test]
+fn posts_that_break_the_protocol_end_the_session() {
+    let octets = |sid: &str| post(sid, "4a").replace("text/plain", "application/octet-stream");
+    let junk = |sid: &str| post(sid, "nonsense");
+    let empty = |sid: &str| post(sid, "");
+    let base64 = |sid: &str| post(sid, "b???");
+    let requests: [&dyn Fn(&str) -> String; 4] = [&octets, &junk, &empty, &base64];
+    for request in requests {
+        let mut world = World::new(Config::default());
+        let sid = world.open_polling();
+        let answer = world.request(&request(&sid));
+        assert_eq!(status(&answer), 400, "{}", request(&sid));
+        assert_eq!(world.poll(&sid).1, "400");
+    }
+}
+
+#[test]
+fn a_body_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
+    let config = || Config {
+        max_payload_bytes: 100,
+        ..Config::engine_only("/socket.io")
+    };
+    let message = "4".repeat(100);
+    let mut world = World::new(config());
+    let sid = world.open_polling();
+    assert_eq!(world.post(&sid, &message), 200);
+    assert_eq!(world.post(&sid, &format!("{message}4")), 413);
+    assert_eq!(world.poll(&sid).1, "400");
+
+    let mut world = World::new(config());
+    let sid = world.open_polling();
+    let key = world.open();
+    let head = post(&sid, "").replace("Content-Length: 0", "Transfer-Encoding: chunked");
+    world.feed(key, format!("{head}64\r\n{message}\r\n1\r\n"));
+    assert_eq!(world.take_text(key), "");
+    world.feed(key, "4");
+    assert_eq!(status(&world.take_text(key)), 413);
+}
+
+#[test]
+fn a_pong_that_is_overdue_is_noticed_by_the_next_request_too() {
+    let mut world = World::new(Config {
+        ping_interval_ms: 300,
+        ping_timeout_ms: 200,
+        ..Config::default()
+    });
+    let sid = world.open_polling();
+    world.pass_ms(300);
+    assert_eq!(world.poll(&sid).1, "2");
+    // Nobody looks at the timer in time, yet the request finds the session over.
+    world.oversleep_ms(200);
+    assert_eq!(world.poll(&sid).1, "400");
+}
+
+#[test]
+fn pings_come_one_interval_after_the_pong_and_traffic_is_no_pong() {
+    let mut world = World::new(Config {
+        ping_interval_ms: 300,
+        ping_timeout_ms: 200,
+        ..Config::engine_only("/socket.io")
+    });
+    let sid = world.open_polling();
+    world.pass_ms(299);
+    let (waiting, payload) = world.poll(&sid);
+    assert_eq!(payload, "");
+    world.pass_ms(1);
+    assert_eq!(world.polled(waiting), "2");
+    world.pass_ms(100);
+    world.post(&sid, "3");
+    let (waiting, _) = world.poll(&sid);
+    world.pass_ms(299);
+    assert_eq!(world.polled(waiting), "");
+    world.pass_ms(1);
+    assert_eq!(world.polled(waiting), "2");
+    for _ in 0..3 {
+        world.pass_ms(50);
+        assert_eq!(world.post(&sid, "4traffic"), 200);
+    }
+    world.pass_ms(50);
+    assert_eq!(world.post(&sid, "4traffic"), 400);
+}
+
+#[test]
+fn requests_may_follow_each_other_on_one_connection_at_once() {
+    let mut world = World::new(Config::engine_only("/socket.io"));
+    let sid = world.open_polling();
+    let key = world.open();
+    let poll = get(&format!("EIO=4&transport=polling&sid={sid}"));
+    world.feed(key, format!("{}{}{}", post(&sid, "4a"), post(&sid, "4b"), poll));
+    let answers = world.take_text(key);
+    assert_eq!(answers.matches("\r\n\r\nok").count(), 2);
+    let messages = world.take_events().into_iter().filter(|event| matches!(event, Event::EngineMessage { .. }));
+    assert_eq!(messages.count(), 2);
+}
+
+#[test]
+fn a_request_is_the_same_wherever_its_bytes_are_cut() {
+    for cut in 1..post("01234567890123456789", "4hello").len() {
+        let mut world = World::new(Config::engine_only("/socket.io"));
+        let sid = world.open_polling();
+        let request = post(&sid, "4hello");
+        let key = world.open();
+        world.feed(key, &request[..cut]);
+        world.feed(key, &request[cut..]);
+        assert_eq!(status(&world.take_text(key)), 200, "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_request_that_does_not_arrive_in_time_is_answered_408() {
+    let mut world = World::new(Config::default());
+    let silent = world.open();
+    let slow = world.open();
+    world.feed(slow, "GET / HT");
+    for _ in 0..9 {
+        world.pass_ms(1_000);
+        world.feed(slow, "T");
+    }
+    world.pass_ms(1_000);
+    assert!(world.closed.contains(&silent));
+    assert_eq!(status(&world.take_text(slow)), 408);
+    world.pass_ms(10_000);
+    assert_eq!(world.endpoint.counts().connections, 0);
+    assert!(world.endpoint.counts().timers <= 1, "only the heartbeat event is left");
+}
+
+#[test]
+fn a_payload_of_very_many_packets_does_not_fill_the_queue_of_events() {
+    let mut world = World::new(Config {
+        max_pending_events: 10,
+        ..Config::engine_only("/socket.io")
+    });
+    let sid = world.open_polling();
+    world.take_events();
+    let key = world.open();
+    let payload = vec!["4x"; 1000].join("\x1e");
+    let mut request = post(&sid, &payload).into_bytes();
+    world.endpoint.feed(key, &mut request);
+    let mut most = 0;
+    let mut count = 0;
+    while world.endpoint.has_work() {
+        let mut waiting = 0;
+        while world.endpoint.poll_event().is_some() {
+            waiting += 1;
+        }
+        most = most.max(waiting);
+        count += waiting;
+        world.write();
+        if let Some(key) = world.endpoint.next_input() {
+            world.endpoint.resume(key);
+        }
+    }
+    assert_eq!(count, 1000);
+    assert!(most <= 10, "{most} events waited");
+    assert_eq!(status(&world.take_text(key)), 200);
+}

@@ -1,0 +1,291 @@
+//! What a host can do with sockets, sessions and requests.
+
+use std::net::SocketAddr;
+
+use super::{AckId, Endpoint, Message, RequestId, SessionId};
+use crate::connection::{Connection, Phase, Sink};
+use crate::error::{DisconnectReason, Error};
+use crate::frame::Frame;
+use crate::http::Response;
+use crate::id::IdText;
+use crate::slots::Key;
+use crate::socket::{
+    encode_ack, encode_disconnect, encode_event, is_reserved, Args, Encoded, NamespaceId, SocketId, Target,
+};
+use crate::timer::Timer;
+
+/// How much is known of the request that opened a client's session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientInfo<'a> {
+    /// The peer's address.
+    pub address: SocketAddr,
+    /// The query as it came, without its `?`.
+    pub query: &'a str,
+}
+
+impl Endpoint {
+    /// Emits an event to all sockets that a target means. Encoded once, however many they are.
+    pub fn emit(&mut self, target: &Target, event: &str, args: &Args) -> Result<(), Error> {
+        check_name(event)?;
+        let namespace = self.sockets.namespace_name(target.namespace_id());
+        let packet = encode_event(&mut self.frames, namespace, None, event, args);
+        self.broadcast(target, &packet);
+        Ok(())
+    }
+
+    /// Emits an event to one socket.
+    pub fn emit_to(&mut self, socket: SocketId, event: &str, args: &Args) -> Result<(), Error> {
+        self.emit_packet(socket, None, event, args)
+    }
+
+    /// Emits an event to one socket unless it would have to wait: then it is dropped.
+    pub fn emit_volatile(&mut self, socket: SocketId, event: &str, args: &Args) -> Result<(), Error> {
+        let session = self.sockets.get(socket).ok_or(Error::NoSuchSocket)?.session;
+        if self.is_writable(session) {
+            self.emit_packet(socket, None, event, args)
+        } else {
+            check_name(event)
+        }
+    }
+
+    /// Emits an event to one socket and asks for an acknowledgement, which comes as
+    /// [`Event::Acknowledged`](super::Event::Acknowledged) with the number given back here, if it comes.
+    pub fn emit_with_ack(&mut self, socket: SocketId, event: &str, args: &Args) -> Result<u64, Error> {
+        check_name(event)?;
+        self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
+        let max_pending = self.config.max_pending_acks;
+        let id = self.sockets.ask_ack(socket, max_pending).ok_or(Error::TooManyAcks)?;
+        self.emit_packet(socket, Some(id), event, args)?;
+        Ok(id)
+    }
+
+    /// Answers an event whose sender asked for an acknowledgement. Only the first answer counts with clients.
+    pub fn acknowledge(&mut self, ack: AckId, args: &Args) -> Result<(), Error> {
+        let socket = self.sockets.get(ack.socket).ok_or(Error::NoSuchSocket)?;
+        let (session, namespace) = (socket.session, socket.namespace);
+        let name = self.sockets.namespace_name(namespace);
+        let packet = encode_ack(&mut self.frames, name, ack.id, args);
+        self.send_packet(session, &packet);
+        Ok(())
+    }
+
+    /// Puts a socket into a room, which thereby exists. Joining twice changes nothing.
+    pub fn join(&mut self, socket: SocketId, room: &str) -> Result<(), Error> {
+        self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
+        if self.sockets.room_count(socket) >= self.config.max_rooms_per_socket {
+            return Err(Error::TooManyRooms);
+        }
+        self.sockets.join(socket, room);
+        Ok(())
+    }
+
+    /// Takes a socket out of a room. Leaving a room that it is not in changes nothing.
+    pub fn leave(&mut self, socket: SocketId, room: &str) -> Result<(), Error> {
+        self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
+        self.sockets.leave(socket, room);
+        Ok(())
+    }
+
+    /// Disconnects a socket from its namespace; with `close`, its client from all namespaces, and ends the connection.
+    pub fn disconnect(&mut self, socket: SocketId, close: bool) -> Result<(), Error> {
+        let session = self.sockets.get(socket).ok_or(Error::NoSuchSocket)?.session;
+        let Some(peer) = self.sessions.get_mut(session) else {
+            return Err(Error::NoSuchSocket);
+        };
+        let leaving = if close {
+            std::mem::take(&mut peer.client.sockets)
+        } else {
+            peer.client.sockets.retain(|joined| *joined != socket);
+            vec![socket]
+        };
+        for socket in leaving {
+            if let Some(namespace) = self.sockets.get(socket).map(|socket| socket.namespace) {
+                let name = self.sockets.namespace_name(namespace);
+                let packet = encode_disconnect(&mut self.frames, name);
+                self.forget_socket(socket, DisconnectReason::ServerNamespaceDisconnect);
+                self.send(session, packet);
+            }
+        }
+        if close {
+            self.end_session(session, DisconnectReason::ServerNamespaceDisconnect);
+        }
+        Ok(())
+    }
+
+    /// A socket's id as clients know it; also the name of its own room.
+    pub fn socket_id(&self, socket: SocketId) -> Option<IdText> {
+        self.sockets.id_text(socket)
+    }
+
+    /// The socket with this id.
+    pub fn find_socket(&self, id: &str) -> Option<SocketId> {
+        self.sockets.find(id)
+    }
+
+    /// The rooms that a socket has joined, its own not among them.
+    pub fn rooms(&self, socket: SocketId) -> impl Iterator<Item = &str> {
+        self.sockets.rooms(socket)
+    }
+
+    /// The namespace with this name.
+    pub fn namespace(&self, name: &str) -> Result<NamespaceId, Error> {
+        self.sockets.find_namespace(name).ok_or(Error::NoSuchNamespace)
+    }
+
+    /// The name of a namespace.
+    pub fn namespace_name(&self, namespace: NamespaceId) -> &str {
+        self.sockets.namespace_name(namespace)
+    }
+
+    /// The namespace that a socket is in.
+    pub fn namespace_of(&self, socket: SocketId) -> Result<NamespaceId, Error> {
+        Ok(self.sockets.get(socket).ok_or(Error::NoSuchSocket)?.namespace)
+    }
+
+    /// What is known of the request that opened a socket's session.
+    pub fn client_info(&self, socket: SocketId) -> Option<ClientInfo<'_>> {
+        let peer = self.sessions.get(self.sockets.get(socket)?.session)?;
+        Some(ClientInfo {
+            address: peer.address,
+            query: &peer.session.query,
+        })
+    }
+
+    /// Takes back the memory of a message that has been handled, for the next one.
+    pub fn recycle(&mut self, message: Message) {
+        const KEPT_TEXTS: usize = 16;
+        const KEPT_BYTES: usize = 4096;
+        let mut text = message.args.into_text();
+        if self.spare_texts.len() < KEPT_TEXTS && text.capacity() <= KEPT_BYTES {
+            text.clear();
+            self.spare_texts.push(text);
+        }
+    }
+
+    /// Sends a message on a bare Engine.IO session.
+    pub fn engine_send(&mut self, session: SessionId, message: &Frame) -> Result<(), Error> {
+        let frame = if message.is_binary() {
+            message.clone()
+        } else {
+            self.frames.text(|out| {
+                out.push(b'4');
+                out.extend_from_slice(message.payload());
+            })
+        };
+        if self.send(session.0, frame) {
+            Ok(())
+        } else {
+            Err(Error::NoSuchSocket)
+        }
+    }
+
+    /// Closes an Engine.IO session; what is queued for it still arrives.
+    pub fn engine_close(&mut self, session: SessionId) {
+        self.end_session(session.0, DisconnectReason::ForcedClose);
+    }
+
+    /// Ends every session with the reason `server shutting down`, and every connection once its output is written.
+    ///
+    /// No further connection is accepted. [`Endpoint::is_drained`] says when everything has been written.
+    pub fn shut_down(&mut self) {
+        self.is_shutting_down = true;
+        let sessions: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
+        for session in sessions {
+            self.close_session(session, DisconnectReason::ServerShuttingDown);
+        }
+        let connections: Vec<Key> = self.connections.iter().map(|(key, _)| key).collect();
+        for connection in connections {
+            if !self.awaits_answer(connection) {
+                self.finish(connection);
+            }
+        }
+    }
+
+    /// Whether [`Endpoint::shut_down`] has been called.
+    pub fn is_shutting_down(&self) -> bool {
+        self.is_shutting_down
+    }
+
+    /// Whether nothing is left to be written to anybody, and no request to be answered.
+    pub fn is_drained(&self) -> bool {
+        let mut connections = self.connections.iter();
+        connections.all(|(_, connection)| connection.phase == Phase::Lingering)
+    }
+
+    /// Answers a request. What the host has not read of its body is thrown away.
+    pub fn respond(&mut self, request: RequestId, response: Response) -> Result<(), Error> {
+        self.host_exchange(request)?;
+        self.answer(request.connection, response);
+        Ok(())
+    }
+
+    /// Lets up to `bytes` more of a request's body come in. The first call also answers `Expect: 100-continue`.
+    ///
+    /// What has been granted is an upper bound of what [`Event::RequestBody`](super::Event::RequestBody) can make the host
+    /// hold; a sender that is faster than the host is held back through its connection.
+    pub fn grant_body(&mut self, request: RequestId, bytes: usize) -> Result<(), Error> {
+        let credit_bytes = self.host_exchange(request)?;
+        *credit_bytes = credit_bytes.saturating_add(bytes);
+        let key = request.connection;
+        self.send_continue(key);
+        let is_incomplete = |connection: &mut Connection| connection.exchange().is_some_and(|e| e.body.is_some());
+        if self.connections.get_mut(key).is_some_and(is_incomplete) {
+            self.arm(key, Timer::Request(key), self.config.request_timeout_ms);
+            self.input_wanted(key);
+        }
+        Ok(())
+    }
+
+    fn host_exchange(&mut self, request: RequestId) -> Result<&mut usize, Error> {
+        if self.request_id(request.connection) != Some(request) {
+            return Err(Error::NoSuchRequest);
+        }
+        let connection = self.connections.get_mut(request.connection);
+        match connection.and_then(Connection::exchange) {
+            Some(exchange) if !exchange.is_answered => match &mut exchange.sink {
+                Sink::Host { credit_bytes } => Ok(credit_bytes),
+                _ => Err(Error::NoSuchRequest),
+            },
+            _ => Err(Error::NoSuchRequest),
+        }
+    }
+
+    fn emit_packet(&mut self, socket: SocketId, id: Option<u64>, event: &str, args: &Args) -> Result<(), Error> {
+        check_name(event)?;
+        let found = self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
+        let (session, namespace) = (found.session, found.namespace);
+        let name = self.sockets.namespace_name(namespace);
+        let packet = encode_event(&mut self.frames, name, id, event, args);
+        self.send_packet(session, &packet);
+        Ok(())
+    }
+
+    pub(super) fn broadcast(&mut self, target: &Target, packet: &Encoded) {
+        let mut selected = std::mem::take(&mut self.selected);
+        self.sockets.select(target, &mut selected);
+        for socket in selected.drain(..) {
+            // A client may go while others are served: whoever cannot take what waits for it is disconnected.
+            let Some(session) = self.sockets.get(socket).map(|socket| socket.session) else {
+                continue;
+            };
+            if !target.is_volatile() || self.is_writable(session) {
+                self.send_packet(session, packet);
+            }
+        }
+        self.selected = selected;
+    }
+
+    fn send_packet(&mut self, session: Key, packet: &Encoded) {
+        self.send(session, packet.text.clone());
+        for attachment in &packet.attachments {
+            self.send(session, attachment.clone());
+        }
+    }
+}
+
+fn check_name(event: &str) -> Result<(), Error> {
+    if is_reserved(event) {
+        return Err(Error::ReservedEvent(event.to_owned()));
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! WebSocket connections: messages in, frames out, probes of upgrades, the closing handshake.
+
+use super::{Endpoint, Step};
+use crate::connection::{Connection, Phase, Protocol};
+use crate::engine::{Packet, ProbeAction, Transport};
+use crate::error::DisconnectReason;
+use crate::frame::Frame;
+use crate::outbox::Chunk;
+use crate::slots::Key;
+use crate::websocket::{close_frame, pong_frame, Decoded, Failure, Message};
+
+impl Endpoint {
+    /// Handles input of a connection that speaks WebSocket: at most one frame.
+    pub(super) fn websocket_input(&mut self, key: Key, input: &mut [u8]) -> Step {
+        let max_bytes = self.config.max_payload_bytes;
+        let Some(Protocol::WebSocket(websocket)) = self.connections.get_mut(key).map(|c| &mut c.protocol) else {
+            return Step::Blocked;
+        };
+        let session = websocket.session;
+        // Taken out for the time of the call: a message borrows from it while the rest of the endpoint handles it.
+        let mut decoder = std::mem::take(&mut websocket.decoder);
+        let step = match decoder.decode(input, max_bytes) {
+            Ok(Decoded::Incomplete { .. }) => Step::NeedMore,
+            Ok(Decoded::Complete { consumed, message }) => {
+                if let Some(message) = message {
+                    self.websocket_message(key, session, message);
+                }
+                Step::Consumed(consumed)
+            }
+            Err(failure) => {
+                self.websocket_failed(key, session, failure);
+                Step::Blocked
+            }
+        };
+        decoder.release();
+        if let Some(Protocol::WebSocket(websocket)) = self.connections.get_mut(key).map(|c| &mut c.protocol) {
+            websocket.decoder = decoder;
+        }
+        step
+    }
+
+    fn websocket_message(&mut self, key: Key, session: Key, message: Message<'_>) {
+        let is_transport = self.is_transport(session, key);
+        match message {
+            Message::Text(text) if is_transport => self.packet(session, Packet::decode(text)),
+            Message::Text(text) => self.probe_packet(key, session, Packet::decode(text)),
+            Message::Binary(bytes) if is_transport => self.binary_message(session, bytes),
+            Message::Binary(_) => self.probe_packet(key, session, None),
+            Message::Ping(payload) => self.push_to_websocket(key, Chunk::Owned(pong_frame(payload))),
+            Message::Pong(_) => {}
+            Message::Close(reason) => {
+                let code = reason.map(|reason| reason.code);
+                self.websocket_gone(session, key);
+                self.close_websocket(key, code);
+            }
+        }
+    }
+
+    fn websocket_failed(&mut self, key: Key, session: Key, failure: Failure) {
+        // The close frame first: closing the session would send one without a code.
+        self.close_websocket(key, Some(failure.close_code()));
+        if self.is_transport(session, key) {
+            self.close_session(session, DisconnectReason::TransportError);
+        } else {
+            self.abandon_upgrade_of(session, key);
+        }
+    }
+
+    fn probe_packet(&mut self, key: Key, session: Key, packet: Option<Packet<'_>>) {
+        let Some(peer) = self.sessions.get_mut(session) else {
+            return self.close_websocket(key, None);
+        };
+        match peer.session.receive_probe(packet) {
+            ProbeAction::Answer => {
+                self.send_raw(key, Frame::text("3probe"));
+                // The client stops polling to upgrade, and so the poll that waits must end.
+                self.answer_poll(session, b"6");
+            }
+            ProbeAction::Complete => self.complete_upgrade(session, key),
+            ProbeAction::Refuse => self.abandon_upgrade_of(session, key),
+        }
+    }
+
+    /// A WebSocket has ended, or its connection has.
+    pub(super) fn websocket_gone(&mut self, session: Key, key: Key) {
+        if self.is_transport(session, key) {
+            self.close_session(session, DisconnectReason::TransportClose);
+        } else {
+            self.abandon_upgrade_of(session, key);
+        }
+    }
+
+    /// Starts the closing handshake from our side and ends the connection; without a code the peer sees 1005.
+    pub(super) fn close_websocket(&mut self, key: Key, code: Option<u16>) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            if connection.phase == Phase::Open {
+                connection.outbox.push(Chunk::Owned(close_frame(code, "")));
+                self.finish(key);
+            }
+        }
+    }
+
+    /// Queues a frame for one WebSocket.
+    pub(super) fn send_raw(&mut self, key: Key, frame: Frame) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.outbox.push(Chunk::Frame(frame));
+            self.output_due(key);
+        }
+    }
+
+    /// Queues what the peer provoked on this WebSocket alone, within the same limit as everything else.
+    fn push_to_websocket(&mut self, key: Key, chunk: Chunk) {
+        let max_queued_bytes = self.config.max_queued_bytes;
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        connection.outbox.push(chunk);
+        let is_too_much = connection.outbox.bytes() > max_queued_bytes;
+        self.output_due(key);
+        if is_too_much {
+            self.hang_up(key);
+        }
+    }
+
+    fn is_transport(&self, session: Key, key: Key) -> bool {
+        let peer = self.sessions.get(session);
+        peer.is_some_and(|peer| peer.session.transport == Transport::WebSocket(key))
+    }
+
+    /// Drops the upgrade of a session if it is this WebSocket's; closes the WebSocket in any case.
+    fn abandon_upgrade_of(&mut self, session: Key, key: Key) {
+        let upgrade = self.sessions.get(session).and_then(|peer| peer.session.upgrade.as_ref());
+        if upgrade.is_some_and(|upgrade| upgrade.connection == key) {
+            self.abandon_upgrade(session);
+        }
+        self.close_websocket(key, None);
+    }
+
+    /// Whether this connection is a WebSocket that has not begun to close.
+    #[cfg(test)]
+    pub(crate) fn is_open_websocket(&self, key: Key) -> bool {
+        let is_open = |c: &Connection| c.phase == Phase::Open && matches!(c.protocol, Protocol::WebSocket(_));
+        self.connections.get(key).is_some_and(is_open)
+    }
+}

@@ -1,0 +1,223 @@
+//! What an HTTP request under the Engine.IO path asks for, judged in the order in which the reference judges it.
+
+use crate::id::Secret;
+
+/// Why a request is refused; the number is the `code` of the answer.
+///
+/// Source: `Server.errors` of the Engine.IO server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineError {
+    UnknownTransport = 0,
+    UnknownSession = 1,
+    BadHandshakeMethod = 2,
+    BadRequest = 3,
+    Forbidden = 4,
+    UnsupportedProtocolVersion = 5,
+}
+
+impl EngineError {
+    /// The text of the answer.
+    pub fn message(self) -> &'static str {
+        match self {
+            EngineError::UnknownTransport => "Transport unknown",
+            EngineError::UnknownSession => "Session ID unknown",
+            EngineError::BadHandshakeMethod => "Bad handshake method",
+            EngineError::BadRequest => "Bad request",
+            EngineError::Forbidden => "Forbidden",
+            EngineError::UnsupportedProtocolVersion => "Unsupported protocol version",
+        }
+    }
+
+    /// The status of the answer.
+    pub fn status(self) -> u16 {
+        match self {
+            EngineError::Forbidden => 403,
+            _ => 400,
+        }
+    }
+
+    /// The body of the answer to a plain request.
+    pub fn body(self) -> String {
+        format!("{{\"code\":{},\"message\":\"{}\"}}", self as u8, self.message())
+    }
+}
+
+/// The part of a request that Engine.IO looks at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ask<'a> {
+    /// Whether the method is `GET`.
+    pub is_get: bool,
+    /// Whether the method is `POST`.
+    pub is_post: bool,
+    /// Whether the request asks for a WebSocket.
+    pub is_upgrade: bool,
+    /// Whether the `Origin` header holds a byte that no header may hold.
+    pub has_bad_origin: bool,
+    /// Query parameter `transport`.
+    pub transport: Option<&'a str>,
+    /// Query parameter `EIO`.
+    pub protocol: Option<&'a str>,
+    /// Query parameter `sid`.
+    pub sid: Option<&'a str>,
+    /// Whether there is a query parameter `j`, which asks for JSONP.
+    pub is_jsonp: bool,
+}
+
+/// What a request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// A new session by polling.
+    OpenPolling,
+    /// A new session by WebSocket.
+    OpenWebSocket,
+    /// A poll of a session that exists, if it does.
+    Poll(Secret, u32),
+    /// Packets for a session that exists, if it does.
+    Post(Secret, u32),
+    /// A WebSocket that is to take over a session from polling.
+    Upgrade(Secret, u32),
+}
+
+impl Ask<'_> {
+    /// Decides, without a look at the sessions that there are.
+    pub fn route(&self) -> Result<Route, EngineError> {
+        let websocket = match self.transport {
+            Some("polling") => false,
+            Some("websocket") => true,
+            _ => return Err(EngineError::UnknownTransport),
+        };
+        if self.has_bad_origin || self.is_jsonp {
+            return Err(EngineError::BadRequest);
+        }
+        if let Some(sid) = self.sid {
+            let (secret, index) = Secret::parse(sid).ok_or(EngineError::UnknownSession)?;
+            return match (websocket, self.is_upgrade) {
+                (true, true) => Ok(Route::Upgrade(secret, index)),
+                (false, false) if self.is_get => Ok(Route::Poll(secret, index)),
+                (false, false) if self.is_post => Ok(Route::Post(secret, index)),
+                _ => Err(EngineError::BadRequest),
+            };
+        }
+        if !self.is_get {
+            return Err(EngineError::BadHandshakeMethod);
+        }
+        if websocket != self.is_upgrade {
+            return Err(EngineError::BadRequest);
+        }
+        if self.protocol != Some("4") {
+            return Err(EngineError::UnsupportedProtocolVersion);
+        }
+        Ok(if websocket {
+            Route::OpenWebSocket
+        } else {
+            Route::OpenPolling
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SID: &str = "AAAAAAAAAAAAAAAAAAAA";
+
+    fn get() -> Ask<'static> {
+        Ask {
+            is_get: true,
+            transport: Some("polling"),
+            protocol: Some("4"),
+            ..Ask::default()
+        }
+    }
+
+    #[test]
+    fn sessions_open_by_get_on_either_transport() {
+        assert_eq!(get().route(), Ok(Route::OpenPolling));
+        let websocket = Ask {
+            transport: Some("websocket"),
+            is_upgrade: true,
+            ..get()
+        };
+        assert_eq!(websocket.route(), Ok(Route::OpenWebSocket));
+    }
+
+    #[test]
+    fn the_transport_is_judged_first() {
+        for transport in [None, Some(""), Some("constructor"), Some("__proto__"), Some("Polling")] {
+            let ask = Ask {
+                transport,
+                is_get: false,
+                is_post: true,
+                protocol: None,
+                sid: Some("unknown"),
+                ..get()
+            };
+            assert_eq!(ask.route(), Err(EngineError::UnknownTransport));
+        }
+    }
+
+    #[test]
+    fn the_method_is_judged_before_the_version() {
+        let post = Ask {
+            is_get: false,
+            is_post: true,
+            protocol: Some("3"),
+            ..get()
+        };
+        assert_eq!(post.route(), Err(EngineError::BadHandshakeMethod));
+        for protocol in [None, Some("3"), Some("5"), Some("04")] {
+            let ask = Ask { protocol, ..get() };
+            assert_eq!(ask.route(), Err(EngineError::UnsupportedProtocolVersion));
+        }
+    }
+
+    #[test]
+    fn a_transport_that_does_not_fit_the_request_is_a_bad_one() {
+        let plain_get_for_websocket = Ask {
+            transport: Some("websocket"),
+            ..get()
+        };
+        let upgrade_to_polling = Ask {
+            is_upgrade: true,
+            ..get()
+        };
+        let upgrade_of_session_to_polling = Ask {
+            sid: Some(SID),
+            is_upgrade: true,
+            ..get()
+        };
+        let jsonp = Ask {
+            is_jsonp: true,
+            ..get()
+        };
+        for ask in [
+            plain_get_for_websocket,
+            upgrade_to_polling,
+            upgrade_of_session_to_polling,
+            jsonp,
+        ] {
+            assert_eq!(ask.route(), Err(EngineError::BadRequest));
+        }
+    }
+
+    #[test]
+    fn a_session_is_polled_posted_to_or_upgraded() {
+        let (secret, index) = Secret::parse(SID).unwrap();
+        let poll = Ask { sid: Some(SID), ..get() };
+        assert_eq!(poll.route(), Ok(Route::Poll(secret, index)));
+        let post = Ask { is_get: false, is_post: true, ..poll };
+        assert_eq!(post.route(), Ok(Route::Post(secret, index)));
+        let put = Ask { is_get: false, ..poll };
+        assert_eq!(put.route(), Err(EngineError::BadRequest));
+        let upgrade = Ask { is_upgrade: true, transport: Some("websocket"), ..poll };
+        assert_eq!(upgrade.route(), Ok(Route::Upgrade(secret, index)));
+        let nobody = Ask { sid: Some("nobody"), ..get() };
+        assert_eq!(nobody.route(), Err(EngineError::UnknownSession));
+    }
+
+    #[test]
+    fn answers_carry_the_code_as_a_number() {
+        assert_eq!(EngineError::UnknownSession.body(), r#"{"code":1,"message":"Session ID unknown"}"#);
+        assert_eq!(EngineError::Forbidden.status(), 403);
+    }
+}

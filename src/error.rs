@@ -1,0 +1,81 @@
+//! What a host can do wrong, and why a peer is gone.
+
+use std::fmt;
+
+/// Why a socket or an Engine.IO session ended, in the words of the Socket.IO documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DisconnectReason {
+    /// The connection is gone: the peer closed it, or the network did.
+    TransportClose,
+    /// The peer broke the rules of HTTP or WebSocket, or did not read what waited for it.
+    TransportError,
+    /// The peer sent an Engine.IO packet that is none.
+    ParseError,
+    /// The peer did not answer a ping in time.
+    PingTimeout,
+    /// The peer broke the rules of Socket.IO, or joined no namespace in time.
+    ForcedClose,
+    /// The client left the namespace.
+    ClientNamespaceDisconnect,
+    /// The host disconnected the socket.
+    ServerNamespaceDisconnect,
+    /// The server is going down.
+    ServerShuttingDown,
+}
+
+impl DisconnectReason {
+    /// The documentation's word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DisconnectReason::TransportClose => "transport close",
+            DisconnectReason::TransportError => "transport error",
+            DisconnectReason::ParseError => "parse error",
+            DisconnectReason::PingTimeout => "ping timeout",
+            DisconnectReason::ForcedClose => "forced close",
+            DisconnectReason::ClientNamespaceDisconnect => "client namespace disconnect",
+            DisconnectReason::ServerNamespaceDisconnect => "server namespace disconnect",
+            DisconnectReason::ServerShuttingDown => "server shutting down",
+        }
+    }
+}
+
+impl fmt::Display for DisconnectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a host asked for and cannot have. Peers never cause one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The socket is gone, or never was.
+    NoSuchSocket,
+    /// The namespace is not served.
+    NoSuchNamespace,
+    /// The request is gone, or has been answered.
+    NoSuchRequest,
+    /// The event's name is one of Socket.IO's own, such as `connect`.
+    ReservedEvent(String),
+    /// The arguments have no JSON text.
+    Unserializable(String),
+    /// The socket is in as many rooms as one may be.
+    TooManyRooms,
+    /// The client owes as many acknowledgements as one may.
+    TooManyAcks,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NoSuchSocket => f.write_str("the socket is not connected"),
+            Error::NoSuchNamespace => f.write_str("the namespace is not served"),
+            Error::NoSuchRequest => f.write_str("the request is gone or already answered"),
+            Error::ReservedEvent(name) => write!(f, "\"{name}\" is a reserved event name"),
+            Error::Unserializable(why) => write!(f, "the arguments cannot be written as JSON: {why}"),
+            Error::TooManyAcks => f.write_str("the client owes as many acknowledgements as one may"),
+            Error::TooManyRooms => f.write_str("the socket is in as many rooms as one may be"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,430 @@
+//! Walking over JSON text without building anything.
+//!
+//! Arguments of events are passed on as the text they came in, so that numbers, escapes and key order survive
+//! (RFC 8259 leaves their range to the reader). What has to be known of the text is: that it is JSON at all, that it is
+//! not nested deeper than allowed, where the elements of the outer array are, and where attachments have their place.
+//! One scanner answers all of it, without recursion and, below 128 levels, without memory.
+
+use std::ops::Range;
+
+/// The deepest nesting that a limit can allow: the scanner keeps one bit a level.
+pub const MAX_DEPTH: u32 = 128;
+
+/// Why a text is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonError {
+    /// Not JSON, from this byte on.
+    Syntax(usize),
+    /// Nested deeper than the limit.
+    TooDeep,
+}
+
+/// One step of the scanner; ranges are byte offsets of the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Token {
+    /// `{` or `[`
+    Open { at: usize, object: bool },
+    /// `}` or `]`
+    Close { at: usize, object: bool },
+    /// A key of an object, quotes included.
+    Key(Range<usize>),
+    /// A string (quotes included), number, `true`, `false` or `null`.
+    Scalar(Range<usize>),
+}
+
+/// What may come next at the place that the scanner has reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expect {
+    Value,
+    ValueOrEnd,
+    KeyOrEnd,
+    Key,
+    CommaOrEnd,
+    Nothing,
+}
+
+/// Yields the tokens of one JSON value and checks the grammar on the way.
+#[derive(Clone, Debug)]
+pub struct Scanner<'a> {
+    text: &'a [u8],
+    at: usize,
+    expect: Expect,
+    depth: u32,
+    max_depth: u32,
+    /// One bit a level: whether it is an object.
+    objects: u128,
+}
+
+impl<'a> Scanner<'a> {
+    /// Starts at the first byte. `max_depth` above [`MAX_DEPTH`] counts as that.
+    pub fn new(text: &'a str, max_depth: u32) -> Self {
+        Scanner {
+            text: text.as_bytes(),
+            at: 0,
+            expect: Expect::Value,
+            depth: 0,
+            max_depth: max_depth.min(MAX_DEPTH),
+            objects: 0,
+        }
+    }
+
+    /// How many levels are open.
+    pub fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    /// The next token; `None` after the last byte of a complete value.
+    pub fn next_token(&mut self) -> Result<Option<Token>, JsonError> {
+        loop {
+            self.skip_space();
+            let Some(&byte) = self.text.get(self.at) else {
+                return match self.expect {
+                    Expect::Nothing => Ok(None),
+                    _ => Err(JsonError::Syntax(self.at)),
+                };
+            };
+            let start = self.at;
+            match (self.expect, byte) {
+                (Expect::CommaOrEnd, b',') => {
+                    self.at += 1;
+                    self.expect = if self.in_object() {
+                        Expect::Key
+                    } else {
+                        Expect::Value
+                    };
+                }
+                (Expect::CommaOrEnd | Expect::KeyOrEnd, b'}') if self.in_object() => {
+                    return Ok(Some(self.close(start, true)))
+                }
+                (Expect::CommaOrEnd | Expect::ValueOrEnd, b']') if !self.in_object() => {
+                    return Ok(Some(self.close(start, false)))
+                }
+                (Expect::Key | Expect::KeyOrEnd, b'"') => {
+                    self.string()?;
+                    let key = start..self.at;
+                    self.skip_space();
+                    if self.text.get(self.at) != Some(&b':') {
+                        return Err(JsonError::Syntax(self.at));
+                    }
+                    self.at += 1;
+                    self.expect = Expect::Value;
+                    return Ok(Some(Token::Key(key)));
+                }
+                (Expect::Value | Expect::ValueOrEnd, b'{') => return self.open(start, true),
+                (Expect::Value | Expect::ValueOrEnd, b'[') => return self.open(start, false),
+                (Expect::Value | Expect::ValueOrEnd, _) => {
+                    match byte {
+                        b'"' => self.string()?,
+                        b'-' | b'0'..=b'9' => self.number()?,
+                        b't' => self.word(b"true")?,
+                        b'f' => self.word(b"false")?,
+                        b'n' => self.word(b"null")?,
+                        _ => return Err(JsonError::Syntax(start)),
+                    }
+                    self.after_value();
+                    return Ok(Some(Token::Scalar(start..self.at)));
+                }
+                _ => return Err(JsonError::Syntax(start)),
+            }
+        }
+    }
+
+    fn in_object(&self) -> bool {
+        self.objects & 1 == 1
+    }
+
+    fn open(&mut self, at: usize, object: bool) -> Result<Option<Token>, JsonError> {
+        if self.depth == self.max_depth {
+            return Err(JsonError::TooDeep);
+        }
+        self.depth += 1;
+        self.objects = self.objects << 1 | u128::from(object);
+        self.at += 1;
+        self.expect = if object {
+            Expect::KeyOrEnd
+        } else {
+            Expect::ValueOrEnd
+        };
+        Ok(Some(Token::Open { at, object }))
+    }
+
+    fn close(&mut self, at: usize, object: bool) -> Token {
+        self.depth -= 1;
+        self.objects >>= 1;
+        self.at += 1;
+        self.after_value();
+        Token::Close { at, object }
+    }
+
+    fn after_value(&mut self) {
+        self.expect = if self.depth == 0 {
+            Expect::Nothing
+        } else {
+            Expect::CommaOrEnd
+        };
+    }
+
+    fn skip_space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.text.get(self.at) {
+            self.at += 1;
+        }
+    }
+
+    /// RFC 8259 section 7. Surrogate escapes need not come in pairs: JavaScript writes and reads lone ones.
+    fn string(&mut self) -> Result<(), JsonError> {
+        self.at += 1;
+        loop {
+            match self.text.get(self.at) {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => match self.text.get(self.at + 1) {
+                    Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+                    Some(b'u') => {
+                        let digits = self.text.get(self.at + 2..self.at + 6);
+                        if !digits.is_some_and(|d| d.iter().all(u8::is_ascii_hexdigit)) {
+                            return Err(JsonError::Syntax(self.at));
+                        }
+                        self.at += 6;
+                    }
+                    _ => return Err(JsonError::Syntax(self.at)),
+                },
+                Some(0x20..) => self.at += 1,
+                Some(_) | None => return Err(JsonError::Syntax(self.at)),
+            }
+        }
+    }
+
+    /// RFC 8259 section 6.
+    fn number(&mut self) -> Result<(), JsonError> {
+        if self.text[self.at] == b'-' {
+            self.at += 1;
+        }
+        match self.text.get(self.at) {
+            Some(b'0') => self.at += 1,
+            _ => self.digits()?,
+        }
+        if self.text.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.text.get(self.at) {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.text.get(self.at) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), JsonError> {
+        let start = self.at;
+        while self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        if self.at == start {
+            return Err(JsonError::Syntax(start));
+        }
+        Ok(())
+    }
+
+    fn word(&mut self, word: &[u8]) -> Result<(), JsonError> {
+        if !self.text[self.at..].starts_with(word) {
+            return Err(JsonError::Syntax(self.at));
+        }
+        self.at += word.len();
+        Ok(())
+    }
+}
+
+/// Checks that the whole text is one JSON value, nested at most `max_depth` deep.
+pub fn check(text: &str, max_depth: u32) -> Result<(), JsonError> {
+    let mut scanner = Scanner::new(text, max_depth);
+    while scanner.next_token()?.is_some() {}
+    Ok(())
+}
+
+/// The elements of a JSON array, as ranges of a text that [`check`] has passed; stops early where it has not.
+pub fn elements(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
+    let mut scanner = Scanner::new(text, MAX_DEPTH);
+    let mut start = 0;
+    std::iter::from_fn(move || loop {
+        match scanner.next_token().ok()?? {
+            Token::Scalar(range) if scanner.depth() == 1 => return Some(range),
+            Token::Open { at, .. } if scanner.depth() == 2 => start = at,
+            Token::Close { at, .. } if scanner.depth() == 1 => return Some(start..at + 1),
+            _ => {}
+        }
+    })
+}
+
+/// Where the place of an attachment is in a packet's data, and which attachment belongs there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placeholder {
+    /// The whole object that stands for the attachment.
+    pub range: Range<usize>,
+    /// Its `num`; `None` when that is missing or not a number from 0 up.
+    pub number: Option<usize>,
+}
+
+/// All objects with `"_placeholder": true`, in the order in which they end.
+///
+/// Source: Socket.IO protocol v5, "Displaying" of binary packets. Further keys of such an object are lost, as they are
+/// in the JavaScript client.
+pub fn placeholders(text: &str) -> Vec<Placeholder> {
+    struct Open {
+        start: usize,
+        placeholder: bool,
+        number: Option<usize>,
+    }
+    let mut scanner = Scanner::new(text, MAX_DEPTH);
+    let mut open: Vec<Open> = Vec::new();
+    let mut key = 0..0;
+    let mut found = Vec::new();
+    while let Ok(Some(token)) = scanner.next_token() {
+        match token {
+            Token::Open { at, .. } => {
+                open.push(Open {
+                    start: at,
+                    placeholder: false,
+                    number: None,
+                });
+                key = 0..0;
+            }
+            Token::Key(range) => key = range,
+            Token::Scalar(range) => {
+                if let Some(level) = open.last_mut() {
+                    match &text[std::mem::take(&mut key)] {
+                        "\"_placeholder\"" => level.placeholder = &text[range] == "true",
+                        "\"num\"" => level.number = text[range].parse().ok(),
+                        _ => {}
+                    }
+                }
+            }
+            Token::Close { at, .. } => {
+                if let Some(Open {
+                    start,
+                    placeholder: true,
+                    number,
+                }) = open.pop()
+                {
+                    // What is inside of a placeholder is replaced with it.
+                    while found.last().is_some_and(|p: &Placeholder| p.range.start > start) {
+                        found.pop();
+                    }
+                    found.push(Placeholder {
+                        range: start..at + 1,
+                        number,
+                    });
+                }
+                key = 0..0;
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn takes_what_is_json() {
+        for text in [
+            "0", "-0", "10", "1.5", "-1.5e+10", "1E9", "true", "null", "\"\"", "\"a\\u00e9\\n\"",
+            "\"\\ud83d\"", "[]", "{}", " [ 1 , 2 ] ", "{\"a\":{\"b\":[[]]}}", "\"ü\"",
+            "123456789012345678901234567890",
+        ] {
+            assert_eq!(check(text, MAX_DEPTH), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_not() {
+        for text in [
+            "", " ", "01", "+1", "1.", ".5", "1e", "tru", "nul", "\"", "\"\\x\"", "\"\\u12g4\"", "\"a\n\"",
+            "[", "]", "[1,]", "[,1]", "[1 2]", "{\"a\"}", "{\"a\":}", "{a:1}", "{\"a\":1,}", "[}", "{]",
+            "1 2", "[] []", "NaN", "'a'",
+        ] {
+            assert!(matches!(check(text, MAX_DEPTH), Err(JsonError::Syntax(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn depth_is_limited_without_recursion() {
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert_eq!(check(&nested(128), 128), Ok(()));
+        assert_eq!(check(&nested(129), 128), Err(JsonError::TooDeep));
+        assert_eq!(check(&nested(5), 4), Err(JsonError::TooDeep));
+        assert_eq!(check(&"[".repeat(1_000_000), 500), Err(JsonError::TooDeep));
+    }
+
+    #[test]
+    fn finds_the_elements_of_an_array() {
+        let text = r#"[ "a,]" , 1,{"b":[1,2]} ,[[]], null]"#;
+        let found: Vec<&str> = elements(text).map(|r| &text[r]).collect();
+        assert_eq!(found, ["\"a,]\"", "1", "{\"b\":[1,2]}", "[[]]", "null"]);
+        assert_eq!(elements("[]").count(), 0);
+        assert_eq!(elements("5").count(), 0);
+    }
+
+    #[test]
+    fn finds_placeholders_at_any_depth() {
+        let text = r#"["x",{"_placeholder":true,"num":0},{"a":[{"num":1,"_placeholder":true}]},{"_placeholder":false,"num":2}]"#;
+        let found = placeholders(text);
+        assert_eq!(found.len(), 2);
+        assert_eq!(&text[found[0].range.clone()], r#"{"_placeholder":true,"num":0}"#);
+        assert_eq!(found[1].number, Some(1));
+        let nested = r#"[{"_placeholder":true,"num":0,"x":{"_placeholder":true,"num":1}}]"#;
+        assert_eq!(placeholders(nested).len(), 1);
+        let bad = r#"[{"_placeholder":true,"num":-1},{"_placeholder":true,"num":"0"},{"_placeholder":true}]"#;
+        assert_eq!(
+            placeholders(bad).iter().map(|p| p.number).collect::<Vec<_>>(),
+            [None, None, None]
+        );
+    }
+
+    fn json_value() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            any::<i32>().prop_map(|n| (f64::from(n) / 8.0).into()),
+            ".*".prop_map(serde_json::Value::String),
+        ];
+        leaf.prop_recursive(5, 40, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
+                prop::collection::hash_map(".*", inner, 0..6)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_serde_json_on_what_it_writes(value in json_value()) {
+            let text = serde_json::to_string(&value).unwrap();
+            prop_assert_eq!(check(&text, MAX_DEPTH), Ok(()));
+            if let Some(array) = value.as_array() {
+                let parts: Vec<serde_json::Value> =
+                    elements(&text).map(|r| serde_json::from_str(&text[r]).unwrap()).collect();
+                prop_assert_eq!(&parts, array);
+            }
+        }
+
+        #[test]
+        fn agrees_with_serde_json_on_damaged_text(value in json_value(), at in any::<prop::sample::Index>(), byte in "[\\[\\]{},:\"0-9a-z \\\\.-]") {
+            let mut text = serde_json::to_string(&value).unwrap();
+            let at = at.index(text.len());
+            if text.is_char_boundary(at) && text.is_char_boundary(at + 1) {
+                text.replace_range(at..at + 1, &byte);
+            }
+            let theirs = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
+            prop_assert_eq!(check(&text, MAX_DEPTH).is_ok(), theirs, "{}", text);
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! Reaching into a running server from other threads.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::mpsc::{sync_channel, Receiver, TryRecvError};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use mio::Waker;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::system::random;
+use crate::http::Response;
+use crate::progress::{JsonObject, ProgressError, SessionOptions, Status};
+use crate::{Args, Endpoint, Error, RequestId, Target};
+
+/// Commands that may wait for the loop.
+const MAX_COMMANDS: usize = 4096;
+
+/// Something that the loop does to the endpoint in its next turn.
+pub(super) type Command = Box<dyn FnOnce(&mut Endpoint) + Send>;
+
+/// A way into a [`Server`](super::Server) that another thread drives. Cheap to clone.
+///
+/// Every verb of [`Endpoint`] can be had by [`Handle::call`]; those that hosts need most have methods of their own.
+/// A verb is queued and done in the loop's next turn; calls of one thread are done in their order.
+#[derive(Clone)]
+pub struct Handle {
+    queue: Arc<Queue>,
+}
+
+/// Why a handle could not do what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandleError {
+    /// The queue is full: the loop is busy, or nobody drives it. Nothing was queued.
+    Full,
+    /// The server is gone.
+    Closed,
+    /// The loop's own thread would have waited for itself.
+    OnLoopThread,
+    /// The answer has not come yet.
+    NotYet,
+}
+
+impl fmt::Display for HandleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            HandleError::Full => "the server's queue of commands is full",
+            HandleError::Closed => "the server is gone",
+            HandleError::OnLoopThread => "the server's own thread cannot wait for an answer of the server",
+            HandleError::NotYet => "the server has not answered yet",
+        })
+    }
+}
+
+impl std::error::Error for HandleError {}
+
+impl Handle {
+    pub(super) fn new(queue: Arc<Queue>) -> Self {
+        Handle { queue }
+    }
+
+    /// Has the loop do something with the endpoint. What it returns can be waited for, looked for, or dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::Full`] or [`HandleError::Closed`]; this never blocks.
+    pub fn call<T: Send + 'static>(
+        &self,
+        verb: impl FnOnce(&mut Endpoint) -> T + Send + 'static,
+    ) -> Result<Pending<T>, HandleError> {
+        let (sender, receiver) = sync_channel(1);
+        self.queue.push(Box::new(move |endpoint| {
+            // Whoever asked may have gone away without waiting.
+            let _ = sender.send(verb(endpoint));
+        }))?;
+        Ok(Pending {
+            receiver,
+            queue: self.queue.clone(),
+        })
+    }
+
+    /// Creates a progress session. Its id is known at once, before the loop has heard of it.
+    pub fn create_session(&self, options: SessionOptions) -> Result<(Uuid, Pending<Result<(), ProgressError>>), HandleError> {
+        let mut bytes = [0; 16];
+        random(&mut bytes);
+        let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
+        Ok((id, self.create_session_with_id(id, options)?))
+    }
+
+    /// See [`Endpoint::create_session_with_id`].
+    pub fn create_session_with_id(
+        &self,
+        id: Uuid,
+        options: SessionOptions,
+    ) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
+        self.call(move |endpoint| endpoint.create_session_with_id(id, options))
+    }
+
+    /// See [`Endpoint::update_progress`].
+    pub fn update_progress(
+        &self,
+        id: Uuid,
+        progress: f64,
+        metadata: JsonObject,
+    ) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
+        self.call(move |endpoint| endpoint.update_progress(id, progress, metadata))
+    }
+
+    /// See [`Endpoint::complete_session`].
+    pub fn complete_session(
+        &self,
+        id: Uuid,
+        result: JsonObject,
+    ) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
+        self.call(move |endpoint| endpoint.complete_session(id, result))
+    }
+
+    /// See [`Endpoint::error_session`].
+    pub fn error_session(
+        &self,
+        id: Uuid,
+        error: Value,
+        partial_results: Option<JsonObject>,
+    ) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
+        self.call(move |endpoint| endpoint.error_session(id, error, partial_results))
+    }
+
+    /// See [`Endpoint::cancel_session`].
+    pub fn cancel_session(
+        &self,
+        id: Uuid,
+        reason: Option<String>,
+        partial_results: Option<JsonObject>,
+    ) -> Result<Pending<Result<String, ProgressError>>, HandleError> {
+        self.call(move |endpoint| endpoint.cancel_session(id, reason, partial_results))
+    }
+
+    /// See [`Endpoint::session`].
+    pub fn session(&self, id: Uuid) -> Result<Pending<Result<String, ProgressError>>, HandleError> {
+        self.call(move |endpoint| endpoint.session(id))
+    }
+
+    /// See [`Endpoint::sessions`].
+    pub fn sessions(&self, status: Option<Status>) -> Result<Pending<String>, HandleError> {
+        self.call(move |endpoint| endpoint.sessions(status))
+    }
+
+    /// See [`Endpoint::data_updated`].
+    pub fn data_updated(&self, payload: JsonObject) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
+        self.call(move |endpoint| endpoint.data_updated(payload))
+    }
+
+    /// See [`Endpoint::system_alert`].
+    pub fn system_alert(&self, payload: JsonObject) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
+        self.call(move |endpoint| endpoint.system_alert(payload))
+    }
+
+    /// See [`Endpoint::emit`].
+    pub fn emit(&self, target: Target, event: &str, args: Args) -> Result<Pending<Result<(), Error>>, HandleError> {
+        let event = event.to_owned();
+        self.call(move |endpoint| endpoint.emit(&target, &event, &args))
+    }
+
+    /// See [`Endpoint::respond`].
+    pub fn respond(&self, request: RequestId, response: Response) -> Result<Pending<Result<(), Error>>, HandleError> {
+        self.call(move |endpoint| endpoint.respond(request, response))
+    }
+
+    /// See [`Endpoint::grant_body`].
+    pub fn grant_body(&self, request: RequestId, bytes: usize) -> Result<Pending<Result<(), Error>>, HandleError> {
+        self.call(move |endpoint| endpoint.grant_body(request, bytes))
+    }
+
+    /// Has the server end: see [`Endpoint::shut_down`].
+    pub fn shut_down(&self) -> Result<Pending<()>, HandleError> {
+        self.call(Endpoint::shut_down)
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Handle")
+    }
+}
+
+/// An answer that is on its way. Dropping it does not take the command back.
+pub struct Pending<T> {
+    receiver: Receiver<T>,
+    queue: Arc<Queue>,
+}
+
+impl<T> Pending<T> {
+    /// Waits until the answer is here.
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::OnLoopThread`] where waiting would be for ever, [`HandleError::Closed`] when the server ended first.
+    pub fn wait(self) -> Result<T, HandleError> {
+        if self.queue.is_loop_thread() {
+            return self.take();
+        }
+        self.receiver.recv().map_err(|_| HandleError::Closed)
+    }
+
+    /// As [`Pending::wait`], but no longer than this: then [`HandleError::NotYet`].
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<T, HandleError> {
+        use std::sync::mpsc::RecvTimeoutError;
+        if self.queue.is_loop_thread() {
+            return self.take();
+        }
+        self.receiver.recv_timeout(timeout).map_err(|error| match error {
+            RecvTimeoutError::Timeout => HandleError::NotYet,
+            RecvTimeoutError::Disconnected => HandleError::Closed,
+        })
+    }
+
+    /// The answer if it is here, else [`HandleError::NotYet`].
+    pub fn try_take(&self) -> Result<T, HandleError> {
+        self.receiver.try_recv().map_err(|error| match error {
+            TryRecvError::Empty => HandleError::NotYet,
+            TryRecvError::Disconnected => HandleError::Closed,
+        })
+    }
+
+    fn take(&self) -> Result<T, HandleError> {
+        self.try_take().map_err(|error| match error {
+            HandleError::NotYet => HandleError::OnLoopThread,
+            other => other,
+        })
+    }
+}
+
+impl<T> fmt::Debug for Pending<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pending")
+    }
+}
+
+/// What the loop and its handles share.
+pub(super) struct Queue {
+    state: Mutex<State>,
+    waker: Waker,
+}
+
+#[derive(Default)]
+struct State {
+    commands: VecDeque<Command>,
+    loop_thread: Option<ThreadId>,
+    is_closed: bool,
+}
+
+impl Queue {
+    pub fn new(waker: Waker) -> Self {
+        Queue {
+            state: Mutex::default(),
+            waker,
+        }
+    }
+
+    fn push(&self, command: Command) -> Result<(), HandleError> {
+        let mut state = self.lock();
+        if state.is_closed {
+            return Err(HandleError::Closed);
+        }
+        if state.commands.len() >= MAX_COMMANDS {
+            return Err(HandleError::Full);
+        }
+        let was_empty = state.commands.is_empty();
+        state.commands.push_back(command);
+        drop(state);
+        if was_empty {
+            // Should waking fail, the loop still finds the command at its next turn.
+            let _ = self.waker.wake();
+        }
+        Ok(())
+    }
+
+    pub fn pop(&self) -> Option<Command> {
+        self.lock().commands.pop_front()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lock().commands.is_empty()
+    }
+
+    /// Notes which thread drives the loop.
+    pub fn enter_loop(&self) {
+        self.lock().loop_thread = Some(thread::current().id());
+    }
+
+    fn is_loop_thread(&self) -> bool {
+        self.lock().loop_thread == Some(thread::current().id())
+    }
+
+    /// Drops all commands, so that nobody waits for them any more, and takes no others.
+    pub fn close(&self) {
+        let commands = {
+            let mut state = self.lock();
+            state.is_closed = true;
+            std::mem::take(&mut state.commands)
+        };
+        drop(commands);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while the lock was held leaves a queue that is whole: every change to it is one step.
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}

@@ -1,0 +1,445 @@
+//! The loop: accept, read into one shared buffer, hand over, write what is queued, sleep until the next deadline.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::net::TcpListener;
+use mio::{Events, Interest, Poll, Token};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::handle::Queue;
+use super::system::{environment, Clock};
+use super::{Handle, Listener, Stream};
+use crate::slots::Key;
+use crate::{Closing, Config, Endpoint, Event};
+
+/// Connections that may wait to be accepted; the operating system cuts it to its own limit.
+const ACCEPT_BACKLOG: i32 = 4096;
+/// Connections accepted in one turn, so that a storm of them does not keep others waiting.
+const ACCEPTS_PER_TURN: usize = 64;
+/// Size of the one read buffer.
+const READ_BUFFER_BYTES: usize = 64 * 1024;
+/// Reads of one connection in one turn.
+const READS_PER_TURN: usize = 4;
+/// Bytes written to one connection in one turn.
+const WRITTEN_BYTES_PER_TURN: usize = 256 * 1024;
+/// Buffers gathered for one write.
+const SLICES_PER_WRITE: usize = 64;
+/// Commands of other threads taken in one turn.
+const COMMANDS_PER_TURN: usize = 256;
+/// How long accepting pauses when the process has no more descriptors.
+const ACCEPT_RETRY_MS: u64 = 100;
+/// How long a server that shuts down waits for its last bytes to be taken.
+const DRAIN_MS: u64 = 5_000;
+/// How often it looks.
+const DRAIN_POLL: Duration = Duration::from_millis(20);
+
+const WAKER: Token = Token(usize::MAX);
+const FIRST_LISTENER: usize = usize::MAX / 2;
+
+/// A Socket.IO server on sockets of its own, driven by one thread.
+///
+/// [`Server::run`] is the whole loop for a thread of its own. A host with a loop of its own calls
+/// [`Server::poll_once`] when the descriptor ([`AsRawFd`]) is readable or [`Server::next_timeout`] has passed.
+pub struct Server<L: Listener = TcpListener> {
+    endpoint: Endpoint,
+    poll: Poll,
+    readiness: Events,
+    listeners: Vec<Listening<L>>,
+    /// By the number of the connection's slot.
+    connections: Vec<Option<Connected<L::Stream>>>,
+    clock: Clock,
+    queue: Arc<Queue>,
+    buffer: Box<[u8]>,
+    /// Connections that have used up their share of a turn's writing.
+    unfinished: VecDeque<Key>,
+    accept_again_at_ms: Option<u64>,
+}
+
+struct Listening<L> {
+    socket: L,
+    /// Connections may be waiting. Edge-triggered readiness is said once, so this holds until accepting has said no.
+    is_ready: bool,
+}
+
+struct Connected<S> {
+    key: Key,
+    stream: S,
+    is_readable: bool,
+    is_writable: bool,
+    is_read_closed: bool,
+}
+
+impl Server<TcpListener> {
+    /// Listens on an address such as `"127.0.0.1:8988"`; port 0 takes a free one.
+    pub fn bind(config: Config, address: impl ToSocketAddrs) -> io::Result<Self> {
+        let mut server = Server::new(config)?;
+        server.listen(address)?;
+        Ok(server)
+    }
+
+    /// Listens on every address that this name stands for.
+    pub fn listen(&mut self, address: impl ToSocketAddrs) -> io::Result<()> {
+        let mut is_any = false;
+        for address in address.to_socket_addrs()? {
+            self.add_listener(tcp_listener(address)?)?;
+            is_any = true;
+        }
+        if is_any {
+            Ok(())
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "the name stands for no address"))
+        }
+    }
+
+    /// The addresses that are listened on, with their real ports.
+    pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        self.listeners.iter().map(|listening| listening.socket.local_addr()).collect()
+    }
+}
+
+impl<L: Listener> Server<L> {
+    /// A server that listens nowhere yet.
+    pub fn new(config: Config) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let clock = Clock::new();
+        let queue = Arc::new(Queue::new(mio::Waker::new(poll.registry(), WAKER)?));
+        let endpoint = Endpoint::new(config, environment(), clock.now());
+        Ok(Server {
+            endpoint,
+            poll,
+            readiness: Events::with_capacity(1024),
+            listeners: Vec::new(),
+            connections: Vec::new(),
+            clock,
+            queue,
+            buffer: vec![0; READ_BUFFER_BYTES].into_boxed_slice(),
+            unfinished: VecDeque::new(),
+            accept_again_at_ms: None,
+        })
+    }
+
+    /// Adds a socket to accept connections from.
+    pub fn add_listener(&mut self, mut socket: L) -> io::Result<()> {
+        let token = Token(FIRST_LISTENER + self.listeners.len());
+        self.poll.registry().register(&mut socket, token, Interest::READABLE)?;
+        self.listeners.push(Listening {
+            socket,
+            is_ready: true,
+        });
+        Ok(())
+    }
+
+    /// A handle for other threads, as many as are wanted.
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.queue.clone())
+    }
+
+    /// The server without its sockets, to emit, join and so on; at the present time.
+    pub fn endpoint(&mut self) -> &mut Endpoint {
+        self.endpoint.begin_turn(self.clock.now());
+        &mut self.endpoint
+    }
+
+    /// Runs until [`Endpoint::shut_down`] was called (or [`Handle::shut_down`]) and everybody has got what was queued.
+    pub fn run(&mut self, mut on_event: impl FnMut(&mut Endpoint, Event)) -> io::Result<()> {
+        let mut give_up_at_ms = None;
+        loop {
+            // While the last bytes drain, nothing else need happen that would end the wait.
+            let timeout = self.endpoint.is_shutting_down().then_some(DRAIN_POLL);
+            self.poll_once(timeout)?;
+            while let Some(event) = self.endpoint.poll_event() {
+                on_event(&mut self.endpoint, event);
+            }
+            if self.endpoint.is_shutting_down() {
+                self.write();
+                let now_ms = self.clock.now().mono_ms;
+                let give_up_at_ms = *give_up_at_ms.get_or_insert(now_ms + DRAIN_MS);
+                if self.endpoint.is_drained() || now_ms >= give_up_at_ms {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// One turn: writes what is queued, waits for something to happen, at most `timeout`, and handles it. Afterwards
+    /// [`Server::poll_event`] tells what the host should know.
+    pub fn poll_once(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.queue.enter_loop();
+        self.write();
+        let timeout = match (timeout, self.next_timeout()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        match self.poll.poll(&mut self.readiness, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.readiness.clear(),
+            result => result?,
+        }
+        self.endpoint.begin_turn(self.clock.now());
+        self.take_commands();
+        self.take_readiness();
+        self.continue_input();
+        self.accept();
+        self.endpoint.handle_timeouts();
+        Ok(())
+    }
+
+    /// The next thing that the host should know.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.endpoint.poll_event()
+    }
+
+    /// How long [`Server::poll_once`] can be put off while nothing happens on its descriptor; `None` for as long as you like.
+    pub fn next_timeout(&self) -> Option<Duration> {
+        let can_accept = self.accept_again_at_ms.is_none() && self.listeners.iter().any(|l| l.is_ready);
+        if can_accept || self.endpoint.has_work() || !self.unfinished.is_empty() || !self.queue.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let deadlines = self.endpoint.next_deadline().into_iter().chain(self.accept_again_at_ms);
+        let now_ms = self.clock.now().mono_ms;
+        let deadline_ms = deadlines.min()?;
+        Some(Duration::from_millis(deadline_ms.saturating_sub(now_ms)))
+    }
+
+    fn take_commands(&mut self) {
+        for _ in 0..COMMANDS_PER_TURN {
+            let Some(command) = self.queue.pop() else {
+                return;
+            };
+            command(&mut self.endpoint);
+        }
+    }
+
+    fn take_readiness(&mut self) {
+        // Taken out for the time of the loop, since reading needs the rest of the server.
+        let readiness = std::mem::replace(&mut self.readiness, Events::with_capacity(0));
+        for event in readiness.iter() {
+            let Token(number) = event.token();
+            if event.token() == WAKER {
+                continue;
+            }
+            if number >= FIRST_LISTENER {
+                self.listeners[number - FIRST_LISTENER].is_ready = true;
+                continue;
+            }
+            let Some(Some(connected)) = self.connections.get_mut(number) else {
+                continue;
+            };
+            let key = connected.key;
+            connected.is_read_closed |= event.is_read_closed();
+            connected.is_readable |= event.is_readable() || event.is_read_closed();
+            if event.is_writable() && !connected.is_writable {
+                connected.is_writable = true;
+                if self.endpoint.has_output(key) {
+                    self.endpoint.output_due(key);
+                }
+            }
+            if event.is_error() || event.is_read_closed() && event.is_write_closed() {
+                self.endpoint.hang_up(key);
+            } else if connected.is_readable {
+                self.read(key);
+            }
+        }
+        self.readiness = readiness;
+    }
+
+    /// Goes on where a connection could not take its input before, or had used up its share.
+    fn continue_input(&mut self) {
+        for _ in 0..self.endpoint.input_due_len() {
+            let Some(key) = self.endpoint.next_input() else {
+                return;
+            };
+            self.endpoint.resume(key);
+            if self.connected(key).is_some_and(|connected| connected.is_readable) {
+                self.read(key);
+            }
+        }
+    }
+
+    fn read(&mut self, key: Key) {
+        for _ in 0..READS_PER_TURN {
+            let Some(Some(connected)) = self.connections.get_mut(key.index()) else {
+                return;
+            };
+            if !self.endpoint.wants_input(key) {
+                if connected.is_read_closed {
+                    self.endpoint.read_closing(key);
+                }
+                return;
+            }
+            match connected.stream.read(&mut self.buffer) {
+                Ok(0) => {
+                    connected.is_readable = false;
+                    return self.endpoint.read_closed(key);
+                }
+                Ok(length) => {
+                    self.endpoint.feed(key, &mut self.buffer[..length]);
+                    // A read that leaves room in the buffer has drained the socket, unless its end is still to be read.
+                    if length < self.buffer.len() && !connected.is_read_closed {
+                        connected.is_readable = false;
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    connected.is_readable = false;
+                    return;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return self.endpoint.hang_up(key),
+            }
+        }
+        self.endpoint.input_due(key);
+    }
+
+    /// Writes what is queued, each connection once, and closes what is to be closed.
+    fn write(&mut self) {
+        for _ in 0..self.unfinished.len() {
+            if let Some(key) = self.unfinished.pop_front() {
+                self.write_to(key);
+            }
+        }
+        while let Some(key) = self.endpoint.next_output() {
+            self.write_to(key);
+        }
+        while let Some((key, closing)) = self.endpoint.next_closing() {
+            match (closing, self.connected(key)) {
+                (_, None) => {}
+                (Closing::Write, Some(connected)) => {
+                    if connected.stream.shut_down_writing().is_err() {
+                        self.endpoint.hang_up(key);
+                    }
+                }
+                (Closing::Both, Some(_)) => self.connections[key.index()] = None,
+            }
+        }
+        while let Some(None) = self.connections.last() {
+            self.connections.pop();
+        }
+    }
+
+    fn write_to(&mut self, key: Key) {
+        let Some(Some(connected)) = self.connections.get_mut(key.index()) else {
+            return;
+        };
+        if connected.key != key || !connected.is_writable {
+            return;
+        }
+        let mut written_bytes = 0;
+        loop {
+            let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
+            let count = self.endpoint.gather(key, &mut slices);
+            let offered_bytes: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+            if offered_bytes == 0 {
+                // Nothing to write is news too, for a connection that was only waiting to be closed.
+                return self.endpoint.wrote(key, 0);
+            }
+            match connected.stream.write_vectored(&slices[..count]) {
+                Ok(bytes) => {
+                    self.endpoint.wrote(key, bytes);
+                    if bytes < offered_bytes {
+                        connected.is_writable = false;
+                        return;
+                    }
+                    written_bytes += bytes;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    connected.is_writable = false;
+                    return;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return self.endpoint.hang_up(key),
+            }
+            if !self.endpoint.has_output(key) {
+                return;
+            }
+            if written_bytes >= WRITTEN_BYTES_PER_TURN {
+                return self.unfinished.push_back(key);
+            }
+        }
+    }
+
+    /// Accepts after everything else has been read: a client's last packet on an old connection counts before its first on
+    /// a new one.
+    fn accept(&mut self) {
+        if self.accept_again_at_ms.is_some_and(|at_ms| at_ms > self.endpoint.now().mono_ms) {
+            return;
+        }
+        self.accept_again_at_ms = None;
+        for index in 0..self.listeners.len() {
+            for _ in 0..ACCEPTS_PER_TURN {
+                let listening = &mut self.listeners[index];
+                if !listening.is_ready {
+                    break;
+                }
+                match listening.socket.accept() {
+                    Ok((stream, peer)) => self.add_connection(stream, peer),
+                    Err(error) => match error.kind() {
+                        io::ErrorKind::WouldBlock => listening.is_ready = false,
+                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
+                        // Out of descriptors or memory, most likely. The readiness is not said again, so it is kept.
+                        _ => {
+                            self.accept_again_at_ms = Some(self.endpoint.now().mono_ms + ACCEPT_RETRY_MS);
+                            return;
+                        }
+                    },
+                }
+            }
+        }
+    }
+
+    fn add_connection(&mut self, mut stream: L::Stream, peer: SocketAddr) {
+        let Some(key) = self.endpoint.open(peer) else {
+            return;
+        };
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let token = Token(key.index());
+        if self.poll.registry().register(&mut stream, token, interest).is_err() {
+            return self.endpoint.hang_up(key);
+        }
+        while self.connections.len() <= key.index() {
+            self.connections.push(None);
+        }
+        self.connections[key.index()] = Some(Connected {
+            key,
+            stream,
+            is_readable: false,
+            is_writable: false,
+            is_read_closed: false,
+        });
+    }
+
+    fn connected(&self, key: Key) -> Option<&Connected<L::Stream>> {
+        let connected = self.connections.get(key.index())?.as_ref()?;
+        (connected.key == key).then_some(connected)
+    }
+}
+
+impl<L: Listener> Drop for Server<L> {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+impl<L: Listener> AsRawFd for Server<L> {
+    /// The descriptor to watch for readability in a loop of the host's own.
+    fn as_raw_fd(&self) -> RawFd {
+        self.poll.as_raw_fd()
+    }
+}
+
+fn tcp_listener(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A server that is started again at once must not find its port taken by connections of the one before.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(ACCEPT_BACKLOG)?;
+    Ok(TcpListener::from_std(socket.into()))
+}

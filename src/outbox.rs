@@ -1,0 +1,139 @@
+//! What waits to be written to one connection: a queue of buffers, counted in bytes, gathered for one `writev`.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use crate::frame::Frame;
+
+/// One buffer of the queue. Nothing is copied into the queue but what was made for this connection alone.
+#[derive(Clone, Debug)]
+pub enum Chunk {
+    /// A packet, as a whole WebSocket frame.
+    Frame(Frame),
+    /// Bytes made for this connection.
+    Owned(Vec<u8>),
+    /// Bytes that several connections may share.
+    Shared(Arc<[u8]>),
+    /// Bytes of the program itself.
+    Static(&'static [u8]),
+}
+
+impl Chunk {
+    /// The bytes to write.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Chunk::Frame(frame) => frame.websocket(),
+            Chunk::Owned(bytes) => bytes,
+            Chunk::Shared(bytes) => bytes,
+            Chunk::Static(bytes) => bytes,
+        }
+    }
+}
+
+/// Buffers in the order in which they go out. Empty, it holds no memory.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    chunks: VecDeque<Chunk>,
+    /// How much of the first chunk has been written.
+    written_bytes: usize,
+    /// Sum of what is still to be written.
+    bytes: usize,
+}
+
+impl Outbox {
+    /// Queue capacity that is kept for the next burst instead of being given back.
+    const KEPT_CHUNKS: usize = 4;
+
+    /// Appends a buffer.
+    pub fn push(&mut self, chunk: Chunk) {
+        let length = chunk.bytes().len();
+        if length > 0 {
+            self.bytes += length;
+            self.chunks.push_back(chunk);
+        }
+    }
+
+    /// How many bytes wait.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Fills `slices` with what waits, from the front, and returns how many it filled.
+    pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut count = 0;
+        let mut skip = self.written_bytes;
+        for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
+            *slice = IoSlice::new(&chunk.bytes()[skip..]);
+            skip = 0;
+            count += 1;
+        }
+        count
+    }
+
+    /// Takes `bytes` off the front, as written.
+    pub fn advance(&mut self, bytes: usize) {
+        debug_assert!(bytes <= self.bytes, "no more is written than was there");
+        self.bytes -= bytes;
+        self.written_bytes += bytes;
+        while let Some(first) = self.chunks.front() {
+            let length = first.bytes().len();
+            if self.written_bytes < length {
+                break;
+            }
+            self.written_bytes -= length;
+            self.chunks.pop_front();
+        }
+        if self.chunks.is_empty() && self.chunks.capacity() > Self::KEPT_CHUNKS {
+            self.chunks = VecDeque::new();
+        }
+    }
+
+    /// Throws away all that waits.
+    pub fn clear(&mut self) {
+        *self = Outbox::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gathered(outbox: &Outbox, slices: usize) -> Vec<u8> {
+        let mut buffers = [IoSlice::new(&[]); 8];
+        let count = outbox.gather(&mut buffers[..slices]);
+        buffers[..count].iter().flat_map(|b| b.to_vec()).collect()
+    }
+
+    #[test]
+    fn gathers_in_order_and_goes_on_in_the_middle_of_a_chunk() {
+        let mut outbox = Outbox::default();
+        outbox.push(Chunk::Static(b"abc"));
+        outbox.push(Chunk::Owned(Vec::new()));
+        outbox.push(Chunk::Owned(b"defg".to_vec()));
+        outbox.push(Chunk::Frame(Frame::text("h")));
+        assert_eq!(outbox.bytes(), 10);
+        assert_eq!(gathered(&outbox, 8), b"abcdefg\x81\x01h");
+        assert_eq!(gathered(&outbox, 2), b"abcdefg");
+        outbox.advance(5);
+        assert_eq!(gathered(&outbox, 8), b"fg\x81\x01h");
+        outbox.advance(5);
+        assert!(outbox.is_empty());
+        assert_eq!(gathered(&outbox, 8), b"");
+    }
+
+    #[test]
+    fn gives_its_memory_back_after_a_burst() {
+        let mut outbox = Outbox::default();
+        for _ in 0..1000 {
+            outbox.push(Chunk::Static(b"x"));
+        }
+        outbox.advance(1000);
+        assert_eq!(outbox.chunks.capacity(), 0);
+    }
+}

@@ -1,0 +1,197 @@
+//! Progress sessions: who works on what, how far it has come, and the eight events that tell people so.
+//!
+//! [`ProgressTracker`] is a state machine without I/O and without a clock. The time comes in as [`Now`], deadlines go
+//! into the caller's timer wheel, and what is to be sent comes out of [`ProgressTracker::poll_output`]:
+//!
+//! 1. Call a verb (`create_session`, `update_progress`, ...), or [`ProgressTracker::on_timer`] for each timer that fired.
+//! 2. Then call [`ProgressTracker::poll_output`] until it returns `None`, and do what each [`Output`] says, in that order.
+//!
+//! ```text
+//!   verb, timer ──▶ tracker ──▶ session ──▶ payload ──▶ Output::Emit
+//!                 (ending: how      ├ metadata (limits, cleaning, lifted fields)
+//!                 sessions end)     └ rate     (eta_seconds, processing_speed)
+//!                      └ notice (data_updated, system_alert, heartbeat)
+//! ```
+//!
+//! A session's events come in one order: `session_created`, any number of `import_progress`, exactly one of
+//! `import_complete`, `import_error` and `import_cancelled`. Payloads name their fields in the order of the documented
+//! events; maps whose keys a producer chose (`metadata` and the like) are sorted by key.
+//!
+//! # Memory
+//!
+//! A session holds its metadata, and after its end its result, as JSON text: at most
+//! `max_sessions * (max_metadata_bytes + max_result_bytes + about 1 KiB)`. The keys of those objects are kept one by one,
+//! at about 100 bytes each, which is more than the text only when there are thousands of tiny ones.
+
+pub mod command;
+mod ending;
+mod error;
+mod input;
+mod metadata;
+mod notice;
+mod object;
+mod payload;
+mod rate;
+mod session;
+mod shown;
+#[cfg(test)]
+mod tests;
+mod tracker;
+
+use uuid::Uuid;
+
+use crate::now::Now;
+
+pub use command::Command;
+pub use error::{ErrorCode, ProgressError};
+pub use input::{object_argument, progress_argument, session_id_argument};
+pub use session::Status;
+pub use tracker::ProgressTracker;
+
+/// A JSON object as a caller hands it over.
+pub type JsonObject = serde_json::Map<String, serde_json::Value>;
+
+/// The limits and times of progress sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgressConfig {
+    /// Least time between two `import_progress` events of one session, in milliseconds, by both clocks. Default 100:
+    /// the eye sees no more than ten steps a second. Updates in between conflate to the newest.
+    pub throttle_ms: u64,
+    /// Time without an update after which a processing session is shown as `stalled`, in milliseconds. Default 30,000.
+    pub stalled_after_ms: u64,
+    /// Time without an update after which a processing session is cancelled with reason `stale`, in milliseconds.
+    /// Default 30 minutes.
+    pub stale_after_ms: u64,
+    /// How long a session is remembered after its end, in milliseconds. Default 5 minutes: long enough for a page that
+    /// is loaded again to still see how it went.
+    pub retention_ms: u64,
+    /// Time between two `heartbeat` events, in milliseconds. Default 30,000; 0 sends none.
+    pub heartbeat_ms: u64,
+    /// Sessions held at the same time, those that have ended and are still remembered included. Default 1,000; one
+    /// more is refused with [`ErrorCode::ServerOverload`].
+    pub max_sessions: usize,
+    /// Size of a session's merged metadata as compact JSON, in bytes. Default 16 KiB; an update beyond it is refused
+    /// with [`ErrorCode::PayloadTooLarge`] and changes nothing.
+    pub max_metadata_bytes: usize,
+    /// Levels of objects and arrays in metadata, the metadata object itself being the first. Default 16; deeper is
+    /// [`ErrorCode::InvalidArgument`].
+    pub max_metadata_depth: usize,
+    /// Size of a result, of an error with its partial results, and of the payload of `data_updated` and
+    /// `system_alert`, as compact JSON, in bytes. Default 64 KiB; more is [`ErrorCode::PayloadTooLarge`].
+    pub max_result_bytes: usize,
+    /// Levels of objects and arrays in the same. Default 64: half of what common JSON readers take, so that every
+    /// client can read the event around it. Deeper is [`ErrorCode::InvalidArgument`].
+    pub max_result_depth: usize,
+    /// Size of the reason of a cancellation, in bytes. Default 1 KiB; more is [`ErrorCode::PayloadTooLarge`].
+    pub max_reason_bytes: usize,
+    /// Who gets the events of a session that does not say so itself. Default [`Audience::Everybody`].
+    pub audience: Audience,
+}
+
+impl Default for ProgressConfig {
+    fn default() -> Self {
+        ProgressConfig {
+            throttle_ms: 100,
+            stalled_after_ms: 30_000,
+            stale_after_ms: 30 * 60_000,
+            retention_ms: 5 * 60_000,
+            heartbeat_ms: 30_000,
+            max_sessions: 1000,
+            max_metadata_bytes: 16 * 1024,
+            max_metadata_depth: 16,
+            max_result_bytes: 64 * 1024,
+            max_result_depth: 64,
+            max_reason_bytes: 1024,
+            audience: Audience::Everybody,
+        }
+    }
+}
+
+/// Who gets the events of a session, `session_created` included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Audience {
+    /// Every client of the namespace.
+    #[default]
+    Everybody,
+    /// Only clients that track the session.
+    Trackers,
+}
+
+/// What a session starts with.
+#[derive(Clone, Debug, Default)]
+pub struct SessionOptions {
+    /// What is known about the work: `operation`, `filename` and whatever else the producer likes.
+    pub metadata: JsonObject,
+    /// Who gets the events; `None` takes the server's [`ProgressConfig::audience`].
+    pub audience: Option<Audience>,
+    /// Whether the host wants to be asked before a cancellation takes effect; see [`ProgressTracker::manage`].
+    pub managed: bool,
+}
+
+/// Memory figures for the `heartbeat` event, from whoever can ask the operating system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Resident memory of the process in MiB; `None` where it cannot be known.
+    pub used_mb: Option<u64>,
+    /// Memory left to the process in MiB, a container's limit respected; `None` where it cannot be known.
+    pub available_mb: Option<u64>,
+}
+
+/// Who is to get an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Every client of the namespace.
+    Everybody,
+    /// The clients that track this session.
+    Session(Uuid),
+}
+
+/// What the tracker wants done. To be done in the order it comes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send an event.
+    Emit {
+        /// The event's name.
+        event: &'static str,
+        /// The session it is about, if any. An `import_progress` may replace an unsent older one of the same session.
+        session: Option<Uuid>,
+        /// Who gets it.
+        target: Target,
+        /// The one argument of the event, as compact JSON text.
+        payload: String,
+    },
+    /// Tell the host that manages this session to stop and to roll back, and then to call
+    /// [`ProgressTracker::cancel_session`]. Comes once per session.
+    CancelAsked {
+        /// The session.
+        id: Uuid,
+        /// The reason given, `user_requested` if none was; it is kept for the event.
+        reason: String,
+    },
+    /// Answer everybody who was told [`CancelRequest::Asked`] for this session.
+    CancelAnswered {
+        /// The session.
+        id: Uuid,
+        /// The cancelled session as JSON text, or `SESSION_ENDED` when the work ended in another way first.
+        answer: Result<String, ProgressError>,
+    },
+    /// This session is forgotten; nobody can track it any more, so its room can go.
+    Forgotten {
+        /// The session.
+        id: Uuid,
+    },
+}
+
+/// What became of a request to cancel a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CancelRequest {
+    /// It is cancelled. Holds the session as JSON text; it cannot be asked for any more.
+    Done(String),
+    /// The host that manages the session has been asked; [`Output::CancelAnswered`] will follow.
+    Asked,
+}
+
+/// Milliseconds from one reading of the clock that never goes back to a later one.
+fn elapsed_ms(since: Now, now: Now) -> u64 {
+    now.mono_ms.saturating_sub(since.mono_ms)
+}

@@ -1,0 +1,319 @@
+//! One progress session: what it remembers, and how updates change it.
+
+use serde::ser::{Serialize, Serializer};
+use uuid::Uuid;
+
+use super::metadata::{Metadata, ETA_SECONDS, PROCESSED_ROWS};
+use super::object::{Limits, Object};
+use super::rate::Rate;
+use super::shown::Computed;
+use super::{elapsed_ms, Audience, JsonObject, ProgressError, Target};
+use crate::now::{rfc3339_ms, Now};
+use crate::wheel::TimerKey;
+
+/// Where a session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// At work.
+    Processing,
+    /// Ended well.
+    Completed,
+    /// Ended with an error.
+    Error,
+    /// Called off, or given up after a long silence.
+    Cancelled,
+}
+
+impl Status {
+    /// The status as clients see it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Processing => "processing",
+            Status::Completed => "completed",
+            Status::Error => "error",
+            Status::Cancelled => "cancelled",
+        }
+    }
+
+    /// Reads a status, as in `?status=completed`.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` for any other word.
+    pub fn parse(text: &str) -> Result<Self, ProgressError> {
+        match text {
+            "processing" => Ok(Status::Processing),
+            "completed" => Ok(Status::Completed),
+            "error" => Ok(Status::Error),
+            "cancelled" => Ok(Status::Cancelled),
+            _ => Err(ProgressError::invalid(
+                "status must be processing, completed, error or cancelled",
+            )),
+        }
+    }
+}
+
+impl Serialize for Status {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// How a session ended, with what its terminal event tells beyond the session itself.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Completed {
+        /// As given.
+        result: Object,
+    },
+    Failed {
+        error: Object,
+        partial_results: Object,
+    },
+    Cancelled {
+        reason: String,
+        partial_results: Object,
+    },
+}
+
+impl Outcome {
+    pub(super) fn status(&self) -> Status {
+        match self {
+            Outcome::Completed { .. } => Status::Completed,
+            Outcome::Failed { .. } => Status::Error,
+            Outcome::Cancelled { .. } => Status::Cancelled,
+        }
+    }
+}
+
+/// The time over which a pace has to be watched before anything is said about it: half a second for the speed, which
+/// only tells of the past; two for the time left, which would jump about.
+const SPEED_WATCHED_MS: u64 = 500;
+const ETA_WATCHED_MS: u64 = 2_000;
+
+/// Ten years: an estimate beyond it says nothing.
+const MAX_ETA_SECONDS: f64 = 315_360_000.0;
+
+#[derive(Debug)]
+pub(super) struct Session {
+    pub id: Uuid,
+    /// How many sessions were created before it.
+    pub number: u64,
+    pub audience: Audience,
+    pub status: Status,
+    /// From 0 to 1, never falling.
+    pub progress: f64,
+    /// Counts the changes, so that whoever holds the state of some `seq` can tell newer events from older ones.
+    pub seq: u64,
+    pub metadata: Metadata,
+    pub created: Now,
+    /// When it was last updated; once ended, when it ended.
+    pub last_update: Now,
+    pub last_progress_event: Option<Now>,
+    /// Whether the host is to be asked before it is cancelled.
+    pub managed: bool,
+    /// The reason of the cancellation that the host has been asked for.
+    pub cancel_reason: Option<String>,
+    /// `None` while processing, and for a cancelled session once everybody has been told.
+    pub outcome: Option<Box<Outcome>>,
+    /// Pending while an update waits to be sent.
+    pub throttle: Option<TimerKey>,
+    /// Pending while processing.
+    pub stale: Option<TimerKey>,
+    /// Pending once ended.
+    pub forget: Option<TimerKey>,
+    pace: Rate,
+    rows_pace: Rate,
+}
+
+impl Session {
+    pub(super) fn new(
+        id: Uuid,
+        number: u64,
+        audience: Audience,
+        now: Now,
+        metadata: Metadata,
+    ) -> Self {
+        let mut session = Session {
+            id,
+            number,
+            audience,
+            status: Status::Processing,
+            progress: 0.0,
+            seq: 0,
+            metadata,
+            created: now,
+            last_update: now,
+            last_progress_event: None,
+            managed: false,
+            cancel_reason: None,
+            outcome: None,
+            throttle: None,
+            stale: None,
+            forget: None,
+            pace: Rate::new(now.mono_ms),
+            rows_pace: Rate::new(now.mono_ms),
+        };
+        session.observe(now);
+        session
+    }
+
+    /// Takes an update in. `progress` must be finite; it is clamped to 0..1, and a lower one than before is passed over.
+    pub(super) fn update(
+        &mut self,
+        now: Now,
+        progress: f64,
+        metadata: JsonObject,
+        limits: Limits,
+    ) -> Result<(), ProgressError> {
+        self.metadata.merge(metadata, limits)?;
+        if progress > self.progress {
+            self.progress = progress.min(1.0);
+        }
+        self.seq += 1;
+        self.last_update = now;
+        self.observe(now);
+        Ok(())
+    }
+
+    /// Ends it, at this time and in this way.
+    pub(super) fn end(&mut self, now: Now, outcome: Outcome) {
+        if let Outcome::Completed { .. } = outcome {
+            self.progress = 1.0;
+        }
+        self.status = outcome.status();
+        self.outcome = Some(Box::new(outcome));
+        self.seq += 1;
+        self.last_update = now;
+    }
+
+    /// Lets go of all that nobody may ask for any more.
+    pub(super) fn drop_contents(&mut self) {
+        self.metadata = Metadata::default();
+        self.outcome = None;
+    }
+
+    fn observe(&mut self, now: Now) {
+        self.pace.observe(now.mono_ms, self.progress);
+        if let Some(rows) = self.metadata.number(&PROCESSED_ROWS) {
+            self.rows_pace.observe(now.mono_ms, rows);
+        }
+    }
+
+    pub(super) fn target(&self) -> Target {
+        match self.audience {
+            Audience::Everybody => Target::Everybody,
+            Audience::Trackers => Target::Session(self.id),
+        }
+    }
+
+    /// Milliseconds until the next `import_progress` may go out; 0 for now.
+    ///
+    /// Both clocks must have moved on, for people compare the timestamps. When somebody sets the wall clock back, the
+    /// timestamps are apart in the other direction, which is as good.
+    pub(super) fn throttled_ms(&self, now: Now, throttle_ms: u64) -> u64 {
+        let Some(last) = self.last_progress_event else {
+            return 0;
+        };
+        let mono_ms = throttle_ms.saturating_sub(elapsed_ms(last, now));
+        let unix_ms = if now.unix_ms.abs_diff(last.unix_ms) >= throttle_ms {
+            0
+        } else {
+            (last.unix_ms + throttle_ms) - now.unix_ms
+        };
+        mono_ms.max(unix_ms)
+    }
+
+    pub(super) fn is_silent_for(&self, now: Now, ms: u64) -> bool {
+        self.status == Status::Processing && elapsed_ms(self.last_update, now) >= ms
+    }
+
+    /// Whole seconds to the end, as far as the pace tells. Of a stalled session nothing can be said.
+    pub(super) fn eta_seconds(&self, now: Now, stalled_after_ms: u64) -> Option<u64> {
+        if self.is_silent_for(now, stalled_after_ms) {
+            return None;
+        }
+        let seconds = self.pace.seconds_to(1.0, now.mono_ms, ETA_WATCHED_MS)?;
+        (seconds <= MAX_ETA_SECONDS).then(|| seconds.round() as u64)
+    }
+
+    /// The figures that go with the metadata. A producer's own estimate of the time left counts before `eta_seconds`.
+    pub(super) fn computed(&self, now: Now, eta_seconds: Option<u64>) -> Computed {
+        let given = self.metadata.number(&ETA_SECONDS);
+        let left = given.or(eta_seconds.map(|seconds| seconds as f64));
+        let left =
+            left.filter(|seconds| self.status == Status::Processing && *seconds <= MAX_ETA_SECONDS);
+        let per_ms = self.rows_pace.per_ms(now.mono_ms, SPEED_WATCHED_MS);
+        Computed {
+            processing_speed: per_ms.map(|per_ms| speed_text(per_ms * 1000.0)),
+            estimated_completion: left
+                .map(|seconds| rfc3339_ms(now.unix_ms.saturating_add((seconds * 1000.0) as u64))),
+        }
+    }
+}
+
+/// Rows per second in whole numbers, except for work so slow that it would seem to stand still.
+fn speed_text(per_second: f64) -> String {
+    if per_second < 1.0 {
+        format!("{per_second:.1} rows/sec")
+    } else {
+        format!("{per_second:.0} rows/sec")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(mono_ms: u64, unix_ms: u64) -> Now {
+        Now { mono_ms, unix_ms }
+    }
+
+    #[test]
+    fn statuses_are_read_as_they_are_written() {
+        for status in [
+            Status::Processing,
+            Status::Completed,
+            Status::Error,
+            Status::Cancelled,
+        ] {
+            assert_eq!(Status::parse(status.as_str()), Ok(status));
+        }
+        assert!(Status::parse("Completed").is_err());
+    }
+
+    #[test]
+    fn progress_events_wait_for_both_clocks() {
+        let mut session = Session::new(
+            Uuid::nil(),
+            0,
+            Audience::Everybody,
+            at(0, 0),
+            Metadata::default(),
+        );
+        assert_eq!(session.throttled_ms(at(0, 0), 100), 0);
+        session.last_progress_event = Some(at(1_000, 50_000));
+        for (now, wait_ms) in [
+            (at(1_000, 50_000), 100),
+            (at(1_099, 50_099), 1),
+            (at(1_100, 50_100), 0),
+            // The wall clock runs slow, or was set back a little: its timestamps must come apart too.
+            (at(1_100, 50_095), 5),
+            (at(1_100, 49_980), 120),
+            // It was set back or on by far: they are apart.
+            (at(1_100, 49_900), 0),
+            (at(1_100, 10), 0),
+            (at(1_100, 90_000), 0),
+            (at(1_010, 90_000), 90),
+        ] {
+            assert_eq!(session.throttled_ms(now, 100), wait_ms, "{now:?}");
+        }
+    }
+
+    #[test]
+    fn speed_is_told_in_rows_per_second() {
+        assert_eq!(speed_text(65.4), "65 rows/sec");
+        assert_eq!(speed_text(352_941.0), "352941 rows/sec");
+        assert_eq!(speed_text(0.25), "0.2 rows/sec");
+    }
+}

@@ -1,0 +1,220 @@
+//! Throttle, estimates and heartbeat.
+
+use serde_json::json;
+
+use super::*;
+
+#[test]
+fn the_first_update_goes_out_at_once_and_the_newest_suppressed_one_when_the_window_ends() {
+    let mut world = World::new();
+    let id = world.create(json!({}));
+    world.outputs();
+    let start_ms = world.now.mono_ms;
+    for step in 1..=9 {
+        world
+            .update(id, step as f64 / 10.0, json!({"step": step}))
+            .unwrap();
+        world.advance(10);
+    }
+    world.drain();
+    assert_eq!(world.outputs.len(), 1);
+    world.advance(1_000);
+    world.drain();
+    let sent: Vec<_> = world
+        .outputs
+        .iter()
+        .map(|(now, output)| match output {
+            Output::Emit { payload, .. } => {
+                let payload: Value = serde_json::from_str(payload).unwrap();
+                (
+                    now.mono_ms - start_ms,
+                    payload["progress"].clone(),
+                    payload["seq"].clone(),
+                )
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(
+        sent,
+        [(0, json!(0.1), json!(1)), (100, json!(0.9), json!(9))]
+    );
+}
+
+#[test]
+fn a_suppressed_update_costs_no_event_and_one_timer_however_many_there_are() {
+    let mut world = World::new();
+    let id = world.create(json!({}));
+    world.update(id, 0.0, json!({})).unwrap();
+    world.outputs();
+    let timers = world.wheel.len();
+    for step in 0..10_000 {
+        world
+            .update(id, step as f64 / 10_000.0, json!({"processed_rows": step}))
+            .unwrap();
+    }
+    assert!(world.outputs().is_empty());
+    assert_eq!(world.wheel.len(), timers + 1);
+}
+
+#[test]
+fn an_update_after_the_window_goes_out_at_once_even_if_the_timer_is_late() {
+    let mut world = World::new();
+    let id = world.create(json!({}));
+    world.update(id, 0.1, json!({})).unwrap();
+    world.update(id, 0.2, json!({})).unwrap();
+    world.outputs();
+    let late_ms = world.now.mono_ms + 150;
+    world.step_to(late_ms);
+    world.update(id, 0.3, json!({})).unwrap();
+    assert_eq!(world.event("import_progress")["progress"], 0.3);
+    world.advance(1_000);
+    assert!(world.outputs().is_empty(), "nothing waits any more");
+}
+
+#[test]
+fn timestamps_are_apart_even_when_the_wall_clock_is_set_back() {
+    let mut world = World::new();
+    let id = world.create(json!({}));
+    world.update(id, 0.1, json!({})).unwrap();
+    world.outputs();
+    world.advance(60);
+    world.now.unix_ms -= 50;
+    world.update(id, 0.2, json!({})).unwrap();
+    world.advance(1_000);
+    world.drain();
+    let [(sent, Output::Emit { .. })] = &world.outputs[..] else {
+        panic!("{:?}", world.outputs)
+    };
+    assert_eq!(sent.unix_ms, START_UNIX_MS + 100);
+}
+
+#[test]
+fn a_clock_set_back_by_an_hour_holds_nothing_up() {
+    let mut world = World::new();
+    let id = world.create(json!({}));
+    world.update(id, 0.1, json!({})).unwrap();
+    world.outputs();
+    world.now.unix_ms -= 3_600_000;
+    world.advance(100);
+    world.update(id, 0.2, json!({})).unwrap();
+    assert_eq!(
+        world.event("import_progress")["timestamp"],
+        "2025-01-12T09:30:00.100Z"
+    );
+}
+
+#[test]
+fn sessions_are_throttled_each_on_its_own() {
+    let mut world = World::new();
+    let ids = [world.create(json!({})), world.create(json!({}))];
+    world.outputs();
+    for id in ids {
+        world.update(id, 0.1, json!({})).unwrap();
+    }
+    assert_eq!(world.events().len(), 2);
+}
+
+#[test]
+fn the_time_left_is_null_in_the_first_two_seconds_and_then_believable() {
+    let mut world = World::new();
+    let id = world.create(json!({}));
+    world.outputs();
+    let mut told = 0;
+    for tenth in 1..=600 {
+        world.advance(100);
+        world.update(id, tenth as f64 / 600.0, json!({})).unwrap();
+        let eta = &world.event("import_progress")["eta_seconds"];
+        if tenth < 20 {
+            assert_eq!(*eta, json!(null));
+        } else {
+            let left = (600 - tenth) as f64 / 10.0;
+            let error = eta.as_u64().unwrap() as f64 - left;
+            assert!(error.abs() <= 0.6, "{eta} instead of {left}");
+            told += 1;
+        }
+    }
+    assert_eq!(told, 581);
+}
+
+#[test]
+fn nothing_is_said_about_the_end_of_a_stalled_session() {
+    let mut world = World::new();
+    let id = world.create(json!({}));
+    world.advance(10_000);
+    world.update(id, 0.1, json!({})).unwrap();
+    world.advance(20_000);
+    assert_eq!(world.session(id)["eta_seconds"], 70);
+    world.advance(10_000);
+    assert_eq!(world.session(id)["eta_seconds"], json!(null));
+}
+
+#[test]
+fn an_ended_session_has_no_estimated_completion() {
+    let mut world = World::new();
+    let id = world.create(json!({}));
+    world.advance(10_000);
+    world
+        .update(id, 0.5, json!({"processed_rows": 50}))
+        .unwrap();
+    assert!(world.session(id)["metadata"]["estimatedCompletion"].is_string());
+    world.complete(id, json!({})).unwrap();
+    let metadata = json!({"processed_rows": 50, "processing_speed": "5 rows/sec"});
+    assert_eq!(world.session(id)["metadata"], metadata);
+}
+
+#[test]
+fn the_heartbeat_beats_every_30_seconds() {
+    let mut world = World::with(ProgressConfig::default());
+    world.create(json!({}));
+    world.outputs();
+    world.advance(29_999);
+    assert!(world.outputs().is_empty());
+    world.advance(1);
+    assert_eq!(
+        world.event("heartbeat"),
+        json!({
+            "server_time": "2025-01-12T10:30:30.000Z", "active_sessions": 1, "server_uptime": "30s",
+            "memory_usage": {"used_mb": 156, "available_mb": 356},
+        })
+    );
+    world.advance(90_000);
+    assert_eq!(world.events().len(), 3);
+}
+
+#[test]
+fn a_late_heartbeat_does_not_shift_the_next_one_and_a_missed_one_is_not_made_up_for() {
+    let mut world = World::with(ProgressConfig::default());
+    let start_ms = world.now.mono_ms;
+    for (fired_ms, next_ms) in [(30_500, 60_000), (200_000, 230_000)] {
+        world.step_to(start_ms + fired_ms);
+        world.fire();
+        assert_eq!(world.events().len(), 1);
+        assert_eq!(world.wheel.next_deadline(), Some(start_ms + next_ms));
+    }
+}
+
+#[test]
+fn timers_of_sessions_that_are_gone_do_nothing() {
+    let mut world = World::new();
+    let id = world.create(json!({}));
+    world.update(id, 0.1, json!({})).unwrap();
+    world.update(id, 0.2, json!({})).unwrap();
+    // Taken out of the wheel in the same turn in which the session goes.
+    let at_ms = world.now.mono_ms + 40 * 60_000;
+    let mut fired = Vec::new();
+    while let Some((_, timer)) = world.wheel.expire(at_ms) {
+        fired.push(timer);
+    }
+    assert_eq!(fired.len(), 2);
+    world.complete(id, json!({})).unwrap();
+    world.tracker.cleanup(&mut world.wheel, id).unwrap();
+    world.outputs();
+    fired.push(Timer::Heartbeat);
+    for timer in fired {
+        world
+            .tracker
+            .on_timer(world.now, &mut world.wheel, timer, MEMORY);
+    }
+    assert_eq!(world.events().len(), 1, "the heartbeat alone");
+}

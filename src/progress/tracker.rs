@@ -1,0 +1,365 @@
+//! All sessions, and the verbs that change them.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use uuid::Uuid;
+
+use super::metadata::Metadata;
+use super::object::Limits;
+use super::session::{Session, Status};
+use super::{
+    elapsed_ms, notice, ErrorCode, JsonObject, Memory, Output, ProgressConfig, ProgressError,
+    SessionOptions, Target,
+};
+use crate::now::Now;
+use crate::slots::{Key, Slots};
+use crate::timer::Timer;
+use crate::wheel::Wheel;
+
+/// All progress sessions of a server. See the [module](super) for how to drive it.
+///
+/// Every verb that names a session refuses an unknown one with `SESSION_NOT_FOUND`, a cancelled one with
+/// `SESSION_CANCELLED` for as long as it is remembered, and, where it would change the session, one that has completed
+/// or failed with `SESSION_ENDED`. A refused verb changes nothing and sends nothing.
+#[derive(Debug)]
+pub struct ProgressTracker {
+    pub(super) config: ProgressConfig,
+    started: Now,
+    pub(super) sessions: Slots<Session>,
+    pub(super) by_id: BTreeMap<Uuid, Key>,
+    /// How many sessions were ever created.
+    created: u64,
+    /// How many sessions are processing.
+    pub(super) active: usize,
+    /// When the next heartbeat is due.
+    heartbeat_at_ms: u64,
+    pub(super) outputs: VecDeque<Output>,
+}
+
+impl ProgressTracker {
+    /// A tracker without sessions, up since now. Arms the heartbeat.
+    pub fn new(config: ProgressConfig, now: Now, wheel: &mut Wheel<Timer>) -> Self {
+        let mut tracker = ProgressTracker {
+            config,
+            started: now,
+            sessions: Slots::default(),
+            by_id: BTreeMap::new(),
+            created: 0,
+            active: 0,
+            heartbeat_at_ms: now.mono_ms,
+            outputs: VecDeque::new(),
+        };
+        tracker.arm_heartbeat(now, wheel);
+        tracker
+    }
+
+    /// The next thing to do; `None` when there is nothing until the next verb or timer.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Creates a session under a new id, a UUID of version 4 made from these bytes of the operating system, and sends
+    /// `session_created`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ProgressTracker::create_session_with_id`].
+    pub fn create_session(
+        &mut self,
+        now: Now,
+        wheel: &mut Wheel<Timer>,
+        random: [u8; 16],
+        options: SessionOptions,
+    ) -> Result<Uuid, ProgressError> {
+        let id = uuid::Builder::from_random_bytes(random).into_uuid();
+        self.create_session_with_id(now, wheel, id, options)?;
+        Ok(id)
+    }
+
+    /// Creates a session under an id that the caller has chosen, and sends `session_created`.
+    ///
+    /// # Errors
+    ///
+    /// `SESSION_EXISTS` for an id in use, that of a session that has ended and is still remembered included
+    /// (`SESSION_CANCELLED` if it was cancelled); `SERVER_OVERLOAD` when there are too many sessions; `INVALID_ARGUMENT`
+    /// or `PAYLOAD_TOO_LARGE` for the metadata.
+    pub fn create_session_with_id(
+        &mut self,
+        now: Now,
+        wheel: &mut Wheel<Timer>,
+        id: Uuid,
+        options: SessionOptions,
+    ) -> Result<(), ProgressError> {
+        match self.remembered(id) {
+            Ok(_) => {
+                return Err(ProgressError::new(
+                    ErrorCode::SessionExists,
+                    format!("the session id {id} is in use"),
+                ))
+            }
+            Err(error) if error.code == ErrorCode::SessionCancelled => return Err(error),
+            Err(_) => {}
+        }
+        if self.sessions.len() >= self.config.max_sessions {
+            return Err(ProgressError::new(
+                ErrorCode::ServerOverload,
+                format!(
+                    "{} sessions are held already, try again later",
+                    self.sessions.len()
+                ),
+            ));
+        }
+        let mut metadata = Metadata::default();
+        metadata.merge(options.metadata, self.metadata_limits())?;
+        let audience = options.audience.unwrap_or(self.config.audience);
+        let mut session = Session::new(id, self.created, audience, now, metadata);
+        session.managed = options.managed;
+        let payload = session.created_payload();
+        let target = session.target();
+        let key = self.sessions.insert_with(|key| {
+            let stale_at_ms = now.mono_ms.saturating_add(self.config.stale_after_ms);
+            session.stale = Some(wheel.insert(stale_at_ms, Timer::Stale(key)));
+            session
+        });
+        self.by_id.insert(id, key);
+        self.created += 1;
+        self.active += 1;
+        self.emit("session_created", Some(id), target, payload);
+        Ok(())
+    }
+
+    /// Takes an update in: progress from 0 to 1 (clamped; lower than before keeps the old value) and metadata (merged
+    /// key by key, null removes a key).
+    ///
+    /// Sends `import_progress` at once if the last one is long enough ago. Otherwise the newest state is sent when that
+    /// time has come, and until then an update costs no more than the merge.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` when progress is not finite and for the metadata; `PAYLOAD_TOO_LARGE` for the metadata.
+    pub fn update_progress(
+        &mut self,
+        now: Now,
+        wheel: &mut Wheel<Timer>,
+        id: Uuid,
+        progress: f64,
+        metadata: JsonObject,
+    ) -> Result<(), ProgressError> {
+        let key = self.processing(id)?;
+        if !progress.is_finite() {
+            return Err(ProgressError::invalid("progress must be a finite number"));
+        }
+        let limits = self.metadata_limits();
+        let session = self.sessions.get_mut(key).expect("processing() found it");
+        session.update(now, progress, metadata, limits)?;
+        match session.throttled_ms(now, self.config.throttle_ms) {
+            0 => self.emit_progress(now, wheel, key),
+            wait_ms if session.throttle.is_none() => {
+                let at_ms = now.mono_ms.saturating_add(wait_ms);
+                session.throttle = Some(wheel.insert(at_ms, Timer::Throttle(key)));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The Session object as of now, as JSON text.
+    pub fn session(&self, now: Now, id: Uuid) -> Result<String, ProgressError> {
+        let (_, session) = self.remembered(id)?;
+        Ok(session.view(now, self.config.stalled_after_ms))
+    }
+
+    /// Where a session stands. [`Status::Cancelled`] is not among the answers, but an error.
+    pub fn status(&self, id: Uuid) -> Result<Status, ProgressError> {
+        Ok(self.remembered(id)?.1.status)
+    }
+
+    /// A JSON array of the Session objects of this status, or of all, oldest first. Cancelled sessions are in no list.
+    pub fn sessions(&self, now: Now, status: Option<Status>) -> String {
+        let mut listed: Vec<&Session> = self
+            .sessions
+            .iter()
+            .map(|(_, session)| session)
+            .filter(|session| session.status != Status::Cancelled)
+            .filter(|session| status.is_none_or(|status| session.status == status))
+            .collect();
+        listed.sort_unstable_by_key(|session| session.number);
+        let mut text = String::from("[");
+        for (index, session) in listed.into_iter().enumerate() {
+            if index > 0 {
+                text.push(',');
+            }
+            text.push_str(&session.view(now, self.config.stalled_after_ms));
+        }
+        text.push(']');
+        text
+    }
+
+    /// How many sessions are processing.
+    pub fn active_sessions(&self) -> usize {
+        self.active
+    }
+
+    /// How many sessions are held, those that have ended and are still remembered included.
+    pub fn held_sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Milliseconds since the tracker was made.
+    pub fn uptime_ms(&self, now: Now) -> u64 {
+        elapsed_ms(self.started, now)
+    }
+
+    /// Sends `data_updated` to everybody.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` when `type` or `action` is missing or a known field has the wrong type; `PAYLOAD_TOO_LARGE`.
+    pub fn data_updated(&mut self, now: Now, payload: JsonObject) -> Result<(), ProgressError> {
+        let payload = notice::data_updated(now, payload, self.result_limits())?;
+        self.emit("data_updated", None, Target::Everybody, payload);
+        Ok(())
+    }
+
+    /// Sends `system_alert` to everybody.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` when `level`, `category` or `message` is missing or a known field has the wrong type or word;
+    /// `PAYLOAD_TOO_LARGE`.
+    pub fn system_alert(&mut self, now: Now, payload: JsonObject) -> Result<(), ProgressError> {
+        let payload = notice::system_alert(now, payload, self.result_limits())?;
+        self.emit("system_alert", None, Target::Everybody, payload);
+        Ok(())
+    }
+
+    /// Does what is due when a timer has fired. Timers of other layers and of sessions that are gone do nothing;
+    /// `memory` is told by the heartbeat.
+    pub fn on_timer(&mut self, now: Now, wheel: &mut Wheel<Timer>, timer: Timer, memory: Memory) {
+        match timer {
+            Timer::Throttle(key) => self.on_throttle(now, wheel, key),
+            Timer::Stale(key) => self.on_stale(now, wheel, key),
+            Timer::Forget(key) => self.forget(wheel, key),
+            Timer::Heartbeat => {
+                let payload = notice::heartbeat(now, self.active, self.uptime_ms(now), memory);
+                self.emit("heartbeat", None, Target::Everybody, payload);
+                self.arm_heartbeat(now, wheel);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_throttle(&mut self, now: Now, wheel: &mut Wheel<Timer>, key: Key) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        session.throttle = None;
+        match session.throttled_ms(now, self.config.throttle_ms) {
+            0 => self.emit_progress(now, wheel, key),
+            // The wall clock has been set meanwhile.
+            wait_ms => {
+                let at_ms = now.mono_ms.saturating_add(wait_ms);
+                session.throttle = Some(wheel.insert(at_ms, Timer::Throttle(key)));
+            }
+        }
+    }
+
+    fn on_stale(&mut self, now: Now, wheel: &mut Wheel<Timer>, key: Key) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        session.stale = None;
+        if session.is_silent_for(now, self.config.stale_after_ms) {
+            self.give_up(now, wheel, key);
+        } else {
+            // Updates do not touch the timer, so it looks again when the newest one will have grown old.
+            let at_ms = session
+                .last_update
+                .mono_ms
+                .saturating_add(self.config.stale_after_ms);
+            session.stale = Some(wheel.insert(at_ms, Timer::Stale(key)));
+        }
+    }
+
+    fn emit_progress(&mut self, now: Now, wheel: &mut Wheel<Timer>, key: Key) {
+        let session = self.sessions.get_mut(key).expect("callers found it");
+        if let Some(timer) = session.throttle.take() {
+            wheel.cancel(timer);
+        }
+        session.last_progress_event = Some(now);
+        let payload = session.progress_payload(now, self.config.stalled_after_ms);
+        let (id, target) = (session.id, session.target());
+        self.emit("import_progress", Some(id), target, payload);
+    }
+
+    pub(super) fn emit(
+        &mut self,
+        event: &'static str,
+        session: Option<Uuid>,
+        target: Target,
+        payload: String,
+    ) {
+        self.outputs.push_back(Output::Emit {
+            event,
+            session,
+            target,
+            payload,
+        });
+    }
+
+    fn arm_heartbeat(&mut self, now: Now, wheel: &mut Wheel<Timer>) {
+        if self.config.heartbeat_ms == 0 {
+            return;
+        }
+        // From due time to due time, so that lateness does not add up; but none is made up for after a long sleep.
+        let next_ms = self
+            .heartbeat_at_ms
+            .saturating_add(self.config.heartbeat_ms);
+        self.heartbeat_at_ms = if next_ms > now.mono_ms {
+            next_ms
+        } else {
+            now.mono_ms.saturating_add(self.config.heartbeat_ms)
+        };
+        wheel.insert(self.heartbeat_at_ms, Timer::Heartbeat);
+    }
+
+    /// A session that may be read.
+    pub(super) fn remembered(&self, id: Uuid) -> Result<(Key, &Session), ProgressError> {
+        let found = self.by_id.get(&id);
+        let found = found.and_then(|key| Some((*key, self.sessions.get(*key)?)));
+        match found {
+            Some((_, session)) if session.status == Status::Cancelled => Err(ProgressError::new(
+                ErrorCode::SessionCancelled,
+                format!("the session {id} was cancelled"),
+            )),
+            Some(found) => Ok(found),
+            None => Err(ProgressError::new(
+                ErrorCode::SessionNotFound,
+                format!("there is no session {id}, or it ended long ago"),
+            )),
+        }
+    }
+
+    /// A session that may be changed.
+    pub(super) fn processing(&self, id: Uuid) -> Result<Key, ProgressError> {
+        let (key, session) = self.remembered(id)?;
+        if session.status != Status::Processing {
+            return Err(ProgressError::ended(id));
+        }
+        Ok(key)
+    }
+
+    fn metadata_limits(&self) -> Limits {
+        Limits {
+            max_bytes: self.config.max_metadata_bytes,
+            max_depth: self.config.max_metadata_depth,
+        }
+    }
+
+    pub(super) fn result_limits(&self) -> Limits {
+        Limits {
+            max_bytes: self.config.max_result_bytes,
+            max_depth: self.config.max_result_depth,
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The arguments of events and acknowledgements: JSON text as it came, and binary attachments.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+
+use crate::frame::Frame;
+use crate::json;
+
+/// Arguments of an event or of an acknowledgement.
+///
+/// What a client sent is kept as the text that it sent, so passing it on changes nothing: no number loses digits, no
+/// key its place. Binary values are objects `{"_placeholder":true,"num":N}` in that text and attachments beside it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Args {
+    /// A JSON array; of a received event its first element is the event's name. Empty stands for `[]`.
+    text: String,
+    /// Byte offset of the first argument, or of the closing bracket where there is none.
+    first_at: usize,
+    attachments: Vec<Frame>,
+}
+
+/// Why an argument could not be read.
+#[derive(Debug)]
+pub enum ArgsError {
+    /// There are not that many arguments.
+    Missing(usize),
+    /// It is there, but not of the wanted type.
+    Mismatch(usize, serde_json::Error),
+}
+
+impl fmt::Display for ArgsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ArgsError::Missing(index) => write!(f, "argument {index} is missing"),
+            ArgsError::Mismatch(index, error) => write!(f, "argument {index}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ArgsError {}
+
+impl Args {
+    /// No arguments.
+    pub fn none() -> Args {
+        Args::default()
+    }
+
+    /// One argument: anything that serde can write as JSON.
+    pub fn one(value: &(impl Serialize + ?Sized)) -> Result<Args, serde_json::Error> {
+        let mut builder = Args::builder();
+        builder.push(value)?;
+        Ok(builder.build())
+    }
+
+    /// One argument that is JSON text already; `None` when it is not.
+    pub fn from_json(text: &str) -> Option<Args> {
+        json::check(text, json::MAX_DEPTH).ok()?;
+        let mut builder = Args::builder();
+        builder.push_raw(text);
+        Some(builder.build())
+    }
+
+    /// Several arguments, binary ones among them, one after the other.
+    pub fn builder() -> ArgsBuilder {
+        ArgsBuilder {
+            text: "[".to_owned(),
+            attachments: Vec::new(),
+        }
+    }
+
+    /// How many there are. Walks over the text.
+    pub fn len(&self) -> usize {
+        self.ranges().count()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.raw_list().is_empty()
+    }
+
+    /// One argument as JSON text.
+    pub fn raw(&self, index: usize) -> Option<&str> {
+        self.ranges().nth(index).map(|range| &self.text[range])
+    }
+
+    /// One argument as a value. A binary argument has no JSON value of its own: see [`Args::binary`].
+    pub fn get<T: DeserializeOwned>(&self, index: usize) -> Result<T, ArgsError> {
+        let raw = self.raw(index).ok_or(ArgsError::Missing(index))?;
+        serde_json::from_str(raw).map_err(|error| ArgsError::Mismatch(index, error))
+    }
+
+    /// One argument's bytes, when that argument is binary.
+    pub fn binary(&self, index: usize) -> Option<&[u8]> {
+        let raw = self.raw(index)?;
+        let places = json::placeholders(raw);
+        let [place] = places.as_slice() else {
+            return None;
+        };
+        if place.range != (0..raw.len()) {
+            return None;
+        }
+        self.attachments.get(place.number?).map(Frame::payload)
+    }
+
+    /// The same arguments without the first `count`.
+    pub fn skip(mut self, count: usize) -> Args {
+        if count > 0 && !self.is_empty() {
+            let next = self.ranges().nth(count).map(|range| range.start);
+            self.first_at = next.unwrap_or(self.text.len() - 1);
+        }
+        self
+    }
+
+    /// All binary attachments, as placeholders number them.
+    pub fn attachments(&self) -> &[Frame] {
+        &self.attachments
+    }
+
+    /// The arguments as JSON text between the brackets, comma separated.
+    pub(crate) fn raw_list(&self) -> &str {
+        match self.text.len() {
+            0 => "",
+            length => &self.text[self.first_at..length - 1],
+        }
+    }
+
+    /// The name of the event that these arguments came with.
+    pub(crate) fn event_name(&self) -> Cow<'_, str> {
+        let Some(range) = json::elements(&self.text).next() else {
+            return Cow::Borrowed("");
+        };
+        let quoted = &self.text[range];
+        let raw = quoted.get(1..quoted.len() - 1).unwrap_or_default();
+        if !raw.contains('\\') {
+            return Cow::Borrowed(raw);
+        }
+        // A name with a lone surrogate has no text in Rust; it keeps its escapes and so matches no handler.
+        serde_json::from_str(quoted).map_or(Cow::Borrowed(raw), Cow::Owned)
+    }
+
+    /// What a packet carries: `text` is an array that [`json::check`] has passed, the arguments begin at `first_at`.
+    pub(crate) fn received(text: String, first_at: usize, attachments: Vec<Frame>) -> Args {
+        debug_assert!(text.ends_with(']') && first_at < text.len());
+        Args {
+            text,
+            first_at,
+            attachments,
+        }
+    }
+
+    /// The memory, to be used again.
+    pub(crate) fn into_text(self) -> String {
+        self.text
+    }
+
+    fn ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        json::elements(&self.text).filter(|range| range.start >= self.first_at)
+    }
+}
+
+/// Puts arguments together.
+#[derive(Clone, Debug)]
+pub struct ArgsBuilder {
+    text: String,
+    attachments: Vec<Frame>,
+}
+
+impl ArgsBuilder {
+    /// Appends anything that serde can write as JSON.
+    pub fn push(&mut self, value: &(impl Serialize + ?Sized)) -> Result<&mut Self, serde_json::Error> {
+        let text = serde_json::to_string(value)?;
+        self.push_raw(&text);
+        Ok(self)
+    }
+
+    /// Appends a binary argument.
+    pub fn push_binary(&mut self, bytes: &[u8]) -> &mut Self {
+        let place = format!("{{\"_placeholder\":true,\"num\":{}}}", self.attachments.len());
+        self.push_raw(&place);
+        self.attachments.push(Frame::binary(bytes));
+        self
+    }
+
+    /// The arguments.
+    pub fn build(mut self) -> Args {
+        self.text.push(']');
+        Args {
+            text: self.text,
+            first_at: 1,
+            attachments: self.attachments,
+        }
+    }
+
+    fn push_raw(&mut self, json: &str) {
+        if self.text.len() > 1 {
+            self.text.push(',');
+        }
+        self.text.push_str(json);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_read_by_type_or_as_text() {
+        let args = Args::received(r#"["name", 1 ,"two",[3]]"#.to_owned(), 9, Vec::new());
+        assert_eq!(args.len(), 3);
+        assert_eq!(args.get::<u8>(0).unwrap(), 1);
+        assert_eq!(args.get::<String>(1).unwrap(), "two");
+        assert_eq!(args.raw(2), Some("[3]"));
+        assert!(matches!(args.get::<u8>(3), Err(ArgsError::Missing(3))));
+        assert!(matches!(args.get::<u8>(1), Err(ArgsError::Mismatch(1, _))));
+        assert_eq!(args.clone().skip(2).raw_list(), "[3]");
+        assert!(args.clone().skip(3).is_empty());
+        assert!(args.skip(9).is_empty());
+    }
+
+    #[test]
+    fn arguments_are_put_together() {
+        assert!(Args::none().is_empty());
+        assert_eq!(Args::none().len(), 0);
+        assert!(Args::none().skip(1).is_empty());
+        let mut builder = Args::builder();
+        builder.push(&1).unwrap().push_binary(b"ab").push("x").unwrap();
+        let args = builder.build();
+        assert_eq!(args.raw_list(), r#"1,{"_placeholder":true,"num":0},"x""#);
+        assert_eq!(args.binary(1), Some(&b"ab"[..]));
+        assert_eq!(args.binary(0), None);
+        assert_eq!(Args::from_json(r#"{"a":1}"#).unwrap().raw(0), Some(r#"{"a":1}"#));
+        assert_eq!(Args::from_json("1,2"), None);
+    }
+}

@@ -1,0 +1,469 @@
+//! The packet of Socket.IO: what is behind the `4` of an Engine.IO message.
+
+use std::io::Write as _;
+
+use super::Args;
+use crate::frame::{Frame, FrameBuilder};
+use crate::id::IdText;
+use crate::json::{self, JsonError, Placeholder};
+
+/// Type of a packet; the number is the digit on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Connect = 0,
+    Disconnect = 1,
+    Event = 2,
+    Ack = 3,
+    ConnectError = 4,
+    BinaryEvent = 5,
+    BinaryAck = 6,
+}
+
+/// A packet as it was read; everything in it is a part of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet<'a> {
+    pub kind: Kind,
+    /// The namespace's name, with its query part where there is one.
+    pub namespace: &'a str,
+    /// Number of the acknowledgement that is asked for or given.
+    pub id: Option<u64>,
+    /// How many binary messages follow.
+    pub attachments: usize,
+    /// JSON text, or empty.
+    pub data: &'a str,
+    /// Of events and acknowledgements: byte offset in `data` at which the arguments begin.
+    pub args_at: usize,
+    /// Of an event: its name without quotes, escapes as they came; `None` when a number stands in its place.
+    pub name: Option<&'a str>,
+}
+
+/// Why a packet is refused. Each ends the client's session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PacketError {
+    /// There is no such type, or no packet at all.
+    UnknownType,
+    /// The count of attachments is missing or not a number.
+    BadAttachmentCount,
+    /// More attachments than allowed.
+    TooManyAttachments,
+    /// The number of the acknowledgement does not fit into 64 bits.
+    BadId,
+    /// The data is not JSON.
+    BadJson,
+    /// The data is nested too deep.
+    TooDeep,
+    /// The data is JSON, but not what this type carries.
+    BadPayload,
+    /// The event's name is one of Socket.IO's own.
+    ReservedEvent,
+    /// A placeholder names an attachment that is not there.
+    BadPlaceholder,
+}
+
+/// What a packet may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub max_attachments: usize,
+    pub max_json_depth: u32,
+}
+
+/// A packet made ready: its text, then its attachments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    pub text: Frame,
+    pub attachments: Vec<Frame>,
+}
+
+/// Whether this name belongs to Socket.IO itself and so cannot be an event's.
+pub fn is_reserved(name: &str) -> bool {
+    matches!(
+        name,
+        "connect" | "connect_error" | "disconnect" | "disconnecting" | "newListener" | "removeListener"
+    )
+}
+
+impl<'a> Packet<'a> {
+    /// Reads a packet.
+    pub fn decode(text: &'a str, limits: &Limits) -> Result<Packet<'a>, PacketError> {
+        let (kind, rest) = text.split_at_checked(1).ok_or(PacketError::UnknownType)?;
+        let kind = match kind {
+            "0" => Kind::Connect,
+            "1" => Kind::Disconnect,
+            "2" => Kind::Event,
+            "3" => Kind::Ack,
+            "4" => Kind::ConnectError,
+            "5" => Kind::BinaryEvent,
+            "6" => Kind::BinaryAck,
+            _ => return Err(PacketError::UnknownType),
+        };
+        let (attachments, rest) = match kind {
+            Kind::BinaryEvent | Kind::BinaryAck => {
+                let (count, rest) = rest.split_once('-').ok_or(PacketError::BadAttachmentCount)?;
+                if count.is_empty() || !count.bytes().all(|b| b.is_ascii_digit()) {
+                    return Err(PacketError::BadAttachmentCount);
+                }
+                match count.parse() {
+                    Ok(count) if count <= limits.max_attachments => (count, rest),
+                    _ => return Err(PacketError::TooManyAttachments),
+                }
+            }
+            _ => (0, rest),
+        };
+        let (namespace, rest) = if rest.starts_with('/') {
+            rest.split_once(',').unwrap_or((rest, ""))
+        } else {
+            ("/", rest)
+        };
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (id, data) = rest.split_at(digits);
+        let id = match id {
+            "" => None,
+            id => Some(id.parse().map_err(|_| PacketError::BadId)?),
+        };
+        let mut packet = Packet {
+            kind,
+            namespace,
+            id,
+            attachments,
+            data: data.trim_matches([' ', '\t', '\n', '\r']),
+            args_at: 0,
+            name: None,
+        };
+        packet.check_data(limits)?;
+        Ok(packet)
+    }
+
+    fn check_data(&mut self, limits: &Limits) -> Result<(), PacketError> {
+        if !self.data.is_empty() {
+            json::check(self.data, limits.max_json_depth).map_err(|error| match error {
+                JsonError::Syntax(_) => PacketError::BadJson,
+                JsonError::TooDeep => PacketError::TooDeep,
+            })?;
+        }
+        match self.kind {
+            Kind::Connect if self.data.is_empty() || self.data.starts_with('{') => Ok(()),
+            Kind::Disconnect if self.data.is_empty() => Ok(()),
+            Kind::Ack | Kind::BinaryAck if self.data.starts_with('[') => {
+                self.args_at = 1;
+                Ok(())
+            }
+            Kind::Event | Kind::BinaryEvent if self.data.starts_with('[') => self.check_name(),
+            // Clients do not refuse servers.
+            _ => Err(PacketError::BadPayload),
+        }
+    }
+
+    fn check_name(&mut self) -> Result<(), PacketError> {
+        let mut elements = json::elements(self.data);
+        let name = elements.next().ok_or(PacketError::BadPayload)?;
+        self.args_at = elements.next().map_or(self.data.len() - 1, |first| first.start);
+        match self.data.as_bytes()[name.start] {
+            b'"' => {
+                let name = &self.data[name.start + 1..name.end - 1];
+                if is_reserved(name) {
+                    return Err(PacketError::ReservedEvent);
+                }
+                self.name = Some(name);
+                Ok(())
+            }
+            b'-' | b'0'..=b'9' => Ok(()),
+            _ => Err(PacketError::BadPayload),
+        }
+    }
+}
+
+/// Checks that every placeholder of a packet's data names one of its attachments.
+pub(super) fn check_placeholders(data: &str, attachments: usize) -> Result<(), PacketError> {
+    let fits = |place: &Placeholder| place.number.is_some_and(|number| number < attachments);
+    if json::placeholders(data).iter().all(fits) {
+        Ok(())
+    } else {
+        Err(PacketError::BadPlaceholder)
+    }
+}
+
+/// `CONNECT` to a client that has joined.
+pub fn encode_connect(frames: &mut FrameBuilder, namespace: &str, id: IdText) -> Frame {
+    frames.text(|out| {
+        write_head(out, Kind::Connect, 0, namespace, None);
+        push(out, "{\"sid\":\"");
+        push(out, id.as_str());
+        push(out, "\"}");
+    })
+}
+
+/// `CONNECT_ERROR` to a client that may not join.
+pub fn encode_connect_error(frames: &mut FrameBuilder, namespace: &str, message: &str) -> Frame {
+    frames.text(|out| {
+        write_head(out, Kind::ConnectError, 0, namespace, None);
+        push(out, "{\"message\":");
+        write_string(out, message);
+        push(out, "}");
+    })
+}
+
+/// `DISCONNECT` to a client that is put out of a namespace.
+pub fn encode_disconnect(frames: &mut FrameBuilder, namespace: &str) -> Frame {
+    frames.text(|out| write_head(out, Kind::Disconnect, 0, namespace, None))
+}
+
+/// `EVENT` or `BINARY_EVENT`, with a number when an acknowledgement is wanted.
+pub fn encode_event(
+    frames: &mut FrameBuilder,
+    namespace: &str,
+    id: Option<u64>,
+    name: &str,
+    args: &Args,
+) -> Encoded {
+    encode(frames, Kind::Event, Kind::BinaryEvent, namespace, id, Some(name), args)
+}
+
+/// `ACK` or `BINARY_ACK`.
+pub fn encode_ack(frames: &mut FrameBuilder, namespace: &str, id: u64, args: &Args) -> Encoded {
+    encode(frames, Kind::Ack, Kind::BinaryAck, namespace, Some(id), None, args)
+}
+
+fn encode(
+    frames: &mut FrameBuilder,
+    plain: Kind,
+    binary: Kind,
+    namespace: &str,
+    id: Option<u64>,
+    name: Option<&str>,
+    args: &Args,
+) -> Encoded {
+    let list = args.raw_list();
+    let (renumbered, attachments) = renumber(list, args.attachments());
+    let list = renumbered.as_deref().unwrap_or(list);
+    let kind = if attachments.is_empty() { plain } else { binary };
+    let text = frames.text(|out| {
+        write_head(out, kind, attachments.len(), namespace, id);
+        out.push(b'[');
+        if let Some(name) = name {
+            write_string(out, name);
+            if !list.is_empty() {
+                out.push(b',');
+            }
+        }
+        push(out, list);
+        out.push(b']');
+    });
+    Encoded { text, attachments }
+}
+
+/// The attachments that these arguments really use, in the order of their places; and the text with the places numbered
+/// anew, where that order is not the one they had. Arguments may have lost their first ones on the way.
+fn renumber(list: &str, attachments: &[Frame]) -> (Option<String>, Vec<Frame>) {
+    if attachments.is_empty() {
+        return (None, Vec::new());
+    }
+    let array = format!("[{list}]");
+    let places: Vec<(Placeholder, &Frame)> = json::placeholders(&array)
+        .into_iter()
+        .filter_map(|place| {
+            let frame = attachments.get(place.number?)?;
+            Some((place, frame))
+        })
+        .collect();
+    let used = places.iter().map(|(_, frame)| (*frame).clone()).collect();
+    let is_in_order = places
+        .iter()
+        .enumerate()
+        .all(|(index, (place, _))| place.number == Some(index));
+    if is_in_order {
+        return (None, used);
+    }
+    let mut text = String::with_capacity(array.len());
+    let mut copied = 1;
+    for (index, (place, _)) in places.iter().enumerate() {
+        text.push_str(&array[copied..place.range.start]);
+        text.push_str(&format!("{{\"_placeholder\":true,\"num\":{index}}}"));
+        copied = place.range.end;
+    }
+    text.push_str(&array[copied..array.len() - 1]);
+    (Some(text), used)
+}
+
+/// Everything before the data: the Engine.IO type `4` too.
+fn write_head(out: &mut Vec<u8>, kind: Kind, attachments: usize, namespace: &str, id: Option<u64>) {
+    out.push(b'4');
+    out.push(b'0' + kind as u8);
+    if attachments > 0 {
+        write!(out, "{attachments}-").expect("writing to a Vec cannot fail");
+    }
+    if namespace != "/" {
+        push(out, namespace);
+        out.push(b',');
+    }
+    if let Some(id) = id {
+        write!(out, "{id}").expect("writing to a Vec cannot fail");
+    }
+}
+
+fn write_string(out: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(out, text).expect("a string always has a JSON text and a Vec takes it");
+}
+
+fn push(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LIMITS: Limits = Limits {
+        max_attachments: 10,
+        max_json_depth: 128,
+    };
+
+    fn decode(text: &str) -> Result<Packet<'_>, PacketError> {
+        Packet::decode(text, &LIMITS)
+    }
+
+    fn text_of(frame: &Frame) -> &str {
+        std::str::from_utf8(frame.payload()).unwrap()
+    }
+
+    #[test]
+    fn reads_the_packets_of_the_protocol_page() {
+        let connect = decode("0/admin,{\"token\":\"123\"}").unwrap();
+        assert_eq!((connect.kind, connect.namespace, connect.data), (Kind::Connect, "/admin", "{\"token\":\"123\"}"));
+        let event = decode("2/admin,456[\"project:delete\",123]").unwrap();
+        assert_eq!((event.namespace, event.id, event.name), ("/admin", Some(456), Some("project:delete")));
+        assert_eq!(&event.data[event.args_at..], "123]");
+        let binary = decode("51-/admin,456[\"x\",{\"_placeholder\":true,\"num\":0}]").unwrap();
+        assert_eq!((binary.kind, binary.attachments), (Kind::BinaryEvent, 1));
+        let ack = decode("3/admin,456[]").unwrap();
+        assert_eq!((ack.kind, ack.id, &ack.data[ack.args_at..]), (Kind::Ack, Some(456), "]"));
+        let disconnect = decode("1/admin,").unwrap();
+        assert_eq!((disconnect.kind, disconnect.namespace), (Kind::Disconnect, "/admin"));
+        assert_eq!(decode("0/a/b?c=d,{}").unwrap().namespace, "/a/b?c=d");
+        assert_eq!(decode("0/a").unwrap().namespace, "/a");
+        assert_eq!(decode("2[\"a\"]").unwrap().args_at, 4);
+    }
+
+    #[test]
+    fn takes_what_the_reference_takes_though_it_looks_odd() {
+        assert_eq!(decode("0 ").unwrap().kind, Kind::Connect);
+        assert_eq!(decode("01").unwrap().kind, Kind::Connect);
+        assert_eq!(decode("2[1,2]").unwrap().name, None);
+        assert_eq!(decode("3[]").unwrap().id, None);
+    }
+
+    #[test]
+    fn refuses_what_breaks_the_protocol() {
+        use PacketError::*;
+        for (text, error) in [
+            ("", UnknownType),
+            ("7", UnknownType),
+            ("9[]", UnknownType),
+            ("ü", UnknownType),
+            ("0[]", BadPayload),
+            ("0\"x\"", BadPayload),
+            ("0{", BadJson),
+            ("0,", BadJson),
+            ("1{}", BadPayload),
+            ("2", BadPayload),
+            ("2{}", BadPayload),
+            ("2[]", BadPayload),
+            ("2[{}]", BadPayload),
+            ("2[null]", BadPayload),
+            ("2[\"a\"", BadJson),
+            ("2[\"connect\"]", ReservedEvent),
+            ("2[\"disconnecting\"]", ReservedEvent),
+            ("3{}", BadPayload),
+            ("4{\"message\":\"x\"}", BadPayload),
+            ("5[\"a\"]", BadAttachmentCount),
+            ("5-[\"a\"]", BadAttachmentCount),
+            ("5+1-[\"a\"]", BadAttachmentCount),
+            ("511-[\"a\"]", TooManyAttachments),
+            ("599999999999999999999999-[\"a\"]", TooManyAttachments),
+            ("299999999999999999999[\"a\"]", BadId),
+        ] {
+            assert_eq!(decode(text), Err(error), "{text}");
+        }
+        let deep = format!("2[\"a\",{}{}]", "[".repeat(200), "]".repeat(200));
+        assert_eq!(decode(&deep), Err(TooDeep));
+    }
+
+    #[test]
+    fn placeholders_must_name_attachments() {
+        assert!(check_placeholders(r#"["x",{"_placeholder":true,"num":1}]"#, 2).is_ok());
+        assert!(check_placeholders(r#"["x",{"_placeholder":false,"num":7}]"#, 2).is_ok());
+        for num in ["2", "-1", "\"0\"", "null", "0.5"] {
+            let data = format!(r#"["x",{{"_placeholder":true,"num":{num}}}]"#);
+            assert_eq!(check_placeholders(&data, 2), Err(PacketError::BadPlaceholder), "{num}");
+        }
+    }
+
+    #[test]
+    fn writes_what_servers_send() {
+        let mut frames = FrameBuilder::default();
+        let id = crate::id::Secret::draw(&mut |bytes| bytes.fill(0)).id(0);
+        assert_eq!(text_of(&encode_connect(&mut frames, "/", id)), r#"40{"sid":"AAAAAAAAAAAAAAAAAAAA"}"#);
+        assert_eq!(
+            text_of(&encode_connect_error(&mut frames, "/x", "Invalid namespace")),
+            r#"44/x,{"message":"Invalid namespace"}"#
+        );
+        assert_eq!(text_of(&encode_disconnect(&mut frames, "/")), "41");
+        assert_eq!(text_of(&encode_disconnect(&mut frames, "/x")), "41/x,");
+        let event = encode_event(&mut frames, "/x", Some(7), "a\"b", &Args::one(&5).unwrap());
+        assert_eq!(text_of(&event.text), r#"42/x,7["a\"b",5]"#);
+        let bare = encode_event(&mut frames, "/", None, "a", &Args::none());
+        assert_eq!(text_of(&bare.text), r#"42["a"]"#);
+        let ack = encode_ack(&mut frames, "/", 3, &Args::none());
+        assert_eq!(text_of(&ack.text), "433[]");
+    }
+
+    #[test]
+    fn attachments_follow_their_places() {
+        let mut frames = FrameBuilder::default();
+        let mut builder = Args::builder();
+        builder.push_binary(b"a").push(&1).unwrap().push_binary(b"b");
+        let args = builder.build();
+        let both = encode_event(&mut frames, "/", None, "x", &args);
+        assert_eq!(
+            text_of(&both.text),
+            r#"452-["x",{"_placeholder":true,"num":0},1,{"_placeholder":true,"num":1}]"#
+        );
+        let second = encode_event(&mut frames, "/", None, "x", &args.clone().skip(1));
+        assert_eq!(text_of(&second.text), r#"451-["x",1,{"_placeholder":true,"num":0}]"#);
+        assert_eq!(second.attachments[0].payload(), b"b");
+        let neither = encode_event(&mut frames, "/", None, "x", &args.skip(3));
+        assert_eq!(text_of(&neither.text), r#"42["x"]"#);
+    }
+
+    proptest! {
+        #[test]
+        fn events_survive_the_round_trip(
+            namespace in "/[^,]*", id in any::<Option<u64>>(), name in ".*", values in prop::collection::vec(any::<i64>(), 0..5)
+        ) {
+            let mut builder = Args::builder();
+            for value in &values {
+                builder.push(value).unwrap();
+            }
+            let encoded = encode_event(&mut FrameBuilder::default(), &namespace, id, &name, &builder.build());
+            let text = text_of(&encoded.text);
+            let packet = decode(&text[1..]);
+            if is_reserved(&name) {
+                prop_assert_eq!(packet, Err(PacketError::ReservedEvent));
+            } else {
+                let packet = packet.unwrap();
+                prop_assert_eq!(packet.namespace, namespace);
+                prop_assert_eq!(packet.id, id);
+                let quoted = format!("\"{}\"", packet.name.unwrap());
+                prop_assert_eq!(serde_json::from_str::<String>(&quoted).unwrap(), name);
+                let args = Args::received(packet.data.to_owned(), packet.args_at, Vec::new());
+                let read: Vec<i64> = (0..args.len()).map(|i| args.get(i).unwrap()).collect();
+                prop_assert_eq!(read, values);
+            }
+        }
+
+        #[test]
+        fn no_text_makes_the_decoder_panic(text in "[0-9]?[0-9-]*(/[a-z?]*,?)?[0-9]*[\\[{]?.*") {
+            let _ = decode(&text);
+        }
+    }
+}

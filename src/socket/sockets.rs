@@ -1,0 +1,562 @@
+//! Who is connected to which namespace and sits in which room.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::packet::{check_placeholders, PacketError};
+use super::{Args, Kind, Packet};
+use crate::frame::Frame;
+use crate::id::{IdText, Secret};
+use crate::slots::{Key, Slots};
+
+/// Names one connected socket: one client in one namespace. Stale once that socket has disconnected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SocketId(pub(crate) Key);
+
+/// Names one namespace of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NamespaceId(pub(crate) u16);
+
+/// One client in one namespace.
+#[derive(Debug)]
+pub struct Socket {
+    secret: Secret,
+    /// The Engine.IO session that carries it.
+    pub session: Key,
+    pub namespace: NamespaceId,
+    /// Place in the namespace's list of members.
+    seat: u32,
+    /// The rooms it is in, and its place in each one's list. The room of its own id is not stored.
+    rooms: Vec<(Key, u32)>,
+    /// Acknowledgements that the client owes, oldest first.
+    pending_acks: VecDeque<u64>,
+}
+
+#[derive(Debug)]
+struct Room {
+    name: Box<str>,
+    members: Vec<SocketId>,
+}
+
+#[derive(Debug)]
+struct Namespace {
+    name: Box<str>,
+    members: Vec<SocketId>,
+    rooms: Slots<Room>,
+    room_names: HashMap<Box<str>, Key>,
+    /// Acknowledgements are numbered per namespace, over all of its sockets.
+    next_ack: u64,
+}
+
+/// What one Engine.IO session has of Socket.IO: its sockets, and the packet whose attachments are still under way.
+#[derive(Debug, Default)]
+pub struct Client {
+    pub sockets: Vec<SocketId>,
+    pub pending: Option<Box<PendingPacket>>,
+}
+
+/// A binary packet whose attachments have not all come yet.
+#[derive(Debug)]
+pub struct PendingPacket {
+    pub kind: Kind,
+    pub namespace: Box<str>,
+    pub id: Option<u64>,
+    pub name: Option<Box<str>>,
+    wanted: usize,
+    text: String,
+    args_at: usize,
+    attachments: Vec<Frame>,
+}
+
+impl PendingPacket {
+    /// Keeps a packet until its attachments are here.
+    pub fn new(packet: &Packet<'_>) -> Result<Self, PacketError> {
+        check_placeholders(packet.data, packet.attachments)?;
+        Ok(PendingPacket {
+            kind: packet.kind,
+            namespace: packet.namespace.into(),
+            id: packet.id,
+            name: packet.name.map(Into::into),
+            wanted: packet.attachments,
+            text: packet.data.to_owned(),
+            args_at: packet.args_at,
+            attachments: Vec::new(),
+        })
+    }
+
+    /// Adds an attachment; true when that was the last one.
+    pub fn add(&mut self, attachment: Frame) -> bool {
+        self.attachments.push(attachment);
+        self.attachments.len() == self.wanted
+    }
+
+    /// The arguments, attachments included.
+    pub fn into_args(self) -> Args {
+        Args::received(self.text, self.args_at, self.attachments)
+    }
+}
+
+/// Whom an event goes to: sockets of one namespace.
+///
+/// Without rooms it is everybody there; with several rooms whoever is in any of them, once. A socket's id counts as the
+/// name of a room that holds that socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    namespace: NamespaceId,
+    rooms: Vec<String>,
+    except_rooms: Vec<String>,
+    except_socket: Option<SocketId>,
+    is_volatile: bool,
+}
+
+impl Target {
+    /// Everybody in this namespace.
+    pub fn namespace(namespace: NamespaceId) -> Target {
+        Target {
+            namespace,
+            rooms: Vec::new(),
+            except_rooms: Vec::new(),
+            except_socket: None,
+            is_volatile: false,
+        }
+    }
+
+    /// Whoever is in this room too.
+    pub fn to(mut self, room: impl Into<String>) -> Target {
+        self.rooms.push(room.into());
+        self
+    }
+
+    /// Another word for [`Target::to`].
+    pub fn within(self, room: impl Into<String>) -> Target {
+        self.to(room)
+    }
+
+    /// Nobody of this room.
+    pub fn except(mut self, room: impl Into<String>) -> Target {
+        self.except_rooms.push(room.into());
+        self
+    }
+
+    /// Not this socket.
+    pub fn except_socket(mut self, socket: SocketId) -> Target {
+        self.except_socket = Some(socket);
+        self
+    }
+
+    /// Only those that can take it at once: whose client waits for it and has nothing else waiting.
+    pub fn volatile(mut self) -> Target {
+        self.is_volatile = true;
+        self
+    }
+
+    /// Whether it is dropped where it would have to wait.
+    pub fn is_volatile(&self) -> bool {
+        self.is_volatile
+    }
+
+    /// The namespace of the sockets.
+    pub fn namespace_id(&self) -> NamespaceId {
+        self.namespace
+    }
+}
+
+/// All namespaces, sockets and rooms.
+#[derive(Debug)]
+pub struct Sockets {
+    namespaces: Vec<Namespace>,
+    sockets: Slots<Socket>,
+}
+
+impl Sockets {
+    /// With these namespaces and nobody in them.
+    pub fn new(names: &[String]) -> Self {
+        let namespaces = names
+            .iter()
+            .map(|name| Namespace {
+                name: name.as_str().into(),
+                members: Vec::new(),
+                rooms: Slots::default(),
+                room_names: HashMap::new(),
+                next_ack: 0,
+            })
+            .collect();
+        Sockets {
+            namespaces,
+            sockets: Slots::default(),
+        }
+    }
+
+    /// The namespace of this name.
+    pub fn find_namespace(&self, name: &str) -> Option<NamespaceId> {
+        let index = self.namespaces.iter().position(|namespace| &*namespace.name == name)?;
+        Some(NamespaceId(index as u16))
+    }
+
+    /// Its name.
+    pub fn namespace_name(&self, id: NamespaceId) -> &str {
+        &self.namespaces[usize::from(id.0)].name
+    }
+
+    /// A socket that is connected.
+    pub fn get(&self, id: SocketId) -> Option<&Socket> {
+        self.sockets.get(id.0)
+    }
+
+    /// How many sockets are connected.
+    pub fn len(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.sockets.is_empty()
+    }
+
+    /// A socket's id as clients know it.
+    pub fn id_text(&self, id: SocketId) -> Option<IdText> {
+        Some(self.get(id)?.secret.id(id.0.index))
+    }
+
+    /// The socket with this id.
+    pub fn find(&self, id_text: &str) -> Option<SocketId> {
+        let (secret, index) = Secret::parse(id_text)?;
+        let key = self.sockets.key_at(index)?;
+        (self.sockets.get(key)?.secret == secret).then_some(SocketId(key))
+    }
+
+    /// Of a client's sockets, the one in this namespace.
+    pub fn of_client(&self, client: &Client, namespace: NamespaceId) -> Option<SocketId> {
+        let is_there = |id: &&SocketId| self.get(**id).is_some_and(|s| s.namespace == namespace);
+        client.sockets.iter().find(is_there).copied()
+    }
+
+    /// Adds a socket to a namespace.
+    pub fn connect(&mut self, secret: Secret, session: Key, namespace: NamespaceId) -> SocketId {
+        let members = &mut self.namespaces[usize::from(namespace.0)].members;
+        let seat = members.len() as u32;
+        let id = SocketId(self.sockets.insert(Socket {
+            secret,
+            session,
+            namespace,
+            seat,
+            rooms: Vec::new(),
+            pending_acks: VecDeque::new(),
+        }));
+        members.push(id);
+        id
+    }
+
+    /// Takes a socket out of its rooms and its namespace.
+    pub fn disconnect(&mut self, id: SocketId) -> Option<Socket> {
+        while let Some((room, _)) = self.get(id)?.rooms.last().copied() {
+            self.leave_seat(id, room);
+        }
+        let socket = self.sockets.remove(id.0)?;
+        let members = &mut self.namespaces[usize::from(socket.namespace.0)].members;
+        members.swap_remove(socket.seat as usize);
+        if let Some(moved) = members.get(socket.seat as usize) {
+            let moved = self.sockets.get_mut(moved.0).expect("members are connected");
+            moved.seat = socket.seat;
+        }
+        if members.is_empty() {
+            *members = Vec::new();
+        }
+        Some(socket)
+    }
+
+    /// Puts a socket into a room; false when it was there already, or is gone.
+    pub fn join(&mut self, id: SocketId, name: &str) -> bool {
+        let Some(socket) = self.sockets.get_mut(id.0) else {
+            return false;
+        };
+        let namespace = &mut self.namespaces[usize::from(socket.namespace.0)];
+        let room = match namespace.room_names.get(name) {
+            Some(room) => *room,
+            None => {
+                let room = namespace.rooms.insert(Room {
+                    name: name.into(),
+                    members: Vec::new(),
+                });
+                namespace.room_names.insert(name.into(), room);
+                room
+            }
+        };
+        if socket.rooms.iter().any(|(joined, _)| *joined == room) {
+            return false;
+        }
+        let members = &mut namespace.rooms.get_mut(room).expect("names lead to rooms").members;
+        socket.rooms.push((room, members.len() as u32));
+        members.push(id);
+        true
+    }
+
+    /// Takes a socket out of a room; false when it was not there.
+    pub fn leave(&mut self, id: SocketId, name: &str) -> bool {
+        let Some(socket) = self.get(id) else {
+            return false;
+        };
+        let namespace = &self.namespaces[usize::from(socket.namespace.0)];
+        match namespace.room_names.get(name) {
+            Some(room) => self.leave_seat(id, *room),
+            None => false,
+        }
+    }
+
+    /// Takes everybody out of a room, which thereby is gone.
+    pub fn clear_room(&mut self, namespace: &str, name: &str) {
+        let room = self.namespaces.iter().find(|known| &*known.name == namespace).and_then(|namespace| {
+            let key = *namespace.room_names.get(name)?;
+            Some((key, namespace.rooms.get(key)?.members.clone()))
+        });
+        if let Some((key, members)) = room {
+            for member in members {
+                self.leave_seat(member, key);
+            }
+        }
+    }
+
+    /// The rooms a socket has joined, its own not among them.
+    pub fn rooms(&self, id: SocketId) -> impl Iterator<Item = &str> {
+        self.get(id).into_iter().flat_map(|socket| {
+            let namespace = &self.namespaces[usize::from(socket.namespace.0)];
+            socket.rooms.iter().map(|(room, _)| {
+                let room = namespace.rooms.get(*room).expect("joined rooms exist");
+                &*room.name
+            })
+        })
+    }
+
+    /// How many rooms a socket has joined.
+    pub fn room_count(&self, id: SocketId) -> usize {
+        self.get(id).map_or(0, |socket| socket.rooms.len())
+    }
+
+    /// Appends the sockets that a target means, each once.
+    pub fn select(&self, target: &Target, out: &mut Vec<SocketId>) {
+        let namespace = &self.namespaces[usize::from(target.namespace.0)];
+        let start = out.len();
+        match target.rooms.as_slice() {
+            [] => out.extend_from_slice(&namespace.members),
+            rooms => {
+                for room in rooms {
+                    self.extend_from_room(target.namespace, room, out);
+                }
+                if rooms.len() > 1 {
+                    out[start..].sort_unstable();
+                    out.dedup();
+                }
+            }
+        }
+        if let Some(except) = target.except_socket {
+            out.retain(|id| *id != except);
+        }
+        if !target.except_rooms.is_empty() {
+            let mut excluded = Vec::new();
+            for room in &target.except_rooms {
+                self.extend_from_room(target.namespace, room, &mut excluded);
+            }
+            excluded.sort_unstable();
+            out.retain(|id| excluded.binary_search(id).is_err());
+        }
+    }
+
+    /// Numbers an acknowledgement that a client is asked for; `None` when it owes `max_pending` already or is gone.
+    pub fn ask_ack(&mut self, id: SocketId, max_pending: usize) -> Option<u64> {
+        let socket = self.sockets.get_mut(id.0)?;
+        if socket.pending_acks.len() >= max_pending {
+            return None;
+        }
+        let next_ack = &mut self.namespaces[usize::from(socket.namespace.0)].next_ack;
+        let ack = *next_ack;
+        *next_ack += 1;
+        socket.pending_acks.push_back(ack);
+        Some(ack)
+    }
+
+    /// Takes an acknowledgement off the list of those owed; false when it is not on it.
+    pub fn take_ack(&mut self, id: SocketId, ack: u64) -> bool {
+        let Some(socket) = self.sockets.get_mut(id.0) else {
+            return false;
+        };
+        // Acknowledgements mostly come in the order in which they were asked for, so the search ends at once.
+        match socket.pending_acks.iter().position(|pending| *pending == ack) {
+            Some(index) => {
+                socket.pending_acks.remove(index);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Checks that every list agrees with every other; panics where it does not. For tests.
+    pub fn check_invariants(&self) {
+        let mut seats = 0;
+        for (index, namespace) in self.namespaces.iter().enumerate() {
+            seats += namespace.members.len();
+            for (seat, id) in namespace.members.iter().enumerate() {
+                let socket = self.get(*id).expect("members are connected");
+                assert_eq!(usize::from(socket.namespace.0), index);
+                assert_eq!(socket.seat as usize, seat);
+            }
+            assert_eq!(namespace.rooms.len(), namespace.room_names.len());
+            for (key, room) in namespace.rooms.iter() {
+                assert!(!room.members.is_empty(), "empty rooms are gone");
+                assert_eq!(namespace.room_names.get(&room.name), Some(&key));
+                for (seat, id) in room.members.iter().enumerate() {
+                    let socket = self.get(*id).expect("members are connected");
+                    assert!(socket.rooms.contains(&(key, seat as u32)));
+                }
+            }
+        }
+        assert_eq!(seats, self.sockets.len());
+        for (_, socket) in self.sockets.iter() {
+            let namespace = &self.namespaces[usize::from(socket.namespace.0)];
+            for (room, _) in &socket.rooms {
+                assert!(namespace.rooms.get(*room).is_some());
+            }
+        }
+    }
+
+    fn extend_from_room(&self, namespace_id: NamespaceId, name: &str, out: &mut Vec<SocketId>) {
+        let namespace = &self.namespaces[usize::from(namespace_id.0)];
+        if let Some(room) = namespace.room_names.get(name) {
+            let room = namespace.rooms.get(*room).expect("names lead to rooms");
+            out.extend_from_slice(&room.members);
+        }
+        if let Some(id) = self.find(name) {
+            if self.get(id).is_some_and(|socket| socket.namespace == namespace_id) {
+                out.push(id);
+            }
+        }
+    }
+
+    fn leave_seat(&mut self, id: SocketId, room_key: Key) -> bool {
+        let Some(socket) = self.sockets.get_mut(id.0) else {
+            return false;
+        };
+        let Some(index) = socket.rooms.iter().position(|(room, _)| *room == room_key) else {
+            return false;
+        };
+        let (_, seat) = socket.rooms.swap_remove(index);
+        let namespace = &mut self.namespaces[usize::from(socket.namespace.0)];
+        let room = namespace.rooms.get_mut(room_key).expect("joined rooms exist");
+        room.members.swap_remove(seat as usize);
+        if let Some(moved) = room.members.get(seat as usize) {
+            let moved = self.sockets.get_mut(moved.0).expect("members are connected");
+            let place = moved.rooms.iter_mut().find(|(room, _)| *room == room_key);
+            place.expect("members know their room").1 = seat;
+        }
+        if room.members.is_empty() {
+            let room = namespace.rooms.remove(room_key).expect("it was just there");
+            namespace.room_names.remove(&room.name);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    fn world(count: u8) -> (Sockets, Vec<SocketId>) {
+        let mut sockets = Sockets::new(&["/".to_owned(), "/custom".to_owned()]);
+        let mut sessions = Slots::default();
+        let ids = (0..count)
+            .map(|n| {
+                let secret = Secret::draw(&mut |bytes| bytes.fill(n));
+                sockets.connect(secret, sessions.insert(()), NamespaceId(u16::from(n % 2)))
+            })
+            .collect();
+        (sockets, ids)
+    }
+
+    fn selected(sockets: &Sockets, target: &Target) -> Vec<SocketId> {
+        let mut out = Vec::new();
+        sockets.select(target, &mut out);
+        out.sort_unstable();
+        out
+    }
+
+    #[test]
+    fn targets_are_unions_without_the_excepted() {
+        let (mut sockets, ids) = world(8);
+        let root = sockets.find_namespace("/").unwrap();
+        sockets.join(ids[0], "a");
+        sockets.join(ids[2], "a");
+        sockets.join(ids[2], "b");
+        sockets.join(ids[4], "b");
+        sockets.join(ids[1], "a");
+        let all = Target::namespace(root);
+        assert_eq!(selected(&sockets, &all), [ids[0], ids[2], ids[4], ids[6]]);
+        let union = all.clone().to("a").to("b");
+        assert_eq!(selected(&sockets, &union), [ids[0], ids[2], ids[4]]);
+        assert_eq!(selected(&sockets, &union.clone().except("b")), [ids[0]]);
+        assert_eq!(selected(&sockets, &union.except_socket(ids[0])), [ids[2], ids[4]]);
+        assert_eq!(selected(&sockets, &all.clone().to("nobody")), []);
+        let own = sockets.id_text(ids[6]).unwrap();
+        assert_eq!(selected(&sockets, &all.clone().to(own.as_str())), [ids[6]]);
+        let foreign = sockets.id_text(ids[1]).unwrap();
+        assert_eq!(selected(&sockets, &all.clone().to(foreign.as_str())), []);
+        assert_eq!(selected(&sockets, &all.except(own.as_str())), [ids[0], ids[2], ids[4]]);
+        sockets.check_invariants();
+    }
+
+    #[test]
+    fn a_socket_is_found_by_its_id_while_it_is_connected() {
+        let (mut sockets, ids) = world(3);
+        let text = sockets.id_text(ids[1]).unwrap();
+        assert_eq!(sockets.find(text.as_str()), Some(ids[1]));
+        sockets.disconnect(ids[1]);
+        assert_eq!(sockets.find(text.as_str()), None);
+        assert!(!sockets.join(ids[1], "a"));
+        assert!(sockets.disconnect(ids[1]).is_none());
+    }
+
+    #[test]
+    fn acknowledgements_are_numbered_per_namespace_and_used_once() {
+        let (mut sockets, ids) = world(4);
+        assert_eq!(sockets.ask_ack(ids[0], 2), Some(0));
+        assert_eq!(sockets.ask_ack(ids[2], 2), Some(1));
+        assert_eq!(sockets.ask_ack(ids[1], 2), Some(0));
+        assert_eq!(sockets.ask_ack(ids[0], 2), Some(2));
+        assert_eq!(sockets.ask_ack(ids[0], 2), None);
+        assert!(!sockets.take_ack(ids[0], 1));
+        assert!(sockets.take_ack(ids[0], 2));
+        assert!(!sockets.take_ack(ids[0], 2));
+    }
+
+    proptest! {
+        #[test]
+        fn rooms_agree_with_a_simple_model(ops in prop::collection::vec((0u8..3, 0usize..6, "[a-d]"), 1..200)) {
+            let (mut sockets, ids) = world(6);
+            let mut model: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+            let mut gone = BTreeSet::new();
+            for (op, who, room) in ops {
+                let members = model.entry(room.clone()).or_default();
+                match op {
+                    0 => {
+                        let joined = sockets.join(ids[who], &room);
+                        prop_assert_eq!(joined, !gone.contains(&who) && members.insert(who));
+                    }
+                    1 => prop_assert_eq!(sockets.leave(ids[who], &room), members.remove(&who)),
+                    _ => {
+                        prop_assert_eq!(sockets.disconnect(ids[who]).is_some(), gone.insert(who));
+                        model.values_mut().for_each(|members| { members.remove(&who); });
+                    }
+                }
+                sockets.check_invariants();
+                for (room, members) in &model {
+                    for namespace in 0..2 {
+                        let target = Target::namespace(NamespaceId(namespace)).to(room.as_str());
+                        let wanted: Vec<SocketId> = members.iter()
+                            .filter(|who| **who % 2 == usize::from(namespace))
+                            .map(|who| ids[*who]).collect();
+                        prop_assert_eq!(selected(&sockets, &target), wanted);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Every deadline of the program in one list.
+
+use crate::slots::Key;
+
+/// What is to happen at a deadline. The wheel holds these; `Endpoint::handle_timeouts` is the one match that fires them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// When to give up on a connection whose request head or request body does not arrive.
+    Request(Key),
+    /// When to close a connection on which no further request has begun.
+    KeepAlive(Key),
+    /// When to stop reading what a peer still sends after its connection has been answered for the last time.
+    Linger(Key),
+    /// When to close an Engine.IO session that has joined no namespace.
+    Connect(Key),
+    /// When to send the next ping of an Engine.IO session.
+    Ping(Key),
+    /// When to close an Engine.IO session whose pong has not come.
+    Pong(Key),
+    /// When to drop a WebSocket that began an upgrade and does not finish it.
+    Upgrade(Key),
+    /// When to send the newest suppressed progress of a progress session.
+    Throttle(Key),
+    /// When to look whether a progress session has gone 30 s without an update, and after that 30 minutes.
+    Stale(Key),
+    /// When to forget a progress session that has ended.
+    Forget(Key),
+    /// When to send the next `heartbeat` event to everybody.
+    Heartbeat,
+}

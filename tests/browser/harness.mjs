@@ -1,0 +1,197 @@
+// What the browser tests and the screenshots share: the server, Chromium, scans to import.
+
+import { execFileSync, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const BINARY = process.env.PULSEWHEEL_BIN;
+const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+export const OUTPUT = fileURLToPath(new URL("../output/", import.meta.url));
+
+/** Why the tests cannot run here; false when they can. */
+export function reasonToSkip() {
+  if (existsSync(CHROMIUM)) return false;
+  return `SKIP: no Chromium at ${CHROMIUM}; install Debian's package chromium or name one in CHROMIUM`;
+}
+
+/** A folder for this run's files, removed by `remove()`. */
+export function scratchFolder() {
+  const path = mkdtempSync(join(tmpdir(), "pulsewheel-browser-"));
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/**
+ * The server under test: the one at PULSEWHEEL_URL, else one started from
+ * PULSEWHEEL_BIN with its data in `folder`.
+ */
+export async function startServer(folder, listen = "127.0.0.1:0") {
+  if (process.env.PULSEWHEEL_URL) {
+    return { url: process.env.PULSEWHEEL_URL.replace(/\/$/, ""), own: false, stop: async () => {} };
+  }
+  if (!BINARY) throw new Error("name a running server in PULSEWHEEL_URL or the program in PULSEWHEEL_BIN");
+  const child = spawn(BINARY, ["serve", "--listen", listen, "--data-dir", join(folder, "data")], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  const url = await new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`the server ended with ${code} before it listened`)));
+    createInterface({ input: child.stdout }).once("line", (line) => {
+      const match = /^listening on (http:\/\/\S+)$/.exec(line);
+      if (match) resolve(match[1]);
+      else reject(new Error(`the first line of the server is: ${line}`));
+    });
+  });
+  const stop = async () => {
+    child.kill("SIGTERM");
+    await ended;
+  };
+  return { url, own: true, stop };
+}
+
+export function launchBrowser() {
+  return chromium.launch({
+    executablePath: CHROMIUM,
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+}
+
+/**
+ * Opens the dashboard and waits until it is live. `problems` collects what a
+ * person with open developer tools would frown at.
+ */
+export async function openDashboard(browser, url, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  const problems = [];
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) problems.push(`console: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => problems.push(`exception: ${error.message}`));
+  page.on("requestfailed", (failed) => {
+    // Leaving or reloading a page ends its requests; that is no failure.
+    const reason = failed.failure()?.errorText ?? "";
+    if (reason !== "net::ERR_ABORTED") problems.push(`request: ${failed.url()} ${reason}`);
+  });
+  page.on("response", (response) => {
+    if (response.status() >= 400) problems.push(`status ${response.status()}: ${response.url()}`);
+  });
+  if (options.before) await options.before(page);
+  await page.goto(url);
+  await live(page);
+  return { page, problems };
+}
+
+export async function live(page) {
+  await page.locator('[data-testid="connection"][data-state="connected"]').waitFor();
+}
+
+/** A scan in the columns of Nessus; other seeds give other hosts. */
+export function scanCsv(rows, seed) {
+  const risks = ["Critical", "High", "Medium", "Low", "None"];
+  const lines = ["Plugin ID,CVE,CVSS v2.0 Base Score,Risk,Host,Protocol,Port,Name,Synopsis,Description,Solution"];
+  for (let row = 0; row < rows; row += 1) {
+    const host = `host-${seed}-${row % 97}.example.org`;
+    const cve = `CVE-2024-${10_000 + (row % 5000)}`;
+    const port = 1 + (row % 60_000);
+    lines.push(
+      `${20_000 + row},${cve},${(row % 100) / 10},${risks[row % 5]},${host},tcp,${port},Outdated service ${row % 400},Old,An old version answers on this port,Update it`,
+    );
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+export function writeScan(folder, name, text) {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+/** A file of about 30 MB, by the program's own generator where the program is at hand. */
+export function writeLargeScan(folder) {
+  const path = join(folder, "large-scan.csv");
+  if (BINARY) {
+    execFileSync(BINARY, ["generate", "--bytes", "30000000", "--seed", "7"], {
+      stdio: ["ignore", openSync(path, "w"), "inherit"],
+    });
+  } else {
+    writeFileSync(path, scanCsv(240_000, 7));
+  }
+  return path;
+}
+
+/**
+ * Begins an upload and holds it half-way until `finish()`, so that a test can
+ * look at a running import for as long as it likes.
+ */
+export function heldUpload(url, filename, text) {
+  const sessionId = randomUUID();
+  const boundary = "pulsewheel-browser-test";
+  const head = `--${boundary}\r\nContent-Disposition: form-data; name="csvFile"; filename="${filename}"\r\nContent-Type: text/csv\r\n\r\n`;
+  const body = Buffer.from(`${head}${text}\r\n--${boundary}--\r\n`);
+  const half = Math.floor(body.length / 2);
+  const upload = request(`${url}/api/vulnerabilities/import?sessionId=${sessionId}`, {
+    method: "POST",
+    headers: { "Content-Type": `multipart/form-data; boundary=${boundary}`, "Content-Length": body.length },
+  });
+  const status = new Promise((resolve, reject) => {
+    upload.on("error", reject);
+    upload.on("response", (response) => {
+      response.resume();
+      response.on("end", () => resolve(response.statusCode));
+    });
+  });
+  upload.write(body.subarray(0, half));
+  return {
+    sessionId,
+    /** Sends the rest; the status of the answer. */
+    finish: () => {
+      upload.end(body.subarray(half));
+      return status;
+    },
+  };
+}
+
+export async function getJson(url, path) {
+  const response = await fetch(url + path);
+  if (!response.ok) throw new Error(`${path}: status ${response.status}`);
+  return response.json();
+}
+
+export async function postJson(url, path, body) {
+  const response = await fetch(url + path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  if (!response.ok) throw new Error(`${path}: status ${response.status}`);
+  return response.json();
+}
+
+export function ensureOutputFolder() {
+  mkdirSync(OUTPUT, { recursive: true });
+}
+
+export const testid = (name) => `[data-testid="${name}"]`;
+
+export const cardOf = (page, sessionId) => page.locator(`${testid("session-card")}[data-session-id="${sessionId}"]`);
+
+/** Chooses files in the page and starts their import. */
+export async function importInPage(page, paths) {
+  await page.locator(testid("file-input")).setInputFiles(paths);
+  await page.locator(testid("upload-button")).click();
+}

@@ -1,0 +1,98 @@
+/** Numbers, times and names as people read them. The page speaks English everywhere. */
+
+const counts = new Intl.NumberFormat("en-US");
+const oneDigit = new Intl.NumberFormat("en-US", { maximumFractionDigits: 1 });
+const dateTime = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+
+export function formatCount(value: number): string {
+  return counts.format(value);
+}
+
+/** `progress` is a fraction; 100% is only shown for the whole. */
+export function formatPercent(progress: number): string {
+  return `${Math.floor(progress * 100)}%`;
+}
+
+/** "1 row", "2 rows" */
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
+}
+
+export function formatBytes(bytes: number): string {
+  const units = ["bytes", "KB", "MB", "GB", "TB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${value < 10 && unit > 0 ? oneDigit.format(value) : formatCount(Math.round(value))} ${units[unit]}`;
+}
+
+/** "35 ms", "4.3 s", "2 min 5 s", "1 h 4 min" */
+export function formatDuration(ms: number): string {
+  if (ms < 1000) return `${Math.max(0, Math.round(ms))} ms`;
+  if (ms < 59_950) return `${oneDigit.format(ms / 1000)} s`;
+  const seconds = Math.round(ms / 1000);
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return joinUnits(minutes, "min", seconds % 60, "s");
+  return joinUnits(Math.floor(minutes / 60), "h", minutes % 60, "min");
+}
+
+/** Remaining time in words, rounded as far as an estimate can be trusted. */
+export function etaInWords(seconds: number): string {
+  if (seconds < 5) return "a few seconds left";
+  if (seconds < 55) return `about ${Math.ceil(seconds / 5) * 5} seconds left`;
+  if (seconds < 90) return "about a minute left";
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `about ${minutes} minutes left`;
+  const hours = Math.floor(minutes / 60);
+  const rest = Math.round((minutes % 60) / 5) * 5;
+  if (rest === 60) return `about ${plural(hours + 1, "hour")} left`;
+  return `about ${plural(hours, "hour")}${rest > 0 ? ` ${rest} minutes` : ""} left`;
+}
+
+/** "975 of 1,500 rows"; empty when nothing has been counted. */
+export function rowsInWords(processed: number | null, total: number | null): string {
+  if (processed === null && total === null) return "";
+  if (total === null) return plural(processed ?? 0, "row");
+  return `${formatCount(processed ?? 0)} of ${plural(total, "row")}`;
+}
+
+/** "65 rows/sec" becomes "65 rows/s"; text of another form is shown as it came. */
+export function speedInWords(speed: unknown): string {
+  if (typeof speed !== "string") return "";
+  const match = /^(\d+(?:\.\d+)?) (\S+)\/sec$/.exec(speed);
+  return match ? `${formatCount(Math.round(Number(match[1])))} ${match[2]}/s` : speed;
+}
+
+/** "vulnerability_import" becomes "Vulnerability import". */
+export function humanise(name: string): string {
+  const words = name
+    .replace(/([a-z])([A-Z])/g, "$1 $2")
+    .replace(/[_-]+/g, " ")
+    .trim()
+    .toLowerCase();
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** A point in time in the reader's own time zone; text that is no date is shown as it came. */
+export function formatTime(timestamp: string | null | undefined): string {
+  if (!timestamp) return "";
+  const date = new Date(timestamp);
+  return Number.isNaN(date.getTime()) ? timestamp : dateTime.format(date);
+}
+
+/** Any value of a JSON answer as one line of text. */
+export function formatValue(value: unknown): string {
+  if (value === null || value === undefined) return "unknown";
+  if (typeof value === "number") return formatCount(value);
+  if (typeof value === "string") return value === "" ? "(empty)" : value;
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (Array.isArray(value)) return value.map(formatValue).join(", ");
+  return JSON.stringify(value);
+}
+
+function joinUnits(large: number, largeUnit: string, small: number, smallUnit: string): string {
+  return small > 0 ? `${large} ${largeUnit} ${small} ${smallUnit}` : `${large} ${largeUnit}`;
+}

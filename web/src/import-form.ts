@@ -1,0 +1,165 @@
+import { byId, closeButton, h, icon, setText } from "./dom";
+import { formatBytes, formatPercent } from "./format";
+import { problemView } from "./outcome";
+import { type Upload, UploadQueue, sendByXhr } from "./upload";
+
+interface ImportFormHooks {
+  /** Whether the session of an upload has its card already; its row is then not needed any more. */
+  hasCard: (sessionId: string) => boolean;
+  accepted: (sessionId: string) => void;
+}
+
+/** Choosing files by drop or picker, naming the scanner, sending. */
+export class ImportForm {
+  readonly queue: UploadQueue;
+  readonly #hooks: ImportFormHooks;
+  readonly #zone = byId("drop-zone");
+  readonly #input = byId<HTMLInputElement>("file-input");
+  readonly #vendor = byId<HTMLSelectElement>("vendor");
+  readonly #vendorName = byId<HTMLInputElement>("vendor-name");
+  readonly #button = byId<HTMLButtonElement>("upload-button");
+  readonly #hint = byId("upload-hint");
+  readonly #list = byId("uploads");
+  readonly #rows = new Map<Upload, UploadRow>();
+
+  constructor(hooks: ImportFormHooks) {
+    this.#hooks = hooks;
+    this.queue = new UploadQueue(
+      async (upload, onSent, signal) => {
+        await sendByXhr(upload, onSent, signal);
+        hooks.accepted(upload.sessionId);
+      },
+      () => this.render(),
+    );
+    this.#input.addEventListener("change", () => {
+      this.#take(this.#input.files ?? []);
+      // Else choosing the same file once more would be no change.
+      this.#input.value = "";
+    });
+    this.#vendor.addEventListener("change", () => {
+      this.#vendorName.hidden = this.#vendor.value !== "other";
+      if (!this.#vendorName.hidden) this.#vendorName.focus();
+    });
+    byId<HTMLFormElement>("import-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.queue.start(this.#vendor.value === "other" ? this.#vendorName.value.trim() : this.#vendor.value);
+    });
+    this.#acceptDrops();
+    window.addEventListener("beforeunload", (event) => {
+      if (this.queue.busy) event.preventDefault();
+    });
+    this.render();
+  }
+
+  /** Brings the list of files and the button up to date. */
+  render(): void {
+    const { uploads, ready } = this.queue;
+    const shown = uploads.filter((upload) => this.#isShown(upload));
+    for (const [upload, row] of this.#rows) {
+      if (shown.includes(upload)) continue;
+      row.element.remove();
+      this.#rows.delete(upload);
+    }
+    for (const upload of shown) {
+      let row = this.#rows.get(upload);
+      if (!row) {
+        row = new UploadRow(upload, () => this.queue.remove(upload));
+        this.#rows.set(upload, row);
+        this.#list.append(row.element);
+      }
+      row.render();
+    }
+    this.#list.hidden = shown.length === 0;
+    this.#button.disabled = ready.length === 0;
+    setText(this.#button.lastElementChild!, ready.length > 1 ? `Import ${ready.length} files` : "Import");
+  }
+
+  #isShown(upload: Upload): boolean {
+    if (upload.state === "sent" || upload.state === "stopped") return false;
+    return upload.state !== "sending" || !this.#hooks.hasCard(upload.sessionId);
+  }
+
+  #take(files: Iterable<File>): void {
+    const doubles = this.queue.add(files);
+    const names = doubles.map((file) => file.name).join(", ");
+    setText(this.#hint, doubles.length === 0 ? "" : `Already on its way: ${names}`);
+    if (!this.#button.disabled) this.#button.focus();
+  }
+
+  /** A file may be dropped anywhere: beside the field the browser would leave the page to show it. */
+  #acceptDrops(): void {
+    let depth = 0;
+    const mark = (change: number): void => {
+      depth = Math.max(0, depth + change);
+      this.#zone.classList.toggle("over", depth > 0);
+    };
+    document.addEventListener("dragenter", (event) => hasFiles(event) && mark(1));
+    document.addEventListener("dragleave", (event) => hasFiles(event) && mark(-1));
+    document.addEventListener("dragover", (event) => {
+      if (hasFiles(event)) event.preventDefault();
+    });
+    document.addEventListener("drop", (event) => {
+      if (!hasFiles(event)) return;
+      event.preventDefault();
+      mark(-depth);
+      this.#take(event.dataTransfer?.files ?? []);
+    });
+  }
+}
+
+class UploadRow {
+  readonly element: HTMLElement;
+  readonly #upload: Upload;
+  readonly #state = h("span", { class: "subtle" });
+  readonly #remove: HTMLButtonElement;
+  readonly #problem = h("div", {});
+  #told = false;
+
+  constructor(upload: Upload, remove: () => void) {
+    this.#upload = upload;
+    this.#remove = closeButton(`Take ${upload.file.name} off the list`, remove);
+    this.element = h(
+      "li",
+      { class: "upload", testid: "upload" },
+      h(
+        "div",
+        { class: "upload-line" },
+        icon("file"),
+        h("span", { class: "upload-name" }, upload.file.name),
+        this.#state,
+        this.#remove,
+      ),
+      this.#problem,
+    );
+  }
+
+  render(): void {
+    const { state, error } = this.#upload;
+    this.element.setAttribute("data-state", state);
+    setText(this.#state, stateWords(this.#upload));
+    this.#remove.hidden = state === "sending";
+    if (!error || this.#told) return;
+    this.#told = true;
+    this.#problem.setAttribute("role", "alert");
+    this.#problem.append(problemView({ code: error.code, message: error.message }));
+  }
+}
+
+function stateWords({ state, sent, file }: Upload): string {
+  switch (state) {
+    case "ready":
+      return formatBytes(file.size);
+    case "waiting":
+      return "waits its turn";
+    case "sending":
+      return `sending, ${formatPercent(sent)}`;
+    case "failed":
+      return "not imported";
+    default:
+      return "";
+  }
+}
+
+function hasFiles(event: DragEvent): boolean {
+  return event.dataTransfer?.types.includes("Files") ?? false;
+}

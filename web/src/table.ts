@@ -1,0 +1,146 @@
+import { ApiError, type Page } from "./api";
+import { h, setText } from "./dom";
+import { formatCount } from "./format";
+import { LatestThrottle } from "./throttle";
+
+/** Bursts of changes are answered by one request per this many milliseconds. */
+const REFRESH_INTERVAL_MS = 1_000;
+
+export interface Column<T> {
+  title: string;
+  /** Class of the cells, for width, alignment and phone layout. */
+  class?: string;
+  cell: (item: T) => Node | string;
+}
+
+interface TableOptions<T> {
+  caption: string;
+  testid: string;
+  totalTestid?: string;
+  /** What is counted: "finding", "import". */
+  noun: string;
+  pageSize: number;
+  columns: Column<T>[];
+  load: (limit: number, offset: number) => Promise<Page<T>>;
+  /** What to say when there are no rows. */
+  empty: () => Node;
+}
+
+/**
+ * A table that reads itself page by page from the server. The markup carries
+ * explicit roles, because on phones the style sheet lays rows out as blocks and
+ * browsers then forget that they are a table.
+ */
+export class PagedTable<T> {
+  readonly #options: TableOptions<T>;
+  readonly #body = h("tbody", { role: "rowgroup" });
+  readonly #frame: HTMLElement;
+  readonly #message = h("div", { class: "table-message", role: "status" });
+  readonly #range = h("span", {});
+  readonly #total: HTMLElement;
+  readonly #previous: HTMLButtonElement;
+  readonly #next: HTMLButtonElement;
+  readonly #pager: HTMLElement;
+  readonly #refresh = new LatestThrottle<null>(REFRESH_INTERVAL_MS, () => void this.load());
+  #offset = 0;
+  #request = 0;
+
+  constructor(container: HTMLElement, options: TableOptions<T>) {
+    this.#options = options;
+    const step = (pages: number) => (): void => {
+      this.#offset = Math.max(0, this.#offset + pages * options.pageSize);
+      void this.load();
+    };
+    this.#total = h("span", { testid: options.totalTestid ?? null });
+    this.#previous = h("button", { type: "button", class: "quiet-button", onclick: step(-1) }, "Previous");
+    this.#next = h("button", { type: "button", class: "quiet-button", onclick: step(1) }, "Next");
+    this.#pager = h(
+      "div",
+      { class: "pager" },
+      h("p", { class: "subtle" }, this.#range, this.#total),
+      h("div", {}, this.#previous, this.#next),
+    );
+    this.#frame = h(
+      "table",
+      { testid: options.testid, role: "table" },
+      h("caption", { class: "visually-hidden" }, options.caption),
+      h(
+        "thead",
+        { role: "rowgroup" },
+        h(
+          "tr",
+          { role: "row" },
+          ...options.columns.map((column) =>
+            h("th", { scope: "col", role: "columnheader", class: column.class ?? null }, column.title),
+          ),
+        ),
+      ),
+      this.#body,
+    );
+    setText(this.#message, "Loading…");
+    this.#frame.hidden = true;
+    this.#pager.hidden = true;
+    container.append(this.#frame, this.#message, this.#pager);
+  }
+
+  /** Reads the present page again soon. */
+  refresh(): void {
+    this.#refresh.push("", null);
+  }
+
+  /** Goes back to the first page, after a filter has changed. */
+  restart(): void {
+    this.#offset = 0;
+    void this.load();
+  }
+
+  async load(): Promise<void> {
+    this.#request += 1;
+    const request = this.#request;
+    try {
+      const page = await this.#options.load(this.#options.pageSize, this.#offset);
+      // Answers can overtake each other; only the latest question counts.
+      if (request !== this.#request) return;
+      if (page.items.length === 0 && page.total > 0 && this.#offset > 0) {
+        this.#offset = Math.floor((page.total - 1) / this.#options.pageSize) * this.#options.pageSize;
+        return await this.load();
+      }
+      this.#show(page);
+    } catch (error) {
+      if (request === this.#request) this.#fail(error instanceof ApiError ? error.message : String(error));
+    }
+  }
+
+  #show(page: Page<T>): void {
+    const { columns, noun } = this.#options;
+    const rows = page.items.map((item) =>
+      h(
+        "tr",
+        { role: "row" },
+        ...columns.map((column) =>
+          h("td", { role: "cell", class: column.class ?? null, "data-label": column.title }, column.cell(item)),
+        ),
+      ),
+    );
+    this.#body.replaceChildren(...rows);
+    const none = page.total === 0;
+    this.#frame.hidden = none;
+    this.#pager.hidden = none;
+    this.#message.hidden = !none;
+    if (none) this.#message.replaceChildren(this.#options.empty());
+    const last = page.offset + page.items.length;
+    const whole = page.total === page.items.length;
+    setText(this.#range, whole ? "" : `${formatCount(page.offset + 1)}–${formatCount(last)} of `);
+    setText(this.#total, `${formatCount(page.total)} ${page.total === 1 ? noun : `${noun}s`}`);
+    this.#total.setAttribute("data-total", String(page.total));
+    this.#previous.disabled = page.offset === 0;
+    this.#next.disabled = last >= page.total;
+    this.#previous.hidden = this.#next.hidden = whole;
+  }
+
+  #fail(reason: string): void {
+    const again = h("button", { type: "button", class: "quiet-button", onclick: () => void this.load() }, "Try again");
+    this.#message.hidden = false;
+    this.#message.replaceChildren(h("p", {}, `The ${this.#options.noun}s could not be read: ${reason}.`), again);
+  }
+}

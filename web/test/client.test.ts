@@ -1,0 +1,476 @@
+import { createServer, type AddressInfo } from "node:net";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { CommandError, WebSocketClient } from "../src/client";
+import type { ConnectionInfo, ImportProgress, Session } from "../src/events";
+import { ID, cancelled, complete, failed, progress, session } from "./samples";
+import { TestServer, clientFor } from "./server";
+
+const endings: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of endings.splice(0).reverse()) await end();
+  vi.unstubAllGlobals();
+  vi.restoreAllMocks();
+});
+
+async function start(...args: Parameters<typeof TestServer.start>): Promise<TestServer> {
+  const server = await TestServer.start(...args);
+  endings.push(() => server.stop());
+  return server;
+}
+
+function used(client: WebSocketClient): WebSocketClient {
+  endings.push(() => client.disconnect());
+  return client;
+}
+
+async function connected(server: TestServer, ...args: Parameters<TestServer["client"]>): Promise<WebSocketClient> {
+  const client = used(server.client(...args));
+  const listed = new Promise((resolve) => client.subscribe("session_list", resolve));
+  await client.connect();
+  await listed;
+  return client;
+}
+
+/** Collects what subscribers of an event get. */
+function collect(client: WebSocketClient, event: string): unknown[] {
+  const seen: unknown[] = [];
+  client.subscribe(event, (data: never) => seen.push(data));
+  return seen;
+}
+
+const states = (infos: unknown[]): string[] => (infos as ConnectionInfo[]).map((info) => info.state);
+const progressOf = (events: unknown[]): number[] => (events as ImportProgress[]).map((event) => event.progress);
+
+describe("configuration", () => {
+  test("outside a page the server is localhost:8988", () => {
+    const client = new WebSocketClient();
+    expect(client.url).toBe("http://localhost:8988");
+    expect(client.config).toMatchObject({ autoReconnect: true, heartbeatInterval: 30_000, progressThrottle: 100 });
+    expect(client).toMatchObject({ socket: null, isConnected: false, maxReconnectAttempts: 5, reconnectDelay: 1000 });
+  });
+
+  test.each([
+    ["http://scans.example:9000/", "http://scans.example:9000"],
+    ["https://scans.example/", "https://scans.example:443"],
+    ["http://[::1]:8988/", "http://[::1]:8988"],
+    ["file:///home/me/page.html", "http://localhost:8988"],
+  ])("a page from %s talks to %s", (page, server) => {
+    vi.stubGlobal("window", { location: new URL(page) });
+    expect(new WebSocketClient().url).toBe(server);
+  });
+
+  test("given values win over the page's", () => {
+    vi.stubGlobal("window", { location: new URL("https://scans.example/") });
+    expect(new WebSocketClient({ host: "other", port: "1", secure: false }).url).toBe("http://other:1");
+  });
+});
+
+describe("connecting", () => {
+  test("resolves to true over WebSocket, and again at once when connected", async () => {
+    const server = await start();
+    const client = await connected(server);
+    expect(client.isConnected).toBe(true);
+    expect(client.connection).toMatchObject({ state: "connected", transport: "websocket" });
+    expect(await client.connect()).toBe(true);
+    expect(server.io.sockets.sockets.size).toBe(1);
+  });
+
+  test("two calls at the same time make one connection", async () => {
+    const server = await start();
+    const client = used(server.client());
+    expect(await Promise.all([client.connect(), client.connect()])).toEqual([true, true]);
+    expect(server.io.engine.clientsCount).toBe(1);
+  });
+
+  test("falls back to polling where WebSocket is refused", async () => {
+    const client = await connected(await start({ transports: ["polling"] }));
+    expect(client.connection.transport).toBe("polling");
+  });
+
+  test("rejects with the reason where nobody listens", async () => {
+    const server = await TestServer.start();
+    const { port } = server;
+    await server.stop();
+    const client = used(clientFor(port, { autoReconnect: false }));
+    await expect(client.connect()).rejects.toThrow();
+    expect(client.connection.state).toBe("offline");
+    expect(client.connection.reason).not.toBeNull();
+  });
+
+  test("rejects after the time limit, and then tries polling first", async () => {
+    // Takes connections in and never answers.
+    const silent = createServer((socket) => endings.push(() => socket.destroy()));
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    endings.push(() => silent.close());
+    const requests: string[] = [];
+    silent.on("connection", (socket) => socket.once("data", (data) => requests.push(String(data).split(" HTTP")[0]!)));
+    const client = used(
+      clientFor((silent.address() as AddressInfo).port, { connectTimeout: 150, autoReconnect: false }),
+    );
+    await expect(client.connect()).rejects.toThrow("no connection within 150 ms");
+    await expect(client.connect()).rejects.toThrow("no connection within 150 ms");
+    expect(requests[0]).toContain("transport=websocket");
+    expect(requests.at(-1)).toContain("transport=polling");
+  });
+
+  test("disconnect() ends an attempt under way", async () => {
+    const silent = createServer((socket) => endings.push(() => socket.destroy()));
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    endings.push(() => silent.close());
+    const client = clientFor((silent.address() as AddressInfo).port);
+    const attempt = client.connect();
+    client.disconnect();
+    await expect(attempt).rejects.toThrow("disconnected");
+    expect(client.connection.state).toBe("offline");
+  });
+
+  test("disconnect() is final, and subscriptions serve the next connect()", async () => {
+    const server = await start();
+    const client = await connected(server);
+    const alerts = collect(client, "system_alert");
+    client.disconnect();
+    expect(client).toMatchObject({ socket: null, isConnected: false, heartbeatInterval: null });
+    await vi.waitFor(() => expect(server.io.sockets.sockets.size).toBe(0));
+    expect(await client.connect()).toBe(true);
+    server.io.emit("system_alert", { level: "info" });
+    await vi.waitFor(() => expect(alerts).toEqual([{ level: "info" }]));
+  });
+});
+
+describe("subscriptions", () => {
+  test("every event reaches its subscribers until they unsubscribe", async () => {
+    const server = await start();
+    const client = await connected(server);
+    const one: unknown[] = [];
+    const two: unknown[] = [];
+    const first = (data: unknown): unknown => one.push(data);
+    client.subscribe("data_updated", first);
+    client.subscribe("data_updated", (data) => two.push(data));
+    server.io.emit("data_updated", { count: 1 });
+    await vi.waitFor(() => expect(two).toHaveLength(1));
+    client.unsubscribe("data_updated", first);
+    server.io.emit("data_updated", { count: 2 });
+    await vi.waitFor(() => expect(two).toHaveLength(2));
+    expect(one).toEqual([{ count: 1 }]);
+    client.unsubscribe("data_updated");
+    expect(client.eventCallbacks.has("data_updated")).toBe(false);
+  });
+
+  test("events of a host's own can be subscribed by name", async () => {
+    const server = await start();
+    const client = await connected(server);
+    const seen = collect(client, "house_event");
+    server.io.emit("house_event", 7);
+    await vi.waitFor(() => expect(seen).toEqual([7]));
+  });
+
+  test("a subscriber that throws keeps nothing from the others", async () => {
+    const complaint = vi.spyOn(console, "error").mockImplementation(() => {});
+    const server = await start();
+    const client = await connected(server);
+    client.subscribe("heartbeat", () => {
+      throw new Error("broken");
+    });
+    const seen = collect(client, "heartbeat");
+    server.io.emit("heartbeat", { active_sessions: 3 });
+    await vi.waitFor(() => expect(seen).toHaveLength(1));
+    expect(complaint).toHaveBeenCalledOnce();
+  });
+});
+
+describe("progress", () => {
+  test("of a burst the first and the last value arrive, the rest is left out", () => {
+    vi.useFakeTimers();
+    endings.push(() => vi.useRealTimers());
+    const client = new WebSocketClient();
+    const seen = collect(client, "import_progress");
+    for (let seq = 1; seq <= 50; seq += 1) client.handleProgressUpdate(progress(seq, seq / 100));
+    expect(progressOf(seen)).toEqual([0.01]);
+    vi.advanceTimersByTime(99);
+    expect(progressOf(seen)).toEqual([0.01]);
+    vi.advanceTimersByTime(1);
+    expect(progressOf(seen)).toEqual([0.01, 0.5]);
+    client.handleProgressUpdate(progress(51, 0.6));
+    expect(progressOf(seen)).toEqual([0.01, 0.5]);
+    vi.advanceTimersByTime(1000);
+    expect(progressOf(seen)).toEqual([0.01, 0.5, 0.6]);
+  });
+
+  test("sessions do not slow each other down", () => {
+    const client = used(new WebSocketClient());
+    const seen = collect(client, "import_progress");
+    client.handleProgressUpdate(progress(1, 0.1));
+    client.handleProgressUpdate(progress(1, 0.2, { sessionId: "another" }));
+    expect(progressOf(seen)).toEqual([0.1, 0.2]);
+  });
+
+  test("late, doubled and post-mortem events are dropped", async () => {
+    const server = await start();
+    const client = await connected(server, { progressThrottle: 0 });
+    const seen = collect(client, "import_progress");
+    const done = collect(client, "import_complete");
+    for (const [seq, fraction] of [[5, 0.5], [4, 0.4], [5, 0.5], [6, 0.6]] as const) {
+      server.io.emit("import_progress", progress(seq, fraction));
+    }
+    server.io.emit("import_complete", complete(7));
+    server.io.emit("import_progress", progress(8, 0.9));
+    server.io.emit("import_complete", complete(7));
+    const marker = collect(client, "marker");
+    server.io.emit("marker");
+    await vi.waitFor(() => expect(marker).toHaveLength(1));
+    expect(progressOf(seen)).toEqual([0.5, 0.6]);
+    expect(done).toHaveLength(1);
+  });
+
+  test("a value that waits is told before the end", async () => {
+    const server = await start();
+    // So long an interval that only the end can bring the second value.
+    const client = await connected(server, { progressThrottle: 600_000 });
+    const order: string[] = [];
+    client.subscribe("import_progress", (event) => order.push(`progress ${event.progress}`));
+    client.subscribe("import_complete", () => order.push("complete"));
+    server.io.emit("import_progress", progress(1, 0.1));
+    server.io.emit("import_progress", progress(2, 0.9));
+    server.io.emit("import_complete", complete(3));
+    await vi.waitFor(() => expect(order).toEqual(["progress 0.1", "progress 0.9", "complete"]));
+  });
+
+  test("events without a number are taken as they come", () => {
+    const client = used(new WebSocketClient({ progressThrottle: 0 }));
+    const seen = collect(client, "import_progress");
+    const { seq: _, ...plain } = progress(1, 0.3);
+    client.handleProgressUpdate(plain as ImportProgress);
+    expect(progressOf(seen)).toEqual([0.3]);
+  });
+});
+
+describe("tracking", () => {
+  test("a late joiner is handed the present state as an event", async () => {
+    const server = await start();
+    server.answers["track_session"] = (_request, ack) => ack({ ok: true, session: session(9, 0.65) });
+    const client = await connected(server);
+    const seen = collect(client, "import_progress");
+    client.trackImportProgress(ID);
+    await vi.waitFor(() => expect(progressOf(seen)).toEqual([0.65]));
+    expect(server.requests("track_session")).toEqual([{ sessionId: ID }]);
+  });
+
+  test("a snapshot that is older than what was seen changes nothing", async () => {
+    const server = await start();
+    server.answers["track_session"] = (_request, ack) => {
+      server.io.emit("import_progress", progress(10, 0.7));
+      ack({ ok: true, session: session(9, 0.65) });
+      server.io.emit("marker");
+    };
+    const client = await connected(server, { progressThrottle: 0 });
+    const seen = collect(client, "import_progress");
+    const marker = collect(client, "marker");
+    client.trackImportProgress(ID);
+    await vi.waitFor(() => expect(marker).toHaveLength(1));
+    expect(progressOf(seen)).toEqual([0.7]);
+  });
+
+  test.each([
+    ["import_complete", complete(3), "completed"],
+    ["import_error", failed(3), "error"],
+  ])("a session that has ended is told as %s and not tracked any longer", async (event, end, status) => {
+    const server = await start();
+    server.answers["track_session"] = (_request, ack) =>
+      ack({ ok: true, session: { ...session(3, 1), ...end, status } });
+    const client = await connected(server);
+    const seen = collect(client, event);
+    client.trackImportProgress(ID);
+    await vi.waitFor(() => expect(seen).toHaveLength(1));
+    await vi.waitFor(() => expect(server.requests("untrack_session")).toEqual([{ sessionId: ID }]));
+  });
+
+  test("the end stops the tracking", async () => {
+    const server = await start();
+    server.answers["track_session"] = (_request, ack) => ack({ ok: true, session: session(1, 0.1) });
+    const client = await connected(server);
+    const seen = collect(client, "import_cancelled");
+    client.trackImportProgress(ID);
+    await vi.waitFor(() => expect(server.requests("track_session")).toHaveLength(1));
+    server.io.emit("import_cancelled", cancelled(2));
+    await vi.waitFor(() => expect(seen).toHaveLength(1));
+    await vi.waitFor(() => expect(server.requests("untrack_session")).toHaveLength(1));
+    server.cut();
+    await vi.waitFor(() => expect(server.requests("list_sessions")).toHaveLength(2));
+    expect(server.requests("track_session")).toHaveLength(1);
+  });
+
+  test("a session cancelled meanwhile is told as cancelled", async () => {
+    const server = await start();
+    const error = { code: "SESSION_CANCELLED", message: "the session was cancelled" };
+    server.answers["track_session"] = (_request, ack) => ack({ ok: false, error });
+    const client = await connected(server);
+    const seen = collect(client, "import_cancelled");
+    client.trackImportProgress(ID);
+    await vi.waitFor(() => expect(seen).toMatchObject([{ sessionId: ID, cancelled: true, reason: null }]));
+  });
+
+  test("an unknown session is told as lost", async () => {
+    const server = await start();
+    const error = { code: "SESSION_NOT_FOUND", message: "no such session" };
+    server.answers["track_session"] = (_request, ack) => ack({ ok: false, error });
+    const client = await connected(server);
+    const seen = collect(client, "session_lost");
+    client.trackImportProgress(ID);
+    await vi.waitFor(() => expect(seen).toEqual([{ sessionId: ID, error }]));
+  });
+
+  test("what is tracked before connecting is tracked once connected", async () => {
+    const server = await start();
+    server.answers["track_session"] = (_request, ack) => ack({ ok: true, session: session(1, 0.2) });
+    const client = used(server.client());
+    const seen = collect(client, "import_progress");
+    client.trackImportProgress(ID);
+    await client.connect();
+    await vi.waitFor(() => expect(progressOf(seen)).toEqual([0.2]));
+  });
+
+  test("a new session under an old id begins anew", async () => {
+    const server = await start();
+    const client = await connected(server, { progressThrottle: 0 });
+    const seen = collect(client, "import_progress");
+    server.io.emit("import_complete", complete(7));
+    server.io.emit("session_created", { sessionId: ID, metadata: {} });
+    server.io.emit("import_progress", progress(1, 0.1));
+    await vi.waitFor(() => expect(progressOf(seen)).toEqual([0.1]));
+  });
+});
+
+describe("commands", () => {
+  test("carry their arguments and give back the answer", async () => {
+    const server = await start();
+    server.answers["list_sessions"] = ({ status }, ack) =>
+      ack({ ok: true, sessions: status === "error" ? [session(1, 0.5)] : [] });
+    server.answers["cancel_session"] = (_request, ack) => ack({ ok: true, session: session(4, 0.5) });
+    const client = await connected(server);
+    expect(await client.listSessions("error")).toMatchObject([{ id: ID }] satisfies Partial<Session>[]);
+    expect(await client.cancelSession(ID, "too slow")).toMatchObject({ seq: 4 });
+    expect(server.requests("cancel_session")).toEqual([{ sessionId: ID, reason: "too slow" }]);
+  });
+
+  test("reject with the server's code", async () => {
+    const server = await start();
+    const error = { code: "SESSION_ENDED", message: "it has ended" };
+    server.answers["cancel_session"] = (_request, ack) => ack({ ok: false, error });
+    const client = await connected(server);
+    await expect(client.cancelSession(ID)).rejects.toMatchObject(error);
+    await expect(client.cancelSession(ID)).rejects.toBeInstanceOf(CommandError);
+  });
+
+  test("reject after the time limit, and at once without a connection", async () => {
+    const server = await start();
+    server.answers["cancel_session"] = () => {};
+    const client = await connected(server, { commandTimeout: 50 });
+    await expect(client.cancelSession(ID)).rejects.toMatchObject({ code: "TIMEOUT" });
+    client.disconnect();
+    await expect(client.cancelSession(ID)).rejects.toMatchObject({ code: "NOT_CONNECTED" });
+  });
+
+  test("reject when the connection breaks under them", async () => {
+    const server = await start();
+    server.answers["cancel_session"] = () => server.cut();
+    const client = await connected(server, { autoReconnect: false });
+    await expect(client.cancelSession(ID)).rejects.toMatchObject({ code: "NOT_CONNECTED" });
+  });
+});
+
+describe("reconnecting", () => {
+  test("a cut connection comes back, tracks again and lists the sessions", async () => {
+    const server = await start();
+    let fraction = 0.1;
+    server.answers["track_session"] = (_request, ack) => ack({ ok: true, session: session(fraction * 10, fraction) });
+    const client = await connected(server);
+    const infos = collect(client, "connection_changed");
+    const seen = collect(client, "import_progress");
+    const lists = collect(client, "session_list");
+    client.trackImportProgress(ID);
+    await vi.waitFor(() => expect(progressOf(seen)).toEqual([0.1]));
+    fraction = 0.8;
+    server.cut();
+    await vi.waitFor(() => expect(progressOf(seen)).toEqual([0.1, 0.8]));
+    await vi.waitFor(() => expect(lists).toHaveLength(1));
+    expect(states(infos)).toContain("reconnecting");
+    expect(client.connection).toMatchObject({ state: "connected", attempt: 0 });
+    expect(client.reconnectAttempts).toBe(0);
+  });
+
+  test("events reach subscribers once, however often the connection broke", async () => {
+    const server = await start();
+    const client = await connected(server);
+    for (let round = 2; round <= 4; round += 1) {
+      server.cut();
+      await vi.waitFor(() => expect(server.requests("list_sessions")).toHaveLength(round));
+    }
+    const seen = collect(client, "marker");
+    server.io.emit("marker", 1);
+    server.io.emit("marker", 2);
+    await vi.waitFor(() => expect(seen).toEqual([1, 2]));
+  });
+
+  test("a server that was away for a while is found again", async () => {
+    const server = await TestServer.start();
+    const { port } = server;
+    const client = used(clientFor(port));
+    client.maxReconnectAttempts = Number.POSITIVE_INFINITY;
+    await client.connect();
+    const infos = collect(client, "connection_changed");
+    await server.stop();
+    await vi.waitFor(() => expect(client.reconnectAttempts).toBeGreaterThan(1));
+    await start({}, port);
+    await vi.waitFor(() => expect(client.isConnected).toBe(true), { timeout: 5000 });
+    expect(states(infos)).not.toContain("offline");
+  });
+
+  test("pauses double, and after the last attempt it stays offline", async () => {
+    vi.spyOn(Math, "random").mockReturnValue(0);
+    const server = await TestServer.start();
+    const { port } = server;
+    await server.stop();
+    const client = used(clientFor(port));
+    client.maxReconnectAttempts = 4;
+    const infos = collect(client, "connection_changed");
+    await expect(client.connect()).rejects.toThrow();
+    await vi.waitFor(() => expect(client.connection.state).toBe("offline"));
+    const pauses = (infos as ConnectionInfo[]).map((info) => info.retryInMs).filter((pause) => pause !== null);
+    expect([...new Set(pauses)]).toEqual([5, 10, 20, 40]);
+  });
+
+  test("no pause is longer than 30 seconds, nor shorter than the plan", () => {
+    vi.spyOn(Math, "random").mockReturnValue(0.999);
+    const client = used(clientFor(1));
+    client.reconnectDelay = 1000;
+    client.maxReconnectAttempts = 100;
+    client.reconnectAttempts = 2;
+    client.attemptReconnection();
+    expect(client.connection.retryInMs).toBeGreaterThanOrEqual(4000);
+    expect(client.connection.retryInMs).toBeLessThanOrEqual(4800);
+    client.disconnect();
+    client.reconnectAttempts = 60;
+    client.attemptReconnection();
+    expect(client.connection.retryInMs).toBe(30_000);
+  });
+
+  test("whom the server sends away does not come back unasked", async () => {
+    const server = await start();
+    const client = await connected(server);
+    server.io.disconnectSockets();
+    await vi.waitFor(() => expect(client.connection.state).toBe("offline"));
+    expect(client.connection.reason).toBe("io server disconnect");
+    expect(await client.connect()).toBe(true);
+  });
+
+  test("a connection without heartbeats is called quiet until the next one", async () => {
+    const server = await start();
+    const client = await connected(server, { heartbeatInterval: 20 });
+    await vi.waitFor(() => expect(client.connection.quiet).toBe(true));
+    const beats = collect(client, "heartbeat");
+    const infos = collect(client, "connection_changed");
+    server.io.emit("heartbeat", { active_sessions: 0 });
+    await vi.waitFor(() => expect(beats).toHaveLength(1));
+    expect((infos as ConnectionInfo[])[0]).toMatchObject({ quiet: false, state: "connected" });
+  });
+});

@@ -1,0 +1,96 @@
+import { describe, expect, test } from "vitest";
+import {
+  etaInWords,
+  formatBytes,
+  formatDuration,
+  formatPercent,
+  formatTime,
+  formatValue,
+  humanise,
+  plural,
+  rowsInWords,
+  speedInWords,
+} from "../src/format";
+
+test("percent is rounded down, so that 100% means the whole", () => {
+  expect([0, 0.004, 0.349, 0.9999, 1].map(formatPercent)).toEqual(["0%", "0%", "34%", "99%", "100%"]);
+});
+
+test.each([
+  [0, "a few seconds left"],
+  [4.9, "a few seconds left"],
+  [12, "about 15 seconds left"],
+  [45, "about 45 seconds left"],
+  [54, "about 55 seconds left"],
+  [70, "about a minute left"],
+  [100, "about 2 minutes left"],
+  [3590, "about 1 hour left"],
+  [3600 + 20 * 60, "about 1 hour 20 minutes left"],
+  [7200 - 60, "about 2 hours left"],
+])("%d seconds are told as: %s", (seconds, words) => {
+  expect(etaInWords(seconds)).toBe(words);
+});
+
+test.each([
+  [-5, "0 ms"],
+  [35.4, "35 ms"],
+  [4250, "4.3 s"],
+  [59_960, "1 min"],
+  [125_000, "2 min 5 s"],
+  [3_840_000, "1 h 4 min"],
+])("%d milliseconds last %s", (ms, words) => {
+  expect(formatDuration(ms)).toBe(words);
+});
+
+test.each([
+  [0, "0 bytes"],
+  [999, "999 bytes"],
+  [1500, "1.5 KB"],
+  [30_000_000, "30 MB"],
+  [999_900, "1 MB"],
+  [2_345_000_000, "2.3 GB"],
+])("%d bytes are %s", (bytes, words) => {
+  expect(formatBytes(bytes)).toBe(words);
+});
+
+test("rows are told as far as they are known", () => {
+  expect(rowsInWords(975, 1500)).toBe("975 of 1,500 rows");
+  expect(rowsInWords(1, null)).toBe("1 row");
+  expect(rowsInWords(null, 3)).toBe("0 of 3 rows");
+  expect(rowsInWords(null, null)).toBe("");
+});
+
+test("speeds are shortened, unknown forms kept", () => {
+  expect(speedInWords("12345.6 rows/sec")).toBe("12,346 rows/s");
+  expect(speedInWords("quite fast")).toBe("quite fast");
+  expect(speedInWords(undefined)).toBe("");
+});
+
+test("names of fields become words", () => {
+  expect(humanise("vulnerability_import")).toBe("Vulnerability import");
+  expect(humanise("totalRows")).toBe("Total rows");
+  expect(humanise("")).toBe("");
+});
+
+test("counts agree with their noun", () => {
+  expect([plural(0, "row"), plural(1, "row"), plural(1500, "row")]).toEqual(["0 rows", "1 row", "1,500 rows"]);
+});
+
+test("text that is no date is shown as it came", () => {
+  expect(formatTime("yesterday")).toBe("yesterday");
+  expect(formatTime(null)).toBe("");
+  expect(formatTime("2025-01-12T10:30:00Z")).toMatch(/Jan 2025/);
+});
+
+describe("values of any kind become one line", () => {
+  test.each([
+    [null, "unknown"],
+    ["", "(empty)"],
+    [1500, "1,500"],
+    [true, "yes"],
+    [["a", 2], "a, 2"],
+    [{ a: 1 }, '{"a":1}'],
+  ])("%j", (value, words) => {
+    expect(formatValue(value)).toBe(words);
+  });
+});

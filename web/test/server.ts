@@ -1,0 +1,61 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Server, type ServerOptions } from "socket.io";
+import { WebSocketClient, type ClientConfig } from "../src/client";
+
+type Ack = (answer: unknown) => void;
+type Command = (request: { sessionId?: string; status?: string; reason?: string }, ack: Ack) => void;
+
+/** A real Socket.IO server in this process, whose answers to the commands a test decides. */
+export class TestServer {
+  readonly received: { command: string; request: unknown }[] = [];
+  readonly answers: Record<string, Command> = {
+    list_sessions: (_request, ack) => ack({ ok: true, sessions: [] }),
+    untrack_session: (_request, ack) => ack({ ok: true }),
+  };
+  readonly #http = createServer();
+  readonly io: Server;
+
+  private constructor(options: Partial<ServerOptions>) {
+    this.io = new Server(this.#http, { serveClient: false, ...options });
+    this.io.on("connection", (socket) => {
+      socket.onAny((command: string, request: Parameters<Command>[0], ack: Ack) => {
+        this.received.push({ command, request });
+        this.answers[command]?.(request, ack);
+      });
+    });
+  }
+
+  static async start(options: Partial<ServerOptions> = {}, port = 0): Promise<TestServer> {
+    const server = new TestServer(options);
+    await new Promise<void>((resolve) => server.#http.listen(port, "127.0.0.1", resolve));
+    return server;
+  }
+
+  get port(): number {
+    return (this.#http.address() as AddressInfo).port;
+  }
+
+  client(config: Partial<ClientConfig> = {}): WebSocketClient {
+    return clientFor(this.port, config);
+  }
+
+  /** Cuts every connection as a dying network would. */
+  cut(): void {
+    for (const socket of this.io.sockets.sockets.values()) socket.conn.close(true);
+  }
+
+  requests(command: string): unknown[] {
+    return this.received.filter((entry) => entry.command === command).map((entry) => entry.request);
+  }
+
+  async stop(): Promise<void> {
+    await this.io.close();
+  }
+}
+
+export function clientFor(port: number, config: Partial<ClientConfig> = {}): WebSocketClient {
+  const client = new WebSocketClient({ host: "127.0.0.1", port: String(port), ...config });
+  client.reconnectDelay = 5;
+  return client;
+}

@@ -64,6 +64,8 @@ pub(crate) struct Exchange {
     pub options: HeadOptions,
     /// `100 Continue` is awaited.
     pub expects_continue: bool,
+    /// The client is a browser that wants to be told not to look for scripts in polling answers.
+    pub is_old_explorer: bool,
 }
 
 /// Where a request's body goes, and so who answers the request.

@@ -578,7 +578,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
         fn does_what_an_ordered_map_does(
@@ -803,8 +803,7 @@ mod tests {
             wheel.entries.capacity() >= 100_000,
             "the last entries are still in use"
         );
-        for n in 0..10 {
-            let stayer = &mut stayers[n];
+        for stayer in &mut stayers {
             let value = wheel.cancel(*stayer).unwrap();
             *stayer = wheel.insert(1 << 40, value);
         }

@@ -23,6 +23,7 @@ macro_rules! targets {
 
 targets! {
     request_head = "../fuzz/bodies/request_head.rs",
+    websocket_stream = "../fuzz/bodies/websocket_stream.rs",
 }
 
 /// Runs `body` over the corpus of `target`, and over all beginnings of each file, since a corpus shows only whole inputs.

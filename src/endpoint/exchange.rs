@@ -2,7 +2,7 @@
 
 use super::{Endpoint, Event, RequestId, Step};
 use crate::connection::{Connection, Exchange, Http, Phase, Protocol, Sink};
-use crate::http::{BodyDecoder, BodyPart, HeadOptions, Parsed, Refusal, Response, ResponseBody, CONTINUE};
+use crate::http::{BodyDecoder, BodyPart, Head, HeadOptions, Parsed, Refusal, Response, ResponseBody, CONTINUE};
 use crate::outbox::Chunk;
 use crate::slots::Key;
 use crate::timer::Timer;
@@ -114,9 +114,15 @@ impl Endpoint {
             }
             Sink::Host { credit_bytes } => {
                 *credit_bytes -= data.len();
+                let is_awaited = *credit_bytes > 0;
                 let data = data.to_vec();
-                self.events.push_back(Event::RequestBody { request, data });
-                self.arm(key, Timer::Request(key), self.config.request_timeout_ms);
+                self.push_event(Event::RequestBody { request, data });
+                if is_awaited {
+                    self.arm(key, Timer::Request(key), self.config.request_timeout_ms);
+                } else {
+                    // The host holds the sender back, which therefore is not late.
+                    self.disarm(key);
+                }
             }
         }
     }
@@ -131,7 +137,7 @@ impl Endpoint {
         };
         exchange.body = None;
         match &mut exchange.sink {
-            Sink::Host { .. } => self.events.push_back(Event::RequestBodyEnd { request }),
+            Sink::Host { .. } => self.push_event(Event::RequestBodyEnd { request }),
             Sink::Post { is_complete, .. } => {
                 *is_complete = true;
                 self.continue_post(key);
@@ -148,7 +154,8 @@ impl Endpoint {
     }
 
     /// Begins an exchange for a request whose answer is still to come.
-    pub(super) fn begin_exchange(&mut self, key: Key, body: BodyDecoder, sink: Sink, expects_continue: bool, options: HeadOptions) {
+    pub(super) fn begin_exchange(&mut self, key: Key, head: &Head<'_>, sink: Sink, options: HeadOptions) {
+        let body = BodyDecoder::new(head.framing);
         let body = if body.is_done() { None } else { Some(body) };
         if body.is_some() && !matches!(sink, Sink::Host { .. }) {
             self.arm(key, Timer::Request(key), self.config.request_timeout_ms);
@@ -159,7 +166,8 @@ impl Endpoint {
                 sink,
                 is_answered: false,
                 options,
-                expects_continue,
+                expects_continue: head.expect_continue,
+                is_old_explorer: head.header("User-Agent").is_some_and(is_old_explorer),
             }));
         }
     }
@@ -320,6 +328,11 @@ impl Endpoint {
             Protocol::WebSocket(_) => None,
         }
     }
+}
+
+/// Whether a browser is Internet Explorer, whose own filter against cross-site scripting damages polling answers.
+fn is_old_explorer(user_agent: &str) -> bool {
+    user_agent.contains(";MSIE") || user_agent.contains("Trident/")
 }
 
 /// Appends an answer to what waits for a connection: one buffer where the body is small, two where copying would cost.

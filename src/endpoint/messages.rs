@@ -1,6 +1,6 @@
 //! Socket.IO packets that have come in.
 
-use super::{AckId, Endpoint, Event, Message};
+use super::{AckId, Ending, Endpoint, Event, Message, Queued};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::id::Secret;
@@ -13,7 +13,7 @@ impl Endpoint {
     /// An Engine.IO text message: one Socket.IO packet, or the head of a binary one.
     pub(super) fn text_message(&mut self, session: Key, text: &str) {
         if self.handle_text(session, text).is_err() {
-            self.end_session(session, DisconnectReason::ForcedClose);
+            self.end(session, Ending::Flush(DisconnectReason::ForcedClose));
         }
     }
 
@@ -23,12 +23,12 @@ impl Endpoint {
             return;
         };
         let Some(pending) = &mut peer.client.pending else {
-            return self.end_session(session, DisconnectReason::ForcedClose);
+            return self.end(session, Ending::Flush(DisconnectReason::ForcedClose));
         };
         if pending.add(attachment) {
             if let Some(pending) = peer.client.pending.take() {
                 if self.handle_binary(session, *pending).is_err() {
-                    self.end_session(session, DisconnectReason::ForcedClose);
+                    self.end(session, Ending::Flush(DisconnectReason::ForcedClose));
                 }
             }
         }
@@ -71,7 +71,8 @@ impl Endpoint {
                 if let Some(peer) = self.sessions.get_mut(session) {
                     peer.client.sockets.retain(|joined| *joined != socket);
                 }
-                self.forget_socket(socket, DisconnectReason::ClientNamespaceDisconnect);
+                let reason = DisconnectReason::ClientNamespaceDisconnect;
+                self.events.push_back(Queued::Leave(socket, reason));
             }
             // An event with a number as its name, which nobody can listen for.
             Kind::Event => {}
@@ -125,7 +126,7 @@ impl Endpoint {
         let answer = encode_connect(&mut self.frames, packet.namespace, id);
         self.send(session, answer);
         let payload = if packet.data.is_empty() { "{}" } else { packet.data };
-        self.events.push_back(Event::Connected {
+        self.push_event(Event::Connected {
             socket,
             namespace,
             auth: Args::received(format!("[{payload}]"), 1, Vec::new()),
@@ -147,7 +148,7 @@ impl Endpoint {
             ack: id.map(|id| AckId { socket, id }),
         };
         if let Some(message) = self.progress_command(message) {
-            self.events.push_back(Event::Message(message));
+            self.push_event(Event::Message(message));
         }
     }
 
@@ -156,14 +157,14 @@ impl Endpoint {
             return;
         };
         if self.sockets.take_ack(socket, id) {
-            self.events.push_back(Event::Acknowledged { socket, id, args });
+            self.push_event(Event::Acknowledged { socket, id, args });
         }
     }
 
     /// Takes a socket out of everything and tells the host.
     pub(super) fn forget_socket(&mut self, socket: SocketId, reason: DisconnectReason) {
         if let Some(gone) = self.sockets.disconnect(socket) {
-            self.events.push_back(Event::Disconnected {
+            self.push_event(Event::Disconnected {
                 socket,
                 namespace: gone.namespace,
                 reason,

@@ -36,6 +36,7 @@ use std::net::SocketAddr;
 use crate::config::Config;
 use crate::connection::{Connection, Phase, Protocol, Sink};
 use crate::engine::Session;
+use crate::error::DisconnectReason;
 use crate::frame::{Frame, FrameBuilder};
 use crate::http::HeadLimits;
 use crate::now::Now;
@@ -69,7 +70,7 @@ pub struct Endpoint {
     cancel_acks: Vec<progress::CancelAck>,
     frames: FrameBuilder,
     ping: Frame,
-    events: VecDeque<Event>,
+    events: VecDeque<Queued>,
     /// Connections with something to write, each once.
     output_due: VecDeque<Key>,
     /// Connections whose input goes on without a new readiness, each once.
@@ -84,11 +85,46 @@ pub struct Endpoint {
     selected: Vec<SocketId>,
 }
 
+/// What waits for the host. The ends of sessions and sockets stand in the same queue as their messages: the host may
+/// still answer what a client sent right before it left, and only then does the client leave.
+enum Queued {
+    Event(Event),
+    /// A session ends.
+    End(Key, Ending),
+    /// A socket leaves its namespace.
+    Leave(SocketId, DisconnectReason),
+}
+
+/// Why and how a session ends.
+#[derive(Clone, Copy)]
+enum Ending {
+    /// Its transport is of no more use: what is queued for it is lost.
+    Drop(DisconnectReason),
+    /// Its client has sent a close packet.
+    Asked,
+    /// From our side: its client still gets what is queued, and then the news.
+    Flush(DisconnectReason),
+    /// Its WebSocket broke the rules in a way that has this close code.
+    Failed(u16),
+}
+
+impl Ending {
+    fn reason(self) -> DisconnectReason {
+        match self {
+            Ending::Drop(reason) | Ending::Flush(reason) => reason,
+            Ending::Asked => DisconnectReason::TransportClose,
+            Ending::Failed(_) => DisconnectReason::TransportError,
+        }
+    }
+}
+
 /// One Engine.IO session and what it has of Socket.IO.
 struct Peer {
     session: Session,
     client: Client,
     address: SocketAddr,
+    /// Its end is in the queue, behind what it sent before: nothing more is taken from it.
+    is_ending: bool,
 }
 
 /// How handling a piece of input went on.
@@ -318,12 +354,25 @@ impl Endpoint {
     }
 
     /// The next thing that the host should know.
+    ///
+    /// Ask for it when the one before has been handled: where a client is about to leave, this is what makes it leave.
     pub fn poll_event(&mut self) -> Option<Event> {
-        let event = self.events.pop_front();
-        if self.events.is_empty() && self.events.capacity() > 2 * self.config.max_pending_events {
-            self.events = VecDeque::new();
+        loop {
+            let Some(queued) = self.events.pop_front() else {
+                if self.events.capacity() > 2 * self.config.max_pending_events {
+                    self.events = VecDeque::new();
+                }
+                return None;
+            };
+            match queued {
+                // The host has disconnected its sender meanwhile.
+                Queued::Event(Event::Message(Message { socket, .. }) | Event::Acknowledged { socket, .. })
+                    if self.sockets.get(socket).is_none() => {}
+                Queued::Event(event) => return Some(event),
+                Queued::End(session, ending) => self.end_now(session, ending),
+                Queued::Leave(socket, reason) => self.forget_socket(socket, reason),
+            }
         }
-        event
     }
 
     /// How many connections are open, sessions alive and sockets connected.
@@ -344,13 +393,15 @@ impl Endpoint {
             peer.check(key, self);
             sockets += peer.client.sockets.len();
         }
-        assert_eq!(sockets, self.sockets.len(), "every socket has one client");
+        let is_leave = |queued: &&Queued| matches!(queued, Queued::Leave(socket, _) if self.sockets.get(*socket).is_some());
+        sockets += self.events.iter().filter(is_leave).count();
+        assert_eq!(sockets, self.sockets.len(), "every socket has one client, or is about to leave");
         for (key, connection) in self.connections.iter() {
             if let Protocol::WebSocket(websocket) = &connection.protocol {
                 if connection.phase == Phase::Open {
                     let peer = self.sessions.get(websocket.session);
                     let peer = peer.expect("an open WebSocket has a session");
-                    assert!(peer.session.uses(key), "and that session knows it");
+                    assert!(peer.session.uses(key) || peer.is_ending, "and that session knows it");
                 }
             }
             assert_eq!(connection.is_input_due, self.input_due.contains(&key));
@@ -381,6 +432,10 @@ impl Endpoint {
                 Step::NeedMore | Step::Blocked => return at,
             }
         }
+    }
+
+    fn push_event(&mut self, event: Event) {
+        self.events.push_back(Queued::Event(event));
     }
 
     /// Sets the connection's one timer.

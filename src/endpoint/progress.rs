@@ -228,7 +228,7 @@ impl Endpoint {
                 let packet = encode_event(&mut self.frames, NAMESPACE, None, event, &args);
                 self.broadcast(&target, &packet);
             }
-            Output::CancelAsked { id, reason } => self.events.push_back(Event::CancelRequested {
+            Output::CancelAsked { id, reason } => self.push_event(Event::CancelRequested {
                 session: id,
                 reason,
             }),

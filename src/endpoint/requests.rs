@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::exchange::push_response;
-use super::{Endpoint, Event};
-use crate::connection::{Protocol, Sink, WebSocket};
+use super::{Ending, Endpoint, Event};
+use crate::connection::{Connection, Protocol, Sink, WebSocket};
 use crate::engine::{Ask, EngineError, PollAction, PostAction, Route, Transport};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
@@ -32,19 +32,18 @@ impl Endpoint {
 
     /// Hands a request to the host.
     fn host_request(&mut self, key: Key, head: &Head<'_>) {
-        let body = BodyDecoder::new(head.framing);
-        let has_body = !body.is_done();
-        self.begin_exchange(key, body, Sink::Host { credit_bytes: 0 }, head.expect_continue, options(head));
+        let has_body = !BodyDecoder::new(head.framing).is_done();
+        self.begin_exchange(key, head, Sink::Host { credit_bytes: 0 }, options(head));
         let (Some(request), Some(connection)) = (self.request_id(key), self.connections.get(key)) else {
             return;
         };
-        self.events.push_back(Event::Request {
+        self.push_event(Event::Request {
             request,
             head: Box::new(Request::from(head)),
             peer: connection.peer,
         });
         if !has_body {
-            self.events.push_back(Event::RequestBodyEnd { request });
+            self.push_event(Event::RequestBodyEnd { request });
         }
     }
 
@@ -98,7 +97,7 @@ impl Endpoint {
     fn live_session(&mut self, secret: Secret, index: u32) -> Option<Key> {
         let session = self.sessions.key_at(index)?;
         let peer = self.sessions.get(session)?;
-        if peer.session.secret != secret {
+        if peer.session.secret != secret || peer.is_ending {
             return None;
         }
         if peer.session.is_overdue(self.now.mono_ms) {
@@ -144,11 +143,11 @@ impl Endpoint {
         };
         let session = self.open_session(transport, peer, head.query);
         let handshake = self.handshake(session, "[\"websocket\"]");
-        self.answer(key, poll_response(handshake.into_bytes()));
+        self.answer_engine(key, poll_response(handshake.into_bytes()));
     }
 
     fn poll(&mut self, key: Key, session: Key, head: &Head<'_>) {
-        self.begin_exchange(key, BodyDecoder::new(head.framing), Sink::Poll { session }, head.expect_continue, options(head));
+        self.begin_exchange(key, head, Sink::Poll { session }, options(head));
         let Some(peer) = self.sessions.get_mut(session) else {
             return;
         };
@@ -162,11 +161,11 @@ impl Endpoint {
         match peer.session.poll(key) {
             PollAction::Wait => {}
             PollAction::Answer => self.flush_poll(session),
-            PollAction::Noop => self.answer(key, poll_response(b"6".to_vec())),
+            PollAction::Noop => self.answer_engine(key, poll_response(b"6".to_vec())),
             PollAction::WrongTransport => self.answer_error(key, EngineError::BadRequest),
             PollAction::Overlap(_) => {
                 self.answer(key, Response::empty(400));
-                self.close_session(session, DisconnectReason::TransportError);
+                self.end(session, Ending::Drop(DisconnectReason::TransportError));
             }
         }
     }
@@ -203,7 +202,7 @@ impl Endpoint {
                     at: 0,
                     is_complete: false,
                 };
-                self.begin_exchange(key, BodyDecoder::new(head.framing), sink, head.expect_continue, options(head));
+                self.begin_exchange(key, head, sink, options(head));
                 self.send_continue(key);
             }
         }
@@ -213,7 +212,7 @@ impl Endpoint {
     fn refuse_post(&mut self, key: Key, session: Key, head: &Head<'_>, status: u16) {
         self.begin_discarding(key, head);
         self.answer(key, Response::empty(status));
-        self.close_session(session, DisconnectReason::TransportError);
+        self.end(session, Ending::Drop(DisconnectReason::TransportError));
     }
 
     fn open_websocket(&mut self, key: Key, head: &Head<'_>) {
@@ -235,7 +234,7 @@ impl Endpoint {
         };
         let can_upgrade = matches!(peer.session.transport, Transport::Polling { .. })
             && peer.session.upgrade.is_none()
-            && !peer.session.is_closing;
+            && peer.takes_input();
         let Some(response) = self.accept_websocket(key, head) else {
             return;
         };
@@ -290,6 +289,18 @@ impl Endpoint {
         }
     }
 
+    /// Answers a poll or a post that went well.
+    pub(super) fn answer_engine(&mut self, key: Key, response: Response) {
+        let exchange = self.connections.get_mut(key).and_then(Connection::exchange);
+        let is_old_explorer = exchange.is_some_and(|exchange| exchange.is_old_explorer);
+        let response = response.with_header("cache-control", "no-store");
+        self.answer(key, if is_old_explorer {
+            response.with_header("X-XSS-Protection", "0")
+        } else {
+            response
+        });
+    }
+
     pub(super) fn answer_error(&mut self, key: Key, error: EngineError) {
         self.answer(key, Response::json(error.status(), error.body()));
     }
@@ -298,16 +309,18 @@ impl Endpoint {
     fn begin_discarding(&mut self, key: Key, head: &Head<'_>) {
         let left_bytes = self.config.max_discarded_bytes;
         let mut options = options(head);
+        // Whoever asked for another protocol does not expect this one to go on.
+        options.keep_alive &= !head.upgrade;
         if head.framing.content_length().is_some_and(|length| length > left_bytes) {
             options.keep_alive = false;
         }
-        self.begin_exchange(key, BodyDecoder::new(head.framing), Sink::Discard { left_bytes }, head.expect_continue, options);
+        self.begin_exchange(key, head, Sink::Discard { left_bytes }, options);
     }
 }
 
 /// The answer to a poll.
 pub(super) fn poll_response(payload: Vec<u8>) -> Response {
-    Response::new(200, "text/plain; charset=UTF-8", payload).with_header("cache-control", "no-store")
+    Response::new(200, "text/plain; charset=UTF-8", payload)
 }
 
 fn options(head: &Head<'_>) -> HeadOptions {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use super::requests::poll_response;
-use super::{Endpoint, Event, Peer, SessionId};
+use super::{Ending, Endpoint, Event, Peer, Queued, SessionId};
 use crate::connection::{Connection, Phase, Protocol, Sink};
 use crate::engine::{decode_payload, encode_payload, EngineError, Heartbeat, Packet, PacketAction, Part, Session, Transport};
 use crate::error::DisconnectReason;
@@ -40,9 +40,10 @@ impl Endpoint {
             },
             client: Client::default(),
             address,
+            is_ending: false,
         });
         if !self.config.socket_io {
-            self.events.push_back(Event::EngineOpened {
+            self.push_event(Event::EngineOpened {
                 session: SessionId(key),
             });
         }
@@ -83,7 +84,7 @@ impl Endpoint {
             }
         };
         if waiting_bytes > self.config.max_queued_bytes {
-            self.close_session(key, DisconnectReason::TransportError);
+            self.end_now(key, Ending::Drop(DisconnectReason::TransportError));
             return false;
         }
         true
@@ -125,11 +126,13 @@ impl Endpoint {
         if session.queue.is_empty() {
             session.queue = VecDeque::new();
         }
-        let is_last = session.is_closing && count < max_packets;
+        // The close packet goes alone: the JavaScript client handles it before the packets in front of it, which would
+        // then look like a connection that was lost.
+        let is_last = session.is_closing && count == 0;
         if is_last {
             encode_payload(&mut payload, &Frame::text("1"));
         }
-        self.answer(connection, poll_response(payload));
+        self.answer_engine(connection, poll_response(payload));
         if is_last {
             self.remove_session(key);
         }
@@ -144,13 +147,14 @@ impl Endpoint {
             return;
         };
         let (session, payload, mut at) = (*session, std::mem::take(payload), *at);
-        let is_on_polling = |peer: &Peer| matches!(peer.session.transport, Transport::Polling { .. });
+        let is_on_polling =
+            |peer: &Peer| peer.takes_input() && matches!(peer.session.transport, Transport::Polling { .. });
         if !self.sessions.get(session).is_some_and(is_on_polling) {
             return self.answer_error(key, EngineError::BadRequest);
         }
         let is_valid = match std::str::from_utf8(&payload) {
             Err(_) => {
-                self.close_session(session, DisconnectReason::ParseError);
+                self.end(session, Ending::Drop(DisconnectReason::ParseError));
                 false
             }
             Ok(text) => loop {
@@ -159,7 +163,7 @@ impl Endpoint {
                 }
                 let (part, rest) = decode_payload(&text[at..]);
                 let is_valid = self.post_part(session, part);
-                let is_alive = self.sessions.get(session).is_some_and(|peer| !peer.session.is_closing);
+                let is_alive = self.sessions.get(session).is_some_and(Peer::takes_input);
                 match rest {
                     Some(rest) if is_valid && is_alive => at = text.len() - rest.len(),
                     _ => break is_valid,
@@ -172,8 +176,7 @@ impl Endpoint {
             }
         }
         if is_valid {
-            let response = Response::new(200, "text/html", &b"ok"[..]);
-            self.answer(key, response.with_header("cache-control", "no-store"));
+            self.answer_engine(key, Response::new(200, "text/html", &b"ok"[..]));
         } else {
             self.answer_error(key, EngineError::BadRequest);
         }
@@ -202,7 +205,7 @@ impl Endpoint {
                 true
             }
             Part::Damaged => {
-                self.close_session(session, DisconnectReason::ParseError);
+                self.end(session, Ending::Drop(DisconnectReason::ParseError));
                 false
             }
         }
@@ -211,38 +214,31 @@ impl Endpoint {
     /// A `POST` has turned out to be larger than allowed.
     pub(super) fn post_too_large(&mut self, key: Key, session: Key) {
         self.answer(key, Response::empty(413));
-        self.close_session(session, DisconnectReason::TransportError);
+        self.end(session, Ending::Drop(DisconnectReason::TransportError));
         self.finish(key);
     }
 
     /// A packet has come in on the session's transport.
     pub(super) fn packet(&mut self, key: Key, packet: Option<Packet<'_>>) {
-        let Some(Peer { session, .. }) = self.sessions.get(key) else {
+        let Some(peer) = self.sessions.get(key).filter(|peer| peer.takes_input()) else {
             return;
         };
-        if session.is_closing {
-            return;
-        }
-        match session.receive(packet) {
+        match peer.session.receive(packet) {
             PacketAction::Ignore => {}
             PacketAction::Alive => self.rearm_ping(key),
             PacketAction::Message(text) if self.config.socket_io => self.text_message(key, text),
-            PacketAction::Message(text) => self.events.push_back(Event::EngineMessage {
+            PacketAction::Message(text) => self.push_event(Event::EngineMessage {
                 session: SessionId(key),
                 message: Frame::text(text),
             }),
-            PacketAction::Close(reason) => {
-                if reason == DisconnectReason::TransportClose {
-                    self.answer_poll(key, b"6");
-                }
-                self.close_session(key, reason);
-            }
+            PacketAction::Asked => self.end(key, Ending::Asked),
+            PacketAction::Close(reason) => self.end(key, Ending::Drop(reason)),
         }
     }
 
     /// A binary message has come in on the session's transport.
     pub(super) fn binary_message(&mut self, key: Key, bytes: &[u8]) {
-        if !self.sessions.get(key).is_some_and(|peer| !peer.session.is_closing) {
+        if !self.sessions.get(key).is_some_and(Peer::takes_input) {
             return;
         }
         let message = self.frames.binary(|out| out.extend_from_slice(bytes));
@@ -250,38 +246,49 @@ impl Endpoint {
             self.attachment(key, message);
         } else {
             let session = SessionId(key);
-            self.events.push_back(Event::EngineMessage { session, message });
+            self.push_event(Event::EngineMessage { session, message });
         }
     }
 
-    /// Ends a session whose transport is of no more use: what is queued for it is lost.
-    pub(super) fn close_session(&mut self, key: Key, reason: DisconnectReason) {
+    /// Ends a session, once the host has handled what came from it before.
+    pub(super) fn end(&mut self, key: Key, ending: Ending) {
+        if self.events.is_empty() {
+            return self.end_now(key, ending);
+        }
+        if let Some(peer) = self.sessions.get_mut(key) {
+            if !peer.is_ending {
+                peer.is_ending = true;
+                self.events.push_back(Queued::End(key, ending));
+            }
+        }
+    }
+
+    /// Ends a session.
+    pub(super) fn end_now(&mut self, key: Key, ending: Ending) {
         let Some(Peer { session, .. }) = self.sessions.get(key) else {
             return;
         };
         let transport = session.transport;
-        if !session.is_closing {
-            self.leave_all(key, reason);
+        if session.is_closing {
+            if !matches!(ending, Ending::Flush(_)) {
+                self.answer_poll(key, b"1");
+                self.remove_session(key);
+            }
+            return;
         }
-        match transport {
-            Transport::WebSocket(connection) => self.close_websocket(connection, None),
-            Transport::Polling { .. } => self.answer_poll(key, b"1"),
+        self.leave_all(key, ending.reason());
+        match (transport, ending) {
+            (Transport::WebSocket(connection), Ending::Failed(code)) => self.close_websocket(connection, Some(code)),
+            (Transport::WebSocket(connection), _) => self.close_websocket(connection, None),
+            (Transport::Polling { .. }, Ending::Flush(_)) => return self.close_after_queue(key),
+            (Transport::Polling { .. }, Ending::Asked) => self.answer_poll(key, b"6"),
+            (Transport::Polling { .. }, _) => self.answer_poll(key, b"1"),
         }
         self.remove_session(key);
     }
 
-    /// Ends a session from our side: its client still gets what is queued, and then the news.
-    pub(super) fn end_session(&mut self, key: Key, reason: DisconnectReason) {
-        let Some(Peer { session, .. }) = self.sessions.get(key) else {
-            return;
-        };
-        if session.is_closing {
-            return;
-        }
-        if let Transport::WebSocket(_) = session.transport {
-            return self.close_session(key, reason);
-        }
-        self.leave_all(key, reason);
+    /// Lets a polling client fetch what is queued for it, and the close packet behind that.
+    fn close_after_queue(&mut self, key: Key) {
         self.abandon_upgrade(key);
         let by_ms = self.now.mono_ms.saturating_add(self.config.ping_timeout_ms);
         let Some(Peer { session, .. }) = self.sessions.get_mut(key) else {
@@ -324,14 +331,14 @@ impl Endpoint {
     }
 
     pub(super) fn pong_timed_out(&mut self, key: Key) {
-        self.close_session(key, DisconnectReason::PingTimeout);
+        self.end(key, Ending::Drop(DisconnectReason::PingTimeout));
     }
 
     pub(super) fn connect_timed_out(&mut self, key: Key) {
         if let Some(Peer { session, .. }) = self.sessions.get_mut(key) {
             session.connect_timer = None;
         }
-        self.end_session(key, DisconnectReason::ForcedClose);
+        self.end(key, Ending::Flush(DisconnectReason::ForcedClose));
     }
 
     /// Drops the WebSocket of an unfinished upgrade; the session goes on by polling.
@@ -369,7 +376,7 @@ impl Endpoint {
         if let Some(Peer { session, .. }) = self.sessions.get_mut(key) {
             if let Transport::Polling { poll, .. } = &mut session.transport {
                 if let Some(connection) = poll.take() {
-                    self.answer(connection, poll_response(packet.to_vec()));
+                    self.answer_engine(connection, poll_response(packet.to_vec()));
                 }
             }
         }
@@ -401,7 +408,7 @@ impl Endpoint {
                             connection: key,
                             serial,
                         };
-                        self.events.push_back(Event::RequestAborted { request });
+                        self.push_event(Event::RequestAborted { request });
                     }
                     Sink::Poll { session } | Sink::Post { session, .. } => {
                         exchange.is_answered = true;
@@ -425,7 +432,7 @@ impl Endpoint {
             } else {
                 return;
             }
-            self.close_session(session, DisconnectReason::TransportError);
+            self.end(session, Ending::Drop(DisconnectReason::TransportError));
         }
     }
 
@@ -462,12 +469,17 @@ impl Endpoint {
         }
         if !self.config.socket_io {
             let session = SessionId(key);
-            self.events.push_back(Event::EngineClosed { session, reason });
+            self.push_event(Event::EngineClosed { session, reason });
         }
     }
 }
 
 impl Peer {
+    /// Whether packets from its client still count.
+    pub(super) fn takes_input(&self) -> bool {
+        !self.is_ending && !self.session.is_closing
+    }
+
     /// Part of [`Endpoint::check_invariants`].
     pub(super) fn check(&self, key: Key, endpoint: &Endpoint) {
         let Session { queue, queued_bytes, .. } = &self.session;
@@ -480,7 +492,7 @@ impl Peer {
         match self.session.transport {
             Transport::WebSocket(connection) => {
                 assert!(queue.is_empty(), "a WebSocket's packets wait in its outbox");
-                assert!(endpoint.connections.get(connection).is_some());
+                assert!(self.is_ending || endpoint.connections.get(connection).is_some());
             }
             Transport::Polling { poll, post } => {
                 for connection in poll.into_iter().chain(post) {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{AckId, Endpoint, Message, RequestId, SessionId};
+use super::{AckId, Ending, Endpoint, Message, RequestId, SessionId};
 use crate::connection::{Connection, Phase, Sink};
 use crate::error::{DisconnectReason, Error};
 use crate::frame::Frame;
@@ -107,7 +107,7 @@ impl Endpoint {
             }
         }
         if close {
-            self.end_session(session, DisconnectReason::ServerNamespaceDisconnect);
+            self.end_now(session, Ending::Flush(DisconnectReason::ServerNamespaceDisconnect));
         }
         Ok(())
     }
@@ -181,7 +181,7 @@ impl Endpoint {
 
     /// Closes an Engine.IO session; what is queued for it still arrives.
     pub fn engine_close(&mut self, session: SessionId) {
-        self.end_session(session.0, DisconnectReason::ForcedClose);
+        self.end_now(session.0, Ending::Flush(DisconnectReason::ForcedClose));
     }
 
     /// Ends every session with the reason `server shutting down`, and every connection once its output is written.
@@ -191,7 +191,7 @@ impl Endpoint {
         self.is_shutting_down = true;
         let sessions: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
         for session in sessions {
-            self.close_session(session, DisconnectReason::ServerShuttingDown);
+            self.end_now(session, Ending::Drop(DisconnectReason::ServerShuttingDown));
         }
         let connections: Vec<Key> = self.connections.iter().map(|(key, _)| key).collect();
         for connection in connections {

@@ -1,6 +1,6 @@
 //! WebSocket connections: messages in, frames out, probes of upgrades, the closing handshake.
 
-use super::{Endpoint, Step};
+use super::{Ending, Endpoint, Step};
 use crate::connection::{Connection, Phase, Protocol};
 use crate::engine::{Packet, ProbeAction, Transport};
 use crate::error::DisconnectReason;
@@ -49,19 +49,18 @@ impl Endpoint {
             Message::Ping(payload) => self.push_to_websocket(key, Chunk::Owned(pong_frame(payload))),
             Message::Pong(_) => {}
             Message::Close(reason) => {
-                let code = reason.map(|reason| reason.code);
+                self.close_websocket(key, reason.map(|reason| reason.code));
                 self.websocket_gone(session, key);
-                self.close_websocket(key, code);
             }
         }
     }
 
     fn websocket_failed(&mut self, key: Key, session: Key, failure: Failure) {
-        // The close frame first: closing the session would send one without a code.
-        self.close_websocket(key, Some(failure.close_code()));
         if self.is_transport(session, key) {
-            self.close_session(session, DisconnectReason::TransportError);
+            self.end(session, Ending::Failed(failure.close_code()));
         } else {
+            // The close frame first: giving up the upgrade would send one without a code.
+            self.close_websocket(key, Some(failure.close_code()));
             self.abandon_upgrade_of(session, key);
         }
     }
@@ -84,7 +83,7 @@ impl Endpoint {
     /// A WebSocket has ended, or its connection has.
     pub(super) fn websocket_gone(&mut self, session: Key, key: Key) {
         if self.is_transport(session, key) {
-            self.close_session(session, DisconnectReason::TransportClose);
+            self.end(session, Ending::Drop(DisconnectReason::TransportClose));
         } else {
             self.abandon_upgrade_of(session, key);
         }

@@ -95,6 +95,8 @@ pub enum PacketAction<'a> {
     Alive,
     /// A message for the layer above.
     Message(&'a str),
+    /// The client wants the session to end.
+    Asked,
     /// The session ends.
     Close(DisconnectReason),
 }
@@ -176,7 +178,7 @@ impl Session {
         match packet {
             None => PacketAction::Close(DisconnectReason::ParseError),
             Some(Packet::Message(data)) => PacketAction::Message(data),
-            Some(Packet::Close) => PacketAction::Close(DisconnectReason::TransportClose),
+            Some(Packet::Close) => PacketAction::Asked,
             // Heartbeats come from the server in protocol 4; a client that pings speaks another one.
             Some(Packet::Ping(_)) => PacketAction::Close(DisconnectReason::TransportError),
             Some(Packet::Pong(_)) => match self.heartbeat {
@@ -297,10 +299,10 @@ mod tests {
             ("", DisconnectReason::ParseError),
             ("2", DisconnectReason::TransportError),
             ("2probe", DisconnectReason::TransportError),
-            ("1", DisconnectReason::TransportClose),
         ] {
             assert_eq!(session.receive(Packet::decode(text)), PacketAction::Close(reason));
         }
+        assert_eq!(session.receive(Packet::decode("1")), PacketAction::Asked);
         for text in ["0x", "5", "6"] {
             assert_eq!(session.receive(Packet::decode(text)), PacketAction::Ignore);
         }

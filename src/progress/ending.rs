@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::metadata::{clean_text, PROCESSED_ROWS};
 use super::object::Object;
-use super::session::{Outcome, Status};
+use super::session::Outcome;
 use super::{CancelRequest, ErrorCode, JsonObject, Output, ProgressError, ProgressTracker};
 use crate::now::Now;
 use crate::slots::Key;
@@ -150,7 +150,7 @@ impl ProgressTracker {
     /// `SESSION_ACTIVE` for one that is processing: it has to be ended first, for nobody would hear of its end.
     pub fn cleanup(&mut self, wheel: &mut Wheel<Timer>, id: Uuid) -> Result<(), ProgressError> {
         let (key, session) = self.remembered(id)?;
-        if session.status == Status::Processing {
+        if session.is_processing() {
             return Err(ProgressError::new(
                 ErrorCode::SessionActive,
                 format!("the session {id} is processing: complete, fail or cancel it first"),
@@ -311,10 +311,8 @@ fn error_object(error: Value) -> Result<JsonObject, ProgressError> {
         }
         Value::Object(error) => {
             for key in ["code", "message"] {
-                if !error
-                    .get(key)
-                    .is_some_and(|text| text.as_str().is_some_and(|text| !text.is_empty()))
-                {
+                let text = error.get(key).and_then(Value::as_str);
+                if text.is_none_or(str::is_empty) {
                     return Err(ProgressError::invalid(format!(
                         "error.{key} must be text that is not empty"
                     )));

@@ -224,8 +224,12 @@ impl Session {
         mono_ms.max(unix_ms)
     }
 
+    pub(super) fn is_processing(&self) -> bool {
+        self.status == Status::Processing
+    }
+
     pub(super) fn is_silent_for(&self, now: Now, ms: u64) -> bool {
-        self.status == Status::Processing && elapsed_ms(self.last_update, now) >= ms
+        self.is_processing() && elapsed_ms(self.last_update, now) >= ms
     }
 
     /// Whole seconds to the end, as far as the pace tells. Of a stalled session nothing can be said.

@@ -249,8 +249,13 @@ impl ProgressTracker {
         }
     }
 
+    // A session may have ended or gone since its timer was taken out of the wheel.
     fn on_throttle(&mut self, now: Now, wheel: &mut Wheel<Timer>, key: Key) {
-        let Some(session) = self.sessions.get_mut(key) else {
+        let Some(session) = self
+            .sessions
+            .get_mut(key)
+            .filter(|session| session.is_processing())
+        else {
             return;
         };
         session.throttle = None;
@@ -265,7 +270,11 @@ impl ProgressTracker {
     }
 
     fn on_stale(&mut self, now: Now, wheel: &mut Wheel<Timer>, key: Key) {
-        let Some(session) = self.sessions.get_mut(key) else {
+        let Some(session) = self
+            .sessions
+            .get_mut(key)
+            .filter(|session| session.is_processing())
+        else {
             return;
         };
         session.stale = None;
@@ -343,7 +352,7 @@ impl ProgressTracker {
     /// A session that may be changed.
     pub(super) fn processing(&self, id: Uuid) -> Result<Key, ProgressError> {
         let (key, session) = self.remembered(id)?;
-        if session.status != Status::Processing {
+        if !session.is_processing() {
             return Err(ProgressError::ended(id));
         }
         Ok(key)

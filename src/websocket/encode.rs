@@ -10,7 +10,10 @@ pub(super) const MAX_CONTROL_BYTES: usize = 125;
 ///
 /// A message for many clients is encoded once, header and payload in one allocation that all of them share.
 pub fn frame_header(opcode: OpCode, payload_bytes: usize) -> ([u8; 10], usize) {
-    let header = FrameHeader { opcode, ..FrameHeader::default() };
+    let header = FrameHeader {
+        opcode,
+        ..FrameHeader::default()
+    };
     let mut bytes = [0; 10];
     let mut unwritten = &mut bytes[..];
     let written = header.format(payload_bytes as u64, &mut unwritten);
@@ -26,8 +29,11 @@ pub fn close_frame(code: Option<u16>, reason: &str) -> Vec<u8> {
         return control_frame(Control::Close, &[]);
     };
     let code = code.to_be_bytes();
-    let reason = &reason[..reason.floor_char_boundary(MAX_CONTROL_BYTES - code.len())];
-    control_frame(Control::Close, &[&code, reason.as_bytes()])
+    let mut end = reason.len().min(MAX_CONTROL_BYTES - code.len());
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    control_frame(Control::Close, &[&code, &reason.as_bytes()[..end]])
 }
 
 /// The answer to a ping, which has the payload of that ping: at most 125 bytes, as the decoder has made sure.
@@ -57,7 +63,8 @@ mod tests {
 
     /// What tungstenite's client makes of these bytes.
     fn read(bytes: &[u8]) -> Message {
-        let mut client = WebSocket::from_raw_socket(Cursor::new(bytes.to_vec()), Role::Client, None);
+        let mut client =
+            WebSocket::from_raw_socket(Cursor::new(bytes.to_vec()), Role::Client, None);
         client.read().expect("it is a good frame")
     }
 
@@ -70,7 +77,10 @@ mod tests {
             (126, &[0x81, 126, 0, 126]),
             (65_535, &[0x81, 126, 0xff, 0xff]),
             (65_536, &[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
-            (0x1234_5678, &[0x81, 127, 0, 0, 0, 0, 0x12, 0x34, 0x56, 0x78]),
+            (
+                0x1234_5678,
+                &[0x81, 127, 0, 0, 0, 0, 0x12, 0x34, 0x56, 0x78],
+            ),
         ] {
             let (header, header_bytes) = frame_header(text, payload_bytes);
             assert_eq!(&header[..header_bytes], expected);
@@ -93,15 +103,29 @@ mod tests {
     #[test]
     fn a_client_reads_the_control_frames() {
         assert_eq!(read(&pong_frame(b"back")), Message::Pong("back".into()));
-        assert_eq!(read(&pong_frame(&[7; 125])), Message::Pong(vec![7; 125].into()));
+        assert_eq!(
+            read(&pong_frame(&[7; 125])),
+            Message::Pong(vec![7; 125].into())
+        );
         assert_eq!(read(&close_frame(None, "never sent")), Message::Close(None));
-        let close = CloseFrame { code: CloseCode::Size, reason: "too long".into() };
-        assert_eq!(read(&close_frame(Some(1009), "too long")), Message::Close(Some(close)));
+        let close = CloseFrame {
+            code: CloseCode::Size,
+            reason: "too long".into(),
+        };
+        assert_eq!(
+            read(&close_frame(Some(1009), "too long")),
+            Message::Close(Some(close))
+        );
     }
 
     #[test]
     fn a_long_reason_is_cut_between_two_characters() {
-        for reason in ["x".repeat(500), "ä".repeat(100), "€".repeat(42), "🙂".repeat(31)] {
+        for reason in [
+            "x".repeat(500),
+            "ä".repeat(100),
+            "€".repeat(42),
+            "🙂".repeat(31),
+        ] {
             let frame = close_frame(Some(1000), &reason);
             assert!(frame.len() <= 127 && frame.len() > 120);
             let Message::Close(Some(close)) = read(&frame) else {

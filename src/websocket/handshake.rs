@@ -92,7 +92,11 @@ pub fn accept<'a>(handshake: &Handshake<'a>) -> Result<Accepted<'a>, HandshakeRe
 /// Appends the answer to a good handshake, after which both sides speak WebSocket.
 ///
 /// `extra_headers` come from the host, which has made sure that they are a name and a value and no line of their own.
-pub fn write_switching_protocols(out: &mut Vec<u8>, accepted: &Accepted<'_>, extra_headers: &[(&str, &str)]) {
+pub fn write_switching_protocols(
+    out: &mut Vec<u8>,
+    accepted: &Accepted<'_>,
+    extra_headers: &[(&str, &str)],
+) {
     out.extend_from_slice(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
     );
@@ -127,7 +131,8 @@ fn is_key(key: &str) -> bool {
 
 /// Whether this is a token of HTTP (RFC 9110 section 5.6.2).
 fn is_token(text: &str) -> bool {
-    let is_token_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let is_token_byte =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(is_token_byte)
 }
 
@@ -165,23 +170,119 @@ mod tests {
     fn each_header_is_checked() {
         use HandshakeRefusal::*;
         let cases = [
-            (Handshake { upgrade: None, ..GOOD }, Upgrade),
-            (Handshake { upgrade: Some("websockets"), ..GOOD }, Upgrade),
-            (Handshake { upgrade: Some(""), ..GOOD }, Upgrade),
-            (Handshake { connection: None, ..GOOD }, Connection),
-            (Handshake { connection: Some("keep-alive"), ..GOOD }, Connection),
-            (Handshake { connection: Some("upgrade-insecure"), ..GOOD }, Connection),
+            (
+                Handshake {
+                    upgrade: None,
+                    ..GOOD
+                },
+                Upgrade,
+            ),
+            (
+                Handshake {
+                    upgrade: Some("websockets"),
+                    ..GOOD
+                },
+                Upgrade,
+            ),
+            (
+                Handshake {
+                    upgrade: Some(""),
+                    ..GOOD
+                },
+                Upgrade,
+            ),
+            (
+                Handshake {
+                    connection: None,
+                    ..GOOD
+                },
+                Connection,
+            ),
+            (
+                Handshake {
+                    connection: Some("keep-alive"),
+                    ..GOOD
+                },
+                Connection,
+            ),
+            (
+                Handshake {
+                    connection: Some("upgrade-insecure"),
+                    ..GOOD
+                },
+                Connection,
+            ),
             (Handshake { key: None, ..GOOD }, Key),
-            (Handshake { key: Some(""), ..GOOD }, Key),
-            (Handshake { key: Some("dGhlIHNhbXBsZSBub25jZQ="), ..GOOD }, Key),
-            (Handshake { key: Some("dGhlIHNhbXBsZSBub25jZQ=a"), ..GOOD }, Key),
-            (Handshake { key: Some("dGhlIHNhbXBsZSBub25jZSE="), ..GOOD }, Key),
-            (Handshake { key: Some("dGhlIHNhbXBsZSBub2!jZQ=="), ..GOOD }, Key),
-            (Handshake { key: Some("ééééééééééé=="), ..GOOD }, Key),
-            (Handshake { version: None, ..GOOD }, Version),
-            (Handshake { version: Some("8"), ..GOOD }, Version),
-            (Handshake { version: Some("99"), ..GOOD }, Version),
-            (Handshake { version: Some("13, 8"), ..GOOD }, Version),
+            (
+                Handshake {
+                    key: Some(""),
+                    ..GOOD
+                },
+                Key,
+            ),
+            (
+                Handshake {
+                    key: Some("dGhlIHNhbXBsZSBub25jZQ="),
+                    ..GOOD
+                },
+                Key,
+            ),
+            (
+                Handshake {
+                    key: Some("dGhlIHNhbXBsZSBub25jZQ=a"),
+                    ..GOOD
+                },
+                Key,
+            ),
+            (
+                Handshake {
+                    key: Some("dGhlIHNhbXBsZSBub25jZSE="),
+                    ..GOOD
+                },
+                Key,
+            ),
+            (
+                Handshake {
+                    key: Some("dGhlIHNhbXBsZSBub2!jZQ=="),
+                    ..GOOD
+                },
+                Key,
+            ),
+            (
+                Handshake {
+                    key: Some("ééééééééééé=="),
+                    ..GOOD
+                },
+                Key,
+            ),
+            (
+                Handshake {
+                    version: None,
+                    ..GOOD
+                },
+                Version,
+            ),
+            (
+                Handshake {
+                    version: Some("8"),
+                    ..GOOD
+                },
+                Version,
+            ),
+            (
+                Handshake {
+                    version: Some("99"),
+                    ..GOOD
+                },
+                Version,
+            ),
+            (
+                Handshake {
+                    version: Some("13, 8"),
+                    ..GOOD
+                },
+                Version,
+            ),
         ];
         for (handshake, refusal) in cases {
             assert_eq!(accept(&handshake), Err(refusal), "{handshake:?}");
@@ -190,9 +291,14 @@ mod tests {
 
     #[test]
     fn only_a_wrong_version_is_told_the_right_one() {
-        assert_eq!(HandshakeRefusal::Version.header(), Some(("Sec-WebSocket-Version", "13")));
+        assert_eq!(
+            HandshakeRefusal::Version.header(),
+            Some(("Sec-WebSocket-Version", "13"))
+        );
         assert_eq!(HandshakeRefusal::Key.header(), None);
-        assert!(HandshakeRefusal::Key.to_string().contains("Sec-WebSocket-Key"));
+        assert!(HandshakeRefusal::Key
+            .to_string()
+            .contains("Sec-WebSocket-Key"));
     }
 
     #[test]
@@ -208,14 +314,21 @@ mod tests {
             ("constructor", Some("constructor")),
         ];
         for (asked, echoed) in cases {
-            let handshake = Handshake { protocol: Some(asked), ..GOOD };
+            let handshake = Handshake {
+                protocol: Some(asked),
+                ..GOOD
+            };
             assert_eq!(accept(&handshake).unwrap().protocol, echoed, "{asked:?}");
         }
     }
 
     #[test]
     fn the_answer_has_what_it_needs_and_what_the_host_adds() {
-        let accepted = accept(&Handshake { protocol: Some("chat"), ..GOOD }).unwrap();
+        let accepted = accept(&Handshake {
+            protocol: Some("chat"),
+            ..GOOD
+        })
+        .unwrap();
         let mut out = b"before".to_vec();
         write_switching_protocols(&mut out, &accepted, &[("Set-Cookie", "io=1; Path=/")]);
         assert_eq!(
@@ -229,8 +342,12 @@ mod tests {
     #[test]
     fn tungstenites_client_takes_the_answer() {
         let request = std::cell::RefCell::new(Vec::new());
-        let stream = Peer { request: &request, answer: Vec::new() };
-        let (_, response) = tungstenite::client("ws://127.0.0.1/socket.io/", stream).expect("it is a good answer");
+        let stream = Peer {
+            request: &request,
+            answer: Vec::new(),
+        };
+        let (_, response) =
+            tungstenite::client("ws://127.0.0.1/socket.io/", stream).expect("it is a good answer");
         assert_eq!(response.status(), 101);
     }
 
@@ -249,7 +366,10 @@ mod tests {
                 let mut parsed = httparse::Request::new(&mut headers);
                 parsed.parse(&request).expect("it is a good request");
                 let find = |name: &str| {
-                    let header = parsed.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
+                    let header = parsed
+                        .headers
+                        .iter()
+                        .find(|header| header.name.eq_ignore_ascii_case(name))?;
                     std::str::from_utf8(header.value).ok()
                 };
                 let accepted = accept(&Handshake {
@@ -259,7 +379,11 @@ mod tests {
                     key: find("Sec-WebSocket-Key"),
                     protocol: find("Sec-WebSocket-Protocol"),
                 });
-                write_switching_protocols(&mut self.answer, &accepted.expect("it is a good handshake"), &[]);
+                write_switching_protocols(
+                    &mut self.answer,
+                    &accepted.expect("it is a good handshake"),
+                    &[],
+                );
             }
             Ok(bytes.len())
         }

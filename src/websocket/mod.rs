@@ -4,9 +4,10 @@
 //! # What is kept per connection
 //!
 //! A [`Decoder`], which is one pointer. It points at nothing until a message arrives in fragments; from then until that
-//! message has been handled it points at the fragments' bytes, put together, at most `max_message_bytes` of them.
-//! Everything else stays with the caller: a frame is unmasked and handed out in the buffer into which it was read, and
-//! the caller keeps unread bytes only while a frame is incomplete. [`Decoded::Incomplete`] says how many there must be.
+//! message has been handled it points at the fragments' bytes, put together. Everything else stays with the caller: a
+//! frame is unmasked and handed out in the buffer into which it was read, and the caller keeps unread bytes only while a
+//! frame is incomplete; [`Decoded::Incomplete`] says how many there must be. Fragments and the frame that is awaited are
+//! together never more than `max_message_bytes`, and the header or control frame that is awaited at most 131 bytes.
 //!
 //! # What is enforced
 //!
@@ -25,6 +26,9 @@
 mod decode;
 mod encode;
 mod handshake;
+mod header;
+#[cfg(test)]
+mod tests;
 
 pub use decode::{CloseReason, Decoded, Decoder, Failure, Message};
 pub use encode::{close_frame, frame_header, pong_frame};

@@ -100,16 +100,28 @@ export async function live(page) {
   await page.locator('[data-testid="connection"][data-state="connected"]').waitFor();
 }
 
+const TITLES = [
+  "OpenSSH is out of date",
+  "TLS certificate expires soon",
+  "SMB signing is not required",
+  "Apache HTTP Server is out of date",
+  "Weak key exchange algorithms in SSH",
+  "SNMP answers to the community name public",
+  "Operating system is no longer supported",
+  "HTTP TRACE is enabled",
+];
+const RISKS = ["None", "Medium", "Low", "None", "High", "Medium", "None", "Critical", "Low", "High", "Medium", "None", "None"];
+
 /** A scan in the columns of Nessus; other seeds give other hosts. */
 export function scanCsv(rows, seed) {
-  const risks = ["Critical", "High", "Medium", "Low", "None"];
   const lines = ["Plugin ID,CVE,CVSS v2.0 Base Score,Risk,Host,Protocol,Port,Name,Synopsis,Description,Solution"];
   for (let row = 0; row < rows; row += 1) {
     const host = `host-${seed}-${row % 97}.example.org`;
     const cve = `CVE-2024-${10_000 + (row % 5000)}`;
     const port = 1 + (row % 60_000);
+    const [title, risk] = [TITLES[row % TITLES.length], RISKS[row % RISKS.length]];
     lines.push(
-      `${20_000 + row},${cve},${(row % 100) / 10},${risks[row % 5]},${host},tcp,${port},Outdated service ${row % 400},Old,An old version answers on this port,Update it`,
+      `${20_000 + row},${cve},${(row % 100) / 10},${risk},${host},tcp,${port},${title},Old,An old version answers on this port,Update it`,
     );
   }
   return `${lines.join("\n")}\n`;

@@ -125,14 +125,6 @@ describe("answers to polls and posts", () => {
       assert.equal(headers["cache-control"], "no-store");
       assert.deepEqual(Object.keys(headers).filter((name) => name.startsWith("access-control-")), []);
       assert.equal(headers["set-cookie"], undefined);
-      assert.equal(headers["x-xss-protection"], undefined);
-    }
-  });
-
-  test("X-XSS-Protection: 0 goes to Internet Explorer alone", async () => {
-    for (const agent of ["Mozilla/5.0 (compatible;MSIE 9.0)", "Mozilla/5.0 (Windows NT 10.0; Trident/7.0)"]) {
-      const answer = await get("/engine.io/?EIO=4&transport=polling", { headers: { "User-Agent": agent } });
-      assert.equal(answer.headers["x-xss-protection"], "0");
     }
   });
 

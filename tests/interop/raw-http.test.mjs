@@ -175,7 +175,7 @@ describe("a request that two readers could understand differently is answered 40
       const all = await answerTo(bytes);
       const lines = statusLines(all);
       // A framing that is well-formed but unknown may also be "not implemented".
-      const allowed = what.includes("encoding") ? /400|501/ : /400/;
+      const allowed = /encoding/i.test(what) ? /400|501/ : /400/;
       if (what.startsWith("a chunk") || what.startsWith("an empty chunk")) {
         // The session is unknown: that may be found out before the chunks are read.
         assert.ok(lines.length >= 1 && lines.every((line) => / 4\d\d$/.test(line)), all);

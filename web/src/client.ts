@@ -1,4 +1,5 @@
 import { io, type Socket } from "socket.io-client";
+import { type ClientConfig, defaultConfig } from "./client-config";
 import type {
   ClientEvents,
   ConnectionInfo,
@@ -13,29 +14,12 @@ import type {
 import { SequenceGuard } from "./sequence";
 import { LatestThrottle } from "./throttle";
 
-export interface ClientConfig {
-  /** Server name or address. Default: the page's own, else `localhost`. */
-  host: string;
-  /** Default: the page's own port where a server delivered the page, else `8988`. */
-  port: string;
-  /** Use https and wss. Default: as the page. */
-  secure: boolean;
-  /** Keep trying after a lost connection. */
-  autoReconnect: boolean;
-  /** Milliseconds between two heartbeats of the server; after two missed ones the connection is called quiet. */
-  heartbeatInterval: number;
-  /** Least milliseconds between two `import_progress` of a session as subscribers see them. */
-  progressThrottle: number;
-  /** Milliseconds that one attempt to connect may take. */
-  connectTimeout: number;
-  /** Milliseconds that the answer to a command may take. */
-  commandTimeout: number;
-}
-
 /** Longest pause between two attempts to connect, in milliseconds. */
 const MAX_RECONNECT_DELAY_MS = 30_000;
 /** Pauses are lengthened by up to this share, so that clients of a restarted server do not return in one moment. */
 const RECONNECT_SPREAD = 0.2;
+
+export type { ClientConfig };
 
 type Callback = (data: never) => void;
 type Answer<T> = ({ ok: true } & T) | { ok: false; error: ErrorAnswer };
@@ -401,22 +385,6 @@ export class WebSocketClient {
     this.connection = { ...this.connection, ...change };
     this.#dispatch("connection_changed", this.connection);
   }
-}
-
-function defaultConfig(): ClientConfig {
-  const location = (globalThis as { window?: { location?: Location } }).window?.location;
-  const served = location?.protocol === "http:" || location?.protocol === "https:" ? location : null;
-  const secure = served?.protocol === "https:";
-  return {
-    host: location?.hostname || "localhost",
-    port: served ? served.port || (secure ? "443" : "80") : "8988",
-    secure,
-    autoReconnect: true,
-    heartbeatInterval: 30_000,
-    progressThrottle: 100,
-    connectTimeout: 10_000,
-    commandTimeout: 5_000,
-  };
 }
 
 /** Stands in for the event of a session that was cancelled while nobody here was connected. */

@@ -7,7 +7,7 @@ import { ImportForm } from "./import-form";
 import { createImportsTable } from "./imports";
 import { StatusView } from "./status";
 import { Toasts } from "./toasts";
-import "./style.css";
+import "./styles/index.css";
 
 const NAME = "Pulsewheel";
 

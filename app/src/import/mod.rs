@@ -36,8 +36,6 @@ mod report;
 mod rows;
 mod text;
 
-#[cfg(test)]
-mod tests;
 
 pub use body::{pipe, BodyReader, BodySender, Canceller, HIGH_WATER_BYTES};
 pub use form::{boundary, session_id, FormHead, MAX_FILENAME_CHARS, MAX_VENDOR_CHARS};

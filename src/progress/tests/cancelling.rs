@@ -212,7 +212,15 @@ fn a_session_without_update_for_30_minutes_ends_as_stale() {
 #[test]
 fn the_host_of_a_stale_session_is_asked_and_ends_it() {
     let mut world = World::new();
-    let id = managed(&mut world);
+    let options = SessionOptions {
+        managed: true,
+        ..SessionOptions::default()
+    };
+    let id = world
+        .tracker
+        .create_session(world.now, &mut world.wheel, [1; 16], options)
+        .unwrap();
+    world.outputs();
     world.advance(30 * 60_000);
     let reason = "stale".to_owned();
     assert_eq!(world.outputs(), [Output::CancelAsked { id, reason }]);

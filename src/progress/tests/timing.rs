@@ -195,26 +195,31 @@ fn a_late_heartbeat_does_not_shift_the_next_one_and_a_missed_one_is_not_made_up_
 }
 
 #[test]
-fn timers_of_sessions_that_are_gone_do_nothing() {
-    let mut world = World::new();
-    let id = world.create(json!({}));
-    world.update(id, 0.1, json!({})).unwrap();
-    world.update(id, 0.2, json!({})).unwrap();
-    // Taken out of the wheel in the same turn in which the session goes.
-    let at_ms = world.now.mono_ms + 40 * 60_000;
-    let mut fired = Vec::new();
-    while let Some((_, timer)) = world.wheel.expire(at_ms) {
-        fired.push(timer);
+fn timers_of_sessions_that_have_ended_or_gone_do_nothing() {
+    for is_gone in [false, true] {
+        let mut world = World::new();
+        let id = world.create(json!({}));
+        world.update(id, 0.1, json!({})).unwrap();
+        world.update(id, 0.2, json!({})).unwrap();
+        // Taken out of the wheel in the same turn in which the session ends.
+        let at_ms = world.now.mono_ms + 40 * 60_000;
+        let mut fired = Vec::new();
+        while let Some((_, timer)) = world.wheel.expire(at_ms) {
+            fired.push(timer);
+        }
+        assert_eq!(fired.len(), 2);
+        world.complete(id, json!({})).unwrap();
+        if is_gone {
+            world.tracker.cleanup(&mut world.wheel, id).unwrap();
+        }
+        world.outputs();
+        let timers = world.wheel.len();
+        for timer in fired {
+            world
+                .tracker
+                .on_timer(world.now, &mut world.wheel, timer, MEMORY);
+        }
+        assert!(world.outputs().is_empty());
+        assert_eq!(world.wheel.len(), timers);
     }
-    assert_eq!(fired.len(), 2);
-    world.complete(id, json!({})).unwrap();
-    world.tracker.cleanup(&mut world.wheel, id).unwrap();
-    world.outputs();
-    fired.push(Timer::Heartbeat);
-    for timer in fired {
-        world
-            .tracker
-            .on_timer(world.now, &mut world.wheel, timer, MEMORY);
-    }
-    assert_eq!(world.events().len(), 1, "the heartbeat alone");
 }

@@ -1,0 +1,7 @@
+//! The importer as a host sees it: uploads go in, reports and rows come out.
+
+mod harness;
+mod outcomes;
+mod real_scans;
+mod samples;
+mod sums;

@@ -1,0 +1,139 @@
+//! The counts of random scans against a model that fits on a page: what each
+//! record is follows from two maps.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use proptest::prelude::*;
+
+use crate::harness::World;
+
+#[derive(Clone, Debug)]
+struct ScanRow {
+    /// 0 has no host, 9 in `severity` is no word that is known.
+    host: u8,
+    check: u8,
+    cves: Vec<u8>,
+    severity: u8,
+    is_fixed: bool,
+}
+
+type Key = (u8, u8, u8);
+
+/// Findings by key: severity and whether they are active.
+#[derive(Default)]
+struct Model {
+    known: BTreeMap<Key, (u8, bool)>,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Counts {
+    accepted: u64,
+    rejected: u64,
+    new: u64,
+    updated: u64,
+    reopened: u64,
+    unchanged: u64,
+    duplicates: u64,
+    resolved: u64,
+    /// Records of accepted rows.
+    records: u64,
+}
+
+impl Model {
+    fn import(&mut self, rows: &[ScanRow]) -> Counts {
+        let mut counts = Counts::default();
+        let mut hosts = BTreeSet::new();
+        let mut present: BTreeMap<Key, u8> = BTreeMap::new();
+        for row in rows {
+            if row.host == 0 || row.severity == 9 {
+                counts.rejected += 1;
+                continue;
+            }
+            counts.accepted += 1;
+            hosts.insert(row.host);
+            if row.is_fixed {
+                continue;
+            }
+            let mut cves: BTreeSet<u8> = row.cves.iter().copied().collect();
+            if cves.is_empty() {
+                cves.insert(0);
+            }
+            for cve in cves {
+                counts.records += 1;
+                let key = (row.host, row.check, cve);
+                if let std::collections::btree_map::Entry::Vacant(entry) = present.entry(key) {
+                    entry.insert(row.severity);
+                } else {
+                    counts.duplicates += 1;
+                }
+            }
+        }
+        for (key, severity) in &present {
+            match self.known.insert(*key, (*severity, true)) {
+                None => counts.new += 1,
+                Some((_, false)) => counts.reopened += 1,
+                Some((known, true)) if known != *severity => counts.updated += 1,
+                Some(_) => counts.unchanged += 1,
+            }
+        }
+        for (key, (_, is_active)) in &mut self.known {
+            if *is_active && hosts.contains(&key.0) && !present.contains_key(key) {
+                *is_active = false;
+                counts.resolved += 1;
+            }
+        }
+        counts
+    }
+}
+
+fn csv(rows: &[ScanRow]) -> String {
+    let mut file = "asset.name;definition.id;definition.cve;severity;state\n".to_owned();
+    for row in rows {
+        let host = if row.host == 0 { String::new() } else { format!("Host-{}", row.host) };
+        let cves: Vec<String> = row.cves.iter().map(|cve| format!("CVE-2025-{cve}")).collect();
+        let state = if row.is_fixed { "FIXED" } else { "ACTIVE" };
+        writeln!(file, "{host};{};{};{};{state}", row.check, cves.join(","), row.severity).unwrap();
+    }
+    file
+}
+
+fn scan_rows() -> impl Strategy<Value = Vec<ScanRow>> {
+    let severity = prop_oneof![9 => 0..5u8, 1 => Just(9u8)];
+    let row = (0..5u8, 0..4u8, prop::collection::vec(1..4u8, 0..4), severity, prop::bool::weighted(0.1))
+        .prop_map(|(host, check, cves, severity, is_fixed)| ScanRow { host, check, cves, severity, is_fixed });
+    prop::collection::vec(row, 1..30)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn counts_agree_with_the_model_and_add_up(scans in prop::collection::vec(scan_rows(), 1..5)) {
+        let world = World::new();
+        let mut model = Model::default();
+        for rows in &scans {
+            let expected = model.import(rows);
+            let recorder = world.import(csv(rows).as_bytes());
+            let completed = recorder.completed_import();
+            let summary = &completed.summary;
+            let counts = Counts {
+                accepted: completed.total_processed,
+                rejected: summary.validation_errors,
+                new: summary.new_vulnerabilities,
+                updated: summary.updated_vulnerabilities,
+                reopened: summary.reopened,
+                unchanged: summary.unchanged,
+                duplicates: summary.skipped_duplicates,
+                resolved: summary.resolved_vulnerabilities,
+                records: expected.records,
+            };
+            prop_assert_eq!(&counts, &expected);
+            prop_assert_eq!(counts.accepted + counts.rejected, rows.len() as u64);
+            let sum = counts.new + counts.updated + counts.reopened + counts.unchanged + counts.duplicates;
+            prop_assert_eq!(sum, expected.records);
+        }
+        let active = world.findings().iter().filter(|finding| finding.status == "active").count();
+        prop_assert_eq!(active, model.known.values().filter(|(_, is_active)| *is_active).count());
+    }
+}

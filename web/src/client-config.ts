@@ -1,0 +1,35 @@
+export interface ClientConfig {
+  /** Server name or address. Default: the page's own, else `localhost`. */
+  host: string;
+  /** Default: the page's own port where a server delivered the page, else `8988`. */
+  port: string;
+  /** Use https and wss. Default: as the page. */
+  secure: boolean;
+  /** Keep trying after a lost connection. */
+  autoReconnect: boolean;
+  /** Milliseconds between two heartbeats of the server; after two missed ones the connection is called quiet. */
+  heartbeatInterval: number;
+  /** Least milliseconds between two `import_progress` of a session as subscribers see them. */
+  progressThrottle: number;
+  /** Milliseconds that one attempt to connect may take. */
+  connectTimeout: number;
+  /** Milliseconds that the answer to a command may take. */
+  commandTimeout: number;
+}
+
+/** What holds without settings; a page that a server delivered talks to that server. */
+export function defaultConfig(): ClientConfig {
+  const location = (globalThis as { window?: { location?: Location } }).window?.location;
+  const served = location?.protocol === "http:" || location?.protocol === "https:" ? location : null;
+  const secure = served?.protocol === "https:";
+  return {
+    host: location?.hostname || "localhost",
+    port: served ? served.port || (secure ? "443" : "80") : "8988",
+    secure,
+    autoReconnect: true,
+    heartbeatInterval: 30_000,
+    progressThrottle: 100,
+    connectTimeout: 10_000,
+    commandTimeout: 5_000,
+  };
+}

@@ -32,8 +32,12 @@ fn main() {
 fn register(io: &mut Io, namespace: &str) {
     io.namespace(namespace)
         .on_connect(|socket, auth| socket.emit("auth", auth))
-        .on("message", |socket, message| socket.emit("message-back", &message.args))
-        .on("message-with-ack", |socket, message| socket.acknowledge(message.ack, &message.args))
+        .on("message", |socket, message| {
+            socket.emit("message-back", &message.args)
+        })
+        .on("message-with-ack", |socket, message| {
+            socket.acknowledge(message.ack, &message.args)
+        })
         .on("echo", |socket, message| socket.emit("echo", &message.args))
         .on("broadcast", |socket, message| {
             let everybody = socket.everybody()?;
@@ -52,12 +56,16 @@ fn register(io: &mut Io, namespace: &str) {
             socket.emit_to(&others, "room-message", &message.args.clone().skip(1))
         })
         .on("ask", |socket, message| {
-            socket.emit_with_ack("question", &message.args, |socket, answer| socket.emit("answer", answer))
+            socket.emit_with_ack("question", &message.args, |socket, answer| {
+                socket.emit("answer", answer)
+            })
         })
         .on("flood", flood)
         .on("tick-all", tick_all)
         .on("volatile", volatile)
-        .on("kick", |socket, message| socket.disconnect(message.args.get(0).unwrap_or(false)));
+        .on("kick", |socket, message| {
+            socket.disconnect(message.args.get(0).unwrap_or(false))
+        });
 }
 
 /// `flood` (n, from): n events in one go.

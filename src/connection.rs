@@ -127,7 +127,10 @@ impl Connection {
             Protocol::Http(http) => match http.exchange.as_deref() {
                 None => true,
                 Some(Exchange { body: None, .. }) => false,
-                Some(Exchange { sink: Sink::Host { credit_bytes }, .. }) => *credit_bytes > 0,
+                Some(Exchange {
+                    sink: Sink::Host { credit_bytes },
+                    ..
+                }) => *credit_bytes > 0,
                 Some(_) => true,
             },
         }

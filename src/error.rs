@@ -71,8 +71,12 @@ impl fmt::Display for Error {
             Error::NoSuchNamespace => f.write_str("the namespace is not served"),
             Error::NoSuchRequest => f.write_str("the request is gone or already answered"),
             Error::ReservedEvent(name) => write!(f, "\"{name}\" is a reserved event name"),
-            Error::Unserializable(why) => write!(f, "the arguments cannot be written as JSON: {why}"),
-            Error::TooManyAcks => f.write_str("the client owes as many acknowledgements as one may"),
+            Error::Unserializable(why) => {
+                write!(f, "the arguments cannot be written as JSON: {why}")
+            }
+            Error::TooManyAcks => {
+                f.write_str("the client owes as many acknowledgements as one may")
+            }
             Error::TooManyRooms => f.write_str("the socket is in as many rooms as one may be"),
         }
     }

@@ -5,11 +5,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::{AckId, Args, DisconnectReason, Endpoint, Error, Event, IdText, Message, NamespaceId, SocketId, Target};
+use crate::{
+    AckId, Args, DisconnectReason, Endpoint, Error, Event, IdText, Message, NamespaceId, SocketId,
+    Target,
+};
 
 type ConnectHandler = Box<dyn FnMut(&mut Socket<'_>, &Args) -> Result<(), Error> + Send>;
 type EventHandler = Box<dyn FnMut(&mut Socket<'_>, &Message) -> Result<(), Error> + Send>;
-type DisconnectHandler = Box<dyn FnMut(&mut Endpoint, SocketId, DisconnectReason) -> Result<(), Error> + Send>;
+type DisconnectHandler =
+    Box<dyn FnMut(&mut Endpoint, SocketId, DisconnectReason) -> Result<(), Error> + Send>;
 type AckHandler = Box<dyn FnOnce(&mut Socket<'_>, &Args) -> Result<(), Error> + Send>;
 
 /// Handlers of any number of namespaces.
@@ -53,13 +57,24 @@ impl Io {
 
     /// The names of all namespaces with handlers, for [`Config::namespaces`](crate::Config::namespaces).
     pub fn namespace_names(&self) -> Vec<String> {
-        self.namespaces.iter().map(|(name, _)| name.clone()).collect()
+        self.namespaces
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
     /// Hands an event to its handler. An event that is not Socket.IO's comes back.
-    pub fn dispatch(&mut self, endpoint: &mut Endpoint, event: Event) -> Result<Option<Event>, Error> {
+    pub fn dispatch(
+        &mut self,
+        endpoint: &mut Endpoint,
+        event: Event,
+    ) -> Result<Option<Event>, Error> {
         let result = match event {
-            Event::Connected { socket, namespace, auth } => self.connected(endpoint, socket, namespace, &auth),
+            Event::Connected {
+                socket,
+                namespace,
+                auth,
+            } => self.connected(endpoint, socket, namespace, &auth),
             Event::Message(message) => {
                 let result = self.message(endpoint, &message);
                 endpoint.recycle(message);
@@ -69,9 +84,11 @@ impl Io {
                 Some(handler) => handler(&mut self.socket(endpoint, socket), &args),
                 None => Ok(()),
             },
-            Event::Disconnected { socket, namespace, reason } => {
-                self.disconnected(endpoint, socket, namespace, reason)
-            }
+            Event::Disconnected {
+                socket,
+                namespace,
+                reason,
+            } => self.disconnected(endpoint, socket, namespace, reason),
             other => return Ok(Some(other)),
         };
         match result {
@@ -128,9 +145,16 @@ impl Io {
         }
     }
 
-    fn of(&mut self, endpoint: &Endpoint, namespace: NamespaceId) -> Option<(&mut Handlers, &mut Acks)> {
+    fn of(
+        &mut self,
+        endpoint: &Endpoint,
+        namespace: NamespaceId,
+    ) -> Option<(&mut Handlers, &mut Acks)> {
         let name = endpoint.namespace_name(namespace);
-        let (_, handlers) = self.namespaces.iter_mut().find(|(known, _)| known == name)?;
+        let (_, handlers) = self
+            .namespaces
+            .iter_mut()
+            .find(|(known, _)| known == name)?;
         Some((handlers, &mut self.acks))
     }
 
@@ -156,7 +180,9 @@ impl Handlers {
     /// When a client has left or is gone.
     pub fn on_disconnect(
         &mut self,
-        handler: impl FnMut(&mut Endpoint, SocketId, DisconnectReason) -> Result<(), Error> + Send + 'static,
+        handler: impl FnMut(&mut Endpoint, SocketId, DisconnectReason) -> Result<(), Error>
+            + Send
+            + 'static,
     ) -> &mut Self {
         self.on_disconnect = Some(Box::new(handler));
         self

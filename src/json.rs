@@ -311,7 +311,10 @@ pub fn placeholders(text: &str) -> Vec<Placeholder> {
                 }) = open.pop()
                 {
                     // What is inside of a placeholder is replaced with it.
-                    while found.last().is_some_and(|p: &Placeholder| p.range.start > start) {
+                    while found
+                        .last()
+                        .is_some_and(|p: &Placeholder| p.range.start > start)
+                    {
                         found.pop();
                     }
                     found.push(Placeholder {
@@ -334,8 +337,22 @@ mod tests {
     #[test]
     fn takes_what_is_json() {
         for text in [
-            "0", "-0", "10", "1.5", "-1.5e+10", "1E9", "true", "null", "\"\"", "\"a\\u00e9\\n\"",
-            "\"\\ud83d\"", "[]", "{}", " [ 1 , 2 ] ", "{\"a\":{\"b\":[[]]}}", "\"ü\"",
+            "0",
+            "-0",
+            "10",
+            "1.5",
+            "-1.5e+10",
+            "1E9",
+            "true",
+            "null",
+            "\"\"",
+            "\"a\\u00e9\\n\"",
+            "\"\\ud83d\"",
+            "[]",
+            "{}",
+            " [ 1 , 2 ] ",
+            "{\"a\":{\"b\":[[]]}}",
+            "\"ü\"",
             "123456789012345678901234567890",
         ] {
             assert_eq!(check(text, MAX_DEPTH), Ok(()), "{text}");
@@ -345,11 +362,39 @@ mod tests {
     #[test]
     fn refuses_what_is_not() {
         for text in [
-            "", " ", "01", "+1", "1.", ".5", "1e", "tru", "nul", "\"", "\"\\x\"", "\"\\u12g4\"", "\"a\n\"",
-            "[", "]", "[1,]", "[,1]", "[1 2]", "{\"a\"}", "{\"a\":}", "{a:1}", "{\"a\":1,}", "[}", "{]",
-            "1 2", "[] []", "NaN", "'a'",
+            "",
+            " ",
+            "01",
+            "+1",
+            "1.",
+            ".5",
+            "1e",
+            "tru",
+            "nul",
+            "\"",
+            "\"\\x\"",
+            "\"\\u12g4\"",
+            "\"a\n\"",
+            "[",
+            "]",
+            "[1,]",
+            "[,1]",
+            "[1 2]",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{a:1}",
+            "{\"a\":1,}",
+            "[}",
+            "{]",
+            "1 2",
+            "[] []",
+            "NaN",
+            "'a'",
         ] {
-            assert!(matches!(check(text, MAX_DEPTH), Err(JsonError::Syntax(_))), "{text}");
+            assert!(
+                matches!(check(text, MAX_DEPTH), Err(JsonError::Syntax(_))),
+                "{text}"
+            );
         }
     }
 
@@ -376,13 +421,19 @@ mod tests {
         let text = r#"["x",{"_placeholder":true,"num":0},{"a":[{"num":1,"_placeholder":true}]},{"_placeholder":false,"num":2}]"#;
         let found = placeholders(text);
         assert_eq!(found.len(), 2);
-        assert_eq!(&text[found[0].range.clone()], r#"{"_placeholder":true,"num":0}"#);
+        assert_eq!(
+            &text[found[0].range.clone()],
+            r#"{"_placeholder":true,"num":0}"#
+        );
         assert_eq!(found[1].number, Some(1));
         let nested = r#"[{"_placeholder":true,"num":0,"x":{"_placeholder":true,"num":1}}]"#;
         assert_eq!(placeholders(nested).len(), 1);
         let bad = r#"[{"_placeholder":true,"num":-1},{"_placeholder":true,"num":"0"},{"_placeholder":true}]"#;
         assert_eq!(
-            placeholders(bad).iter().map(|p| p.number).collect::<Vec<_>>(),
+            placeholders(bad)
+                .iter()
+                .map(|p| p.number)
+                .collect::<Vec<_>>(),
             [None, None, None]
         );
     }

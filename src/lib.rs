@@ -6,7 +6,7 @@
 mod config;
 mod connection;
 mod endpoint;
-mod engine;
+pub mod engine;
 mod error;
 mod frame;
 pub mod http;
@@ -18,17 +18,18 @@ mod now;
 mod outbox;
 pub mod progress;
 mod slots;
-mod socket;
+pub mod socket;
 mod timer;
-mod websocket;
-mod wheel;
+pub mod websocket;
+pub mod wheel;
 
 pub use config::Config;
 pub use endpoint::{
-    AckId, ClientInfo, Closing, Counts, Endpoint, Environment, Event, Message, RequestId, SessionId,
+    AckId, ClientInfo, Closing, Counts, Endpoint, Environment, Event, Message, Random, RequestId,
+    SessionId,
 };
 pub use error::{DisconnectReason, Error};
-pub use frame::Frame;
+pub use frame::{Frame, FrameBuilder};
 pub use id::IdText;
 pub use io::{Handlers, Io, Socket};
 pub use net::{Handle, HandleError, Listener, Pending, Server, Stream};

@@ -93,11 +93,6 @@ impl Outbox {
             self.chunks = VecDeque::new();
         }
     }
-
-    /// Throws away all that waits.
-    pub fn clear(&mut self) {
-        *self = Outbox::default();
-    }
 }
 
 #[cfg(test)]

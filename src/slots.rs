@@ -91,13 +91,8 @@ impl<T> Slots<T> {
     }
 
     /// How many entries live.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.slab.len()
-    }
-
-    /// Whether nothing lives here.
-    pub fn is_empty(&self) -> bool {
-        self.slab.is_empty()
     }
 
     /// All entries in the order of their slots.
@@ -136,6 +131,6 @@ mod tests {
         let key = slots.insert_with(|key| key);
         assert_eq!(slots.get(key), Some(&key));
         assert_eq!(slots.iter().collect::<Vec<_>>(), [(key, &key)]);
-        assert_eq!(slots.len(), 1);
+        assert_eq!(slots.count(), 1);
     }
 }

@@ -329,7 +329,11 @@ impl Unused {
             if layer.len() <= word {
                 layer.resize(word + 1, 0);
             }
+            let others = layer[word];
             layer[word] |= 1 << bit;
+            if others != 0 {
+                return;
+            }
             number = word;
         }
     }

@@ -89,7 +89,10 @@ pub fn run(server: io::Result<Server>, on_event: impl FnMut(&mut Endpoint, Event
     }
 }
 
-fn try_run(server: io::Result<Server>, on_event: impl FnMut(&mut Endpoint, Event)) -> io::Result<()> {
+fn try_run(
+    server: io::Result<Server>,
+    on_event: impl FnMut(&mut Endpoint, Event),
+) -> io::Result<()> {
     let mut server = server?;
     let handle = server.handle();
     let mut signals = Signals::new([SIGTERM, SIGINT])?;

@@ -1,6 +1,7 @@
 //! What an endpoint tells its host.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 
 use uuid::Uuid;
 
@@ -51,56 +52,90 @@ impl Message {
 /// What has happened. Events come in the order in which things happened.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A client has joined a namespace; its CONNECT is answered already. `auth` has one argument: the payload that the
-    /// client sent, or `{}`.
+    /// A client has joined a namespace; its CONNECT is answered already.
     Connected {
+        /// The new socket.
         socket: SocketId,
+        /// What it has joined.
         namespace: NamespaceId,
+        /// One argument: the auth payload that the client sent, or `{}`.
         auth: Args,
     },
     /// A client has emitted an event.
     Message(Message),
     /// A client has acknowledged what [`Endpoint::emit_with_ack`](crate::Endpoint::emit_with_ack) numbered `id`.
     Acknowledged {
+        /// Who was asked.
         socket: SocketId,
+        /// The number of the question.
         id: u64,
+        /// The answer.
         args: Args,
     },
     /// A client has left a namespace, or is gone.
     Disconnected {
+        /// The socket that was; its id finds nothing any more.
         socket: SocketId,
+        /// What it has left.
         namespace: NamespaceId,
+        /// Why.
         reason: DisconnectReason,
     },
 
     /// A bare Engine.IO session has opened ([`Config::socket_io`](crate::Config::socket_io) is off).
-    EngineOpened { session: SessionId },
-    /// It has sent a message: text, or binary where [`Frame::is_binary`] says so.
-    EngineMessage { session: SessionId, message: Frame },
+    EngineOpened {
+        /// The new session.
+        session: SessionId,
+    },
+    /// It has sent a message.
+    EngineMessage {
+        /// Who sent it.
+        session: SessionId,
+        /// Text, or binary where [`Frame::is_binary`] says so.
+        message: Frame,
+    },
     /// It has ended.
     EngineClosed {
+        /// The session that was.
         session: SessionId,
+        /// Why it ended.
         reason: DisconnectReason,
     },
 
     /// A request that is not Socket.IO's. Answer it with [`Endpoint::respond`](crate::Endpoint::respond). No byte of its
     /// body comes before [`Endpoint::grant_body`](crate::Endpoint::grant_body) asks for it.
     Request {
+        /// Names it in what follows.
         request: RequestId,
+        /// Method, path, query and headers.
         head: Box<Request>,
-        peer: std::net::SocketAddr,
+        /// The address of its sender.
+        peer: SocketAddr,
     },
     /// Bytes of its body, never more than granted.
-    RequestBody { request: RequestId, data: Vec<u8> },
+    RequestBody {
+        /// The request.
+        request: RequestId,
+        /// The bytes, out of their framing.
+        data: Vec<u8>,
+    },
     /// Its body is complete. Also said of a request without a body.
-    RequestBodyEnd { request: RequestId },
+    RequestBodyEnd {
+        /// The request.
+        request: RequestId,
+    },
     /// Its sender is gone, or has broken the framing of the body; there is nobody to answer any more.
-    RequestAborted { request: RequestId },
+    RequestAborted {
+        /// The request.
+        request: RequestId,
+    },
 
     /// A client wants a managed progress session cancelled: roll back, then call
     /// [`Endpoint::cancel_session`](crate::Endpoint::cancel_session).
     CancelRequested {
+        /// The session.
         session: Uuid,
+        /// The reason given, `user_requested` if none was.
         reason: String,
     },
 }

@@ -2,7 +2,9 @@
 
 use super::{Endpoint, Event, RequestId, Step};
 use crate::connection::{Connection, Exchange, Http, Phase, Protocol, Sink};
-use crate::http::{BodyDecoder, BodyPart, Head, HeadOptions, Parsed, Refusal, Response, ResponseBody, CONTINUE};
+use crate::http::{
+    BodyDecoder, BodyPart, Head, HeadOptions, Parsed, Refusal, Response, ResponseBody, CONTINUE,
+};
 use crate::outbox::Chunk;
 use crate::slots::Key;
 use crate::timer::Timer;
@@ -16,7 +18,13 @@ impl Endpoint {
         match connection.exchange() {
             None => self.head_input(key, input),
             Some(Exchange { body: Some(_), .. }) => self.body_input(key, input),
-            Some(Exchange { sink: Sink::Post { is_complete: true, .. }, is_answered: false, .. }) => {
+            Some(Exchange {
+                sink: Sink::Post {
+                    is_complete: true, ..
+                },
+                is_answered: false,
+                ..
+            }) => {
                 self.continue_post(key);
                 Step::Blocked
             }
@@ -102,9 +110,11 @@ impl Endpoint {
             Sink::Poll { .. } => {}
             Sink::Discard { left_bytes } => match left_bytes.checked_sub(data.len() as u64) {
                 Some(left) => *left_bytes = left,
-                None => return self.finish(key),
+                None => self.finish(key),
             },
-            Sink::Post { payload, session, .. } => {
+            Sink::Post {
+                payload, session, ..
+            } => {
                 if payload.len() + data.len() > max_payload_bytes {
                     let session = *session;
                     return self.post_too_large(key, session);
@@ -154,7 +164,13 @@ impl Endpoint {
     }
 
     /// Begins an exchange for a request whose answer is still to come.
-    pub(super) fn begin_exchange(&mut self, key: Key, head: &Head<'_>, sink: Sink, options: HeadOptions) {
+    pub(super) fn begin_exchange(
+        &mut self,
+        key: Key,
+        head: &Head<'_>,
+        sink: Sink,
+        options: HeadOptions,
+    ) {
         let body = BodyDecoder::new(head.framing);
         let body = if body.is_done() { None } else { Some(body) };
         if body.is_some() && !matches!(sink, Sink::Host { .. }) {
@@ -280,7 +296,9 @@ impl Endpoint {
         };
         connection.timer = None;
         let has_begun = !connection.unread.is_empty() || connection.exchange().is_some();
-        let is_answered = connection.exchange().is_some_and(|exchange| exchange.is_answered);
+        let is_answered = connection
+            .exchange()
+            .is_some_and(|exchange| exchange.is_answered);
         self.detach(key);
         if has_begun && !is_answered {
             let options = HeadOptions {

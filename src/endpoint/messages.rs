@@ -6,7 +6,8 @@ use crate::frame::Frame;
 use crate::id::Secret;
 use crate::slots::Key;
 use crate::socket::{
-    encode_connect, encode_connect_error, Args, Kind, NamespaceId, Packet, PacketError, PendingPacket, SocketId,
+    encode_connect, encode_connect_error, Args, Kind, NamespaceId, Packet, PacketError,
+    PendingPacket, SocketId,
 };
 
 impl Endpoint {
@@ -94,10 +95,20 @@ impl Endpoint {
     }
 
     /// The client's socket in a namespace. A packet for another one breaks the protocol.
-    fn member(&self, session: Key, namespace: &str) -> Result<(SocketId, NamespaceId), PacketError> {
+    fn member(
+        &self,
+        session: Key,
+        namespace: &str,
+    ) -> Result<(SocketId, NamespaceId), PacketError> {
         let peer = self.sessions.get(session).ok_or(PacketError::BadPayload)?;
-        let namespace = self.sockets.find_namespace(namespace).ok_or(PacketError::BadPayload)?;
-        let socket = self.sockets.of_client(&peer.client, namespace).ok_or(PacketError::BadPayload)?;
+        let namespace = self
+            .sockets
+            .find_namespace(namespace)
+            .ok_or(PacketError::BadPayload)?;
+        let socket = self
+            .sockets
+            .of_client(&peer.client, namespace)
+            .ok_or(PacketError::BadPayload)?;
         Ok((socket, namespace))
     }
 
@@ -125,7 +136,11 @@ impl Endpoint {
         let id = secret.id(socket.0.index);
         let answer = encode_connect(&mut self.frames, packet.namespace, id);
         self.send(session, answer);
-        let payload = if packet.data.is_empty() { "{}" } else { packet.data };
+        let payload = if packet.data.is_empty() {
+            "{}"
+        } else {
+            packet.data
+        };
         self.push_event(Event::Connected {
             socket,
             namespace,
@@ -134,7 +149,12 @@ impl Endpoint {
         Ok(())
     }
 
-    fn refuse_connect(&mut self, session: Key, namespace: &str, message: &str) -> Result<(), PacketError> {
+    fn refuse_connect(
+        &mut self,
+        session: Key,
+        namespace: &str,
+        message: &str,
+    ) -> Result<(), PacketError> {
         let answer = encode_connect_error(&mut self.frames, namespace, message);
         self.send(session, answer);
         Ok(())

@@ -46,10 +46,13 @@ use crate::socket::{Client, Limits, SocketId, Sockets};
 use crate::timer::Timer;
 use crate::wheel::Wheel;
 
+/// Fills a buffer with random bytes.
+pub type Random = Box<dyn FnMut(&mut [u8]) + Send>;
+
 /// What only the operating system knows, handed in so that the core never asks for it itself.
 pub struct Environment {
-    /// Fills a buffer with random bytes that nobody can guess; ids are made of them.
-    pub random: Box<dyn FnMut(&mut [u8]) + Send>,
+    /// Random bytes that nobody can guess; ids are made of them.
+    pub random: Random,
     /// The memory figures of the `heartbeat` event.
     pub memory: Box<dyn FnMut() -> Memory + Send>,
 }
@@ -191,14 +194,17 @@ impl Endpoint {
 
     /// Begins a turn: all that happens until the next one happens at this time.
     pub fn begin_turn(&mut self, now: Now) {
-        debug_assert!(now.mono_ms >= self.now.mono_ms, "the monotonic clock went back");
+        debug_assert!(
+            now.mono_ms >= self.now.mono_ms,
+            "the monotonic clock went back"
+        );
         self.now = now;
     }
 
     /// A connection has been accepted. `None` when there are as many as allowed, or the server is shutting
     /// down: close it at once.
     pub fn open(&mut self, peer: SocketAddr) -> Option<Key> {
-        if self.is_shutting_down || self.connections.len() >= self.config.max_connections {
+        if self.is_shutting_down || self.connections.count() >= self.config.max_connections {
             return None;
         }
         let key = self.connections.insert(Connection::new(peer));
@@ -280,7 +286,9 @@ impl Endpoint {
     /// nobody is there to read its answer. All others find out when they have read everything.
     pub fn read_closing(&mut self, key: Key) {
         let is_poll = |connection: &mut Connection| {
-            connection.exchange().is_some_and(|e| matches!(e.sink, Sink::Poll { .. }) && !e.is_answered)
+            connection
+                .exchange()
+                .is_some_and(|e| matches!(e.sink, Sink::Poll { .. }) && !e.is_answered)
         };
         if self.connections.get_mut(key).is_some_and(is_poll) {
             self.hang_up(key);
@@ -366,11 +374,16 @@ impl Endpoint {
             };
             match queued {
                 // The host has disconnected its sender meanwhile.
-                Queued::Event(Event::Message(Message { socket, .. }) | Event::Acknowledged { socket, .. })
-                    if self.sockets.get(socket).is_none() => {}
+                Queued::Event(
+                    Event::Message(Message { socket, .. }) | Event::Acknowledged { socket, .. },
+                ) if self.sockets.get(socket).is_none() => {}
                 Queued::Event(event) => return Some(event),
-                Queued::End(session, ending) => self.end_now(session, ending),
-                Queued::Leave(socket, reason) => self.forget_socket(socket, reason),
+                Queued::End(session, ending) => {
+                    self.with_events_first(|endpoint| endpoint.end_now(session, ending))
+                }
+                Queued::Leave(socket, reason) => {
+                    self.with_events_first(|endpoint| endpoint.forget_socket(socket, reason))
+                }
             }
         }
     }
@@ -378,9 +391,9 @@ impl Endpoint {
     /// How many connections are open, sessions alive and sockets connected.
     pub fn counts(&self) -> Counts {
         Counts {
-            connections: self.connections.len(),
-            sessions: self.sessions.len(),
-            sockets: self.sockets.len(),
+            connections: self.connections.count(),
+            sessions: self.sessions.count(),
+            sockets: self.sockets.count(),
             timers: self.wheel.len(),
         }
     }
@@ -395,13 +408,20 @@ impl Endpoint {
         }
         let is_leave = |queued: &&Queued| matches!(queued, Queued::Leave(socket, _) if self.sockets.get(*socket).is_some());
         sockets += self.events.iter().filter(is_leave).count();
-        assert_eq!(sockets, self.sockets.len(), "every socket has one client, or is about to leave");
+        assert_eq!(
+            sockets,
+            self.sockets.count(),
+            "every socket has one client, or is about to leave"
+        );
         for (key, connection) in self.connections.iter() {
             if let Protocol::WebSocket(websocket) = &connection.protocol {
                 if connection.phase == Phase::Open {
                     let peer = self.sessions.get(websocket.session);
                     let peer = peer.expect("an open WebSocket has a session");
-                    assert!(peer.session.uses(key) || peer.is_ending, "and that session knows it");
+                    assert!(
+                        peer.session.uses(key) || peer.is_ending,
+                        "and that session knows it"
+                    );
                 }
             }
             assert_eq!(connection.is_input_due, self.input_due.contains(&key));
@@ -436,6 +456,13 @@ impl Endpoint {
 
     fn push_event(&mut self, event: Event) {
         self.events.push_back(Queued::Event(event));
+    }
+
+    /// Does something whose events belong before all that wait.
+    fn with_events_first(&mut self, act: impl FnOnce(&mut Self)) {
+        let waiting = self.events.len();
+        act(self);
+        self.events.rotate_right(self.events.len() - waiting);
     }
 
     /// Sets the connection's one timer.

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::{AckId, Endpoint, Event, Message};
 use crate::progress::{
-    command, CancelRequest, Command, ErrorCode, JsonObject, Output, ProgressError, ProgressTracker, SessionOptions, Status,
-    Target as Audience,
+    command, CancelRequest, Command, ErrorCode, JsonObject, Output, ProgressError, ProgressTracker,
+    SessionOptions, Status, Target as Audience,
 };
 use crate::socket::{encode_event, Args, SocketId, Target};
 use crate::timer::Timer;
@@ -30,14 +30,23 @@ impl Endpoint {
     }
 
     /// As [`Endpoint::create_session`], with an id of the caller's.
-    pub fn create_session_with_id(&mut self, id: Uuid, options: SessionOptions) -> Result<(), ProgressError> {
+    pub fn create_session_with_id(
+        &mut self,
+        id: Uuid,
+        options: SessionOptions,
+    ) -> Result<(), ProgressError> {
         let now = self.now;
         self.track(|tracker, wheel| tracker.create_session_with_id(now, wheel, id, options))
     }
 
     /// Says how far a session has come, 0.0 to 1.0. Emits `import_progress`, at most every 100 ms; the newest value is
     /// never lost.
-    pub fn update_progress(&mut self, id: Uuid, progress: f64, metadata: JsonObject) -> Result<(), ProgressError> {
+    pub fn update_progress(
+        &mut self,
+        id: Uuid,
+        progress: f64,
+        metadata: JsonObject,
+    ) -> Result<(), ProgressError> {
         let now = self.now;
         self.track(|tracker, wheel| tracker.update_progress(now, wheel, id, progress, metadata))
     }
@@ -72,7 +81,11 @@ impl Endpoint {
 
     /// Asks for a session to be cancelled: at once, or by the host where the session is managed. That host hears of it by
     /// [`Event::CancelRequested`].
-    pub fn request_cancel(&mut self, id: Uuid, reason: Option<String>) -> Result<CancelRequest, ProgressError> {
+    pub fn request_cancel(
+        &mut self,
+        id: Uuid,
+        reason: Option<String>,
+    ) -> Result<CancelRequest, ProgressError> {
         let now = self.now;
         self.track(|tracker, wheel| tracker.request_cancel(now, wheel, id, reason))
     }
@@ -109,7 +122,10 @@ impl Endpoint {
     /// All sessions, or those of one status, oldest first, as the JSON text of an array. Cancelled ones are in no list.
     pub fn sessions(&self, status: Option<Status>) -> String {
         let tracker = self.tracker.as_ref();
-        tracker.map_or_else(|| "[]".to_owned(), |tracker| tracker.sessions(self.now, status))
+        tracker.map_or_else(
+            || "[]".to_owned(),
+            |tracker| tracker.sessions(self.now, status),
+        )
     }
 
     /// Tells everybody that data has changed. Emits `data_updated`.
@@ -157,7 +173,12 @@ impl Endpoint {
     }
 
     /// The answer, or `None` where it comes later.
-    fn run_command(&mut self, socket: SocketId, ack: Option<AckId>, command: Command) -> Option<String> {
+    fn run_command(
+        &mut self,
+        socket: SocketId,
+        ack: Option<AckId>,
+        command: Command,
+    ) -> Option<String> {
         let answer = match command {
             Command::Track { id } => self.session(id).and_then(|session| {
                 self.join(socket, &room(id)).map_err(|error| {
@@ -187,8 +208,13 @@ impl Endpoint {
     fn hold_cancel_ack(&mut self, session: Uuid, ack: AckId) {
         // Those of clients that have gone are of no use; looked for only here, where the list would grow.
         let sockets = &self.sockets;
-        self.cancel_acks.retain(|held| sockets.get(held.ack.socket).is_some());
-        let of_same = self.cancel_acks.iter().filter(|held| held.ack.socket == ack.socket).count();
+        self.cancel_acks
+            .retain(|held| sockets.get(held.ack.socket).is_some());
+        let of_same = self
+            .cancel_acks
+            .iter()
+            .filter(|held| held.ack.socket == ack.socket)
+            .count();
         if of_same < self.config.max_pending_acks {
             self.cancel_acks.push(CancelAck { session, ack });
         }
@@ -203,7 +229,10 @@ impl Endpoint {
     /// Calls the tracker, then does what it wants done.
     fn track<T>(
         &mut self,
-        verb: impl FnOnce(&mut ProgressTracker, &mut crate::wheel::Wheel<Timer>) -> Result<T, ProgressError>,
+        verb: impl FnOnce(
+            &mut ProgressTracker,
+            &mut crate::wheel::Wheel<Timer>,
+        ) -> Result<T, ProgressError>,
     ) -> Result<T, ProgressError> {
         let tracker = self.tracker.as_mut().ok_or_else(switched_off)?;
         let result = verb(tracker, &mut self.wheel);
@@ -215,7 +244,12 @@ impl Endpoint {
 
     fn do_output(&mut self, output: Output) {
         match output {
-            Output::Emit { event, target, payload, .. } => {
+            Output::Emit {
+                event,
+                target,
+                payload,
+                ..
+            } => {
                 let Some(namespace) = self.sockets.find_namespace(NAMESPACE) else {
                     return;
                 };
@@ -257,5 +291,8 @@ fn room(id: Uuid) -> String {
 }
 
 fn switched_off() -> ProgressError {
-    ProgressError::new(ErrorCode::SessionNotFound, "this server keeps no progress sessions")
+    ProgressError::new(
+        ErrorCode::SessionNotFound,
+        "this server keeps no progress sessions",
+    )
 }

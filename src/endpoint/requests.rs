@@ -8,7 +8,9 @@ use crate::connection::{Connection, Protocol, Sink, WebSocket};
 use crate::engine::{Ask, EngineError, PollAction, PostAction, Route, Transport};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
-use crate::http::{query_pairs, BodyDecoder, Framing, Head, HeadOptions, Method, Request, Response};
+use crate::http::{
+    query_pairs, BodyDecoder, Framing, Head, HeadOptions, Method, Request, Response,
+};
 use crate::id::Secret;
 use crate::outbox::Chunk;
 use crate::slots::Key;
@@ -34,7 +36,8 @@ impl Endpoint {
     fn host_request(&mut self, key: Key, head: &Head<'_>) {
         let has_body = !BodyDecoder::new(head.framing).is_done();
         self.begin_exchange(key, head, Sink::Host { credit_bytes: 0 }, options(head));
-        let (Some(request), Some(connection)) = (self.request_id(key), self.connections.get(key)) else {
+        let (Some(request), Some(connection)) = (self.request_id(key), self.connections.get(key))
+        else {
             return;
         };
         self.push_event(Event::Request {
@@ -116,7 +119,13 @@ impl Endpoint {
     }
 
     /// Refusals of WebSocket handshakes are plain text and end the connection, as browsers never show them anyway.
-    fn refuse_upgrade(&mut self, key: Key, head: &Head<'_>, message: &'static str, header: Option<(&'static str, &'static str)>) {
+    fn refuse_upgrade(
+        &mut self,
+        key: Key,
+        head: &Head<'_>,
+        message: &'static str,
+        header: Option<(&'static str, &'static str)>,
+    ) {
         let mut response = Response::new(400, "text/html", message.as_bytes());
         if let Some((name, value)) = header {
             response = response.with_header(name, value);
@@ -180,12 +189,16 @@ impl Endpoint {
             peer.session.post(key)
         };
         match action {
-            PostAction::WrongTransport => self.refuse_engine_request(key, head, EngineError::BadRequest),
+            PostAction::WrongTransport => {
+                self.refuse_engine_request(key, head, EngineError::BadRequest)
+            }
             PostAction::Overlap => self.refuse_post(key, session, head, 400),
             PostAction::Read => {
-                let is_binary = head
-                    .header("Content-Type")
-                    .is_some_and(|kind| kind.trim().to_ascii_lowercase().starts_with("application/octet-stream"));
+                let is_binary = head.header("Content-Type").is_some_and(|kind| {
+                    kind.trim()
+                        .to_ascii_lowercase()
+                        .starts_with("application/octet-stream")
+                });
                 let declared = head.framing.content_length();
                 if is_binary || head.framing == Framing::None || declared == Some(0) {
                     return self.refuse_post(key, session, head, 400);
@@ -240,7 +253,10 @@ impl Endpoint {
         };
         self.switch_protocols(key, session, response);
         if can_upgrade {
-            let deadline_ms = self.now.mono_ms.saturating_add(self.config.upgrade_timeout_ms);
+            let deadline_ms = self
+                .now
+                .mono_ms
+                .saturating_add(self.config.upgrade_timeout_ms);
             let timer = self.wheel.insert(deadline_ms, Timer::Upgrade(session));
             if let Some(peer) = self.sessions.get_mut(session) {
                 peer.session.begin_upgrade(key, timer);
@@ -294,11 +310,14 @@ impl Endpoint {
         let exchange = self.connections.get_mut(key).and_then(Connection::exchange);
         let is_old_explorer = exchange.is_some_and(|exchange| exchange.is_old_explorer);
         let response = response.with_header("cache-control", "no-store");
-        self.answer(key, if is_old_explorer {
-            response.with_header("X-XSS-Protection", "0")
-        } else {
-            response
-        });
+        self.answer(
+            key,
+            if is_old_explorer {
+                response.with_header("X-XSS-Protection", "0")
+            } else {
+                response
+            },
+        );
     }
 
     pub(super) fn answer_error(&mut self, key: Key, error: EngineError) {
@@ -311,7 +330,11 @@ impl Endpoint {
         let mut options = options(head);
         // Whoever asked for another protocol does not expect this one to go on.
         options.keep_alive &= !head.upgrade;
-        if head.framing.content_length().is_some_and(|length| length > left_bytes) {
+        if head
+            .framing
+            .content_length()
+            .is_some_and(|length| length > left_bytes)
+        {
             options.keep_alive = false;
         }
         self.begin_exchange(key, head, Sink::Discard { left_bytes }, options);

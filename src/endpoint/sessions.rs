@@ -6,7 +6,10 @@ use std::net::SocketAddr;
 use super::requests::poll_response;
 use super::{Ending, Endpoint, Event, Peer, Queued, SessionId};
 use crate::connection::{Connection, Phase, Protocol, Sink};
-use crate::engine::{decode_payload, encode_payload, EngineError, Heartbeat, Packet, PacketAction, Part, Session, Transport};
+use crate::engine::{
+    decode_payload, encode_payload, EngineError, Heartbeat, Packet, PacketAction, Part, Session,
+    Transport,
+};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::Response;
@@ -17,7 +20,12 @@ use crate::socket::Client;
 use crate::timer::Timer;
 
 impl Endpoint {
-    pub(super) fn open_session(&mut self, transport: Transport, address: SocketAddr, query: &str) -> Key {
+    pub(super) fn open_session(
+        &mut self,
+        transport: Transport,
+        address: SocketAddr,
+        query: &str,
+    ) -> Key {
         let now_ms = self.now.mono_ms;
         let ping_at_ms = now_ms.saturating_add(self.config.ping_interval_ms);
         let connect_by_ms = now_ms.saturating_add(self.config.connect_timeout_ms);
@@ -31,7 +39,8 @@ impl Endpoint {
                 upgrade: None,
                 heartbeat: Heartbeat::PingAt(ping_at_ms),
                 heartbeat_timer: wheel.insert(ping_at_ms, Timer::Ping(key)),
-                connect_timer: has_namespaces.then(|| wheel.insert(connect_by_ms, Timer::Connect(key))),
+                connect_timer: has_namespaces
+                    .then(|| wheel.insert(connect_by_ms, Timer::Connect(key))),
                 queue: VecDeque::new(),
                 queued_bytes: 0,
                 is_closing: false,
@@ -53,7 +62,9 @@ impl Endpoint {
     /// The open packet of a session.
     pub(super) fn handshake(&self, session: Key, upgrades: &str) -> String {
         let secret = self.sessions.get(session).map(|peer| peer.session.secret);
-        let sid = secret.expect("the session was just opened").id(session.index);
+        let sid = secret
+            .expect("the session was just opened")
+            .id(session.index);
         format!(
             "0{{\"sid\":\"{sid}\",\"upgrades\":{upgrades},\"pingInterval\":{},\"pingTimeout\":{},\"maxPayload\":{}}}",
             self.config.ping_interval_ms, self.config.ping_timeout_ms, self.config.max_payload_bytes
@@ -71,7 +82,9 @@ impl Endpoint {
         let waiting_bytes = match session.transport {
             Transport::WebSocket(connection) => {
                 self.send_raw(connection, frame);
-                self.connections.get(connection).map_or(0, |c| c.outbox.bytes())
+                self.connections
+                    .get(connection)
+                    .map_or(0, |c| c.outbox.bytes())
             }
             Transport::Polling { poll, .. } => {
                 session.queued_bytes += frame.payload().len();
@@ -143,12 +156,19 @@ impl Endpoint {
         let Some(exchange) = self.connections.get_mut(key).and_then(Connection::exchange) else {
             return;
         };
-        let Sink::Post { session, payload, at, .. } = &mut exchange.sink else {
+        let Sink::Post {
+            session,
+            payload,
+            at,
+            ..
+        } = &mut exchange.sink
+        else {
             return;
         };
         let (session, payload, mut at) = (*session, std::mem::take(payload), *at);
-        let is_on_polling =
-            |peer: &Peer| peer.takes_input() && matches!(peer.session.transport, Transport::Polling { .. });
+        let is_on_polling = |peer: &Peer| {
+            peer.takes_input() && matches!(peer.session.transport, Transport::Polling { .. })
+        };
         if !self.sessions.get(session).is_some_and(is_on_polling) {
             return self.answer_error(key, EngineError::BadRequest);
         }
@@ -278,7 +298,9 @@ impl Endpoint {
         }
         self.leave_all(key, ending.reason());
         match (transport, ending) {
-            (Transport::WebSocket(connection), Ending::Failed(code)) => self.close_websocket(connection, Some(code)),
+            (Transport::WebSocket(connection), Ending::Failed(code)) => {
+                self.close_websocket(connection, Some(code))
+            }
             (Transport::WebSocket(connection), _) => self.close_websocket(connection, None),
             (Transport::Polling { .. }, Ending::Flush(_)) => return self.close_after_queue(key),
             (Transport::Polling { .. }, Ending::Asked) => self.answer_poll(key, b"6"),
@@ -322,7 +344,10 @@ impl Endpoint {
     }
 
     fn rearm_ping(&mut self, key: Key) {
-        let at_ms = self.now.mono_ms.saturating_add(self.config.ping_interval_ms);
+        let at_ms = self
+            .now
+            .mono_ms
+            .saturating_add(self.config.ping_interval_ms);
         if let Some(Peer { session, .. }) = self.sessions.get_mut(key) {
             self.wheel.cancel(session.heartbeat_timer);
             session.heartbeat = Heartbeat::PingAt(at_ms);
@@ -397,7 +422,11 @@ impl Endpoint {
             }
             Protocol::Http(http) => {
                 let serial = http.serial;
-                let Some(exchange) = http.exchange.as_deref_mut().filter(|exchange| !exchange.is_answered) else {
+                let Some(exchange) = http
+                    .exchange
+                    .as_deref_mut()
+                    .filter(|exchange| !exchange.is_answered)
+                else {
                     return;
                 };
                 match exchange.sink {
@@ -446,13 +475,21 @@ impl Endpoint {
         if let Some(timer) = session.connect_timer {
             self.wheel.cancel(timer);
         }
-        if let Transport::Polling { post: Some(post), .. } = session.transport {
+        if let Transport::Polling {
+            post: Some(post), ..
+        } = session.transport
+        {
             // Whatever is still coming in is for nobody.
             let is_incomplete = |connection: &mut Connection| {
-                connection.exchange().is_some_and(|exchange| exchange.body.is_some() && !exchange.is_answered)
+                connection
+                    .exchange()
+                    .is_some_and(|exchange| exchange.body.is_some() && !exchange.is_answered)
             };
             if self.connections.get_mut(post).is_some_and(is_incomplete) {
-                self.answer(post, Response::json(400, EngineError::UnknownSession.body()));
+                self.answer(
+                    post,
+                    Response::json(400, EngineError::UnknownSession.body()),
+                );
                 self.finish(post);
             }
         }
@@ -482,11 +519,18 @@ impl Peer {
 
     /// Part of [`Endpoint::check_invariants`].
     pub(super) fn check(&self, key: Key, endpoint: &Endpoint) {
-        let Session { queue, queued_bytes, .. } = &self.session;
+        let Session {
+            queue,
+            queued_bytes,
+            ..
+        } = &self.session;
         let sum: usize = queue.iter().map(|frame| frame.payload().len()).sum();
         assert_eq!(sum, *queued_bytes);
         for socket in &self.client.sockets {
-            let socket = endpoint.sockets.get(*socket).expect("a client's sockets are connected");
+            let socket = endpoint
+                .sockets
+                .get(*socket)
+                .expect("a client's sockets are connected");
             assert_eq!(socket.session, key);
         }
         match self.session.transport {

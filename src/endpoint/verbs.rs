@@ -10,7 +10,8 @@ use crate::http::Response;
 use crate::id::IdText;
 use crate::slots::Key;
 use crate::socket::{
-    encode_ack, encode_disconnect, encode_event, is_reserved, Args, Encoded, NamespaceId, SocketId, Target,
+    encode_ack, encode_disconnect, encode_event, is_reserved, Args, Encoded, NamespaceId, SocketId,
+    Target,
 };
 use crate::timer::Timer;
 
@@ -39,7 +40,12 @@ impl Endpoint {
     }
 
     /// Emits an event to one socket unless it would have to wait: then it is dropped.
-    pub fn emit_volatile(&mut self, socket: SocketId, event: &str, args: &Args) -> Result<(), Error> {
+    pub fn emit_volatile(
+        &mut self,
+        socket: SocketId,
+        event: &str,
+        args: &Args,
+    ) -> Result<(), Error> {
         let session = self.sockets.get(socket).ok_or(Error::NoSuchSocket)?.session;
         if self.is_writable(session) {
             self.emit_packet(socket, None, event, args)
@@ -50,11 +56,19 @@ impl Endpoint {
 
     /// Emits an event to one socket and asks for an acknowledgement, which comes as
     /// [`Event::Acknowledged`](super::Event::Acknowledged) with the number given back here, if it comes.
-    pub fn emit_with_ack(&mut self, socket: SocketId, event: &str, args: &Args) -> Result<u64, Error> {
+    pub fn emit_with_ack(
+        &mut self,
+        socket: SocketId,
+        event: &str,
+        args: &Args,
+    ) -> Result<u64, Error> {
         check_name(event)?;
         self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
         let max_pending = self.config.max_pending_acks;
-        let id = self.sockets.ask_ack(socket, max_pending).ok_or(Error::TooManyAcks)?;
+        let id = self
+            .sockets
+            .ask_ack(socket, max_pending)
+            .ok_or(Error::TooManyAcks)?;
         self.emit_packet(socket, Some(id), event, args)?;
         Ok(id)
     }
@@ -107,7 +121,10 @@ impl Endpoint {
             }
         }
         if close {
-            self.end_now(session, Ending::Flush(DisconnectReason::ServerNamespaceDisconnect));
+            self.end_now(
+                session,
+                Ending::Flush(DisconnectReason::ServerNamespaceDisconnect),
+            );
         }
         Ok(())
     }
@@ -129,7 +146,9 @@ impl Endpoint {
 
     /// The namespace with this name.
     pub fn namespace(&self, name: &str) -> Result<NamespaceId, Error> {
-        self.sockets.find_namespace(name).ok_or(Error::NoSuchNamespace)
+        self.sockets
+            .find_namespace(name)
+            .ok_or(Error::NoSuchNamespace)
     }
 
     /// The name of a namespace.
@@ -139,7 +158,11 @@ impl Endpoint {
 
     /// The namespace that a socket is in.
     pub fn namespace_of(&self, socket: SocketId) -> Result<NamespaceId, Error> {
-        Ok(self.sockets.get(socket).ok_or(Error::NoSuchSocket)?.namespace)
+        Ok(self
+            .sockets
+            .get(socket)
+            .ok_or(Error::NoSuchSocket)?
+            .namespace)
     }
 
     /// What is known of the request that opened a socket's session.
@@ -228,7 +251,8 @@ impl Endpoint {
         *credit_bytes = credit_bytes.saturating_add(bytes);
         let key = request.connection;
         self.send_continue(key);
-        let is_incomplete = |connection: &mut Connection| connection.exchange().is_some_and(|e| e.body.is_some());
+        let is_incomplete =
+            |connection: &mut Connection| connection.exchange().is_some_and(|e| e.body.is_some());
         if self.connections.get_mut(key).is_some_and(is_incomplete) {
             self.arm(key, Timer::Request(key), self.config.request_timeout_ms);
             self.input_wanted(key);
@@ -250,7 +274,13 @@ impl Endpoint {
         }
     }
 
-    fn emit_packet(&mut self, socket: SocketId, id: Option<u64>, event: &str, args: &Args) -> Result<(), Error> {
+    fn emit_packet(
+        &mut self,
+        socket: SocketId,
+        id: Option<u64>,
+        event: &str,
+        args: &Args,
+    ) -> Result<(), Error> {
         check_name(event)?;
         let found = self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
         let (session, namespace) = (found.session, found.namespace);

@@ -1,7 +1,7 @@
 //! WebSocket connections: messages in, frames out, probes of upgrades, the closing handshake.
 
 use super::{Ending, Endpoint, Step};
-use crate::connection::{Connection, Phase, Protocol};
+use crate::connection::{Phase, Protocol};
 use crate::engine::{Packet, ProbeAction, Transport};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
@@ -13,7 +13,9 @@ impl Endpoint {
     /// Handles input of a connection that speaks WebSocket: at most one frame.
     pub(super) fn websocket_input(&mut self, key: Key, input: &mut [u8]) -> Step {
         let max_bytes = self.config.max_payload_bytes;
-        let Some(Protocol::WebSocket(websocket)) = self.connections.get_mut(key).map(|c| &mut c.protocol) else {
+        let Some(Protocol::WebSocket(websocket)) =
+            self.connections.get_mut(key).map(|c| &mut c.protocol)
+        else {
             return Step::Blocked;
         };
         let session = websocket.session;
@@ -33,7 +35,9 @@ impl Endpoint {
             }
         };
         decoder.release();
-        if let Some(Protocol::WebSocket(websocket)) = self.connections.get_mut(key).map(|c| &mut c.protocol) {
+        if let Some(Protocol::WebSocket(websocket)) =
+            self.connections.get_mut(key).map(|c| &mut c.protocol)
+        {
             websocket.decoder = decoder;
         }
         step
@@ -46,7 +50,9 @@ impl Endpoint {
             Message::Text(text) => self.probe_packet(key, session, Packet::decode(text)),
             Message::Binary(bytes) if is_transport => self.binary_message(session, bytes),
             Message::Binary(_) => self.probe_packet(key, session, None),
-            Message::Ping(payload) => self.push_to_websocket(key, Chunk::Owned(pong_frame(payload))),
+            Message::Ping(payload) => {
+                self.push_to_websocket(key, Chunk::Owned(pong_frame(payload)))
+            }
             Message::Pong(_) => {}
             Message::Close(reason) => {
                 self.close_websocket(key, reason.map(|reason| reason.code));
@@ -128,17 +134,13 @@ impl Endpoint {
 
     /// Drops the upgrade of a session if it is this WebSocket's; closes the WebSocket in any case.
     fn abandon_upgrade_of(&mut self, session: Key, key: Key) {
-        let upgrade = self.sessions.get(session).and_then(|peer| peer.session.upgrade.as_ref());
+        let upgrade = self
+            .sessions
+            .get(session)
+            .and_then(|peer| peer.session.upgrade.as_ref());
         if upgrade.is_some_and(|upgrade| upgrade.connection == key) {
             self.abandon_upgrade(session);
         }
         self.close_websocket(key, None);
-    }
-
-    /// Whether this connection is a WebSocket that has not begun to close.
-    #[cfg(test)]
-    pub(crate) fn is_open_websocket(&self, key: Key) -> bool {
-        let is_open = |c: &Connection| c.phase == Phase::Open && matches!(c.protocol, Protocol::WebSocket(_));
-        self.connections.get(key).is_some_and(is_open)
     }
 }

@@ -1,7 +1,7 @@
 //! Engine.IO protocol 4: packets, polling payloads, what a request asks for, and the state of one session.
 //!
 //! Source: the Engine.IO protocol page (v4) of the Socket.IO project. Nothing here knows of HTTP connections,
-//! WebSocket frames or Socket.IO: functions take text and return what it says, and [`Session`] answers each thing that
+//! WebSocket frames or Socket.IO: functions take text and return what it says, and the session's state answers each thing that
 //! happens to it with what is to be done.
 
 mod packet;
@@ -11,5 +11,7 @@ mod session;
 
 pub use packet::Packet;
 pub use payload::{decode_payload, encode_payload, Part};
-pub use request::{EngineError, Ask, Route};
-pub use session::{Heartbeat, PacketAction, PollAction, PostAction, ProbeAction, Session, Transport, Upgrade};
+pub use request::{Ask, EngineError, Route};
+pub(crate) use session::{
+    Heartbeat, PacketAction, PollAction, PostAction, ProbeAction, Session, Transport,
+};

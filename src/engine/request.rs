@@ -7,11 +7,17 @@ use crate::id::Secret;
 /// Source: `Server.errors` of the Engine.IO server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineError {
+    /// `transport` is missing, unknown or switched off.
     UnknownTransport = 0,
+    /// There is no session of this `sid`.
     UnknownSession = 1,
+    /// A session can only be opened by `GET`.
     BadHandshakeMethod = 2,
+    /// The request does not fit its transport or its session.
     BadRequest = 3,
+    /// The host does not want it.
     Forbidden = 4,
+    /// `EIO` is not 4.
     UnsupportedProtocolVersion = 5,
 }
 
@@ -38,7 +44,11 @@ impl EngineError {
 
     /// The body of the answer to a plain request.
     pub fn body(self) -> String {
-        format!("{{\"code\":{},\"message\":\"{}\"}}", self as u8, self.message())
+        format!(
+            "{{\"code\":{},\"message\":\"{}\"}}",
+            self as u8,
+            self.message()
+        )
     }
 }
 
@@ -143,7 +153,13 @@ mod tests {
 
     #[test]
     fn the_transport_is_judged_first() {
-        for transport in [None, Some(""), Some("constructor"), Some("__proto__"), Some("Polling")] {
+        for transport in [
+            None,
+            Some(""),
+            Some("constructor"),
+            Some("__proto__"),
+            Some("Polling"),
+        ] {
             let ask = Ask {
                 transport,
                 is_get: false,
@@ -203,21 +219,41 @@ mod tests {
     #[test]
     fn a_session_is_polled_posted_to_or_upgraded() {
         let (secret, index) = Secret::parse(SID).unwrap();
-        let poll = Ask { sid: Some(SID), ..get() };
+        let poll = Ask {
+            sid: Some(SID),
+            ..get()
+        };
         assert_eq!(poll.route(), Ok(Route::Poll(secret, index)));
-        let post = Ask { is_get: false, is_post: true, ..poll };
+        let post = Ask {
+            is_get: false,
+            is_post: true,
+            ..poll
+        };
         assert_eq!(post.route(), Ok(Route::Post(secret, index)));
-        let put = Ask { is_get: false, ..poll };
+        let put = Ask {
+            is_get: false,
+            ..poll
+        };
         assert_eq!(put.route(), Err(EngineError::BadRequest));
-        let upgrade = Ask { is_upgrade: true, transport: Some("websocket"), ..poll };
+        let upgrade = Ask {
+            is_upgrade: true,
+            transport: Some("websocket"),
+            ..poll
+        };
         assert_eq!(upgrade.route(), Ok(Route::Upgrade(secret, index)));
-        let nobody = Ask { sid: Some("nobody"), ..get() };
+        let nobody = Ask {
+            sid: Some("nobody"),
+            ..get()
+        };
         assert_eq!(nobody.route(), Err(EngineError::UnknownSession));
     }
 
     #[test]
     fn answers_carry_the_code_as_a_number() {
-        assert_eq!(EngineError::UnknownSession.body(), r#"{"code":1,"message":"Session ID unknown"}"#);
+        assert_eq!(
+            EngineError::UnknownSession.body(),
+            r#"{"code":1,"message":"Session ID unknown"}"#
+        );
         assert_eq!(EngineError::Forbidden.status(), 403);
     }
 }

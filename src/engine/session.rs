@@ -116,10 +116,15 @@ impl Session {
     /// A `GET` with this session's id has come in on `connection`.
     pub fn poll(&mut self, connection: Key) -> PollAction {
         let has_output = !self.queue.is_empty();
-        let is_probed = self.upgrade.as_ref().is_some_and(|upgrade| upgrade.is_probed);
+        let is_probed = self
+            .upgrade
+            .as_ref()
+            .is_some_and(|upgrade| upgrade.is_probed);
         match &mut self.transport {
             Transport::WebSocket(_) => PollAction::WrongTransport,
-            Transport::Polling { poll: Some(first), .. } => PollAction::Overlap(*first),
+            Transport::Polling {
+                poll: Some(first), ..
+            } => PollAction::Overlap(*first),
             Transport::Polling { poll, .. } => {
                 if !has_output && is_probed {
                     return PollAction::Noop;
@@ -157,11 +162,16 @@ impl Session {
 
     /// Whether this connection carries the session now, or is about to.
     pub fn uses(&self, connection: Key) -> bool {
-        let is_upgrading = self.upgrade.as_ref().is_some_and(|upgrade| upgrade.connection == connection);
+        let is_upgrading = self
+            .upgrade
+            .as_ref()
+            .is_some_and(|upgrade| upgrade.connection == connection);
         is_upgrading
             || match self.transport {
                 Transport::WebSocket(websocket) => websocket == connection,
-                Transport::Polling { poll, post } => poll == Some(connection) || post == Some(connection),
+                Transport::Polling { poll, post } => {
+                    poll == Some(connection) || post == Some(connection)
+                }
             }
     }
 
@@ -230,7 +240,10 @@ mod tests {
         let keys = (slots.insert(()), slots.insert(()));
         let session = Session {
             secret: Secret::draw(&mut |bytes| bytes.fill(1)),
-            transport: Transport::Polling { poll: None, post: None },
+            transport: Transport::Polling {
+                poll: None,
+                post: None,
+            },
             upgrade: None,
             heartbeat: Heartbeat::PingAt(25_000),
             heartbeat_timer: Wheel::new(0).insert(25_000, ()),
@@ -249,7 +262,10 @@ mod tests {
         let (mut session, a, b) = session();
         assert_eq!(session.poll(a), PollAction::Wait);
         assert_eq!(session.poll(b), PollAction::Overlap(a));
-        session.transport = Transport::Polling { poll: None, post: None };
+        session.transport = Transport::Polling {
+            poll: None,
+            post: None,
+        };
         session.queue.push_back(Frame::text("4x"));
         assert_eq!(session.poll(b), PollAction::Answer);
     }
@@ -272,13 +288,25 @@ mod tests {
             is_probed: false,
             timer: session.heartbeat_timer,
         }));
-        assert_eq!(session.receive_probe(Packet::decode("4x")), ProbeAction::Refuse);
-        assert_eq!(session.receive_probe(Packet::decode("2")), ProbeAction::Refuse);
-        assert_eq!(session.receive_probe(Packet::decode("2probe")), ProbeAction::Answer);
+        assert_eq!(
+            session.receive_probe(Packet::decode("4x")),
+            ProbeAction::Refuse
+        );
+        assert_eq!(
+            session.receive_probe(Packet::decode("2")),
+            ProbeAction::Refuse
+        );
+        assert_eq!(
+            session.receive_probe(Packet::decode("2probe")),
+            ProbeAction::Answer
+        );
         assert_eq!(session.poll(b), PollAction::Noop);
         session.queue.push_back(Frame::text("4x"));
         assert_eq!(session.poll(b), PollAction::Answer);
-        assert_eq!(session.receive_probe(Packet::decode("5")), ProbeAction::Complete);
+        assert_eq!(
+            session.receive_probe(Packet::decode("5")),
+            ProbeAction::Complete
+        );
     }
 
     #[test]
@@ -286,7 +314,10 @@ mod tests {
         let (mut session, _, _) = session();
         assert_eq!(session.receive(Packet::decode("3")), PacketAction::Ignore);
         session.heartbeat = Heartbeat::PongBy(5);
-        assert_eq!(session.receive(Packet::decode("4x")), PacketAction::Message("x"));
+        assert_eq!(
+            session.receive(Packet::decode("4x")),
+            PacketAction::Message("x")
+        );
         assert_eq!(session.receive(Packet::decode("3")), PacketAction::Alive);
         assert!(session.is_overdue(5) && !session.is_overdue(4));
     }
@@ -300,7 +331,10 @@ mod tests {
             ("2", DisconnectReason::TransportError),
             ("2probe", DisconnectReason::TransportError),
         ] {
-            assert_eq!(session.receive(Packet::decode(text)), PacketAction::Close(reason));
+            assert_eq!(
+                session.receive(Packet::decode(text)),
+                PacketAction::Close(reason)
+            );
         }
         assert_eq!(session.receive(Packet::decode("1")), PacketAction::Asked);
         for text in ["0x", "5", "6"] {

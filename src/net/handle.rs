@@ -49,7 +49,9 @@ impl fmt::Display for HandleError {
         f.write_str(match self {
             HandleError::Full => "the server's queue of commands is full",
             HandleError::Closed => "the server is gone",
-            HandleError::OnLoopThread => "the server's own thread cannot wait for an answer of the server",
+            HandleError::OnLoopThread => {
+                "the server's own thread cannot wait for an answer of the server"
+            }
             HandleError::NotYet => "the server has not answered yet",
         })
     }
@@ -83,7 +85,10 @@ impl Handle {
     }
 
     /// Creates a progress session. Its id is known at once, before the loop has heard of it.
-    pub fn create_session(&self, options: SessionOptions) -> Result<(Uuid, Pending<Result<(), ProgressError>>), HandleError> {
+    pub fn create_session(
+        &self,
+        options: SessionOptions,
+    ) -> Result<(Uuid, Pending<Result<(), ProgressError>>), HandleError> {
         let mut bytes = [0; 16];
         random(&mut bytes);
         let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
@@ -149,28 +154,47 @@ impl Handle {
     }
 
     /// See [`Endpoint::data_updated`].
-    pub fn data_updated(&self, payload: JsonObject) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
+    pub fn data_updated(
+        &self,
+        payload: JsonObject,
+    ) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
         self.call(move |endpoint| endpoint.data_updated(payload))
     }
 
     /// See [`Endpoint::system_alert`].
-    pub fn system_alert(&self, payload: JsonObject) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
+    pub fn system_alert(
+        &self,
+        payload: JsonObject,
+    ) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
         self.call(move |endpoint| endpoint.system_alert(payload))
     }
 
     /// See [`Endpoint::emit`].
-    pub fn emit(&self, target: Target, event: &str, args: Args) -> Result<Pending<Result<(), Error>>, HandleError> {
+    pub fn emit(
+        &self,
+        target: Target,
+        event: &str,
+        args: Args,
+    ) -> Result<Pending<Result<(), Error>>, HandleError> {
         let event = event.to_owned();
         self.call(move |endpoint| endpoint.emit(&target, &event, &args))
     }
 
     /// See [`Endpoint::respond`].
-    pub fn respond(&self, request: RequestId, response: Response) -> Result<Pending<Result<(), Error>>, HandleError> {
+    pub fn respond(
+        &self,
+        request: RequestId,
+        response: Response,
+    ) -> Result<Pending<Result<(), Error>>, HandleError> {
         self.call(move |endpoint| endpoint.respond(request, response))
     }
 
     /// See [`Endpoint::grant_body`].
-    pub fn grant_body(&self, request: RequestId, bytes: usize) -> Result<Pending<Result<(), Error>>, HandleError> {
+    pub fn grant_body(
+        &self,
+        request: RequestId,
+        bytes: usize,
+    ) -> Result<Pending<Result<(), Error>>, HandleError> {
         self.call(move |endpoint| endpoint.grant_body(request, bytes))
     }
 
@@ -211,10 +235,12 @@ impl<T> Pending<T> {
         if self.queue.is_loop_thread() {
             return self.take();
         }
-        self.receiver.recv_timeout(timeout).map_err(|error| match error {
-            RecvTimeoutError::Timeout => HandleError::NotYet,
-            RecvTimeoutError::Disconnected => HandleError::Closed,
-        })
+        self.receiver
+            .recv_timeout(timeout)
+            .map_err(|error| match error {
+                RecvTimeoutError::Timeout => HandleError::NotYet,
+                RecvTimeoutError::Disconnected => HandleError::Closed,
+            })
     }
 
     /// The answer if it is here, else [`HandleError::NotYet`].
@@ -307,6 +333,8 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic while the lock was held leaves a queue that is whole: every change to it is one step.
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.state
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

@@ -92,13 +92,19 @@ impl Server<TcpListener> {
         if is_any {
             Ok(())
         } else {
-            Err(io::Error::new(io::ErrorKind::InvalidInput, "the name stands for no address"))
+            Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the name stands for no address",
+            ))
         }
     }
 
     /// The addresses that are listened on, with their real ports.
     pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
-        self.listeners.iter().map(|listening| listening.socket.local_addr()).collect()
+        self.listeners
+            .iter()
+            .map(|listening| listening.socket.local_addr())
+            .collect()
     }
 }
 
@@ -126,7 +132,9 @@ impl<L: Listener> Server<L> {
     /// Adds a socket to accept connections from.
     pub fn add_listener(&mut self, mut socket: L) -> io::Result<()> {
         let token = Token(FIRST_LISTENER + self.listeners.len());
-        self.poll.registry().register(&mut socket, token, Interest::READABLE)?;
+        self.poll
+            .registry()
+            .register(&mut socket, token, Interest::READABLE)?;
         self.listeners.push(Listening {
             socket,
             is_ready: true,
@@ -195,11 +203,20 @@ impl<L: Listener> Server<L> {
 
     /// How long [`Server::poll_once`] can be put off while nothing happens on its descriptor; `None` for as long as you like.
     pub fn next_timeout(&self) -> Option<Duration> {
-        let can_accept = self.accept_again_at_ms.is_none() && self.listeners.iter().any(|l| l.is_ready);
-        if can_accept || self.endpoint.has_work() || !self.unfinished.is_empty() || !self.queue.is_empty() {
+        let can_accept =
+            self.accept_again_at_ms.is_none() && self.listeners.iter().any(|l| l.is_ready);
+        if can_accept
+            || self.endpoint.has_work()
+            || !self.unfinished.is_empty()
+            || !self.queue.is_empty()
+        {
             return Some(Duration::ZERO);
         }
-        let deadlines = self.endpoint.next_deadline().into_iter().chain(self.accept_again_at_ms);
+        let deadlines = self
+            .endpoint
+            .next_deadline()
+            .into_iter()
+            .chain(self.accept_again_at_ms);
         let now_ms = self.clock.now().mono_ms;
         let deadline_ms = deadlines.min()?;
         Some(Duration::from_millis(deadline_ms.saturating_sub(now_ms)))
@@ -254,7 +271,10 @@ impl<L: Listener> Server<L> {
                 return;
             };
             self.endpoint.resume(key);
-            if self.connected(key).is_some_and(|connected| connected.is_readable) {
+            if self
+                .connected(key)
+                .is_some_and(|connected| connected.is_readable)
+            {
                 self.read(key);
             }
         }
@@ -365,7 +385,10 @@ impl<L: Listener> Server<L> {
     /// Accepts after everything else has been read: a client's last packet on an old connection counts before its first on
     /// a new one.
     fn accept(&mut self) {
-        if self.accept_again_at_ms.is_some_and(|at_ms| at_ms > self.endpoint.now().mono_ms) {
+        if self
+            .accept_again_at_ms
+            .is_some_and(|at_ms| at_ms > self.endpoint.now().mono_ms)
+        {
             return;
         }
         self.accept_again_at_ms = None;
@@ -382,7 +405,8 @@ impl<L: Listener> Server<L> {
                         io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
                         // Out of descriptors or memory, most likely. The readiness is not said again, so it is kept.
                         _ => {
-                            self.accept_again_at_ms = Some(self.endpoint.now().mono_ms + ACCEPT_RETRY_MS);
+                            self.accept_again_at_ms =
+                                Some(self.endpoint.now().mono_ms + ACCEPT_RETRY_MS);
                             return;
                         }
                     },
@@ -397,7 +421,12 @@ impl<L: Listener> Server<L> {
         };
         let interest = Interest::READABLE | Interest::WRITABLE;
         let token = Token(key.index());
-        if self.poll.registry().register(&mut stream, token, interest).is_err() {
+        if self
+            .poll
+            .registry()
+            .register(&mut stream, token, interest)
+            .is_err()
+        {
             return self.endpoint.hang_up(key);
         }
         while self.connections.len() <= key.index() {
@@ -432,7 +461,11 @@ impl<L: Listener> AsRawFd for Server<L> {
 }
 
 fn tcp_listener(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     // A server that is started again at once must not find its port taken by connections of the one before.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {

@@ -21,7 +21,9 @@ impl Clock {
     }
 
     pub fn now(&self) -> Now {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let unix = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Now {
             mono_ms: self.start.elapsed().as_millis() as u64,
             unix_ms: unix.as_millis() as u64,
@@ -87,7 +89,11 @@ fn memory() -> Memory {
     let container_kib = container_left_bytes().map(|bytes| bytes / 1024);
     Memory {
         used_mb: used_kib.map(|kib| kib / KIB_PER_MIB),
-        available_mb: machine_kib.into_iter().chain(container_kib).min().map(|kib| kib / KIB_PER_MIB),
+        available_mb: machine_kib
+            .into_iter()
+            .chain(container_kib)
+            .min()
+            .map(|kib| kib / KIB_PER_MIB),
     }
 }
 
@@ -110,9 +116,11 @@ fn group_left_bytes(line: &str) -> Option<u64> {
     let (_, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
     let (root, limit, usage) = match controllers {
         "" => ("/sys/fs/cgroup", "memory.max", "memory.current"),
-        list if list.split(',').any(|name| name == "memory") => {
-            ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes")
-        }
+        list if list.split(',').any(|name| name == "memory") => (
+            "/sys/fs/cgroup/memory",
+            "memory.limit_in_bytes",
+            "memory.usage_in_bytes",
+        ),
         _ => return None,
     };
     let number = |path: String| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();

@@ -100,12 +100,12 @@ impl ProgressTracker {
             Err(error) if error.code == ErrorCode::SessionCancelled => return Err(error),
             Err(_) => {}
         }
-        if self.sessions.len() >= self.config.max_sessions {
+        if self.sessions.count() >= self.config.max_sessions {
             return Err(ProgressError::new(
                 ErrorCode::ServerOverload,
                 format!(
                     "{} sessions are held already, try again later",
-                    self.sessions.len()
+                    self.sessions.count()
                 ),
             ));
         }
@@ -202,7 +202,7 @@ impl ProgressTracker {
 
     /// How many sessions are held, those that have ended and are still remembered included.
     pub fn held_sessions(&self) -> usize {
-        self.sessions.len()
+        self.sessions.count()
     }
 
     /// Milliseconds since the tracker was made.

@@ -171,7 +171,10 @@ pub struct ArgsBuilder {
 
 impl ArgsBuilder {
     /// Appends anything that serde can write as JSON.
-    pub fn push(&mut self, value: &(impl Serialize + ?Sized)) -> Result<&mut Self, serde_json::Error> {
+    pub fn push(
+        &mut self,
+        value: &(impl Serialize + ?Sized),
+    ) -> Result<&mut Self, serde_json::Error> {
         let text = serde_json::to_string(value)?;
         self.push_raw(&text);
         Ok(self)
@@ -179,7 +182,10 @@ impl ArgsBuilder {
 
     /// Appends a binary argument.
     pub fn push_binary(&mut self, bytes: &[u8]) -> &mut Self {
-        let place = format!("{{\"_placeholder\":true,\"num\":{}}}", self.attachments.len());
+        let place = format!(
+            "{{\"_placeholder\":true,\"num\":{}}}",
+            self.attachments.len()
+        );
         self.push_raw(&place);
         self.attachments.push(Frame::binary(bytes));
         self
@@ -227,12 +233,20 @@ mod tests {
         assert_eq!(Args::none().len(), 0);
         assert!(Args::none().skip(1).is_empty());
         let mut builder = Args::builder();
-        builder.push(&1).unwrap().push_binary(b"ab").push("x").unwrap();
+        builder
+            .push(&1)
+            .unwrap()
+            .push_binary(b"ab")
+            .push("x")
+            .unwrap();
         let args = builder.build();
         assert_eq!(args.raw_list(), r#"1,{"_placeholder":true,"num":0},"x""#);
         assert_eq!(args.binary(1), Some(&b"ab"[..]));
         assert_eq!(args.binary(0), None);
-        assert_eq!(Args::from_json(r#"{"a":1}"#).unwrap().raw(0), Some(r#"{"a":1}"#));
+        assert_eq!(
+            Args::from_json(r#"{"a":1}"#).unwrap().raw(0),
+            Some(r#"{"a":1}"#)
+        );
         assert_eq!(Args::from_json("1,2"), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Socket.IO protocol 5: packets, arguments, namespaces, rooms and who is in them.
 //!
 //! Source: the Socket.IO protocol page (v5) of the Socket.IO project. Nothing here knows how packets travel: text comes
-//! in, frames go out, and [`Sockets`] keeps who belongs where.
+//! in, frames go out, and `Sockets` keeps who belongs where.
 
 mod args;
 mod packet;
@@ -9,7 +9,8 @@ mod sockets;
 
 pub use args::{Args, ArgsBuilder, ArgsError};
 pub use packet::{
-    encode_ack, encode_connect, encode_connect_error, encode_disconnect, encode_event, is_reserved, Encoded, Kind, Limits,
-    Packet, PacketError,
+    encode_ack, encode_connect, encode_connect_error, encode_disconnect, encode_event, is_reserved,
+    Encoded, Kind, Limits, Packet, PacketError,
 };
-pub use sockets::{Client, NamespaceId, PendingPacket, Socket, SocketId, Sockets, Target};
+pub(crate) use sockets::{Client, PendingPacket, Sockets};
+pub use sockets::{NamespaceId, SocketId, Target};

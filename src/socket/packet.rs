@@ -10,18 +10,26 @@ use crate::json::{self, JsonError, Placeholder};
 /// Type of a packet; the number is the digit on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// Joins a namespace, or says that it is joined.
     Connect = 0,
+    /// Leaves a namespace, or puts out of it.
     Disconnect = 1,
+    /// An event.
     Event = 2,
+    /// The answer to an event.
     Ack = 3,
+    /// A namespace cannot be joined.
     ConnectError = 4,
+    /// An event with attachments.
     BinaryEvent = 5,
+    /// An answer with attachments.
     BinaryAck = 6,
 }
 
 /// A packet as it was read; everything in it is a part of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet<'a> {
+    /// Its type.
     pub kind: Kind,
     /// The namespace's name, with its query part where there is one.
     pub namespace: &'a str,
@@ -63,14 +71,18 @@ pub enum PacketError {
 /// What a packet may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
+    /// Attachments of one packet.
     pub max_attachments: usize,
+    /// Levels of nesting in its JSON.
     pub max_json_depth: u32,
 }
 
 /// A packet made ready: its text, then its attachments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
+    /// The packet itself.
     pub text: Frame,
+    /// What its placeholders stand for, in their order.
     pub attachments: Vec<Frame>,
 }
 
@@ -78,7 +90,12 @@ pub struct Encoded {
 pub fn is_reserved(name: &str) -> bool {
     matches!(
         name,
-        "connect" | "connect_error" | "disconnect" | "disconnecting" | "newListener" | "removeListener"
+        "connect"
+            | "connect_error"
+            | "disconnect"
+            | "disconnecting"
+            | "newListener"
+            | "removeListener"
     )
 }
 
@@ -98,7 +115,9 @@ impl<'a> Packet<'a> {
         };
         let (attachments, rest) = match kind {
             Kind::BinaryEvent | Kind::BinaryAck => {
-                let (count, rest) = rest.split_once('-').ok_or(PacketError::BadAttachmentCount)?;
+                let (count, rest) = rest
+                    .split_once('-')
+                    .ok_or(PacketError::BadAttachmentCount)?;
                 if count.is_empty() || !count.bytes().all(|b| b.is_ascii_digit()) {
                     return Err(PacketError::BadAttachmentCount);
                 }
@@ -156,7 +175,9 @@ impl<'a> Packet<'a> {
     fn check_name(&mut self) -> Result<(), PacketError> {
         let mut elements = json::elements(self.data);
         let name = elements.next().ok_or(PacketError::BadPayload)?;
-        self.args_at = elements.next().map_or(self.data.len() - 1, |first| first.start);
+        self.args_at = elements
+            .next()
+            .map_or(self.data.len() - 1, |first| first.start);
         match self.data.as_bytes()[name.start] {
             b'"' => {
                 let name = &self.data[name.start + 1..name.end - 1];
@@ -215,12 +236,28 @@ pub fn encode_event(
     name: &str,
     args: &Args,
 ) -> Encoded {
-    encode(frames, Kind::Event, Kind::BinaryEvent, namespace, id, Some(name), args)
+    encode(
+        frames,
+        Kind::Event,
+        Kind::BinaryEvent,
+        namespace,
+        id,
+        Some(name),
+        args,
+    )
 }
 
 /// `ACK` or `BINARY_ACK`.
 pub fn encode_ack(frames: &mut FrameBuilder, namespace: &str, id: u64, args: &Args) -> Encoded {
-    encode(frames, Kind::Ack, Kind::BinaryAck, namespace, Some(id), None, args)
+    encode(
+        frames,
+        Kind::Ack,
+        Kind::BinaryAck,
+        namespace,
+        Some(id),
+        None,
+        args,
+    )
 }
 
 fn encode(
@@ -235,7 +272,11 @@ fn encode(
     let list = args.raw_list();
     let (renumbered, attachments) = renumber(list, args.attachments());
     let list = renumbered.as_deref().unwrap_or(list);
-    let kind = if attachments.is_empty() { plain } else { binary };
+    let kind = if attachments.is_empty() {
+        plain
+    } else {
+        binary
+    };
     let text = frames.text(|out| {
         write_head(out, kind, attachments.len(), namespace, id);
         out.push(b'[');
@@ -329,16 +370,28 @@ mod tests {
     #[test]
     fn reads_the_packets_of_the_protocol_page() {
         let connect = decode("0/admin,{\"token\":\"123\"}").unwrap();
-        assert_eq!((connect.kind, connect.namespace, connect.data), (Kind::Connect, "/admin", "{\"token\":\"123\"}"));
+        assert_eq!(
+            (connect.kind, connect.namespace, connect.data),
+            (Kind::Connect, "/admin", "{\"token\":\"123\"}")
+        );
         let event = decode("2/admin,456[\"project:delete\",123]").unwrap();
-        assert_eq!((event.namespace, event.id, event.name), ("/admin", Some(456), Some("project:delete")));
+        assert_eq!(
+            (event.namespace, event.id, event.name),
+            ("/admin", Some(456), Some("project:delete"))
+        );
         assert_eq!(&event.data[event.args_at..], "123]");
         let binary = decode("51-/admin,456[\"x\",{\"_placeholder\":true,\"num\":0}]").unwrap();
         assert_eq!((binary.kind, binary.attachments), (Kind::BinaryEvent, 1));
         let ack = decode("3/admin,456[]").unwrap();
-        assert_eq!((ack.kind, ack.id, &ack.data[ack.args_at..]), (Kind::Ack, Some(456), "]"));
+        assert_eq!(
+            (ack.kind, ack.id, &ack.data[ack.args_at..]),
+            (Kind::Ack, Some(456), "]")
+        );
         let disconnect = decode("1/admin,").unwrap();
-        assert_eq!((disconnect.kind, disconnect.namespace), (Kind::Disconnect, "/admin"));
+        assert_eq!(
+            (disconnect.kind, disconnect.namespace),
+            (Kind::Disconnect, "/admin")
+        );
         assert_eq!(decode("0/a/b?c=d,{}").unwrap().namespace, "/a/b?c=d");
         assert_eq!(decode("0/a").unwrap().namespace, "/a");
         assert_eq!(decode("2[\"a\"]").unwrap().args_at, 4);
@@ -394,7 +447,11 @@ mod tests {
         assert!(check_placeholders(r#"["x",{"_placeholder":false,"num":7}]"#, 2).is_ok());
         for num in ["2", "-1", "\"0\"", "null", "0.5"] {
             let data = format!(r#"["x",{{"_placeholder":true,"num":{num}}}]"#);
-            assert_eq!(check_placeholders(&data, 2), Err(PacketError::BadPlaceholder), "{num}");
+            assert_eq!(
+                check_placeholders(&data, 2),
+                Err(PacketError::BadPlaceholder),
+                "{num}"
+            );
         }
     }
 
@@ -402,9 +459,16 @@ mod tests {
     fn writes_what_servers_send() {
         let mut frames = FrameBuilder::default();
         let id = crate::id::Secret::draw(&mut |bytes| bytes.fill(0)).id(0);
-        assert_eq!(text_of(&encode_connect(&mut frames, "/", id)), r#"40{"sid":"AAAAAAAAAAAAAAAAAAAA"}"#);
         assert_eq!(
-            text_of(&encode_connect_error(&mut frames, "/x", "Invalid namespace")),
+            text_of(&encode_connect(&mut frames, "/", id)),
+            r#"40{"sid":"AAAAAAAAAAAAAAAAAAAA"}"#
+        );
+        assert_eq!(
+            text_of(&encode_connect_error(
+                &mut frames,
+                "/x",
+                "Invalid namespace"
+            )),
             r#"44/x,{"message":"Invalid namespace"}"#
         );
         assert_eq!(text_of(&encode_disconnect(&mut frames, "/")), "41");
@@ -421,7 +485,11 @@ mod tests {
     fn attachments_follow_their_places() {
         let mut frames = FrameBuilder::default();
         let mut builder = Args::builder();
-        builder.push_binary(b"a").push(&1).unwrap().push_binary(b"b");
+        builder
+            .push_binary(b"a")
+            .push(&1)
+            .unwrap()
+            .push_binary(b"b");
         let args = builder.build();
         let both = encode_event(&mut frames, "/", None, "x", &args);
         assert_eq!(
@@ -429,7 +497,10 @@ mod tests {
             r#"452-["x",{"_placeholder":true,"num":0},1,{"_placeholder":true,"num":1}]"#
         );
         let second = encode_event(&mut frames, "/", None, "x", &args.clone().skip(1));
-        assert_eq!(text_of(&second.text), r#"451-["x",1,{"_placeholder":true,"num":0}]"#);
+        assert_eq!(
+            text_of(&second.text),
+            r#"451-["x",1,{"_placeholder":true,"num":0}]"#
+        );
         assert_eq!(second.attachments[0].payload(), b"b");
         let neither = encode_event(&mut frames, "/", None, "x", &args.skip(3));
         assert_eq!(text_of(&neither.text), r#"42["x"]"#);

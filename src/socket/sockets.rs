@@ -188,7 +188,10 @@ impl Sockets {
 
     /// The namespace of this name.
     pub fn find_namespace(&self, name: &str) -> Option<NamespaceId> {
-        let index = self.namespaces.iter().position(|namespace| &*namespace.name == name)?;
+        let index = self
+            .namespaces
+            .iter()
+            .position(|namespace| &*namespace.name == name)?;
         Some(NamespaceId(index as u16))
     }
 
@@ -203,13 +206,8 @@ impl Sockets {
     }
 
     /// How many sockets are connected.
-    pub fn len(&self) -> usize {
-        self.sockets.len()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.sockets.is_empty()
+    pub fn count(&self) -> usize {
+        self.sockets.count()
     }
 
     /// A socket's id as clients know it.
@@ -255,7 +253,10 @@ impl Sockets {
         let members = &mut self.namespaces[usize::from(socket.namespace.0)].members;
         members.swap_remove(socket.seat as usize);
         if let Some(moved) = members.get(socket.seat as usize) {
-            let moved = self.sockets.get_mut(moved.0).expect("members are connected");
+            let moved = self
+                .sockets
+                .get_mut(moved.0)
+                .expect("members are connected");
             moved.seat = socket.seat;
         }
         if members.is_empty() {
@@ -284,7 +285,11 @@ impl Sockets {
         if socket.rooms.iter().any(|(joined, _)| *joined == room) {
             return false;
         }
-        let members = &mut namespace.rooms.get_mut(room).expect("names lead to rooms").members;
+        let members = &mut namespace
+            .rooms
+            .get_mut(room)
+            .expect("names lead to rooms")
+            .members;
         socket.rooms.push((room, members.len() as u32));
         members.push(id);
         true
@@ -304,10 +309,14 @@ impl Sockets {
 
     /// Takes everybody out of a room, which thereby is gone.
     pub fn clear_room(&mut self, namespace: &str, name: &str) {
-        let room = self.namespaces.iter().find(|known| &*known.name == namespace).and_then(|namespace| {
-            let key = *namespace.room_names.get(name)?;
-            Some((key, namespace.rooms.get(key)?.members.clone()))
-        });
+        let room = self
+            .namespaces
+            .iter()
+            .find(|known| &*known.name == namespace)
+            .and_then(|namespace| {
+                let key = *namespace.room_names.get(name)?;
+                Some((key, namespace.rooms.get(key)?.members.clone()))
+            });
         if let Some((key, members)) = room {
             for member in members {
                 self.leave_seat(member, key);
@@ -379,7 +388,11 @@ impl Sockets {
             return false;
         };
         // Acknowledgements mostly come in the order in which they were asked for, so the search ends at once.
-        match socket.pending_acks.iter().position(|pending| *pending == ack) {
+        match socket
+            .pending_acks
+            .iter()
+            .position(|pending| *pending == ack)
+        {
             Some(index) => {
                 socket.pending_acks.remove(index);
                 true
@@ -398,7 +411,7 @@ impl Sockets {
                 assert_eq!(usize::from(socket.namespace.0), index);
                 assert_eq!(socket.seat as usize, seat);
             }
-            assert_eq!(namespace.rooms.len(), namespace.room_names.len());
+            assert_eq!(namespace.rooms.count(), namespace.room_names.len());
             for (key, room) in namespace.rooms.iter() {
                 assert!(!room.members.is_empty(), "empty rooms are gone");
                 assert_eq!(namespace.room_names.get(&room.name), Some(&key));
@@ -408,7 +421,7 @@ impl Sockets {
                 }
             }
         }
-        assert_eq!(seats, self.sockets.len());
+        assert_eq!(seats, self.sockets.count());
         for (_, socket) in self.sockets.iter() {
             let namespace = &self.namespaces[usize::from(socket.namespace.0)];
             for (room, _) in &socket.rooms {
@@ -424,7 +437,10 @@ impl Sockets {
             out.extend_from_slice(&room.members);
         }
         if let Some(id) = self.find(name) {
-            if self.get(id).is_some_and(|socket| socket.namespace == namespace_id) {
+            if self
+                .get(id)
+                .is_some_and(|socket| socket.namespace == namespace_id)
+            {
                 out.push(id);
             }
         }
@@ -439,10 +455,16 @@ impl Sockets {
         };
         let (_, seat) = socket.rooms.swap_remove(index);
         let namespace = &mut self.namespaces[usize::from(socket.namespace.0)];
-        let room = namespace.rooms.get_mut(room_key).expect("joined rooms exist");
+        let room = namespace
+            .rooms
+            .get_mut(room_key)
+            .expect("joined rooms exist");
         room.members.swap_remove(seat as usize);
         if let Some(moved) = room.members.get(seat as usize) {
-            let moved = self.sockets.get_mut(moved.0).expect("members are connected");
+            let moved = self
+                .sockets
+                .get_mut(moved.0)
+                .expect("members are connected");
             let place = moved.rooms.iter_mut().find(|(room, _)| *room == room_key);
             place.expect("members know their room").1 = seat;
         }
@@ -493,13 +515,19 @@ mod tests {
         let union = all.clone().to("a").to("b");
         assert_eq!(selected(&sockets, &union), [ids[0], ids[2], ids[4]]);
         assert_eq!(selected(&sockets, &union.clone().except("b")), [ids[0]]);
-        assert_eq!(selected(&sockets, &union.except_socket(ids[0])), [ids[2], ids[4]]);
+        assert_eq!(
+            selected(&sockets, &union.except_socket(ids[0])),
+            [ids[2], ids[4]]
+        );
         assert_eq!(selected(&sockets, &all.clone().to("nobody")), []);
         let own = sockets.id_text(ids[6]).unwrap();
         assert_eq!(selected(&sockets, &all.clone().to(own.as_str())), [ids[6]]);
         let foreign = sockets.id_text(ids[1]).unwrap();
         assert_eq!(selected(&sockets, &all.clone().to(foreign.as_str())), []);
-        assert_eq!(selected(&sockets, &all.except(own.as_str())), [ids[0], ids[2], ids[4]]);
+        assert_eq!(
+            selected(&sockets, &all.except(own.as_str())),
+            [ids[0], ids[2], ids[4]]
+        );
         sockets.check_invariants();
     }
 

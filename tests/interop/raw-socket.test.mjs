@@ -1,42 +1,13 @@
-// Socket.IO packets seen from a raw WebSocket or raw polling: connecting, acks, attachments, and packets that break the rules.
+// Socket.IO packets seen from a raw WebSocket or raw polling: connecting, acks, attachments, values, kicks.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { PollingSession, request, RS } from "./support/http.mjs";
-import { ownServer, sharedServer } from "./support/server.mjs";
-import { sleep, until } from "./support/wait.mjs";
+import { PollingSession, RS } from "./support/http.mjs";
+import { assertAlive, join, joined } from "./support/packets.mjs";
+import { sharedServer } from "./support/server.mjs";
+import { sleep } from "./support/wait.mjs";
 import { RawWebSocket } from "./support/websocket.mjs";
 
 const server = sharedServer("echo");
-
-/** A WebSocket that has joined `namespace` and taken in the CONNECT answer and the `auth` event. */
-async function joined(namespace = "/", on = server) {
-  const socket = await RawWebSocket.session(on);
-  await join(socket, namespace);
-  return socket;
-}
-
-async function join(socket, namespace = "/", payload = "") {
-  const prefix = namespace === "/" ? "" : `${namespace},`;
-  socket.send(`40${prefix}${payload}`);
-  const answer = await socket.text();
-  assert.ok(answer.startsWith(`40${prefix}{"sid":"`), answer);
-  assert.equal(await socket.text(), `42${prefix}["auth",${payload || "{}"}]`);
-  return JSON.parse(answer.slice(2 + prefix.length)).sid;
-}
-
-/** Sends an event and takes in the same event coming back. */
-async function assertAlive(socket, prefix = "") {
-  socket.send(`42${prefix}["echo","alive"]`);
-  assert.equal(await socket.text(), `42${prefix}["echo","alive"]`);
-}
-
-/** A polling session that the server has closed: at most a close packet is left to fetch. */
-async function assertClosing(session) {
-  const answer = await session.poll();
-  if (answer.status === 200) assert.equal(answer.body.split(RS).at(-1), "1");
-  else assert.equal(answer.status, 400);
-  await until(() => session.isOver(), "end of the session");
-}
 
 describe("CONNECT", () => {
   test("is answered with a Socket.IO id that is not the session's id, and auth comes next", async () => {
@@ -76,7 +47,7 @@ describe("CONNECT", () => {
   });
 
   test("events, acks and a DISCONNECT keep to their namespace", async () => {
-    const socket = await joined();
+    const socket = await joined(server);
     await join(socket, "/custom");
     socket.send('42/custom,["message","c"]');
     assert.equal(await socket.text(), '42/custom,["message-back","c"]');
@@ -107,127 +78,9 @@ describe("CONNECT", () => {
   });
 });
 
-describe("connections that are closed before they joined", () => {
-  const first = [
-    ["an event before CONNECT", '42["echo",1]'],
-    ["an ack before CONNECT", "430[]"],
-    ["a DISCONNECT before CONNECT", "41"],
-    ["a CONNECT with an array", "40[]"],
-    ["a CONNECT with a string", '40"x"'],
-    ["a CONNECT with broken JSON", "40{"],
-    ["a CONNECT with a comma only", "40,"],
-    ["a CONNECT_ERROR", '44{"message":"no"}'],
-    ["an empty message", "4"],
-    ["an unknown type", "49"],
-    ["a binary message", Buffer.of(1)],
-  ];
-  for (const [what, packet] of first) {
-    test(what, async () => {
-      const socket = await RawWebSocket.session(server);
-      socket.send(packet);
-      assert.deepEqual(await socket.closed(3000), { code: 1005, reason: "", texts: [] });
-    });
-  }
-
-  test("the same over polling: later requests get 400", async () => {
-    const session = await PollingSession.open(server);
-    await session.post('42["echo",1]');
-    await assertClosing(session);
-  });
-});
-
-describe("packets that close the connection of a client that had joined", () => {
-  const TWO = '"_placeholder":true,"num"';
-  const wrong = [
-    ["CONNECT twice", "40"],
-    ["an event for a namespace not joined", '42/custom,["echo",1]'],
-    ["an event for a namespace that does not exist", '42/nope,["echo",1]'],
-    ["type 7", "47"],
-    ["type 9", '49["echo"]'],
-    ["a type that is no digit", '4x["echo"]'],
-    ["an empty packet", "4"],
-    ["broken JSON", '42["echo",'],
-    ["something after the JSON", '42["echo"]x'],
-    ["an event without a payload", "42"],
-    ["an event that is an object", '42{"a":1}'],
-    ["an event that is a string", '42"echo"'],
-    ["an empty event", "42[]"],
-    ["an object for a name", '42[{"toString":1}]'],
-    ["null for a name", "42[null]"],
-    ["an array for a name", '42[["echo"]]'],
-    ["an ack that is no array", '430{"a":1}'],
-    ["a CONNECT_ERROR", '44{"message":"no"}'],
-    ["a DISCONNECT with a payload", '41{"a":1}'],
-    ["the reserved name connect", '42["connect"]'],
-    ["the reserved name connect_error", '42["connect_error"]'],
-    ["the reserved name disconnect", '42["disconnect"]'],
-    ["the reserved name disconnecting", '42["disconnecting"]'],
-    ["the reserved name newListener", '42["newListener"]'],
-    ["the reserved name removeListener", '42["removeListener"]'],
-    ["a binary message without a header", Buffer.of(1, 2)],
-    ["text where an attachment is due", `451-["echo",{${TWO}:0}]`, '42["echo",1]'],
-    ["a second header where an attachment is due", `451-["echo",{${TWO}:0}]`, `451-["echo",{${TWO}:0}]`],
-    ["a placeholder out of range", `451-["echo",{${TWO}:5}]`, Buffer.of(1)],
-    ["a placeholder below zero", `451-["echo",{${TWO}:-1}]`, Buffer.of(1)],
-    ["a placeholder that is no number", `451-["echo",{${TWO}:"0"}]`, Buffer.of(1)],
-    ["a binary event without a count", '45["echo"]'],
-    ["a count without its dash", `451["echo",{${TWO}:0}]`],
-    ["eleven attachments", `4511-["echo",${Array.from({ length: 11 }, (_, i) => `{${TWO}:${i}}`)}]`],
-    ["a count beyond all reason", `4599999999999-["echo",{${TWO}:0}]`],
-  ];
-  for (const [what, ...packets] of wrong) {
-    test(what, async () => {
-      const socket = await joined();
-      for (const packet of packets) socket.send(packet);
-      const { code, texts } = await socket.closed(3000);
-      assert.deepEqual([code, texts], [1005, []]);
-    });
-  }
-
-  test("nobody else notices", async () => {
-    const good = await joined();
-    const bad = await joined();
-    bad.send("49");
-    await bad.closed();
-    await assertAlive(good);
-    good.destroy();
-  });
-});
-
-describe("packets that are ignored", () => {
-  for (const [what, packet] of [
-    ["an ack nobody asked for", "439[]"],
-    ["an ack without an id", "43[]"],
-    ["an event nobody handles", '42["no-such-event",1]'],
-    ["an event nobody handles that asks for an ack", '425["no-such-event",1]'],
-    ["an event with a number for a name", "42[1,2]"],
-    ["an event named error", '42["error",{"a":1}]'],
-    ["an event named like a JavaScript property", '42["constructor","__proto__"]'],
-  ]) {
-    test(what, async () => {
-      const socket = await joined();
-      socket.send(packet);
-      await assertAlive(socket);
-      socket.destroy();
-    });
-  }
-
-  test("an ack that comes twice is taken once", async () => {
-    const socket = await joined();
-    socket.send('42["ask","q"]');
-    const question = await socket.text();
-    const [, id] = /^42(\d+)\["question","q"\]$/.exec(question) ?? assert.fail(question);
-    socket.send(`43${id}["first"]`);
-    socket.send(`43${id}["second"]`);
-    assert.equal(await socket.text(), '42["answer","first"]');
-    await assertAlive(socket);
-    socket.destroy();
-  });
-});
-
 describe("acks", () => {
   test("a client's ids come back as given", async () => {
-    const socket = await joined();
+    const socket = await joined(server);
     for (const id of ["0", "1", "12", "4711", "9007199254740991"]) {
       socket.send(`42${id}["message-with-ack",${id.length},"x"]`);
       assert.equal(await socket.text(), `43${id}[${id.length},"x"]`);
@@ -236,7 +89,7 @@ describe("acks", () => {
   });
 
   test("join and leave are acknowledged without arguments, and only if asked", async () => {
-    const socket = await joined();
+    const socket = await joined(server);
     socket.send('421["join","room"]');
     assert.equal(await socket.text(), "431[]");
     socket.send('422["leave","room"]');
@@ -247,7 +100,7 @@ describe("acks", () => {
   });
 
   test("questions of the server carry different ids, answers are told apart", async () => {
-    const socket = await joined();
+    const socket = await joined(server);
     const questions = [];
     for (const name of ["a", "b", "c"]) {
       socket.send(`42["ask","${name}"]`);
@@ -267,7 +120,7 @@ describe("attachments", () => {
   const slot = (num) => `{"_placeholder":true,"num":${num}}`;
 
   test("travel after their header and come back in depth-first order", async () => {
-    const socket = await joined();
+    const socket = await joined(server);
     socket.send(`453-["echo",{"list":[${slot(0)},1,${slot(1)}],"more":{"deep":${slot(2)}}},"text"]`);
     for (const byte of [1, 2, 3]) socket.send(Buffer.of(byte));
     assert.equal(await socket.text(), `453-["echo",{"list":[${slot(0)},1,${slot(1)}],"more":{"deep":${slot(2)}}},"text"]`);
@@ -276,7 +129,7 @@ describe("attachments", () => {
   });
 
   test("may be named in any order", async () => {
-    const socket = await joined();
+    const socket = await joined(server);
     socket.send(`452-["echo",${slot(1)},${slot(0)}]`);
     socket.send(Buffer.from("zero"));
     socket.send(Buffer.from("one"));
@@ -288,7 +141,7 @@ describe("attachments", () => {
   });
 
   test("in acks, both ways, and in a namespace", async () => {
-    const socket = await joined("/custom");
+    const socket = await joined(server, "/custom");
     socket.send(`451-/custom,3["message-with-ack",${slot(0)}]`);
     socket.send(Buffer.of(7));
     assert.equal(await socket.text(), `461-/custom,3[${slot(0)}]`);
@@ -303,7 +156,7 @@ describe("attachments", () => {
   });
 
   test("ten of them pass, and empty ones too", async () => {
-    const socket = await joined();
+    const socket = await joined(server);
     const event = `4510-["echo",${Array.from({ length: 10 }, (_, i) => slot(i))}]`;
     socket.send(event);
     for (let i = 0; i < 10; i++) socket.send(Buffer.alloc(i, i));
@@ -321,7 +174,7 @@ describe("attachments", () => {
   });
 
   test("a pong between header and attachment does not disturb", async () => {
-    const socket = await joined();
+    const socket = await joined(server);
     socket.send(`451-["echo",${slot(0)}]`);
     socket.send("3");
     socket.send(Buffer.of(5));
@@ -331,7 +184,7 @@ describe("attachments", () => {
   });
 
   test("an object that only looks like a placeholder is left as it is", async () => {
-    const socket = await joined();
+    const socket = await joined(server);
     const event = '42["echo",{"_placeholder":false,"num":0}]';
     socket.send(event);
     assert.equal(await socket.text(), event);
@@ -341,7 +194,7 @@ describe("attachments", () => {
 
 describe("values", () => {
   test("numbers, escapes, key order and odd keys come back with the same meaning", async () => {
-    const socket = await joined();
+    const socket = await joined(server);
     const values = [
       '[0,-1,1.5,-0.25,1e21,9007199254740991,1e-7]',
       '{"z":1,"a":2,"":3,"with \\"quotes\\"":4,"\\u0000":5,"ключ":6}',
@@ -358,14 +211,14 @@ describe("values", () => {
   });
 
   test("half a surrogate pair is accepted as an escape and comes back", async () => {
-    const socket = await joined();
+    const socket = await joined(server);
     socket.send('42["echo","\\ud83d","\\ude00 x"]');
     assert.deepEqual(JSON.parse((await socket.text()).slice(2)), ["echo", "\ud83d", "\ude00 x"]);
     socket.destroy();
   });
 
   test("spaces in the JSON are understood", async () => {
-    const socket = await joined();
+    const socket = await joined(server);
     socket.send('42[ "echo" , { "a" : [ 1 , 2 ] } ] ');
     assert.deepEqual(JSON.parse((await socket.text()).slice(2)), ["echo", { a: [1, 2] }]);
     socket.destroy();
@@ -374,7 +227,7 @@ describe("values", () => {
 
 describe("kick", () => {
   test("false: a DISCONNECT for this namespace, the others stay", async () => {
-    const socket = await joined();
+    const socket = await joined(server);
     await join(socket, "/custom");
     socket.send('42["kick",false]');
     assert.equal(await socket.text(), "41");
@@ -383,7 +236,7 @@ describe("kick", () => {
   });
 
   test("true: a DISCONNECT for every namespace, then the connection is closed", async () => {
-    const socket = await joined();
+    const socket = await joined(server);
     await join(socket, "/custom");
     socket.send('42["kick",true]');
     const { code, texts } = await socket.closed();
@@ -409,83 +262,4 @@ describe("kick", () => {
       assert.deepEqual(polls.at(-1), ["1"]);
     });
   }
-});
-
-describe("with --connect-timeout 300", () => {
-  const hasty = sharedServer("echo", ["--connect-timeout", "300"]);
-
-  test("a connection that joins nothing is closed, neither early nor by a refused CONNECT's grace", async () => {
-    const socket = await RawWebSocket.session(hasty);
-    const start = performance.now();
-    await sleep(150);
-    socket.send("40/nope,");
-    const { texts } = await socket.closed(5000);
-    assert.deepEqual(texts, ['44/nope,{"message":"Invalid namespace"}']);
-    const elapsed = performance.now() - start;
-    assert.ok(elapsed > 280 && elapsed < 3000, `after ${elapsed} ms`);
-  });
-
-  test("so is one on polling", async () => {
-    const session = await PollingSession.open(hasty);
-    await sleep(450);
-    await assertClosing(session);
-  });
-
-  test("one that has joined stays, even when it leaves again", async () => {
-    const socket = await joined("/", hasty);
-    await sleep(450);
-    await assertAlive(socket);
-    socket.send("41");
-    await sleep(450);
-    assert.deepEqual(await socket.settled(), []);
-    await join(socket);
-    socket.destroy();
-  });
-});
-
-describe("hostile packets", () => {
-  test("values nested fifty thousand deep do not end the server", async (t) => {
-    const own = await ownServer(t, "echo");
-    const depth = 50_000;
-    for (const value of [`${"[".repeat(depth)}${"]".repeat(depth)}`, `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`]) {
-      for (const packet of [`42["echo",${value}]`, `42["broadcast",${value}]`, `421["message-with-ack",${value}]`, `42["x",${value}]`]) {
-        const socket = await joined("/", own);
-        socket.send(packet);
-        // Refused or answered, either is well: the server has to be there afterwards.
-        await socket.readFrame();
-        socket.destroy();
-      }
-      const socket = await RawWebSocket.session(own);
-      socket.send(`40{"a":${value}}`);
-      await socket.readFrame();
-      socket.destroy();
-    }
-    assert.equal((await request(own.port, "GET", "/socket.io/?EIO=4&transport=polling")).status, 200);
-  });
-
-  test("packets cut at every byte, and every byte alone, do not end the server", async () => {
-    const whole = '451-/custom,12["message-with-ack",{"größe":[null,{"_placeholder":true,"num":0}]},"\\ud83d"]';
-    for (let cut = 1; cut <= whole.length; cut += 3) {
-      const socket = await joined("/custom");
-      socket.send(whole.slice(0, cut));
-      socket.send(Buffer.of(cut));
-      socket.destroy();
-    }
-    const socket = await joined();
-    await assertAlive(socket);
-    socket.destroy();
-  });
-
-  test("a client with more than 4 MiB waiting for it is disconnected, the others are served", async () => {
-    const good = await joined();
-    const greedy = await joined("/custom");
-    greedy.connection.socket.pause();
-    greedy.send('42/custom,["tick-all",400,60000]');
-    await assertAlive(good);
-    greedy.connection.socket.resume();
-    const { texts } = await greedy.closed();
-    assert.ok(texts.length < 400, `${texts.length} of 400 events came`);
-    await assertAlive(good);
-    good.destroy();
-  });
 });

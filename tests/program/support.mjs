@@ -1,7 +1,7 @@
 // Runs the program `pulsewheel serve` and talks to it as a browser, a script or curl would.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import fs from "node:fs/promises";
+import fs from "node:fs";
 import http from "node:http";
 import os from "node:os";
 import path from "node:path";
@@ -21,10 +21,13 @@ export function programFile() {
   return file;
 }
 
-/** A folder that is gone when the test is. */
-export async function temporaryFolder(t) {
-  const folder = await fs.mkdtemp(path.join(os.tmpdir(), "pulsewheel-test-"));
-  t.after(() => fs.rm(folder, { recursive: true, force: true }));
+const folders = [];
+process.once("exit", () => folders.forEach((folder) => fs.rmSync(folder, { recursive: true, force: true })));
+
+/** A folder that goes with this process, when no program can be using it any more. */
+export function temporaryFolder() {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "pulsewheel-test-"));
+  folders.push(folder);
   return folder;
 }
 
@@ -44,7 +47,7 @@ export async function runProgram(args, { input } = {}) {
 
 /** A running program. Ends with the test, and has to end well unless it was killed. */
 export async function startProgram(t, { dataDir, flags = [], listen = "127.0.0.1:0" } = {}) {
-  const folder = dataDir ?? (await temporaryFolder(t));
+  const folder = dataDir ?? temporaryFolder();
   const args = ["serve", "--listen", listen, "--data-dir", folder, ...flags];
   const child = spawn(programFile(), args, { stdio: ["ignore", "pipe", "pipe"] });
   let stderr = "";
@@ -103,6 +106,18 @@ export async function watcher(t, program, options = { transports: ["websocket"] 
   /** The terminal event of a session, as [name, payload]. */
   socket.ended = (sessionId, limitMs = 30_000) => until(() => socket.terminal(sessionId), "terminal event", limitMs);
   return socket;
+}
+
+/** A program and a watcher for all tests of a file; `close` ends both. */
+export async function openWorld() {
+  const cleanups = [];
+  const file = { after: (cleanup) => cleanups.unshift(cleanup) };
+  const program = await startProgram(file);
+  const socket = await watcher(file, program);
+  const close = async () => {
+    for (const cleanup of cleanups) await cleanup();
+  };
+  return { program, socket, close };
 }
 
 /** Acknowledged answer of a Socket.IO command. */
@@ -185,4 +200,21 @@ export async function findings(program, host, more = "") {
   const answer = await program.call("GET", `/api/vulnerabilities?host=${encodeURIComponent(host)}&limit=1000${more}`);
   assert.equal(answer.status, 200);
   return answer.body;
+}
+
+export const keysOf = (value) => Object.keys(value).sort();
+export const sorted = (...names) => names.sort();
+
+/** Numbers of a summary that are not zero. */
+export const counts = (summary) => Object.fromEntries(Object.entries(summary).filter(([, count]) => count !== 0));
+
+/** session_created < import_progress* < exactly one terminal event < data_updated after a completion. */
+export function assertOrder(events) {
+  const names = events.map(([name]) => name);
+  const middle = names.slice(1, names.at(-1) === "data_updated" ? -2 : -1);
+  assert.equal(names[0], "session_created", `${names}`);
+  assert.ok(middle.every((name) => name === "import_progress"), `${names}`);
+  assert.equal(names.filter((name) => TERMINAL.includes(name)).length, 1, `${names}`);
+  const seqs = events.map(([, payload]) => payload.seq).filter((seq) => seq !== undefined);
+  seqs.forEach((seq, index) => assert.ok(Number.isInteger(seq) && (index === 0 || seq > seqs[index - 1]), `seq ${seqs}`));
 }

@@ -1,12 +1,13 @@
 //! The multipart form of an upload: `csvFile`, `vendor`, `sessionId`.
 //!
 //! The parsing is multer's. It is written for async programs; here it is driven
-//! on the import's own thread by a stream that blocks for each chunk.
+//! on the import's own thread, which waits for a chunk of the body whenever the
+//! parser has none left.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{pin, Pin};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -75,9 +76,8 @@ pub enum FormStop {
 /// [`file_chunk`](Self::file_chunk) until `None`, then [`finish`](Self::finish).
 pub struct Form {
     multipart: Multipart<'static>,
-    body: BodyReader,
+    driver: Driver,
     file: Option<Field<'static>>,
-    head_bytes: Arc<AtomicU64>,
     parts: usize,
 }
 
@@ -89,10 +89,9 @@ impl Form {
         boundary: &str,
         query_session_id: Option<&str>,
     ) -> Result<(Form, FormHead), FormStop> {
-        let head_bytes = Arc::new(AtomicU64::new(0));
-        let stream = OneChunkAtATime { body: body.clone(), head_bytes: head_bytes.clone(), gave: false };
-        let multipart = Multipart::new(stream, boundary);
-        let mut form = Form { multipart, body, file: None, head_bytes, parts: 0 };
+        let driver = Driver { body, slot: Arc::default() };
+        let multipart = Multipart::new(SlotStream(driver.slot.clone()), boundary);
+        let mut form = Form { multipart, driver, file: None, parts: 0 };
         let mut session = query_session_id.map(session_id).transpose()?;
         let mut vendor = None;
         loop {
@@ -108,14 +107,14 @@ impl Form {
                     return Ok((form, head));
                 }
                 Some("sessionId") => {
-                    let given = session_id(&read_text(&mut part)?)?;
+                    let given = session_id(&form.driver.read_text(&mut part)?)?;
                     if session.is_some_and(|known| known != given) {
                         return Err(RequestError::Malformed("two different values of sessionId".into()).into());
                     }
                     session = Some(given);
                 }
-                Some("vendor") => vendor = vendor_label(&read_text(&mut part)?),
-                _ => skip(&mut part)?,
+                Some("vendor") => vendor = vendor_label(&form.driver.read_text(&mut part)?),
+                _ => form.driver.skip(&mut part)?,
             }
         }
     }
@@ -125,7 +124,7 @@ impl Form {
         let Some(file) = &mut self.file else {
             return Ok(None);
         };
-        let chunk = block_on(file.chunk())?;
+        let chunk = self.driver.wait(file.chunk(), u64::MAX)?;
         if chunk.is_none() {
             self.file = None;
         }
@@ -138,12 +137,12 @@ impl Form {
         let mut vendor = None;
         while let Some(mut part) = self.next_part()? {
             match part.name() {
-                Some("vendor") => vendor = vendor_label(&read_text(&mut part)?),
+                Some("vendor") => vendor = vendor_label(&self.driver.read_text(&mut part)?),
                 Some("sessionId") => return Err(RequestError::SessionIdAfterFile.into()),
                 Some("csvFile") => {
                     return Err(RequestError::Malformed("more than one csvFile".into()).into());
                 }
-                _ => skip(&mut part)?,
+                _ => self.driver.skip(&mut part)?,
             }
         }
         self.drain_epilogue()?;
@@ -155,15 +154,12 @@ impl Form {
         if self.parts > MAX_PARTS {
             return Err(RequestError::Malformed("more than 32 parts".into()).into());
         }
-        self.head_bytes.store(0, Ordering::Relaxed);
-        let part = block_on(self.multipart.next_field())?;
-        self.head_bytes.store(NOT_IN_HEAD, Ordering::Relaxed);
-        Ok(part)
+        self.driver.wait(self.multipart.next_field(), MAX_PART_HEAD_BYTES)
     }
 
     /// RFC 2046 allows text behind the last boundary; it has no meaning.
     fn drain_epilogue(&mut self) -> Result<(), FormStop> {
-        while self.body.next_chunk().map_err(FormStop::Body)?.is_some() {}
+        while self.driver.body.next_chunk().map_err(FormStop::Body)?.is_some() {}
         Ok(())
     }
 }
@@ -173,96 +169,86 @@ fn vendor_label(value: &str) -> Option<String> {
     (!label.is_empty() && !label.eq_ignore_ascii_case("generic")).then_some(label)
 }
 
-/// A short field's text; what is longer than the limit is read and dropped.
-fn read_text(part: &mut Field<'_>) -> Result<String, FormStop> {
-    let mut value = Vec::new();
-    while let Some(chunk) = block_on(part.chunk())? {
-        let wanted = chunk.len().min(MAX_FIELD_BYTES - value.len());
-        value.extend_from_slice(&chunk[..wanted]);
-    }
-    Ok(String::from_utf8_lossy(&value).into_owned())
-}
-
-fn skip(part: &mut Field<'_>) -> Result<(), FormStop> {
-    while block_on(part.chunk())?.is_some() {}
-    Ok(())
-}
-
-/// Marks that a part's data is read, which may be of any length.
-const NOT_IN_HEAD: u64 = u64::MAX;
-
-/// Feeds multer, which reads its stream until that is not ready: one chunk, then
-/// "not ready" once. Without the pause it would read the whole body into memory.
-struct OneChunkAtATime {
+/// Feeds the parser from the body, a chunk only when it asks for one: so memory
+/// stays flat, and nothing that has arrived waits for what comes after it.
+struct Driver {
     body: BodyReader,
-    /// Bytes handed out in search of a part's data, or [`NOT_IN_HEAD`].
-    head_bytes: Arc<AtomicU64>,
-    gave: bool,
+    slot: Arc<Mutex<Slot>>,
 }
 
-impl Stream for OneChunkAtATime {
-    type Item = Result<Bytes, StreamError>;
+/// What the parser finds when it asks.
+#[derive(Default)]
+enum Slot {
+    #[default]
+    Empty,
+    Chunk(Bytes),
+    End,
+}
 
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.gave {
-            self.gave = false;
-            return Poll::Pending;
-        }
-        let head_bytes = self.head_bytes.load(Ordering::Relaxed);
-        if head_bytes != NOT_IN_HEAD && head_bytes > MAX_PART_HEAD_BYTES {
-            return Poll::Ready(Some(Err(StreamError::HeadTooLong)));
-        }
-        match self.body.next_chunk() {
-            Ok(Some(chunk)) => {
-                if head_bytes != NOT_IN_HEAD {
-                    self.head_bytes.store(head_bytes + chunk.len() as u64, Ordering::Relaxed);
-                }
-                self.gave = true;
-                Poll::Ready(Some(Ok(chunk)))
+impl Driver {
+    /// Runs a step of the parser to its end, reading at most `limit_bytes` for it
+    /// (and the rest of the chunk that crosses them).
+    fn wait<T>(
+        &self,
+        step: impl Future<Output = Result<T, multer::Error>>,
+        limit_bytes: u64,
+    ) -> Result<T, FormStop> {
+        let mut step = pin!(step);
+        let mut context = Context::from_waker(Waker::noop());
+        let mut read_bytes = 0;
+        loop {
+            if let Poll::Ready(result) = step.as_mut().poll(&mut context) {
+                return result.map_err(FormStop::from);
             }
-            Ok(None) => Poll::Ready(None),
-            Err(end) => Poll::Ready(Some(Err(StreamError::Body(end)))),
+            if read_bytes > limit_bytes {
+                let message = "the header lines of a part are too long";
+                return Err(RequestError::Malformed(message.into()).into());
+            }
+            let next = match self.body.next_chunk().map_err(FormStop::Body)? {
+                Some(chunk) => {
+                    read_bytes += chunk.len() as u64;
+                    Slot::Chunk(chunk)
+                }
+                None => Slot::End,
+            };
+            *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = next;
         }
+    }
+
+    /// A short field's text; what is longer than the limit is read and dropped.
+    fn read_text(&self, part: &mut Field<'_>) -> Result<String, FormStop> {
+        let mut value = Vec::new();
+        while let Some(chunk) = self.wait(part.chunk(), u64::MAX)? {
+            let wanted = chunk.len().min(MAX_FIELD_BYTES - value.len());
+            value.extend_from_slice(&chunk[..wanted]);
+        }
+        Ok(String::from_utf8_lossy(&value).into_owned())
+    }
+
+    fn skip(&self, part: &mut Field<'_>) -> Result<(), FormStop> {
+        while self.wait(part.chunk(), u64::MAX)?.is_some() {}
+        Ok(())
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-enum StreamError {
-    Body(BodyEnd),
-    HeadTooLong,
-}
+/// The parser's side of the slot.
+struct SlotStream(Arc<Mutex<Slot>>);
 
-impl std::fmt::Display for StreamError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            StreamError::Body(end) => write!(f, "the body broke off: {end:?}"),
-            StreamError::HeadTooLong => f.write_str("the header lines of a part are too long"),
-        }
-    }
-}
+impl Stream for SlotStream {
+    type Item = Result<Bytes, Infallible>;
 
-impl std::error::Error for StreamError {}
-
-/// The stream blocks instead of waking anybody, so polling again is all there is
-/// to do.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let mut future = pin!(future);
-    let mut context = Context::from_waker(Waker::noop());
-    loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
-            return value;
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::take(&mut *slot) {
+            Slot::Empty => Poll::Pending,
+            Slot::Chunk(chunk) => Poll::Ready(Some(Ok(chunk))),
+            Slot::End => Poll::Ready(None),
         }
     }
 }
 
 impl From<multer::Error> for FormStop {
     fn from(error: multer::Error) -> FormStop {
-        if let multer::Error::StreamReadFailed(cause) = &error {
-            if let Some(StreamError::Body(end)) = cause.downcast_ref() {
-                return FormStop::Body(*end);
-            }
-            return RequestError::Malformed(cause.to_string()).into();
-        }
         let message = match error {
             multer::Error::IncompleteStream | multer::Error::IncompleteFieldData { .. } => {
                 "the form ends before its last boundary".to_owned()
@@ -378,6 +364,17 @@ mod tests {
         let (head, file, _) = read(&form, 1000, None).unwrap();
         assert_eq!(head.vendor.unwrap().len(), MAX_VENDOR_CHARS);
         assert!(file.starts_with(b"a,b"));
+    }
+
+    #[test]
+    fn the_file_begins_as_soon_as_its_header_lines_are_there() {
+        let (sender, reader) = pipe(|| {});
+        let head = format!("{}{}", part("vendor", "Acme"), FILE.split_once("a,b").unwrap().0);
+        sender.push(Bytes::from(head.replace('\n', "\r\n")));
+        let (mut form, head) = Form::begin(reader, "XX", None).unwrap();
+        assert_eq!(head.vendor.as_deref(), Some("Acme"));
+        sender.push(Bytes::from_static(b"a,b"));
+        assert_eq!(form.file_chunk().unwrap().unwrap(), "a,b");
     }
 
     #[test]

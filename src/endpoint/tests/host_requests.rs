@@ -1,0 +1,249 @@
+use super::*;
+use crate::endpoint::RequestId;
+use crate::error::Error;
+use crate::http::{Method, Response};
+
+fn config() -> Config {
+    Config {
+        host_http: true,
+        serve_client: true,
+        ..Config::default()
+    }
+}
+
+fn upload(length: &str, more: &str) -> String {
+    format!("POST /upload?a=b HTTP/1.1\r\nHost: a\r\n{length}\r\n{more}\r\n")
+}
+
+fn request(world: &mut World) -> RequestId {
+    world
+        .take_events()
+        .into_iter()
+        .find_map(|event| match event {
+            Event::Request { request, .. } => Some(request),
+            _ => None,
+        })
+        .expect("a request")
+}
+
+/// The bytes of the body that have been handed over, and whether that was all.
+fn body_events(world: &mut World) -> (Vec<u8>, bool) {
+    let mut bytes = Vec::new();
+    let mut is_complete = false;
+    for event in world.take_events() {
+        match event {
+            Event::RequestBody { data, .. } => bytes.extend(data),
+            Event::RequestBodyEnd { .. } => is_complete = true,
+            other => panic!("{other:?}"),
+        }
+    }
+    (bytes, is_complete)
+}
+
+#[test]
+fn requests_for_other_paths_go_to_the_host_and_are_answered_by_it() {
+    let mut world = World::new(config());
+    let key = world.open();
+    world.feed(
+        key,
+        "GET /page?x=1 HTTP/1.1\r\nHost: a\r\nX-Test: yes\r\n\r\n",
+    );
+    let events = world.take_events();
+    let [Event::Request { request, head, .. }, Event::RequestBodyEnd { .. }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(
+        (head.method, head.path.as_str(), head.query.as_str()),
+        (Method::Get, "/page", "x=1")
+    );
+    assert_eq!(head.header("x-test"), Some("yes"));
+    world
+        .endpoint
+        .respond(*request, Response::text(200, "hello"))
+        .unwrap();
+    world.turn();
+    assert_eq!(body(&world.take_text(key)), "hello");
+    let again = world
+        .endpoint
+        .respond(*request, Response::text(200, "again"));
+    assert_eq!(again, Err(Error::NoSuchRequest));
+}
+
+#[test]
+fn without_a_host_other_paths_are_not_found() {
+    let mut world = World::new(Config::default());
+    assert_eq!(
+        status(&world.request("GET / HTTP/1.1\r\nHost: a\r\n\r\n")),
+        404
+    );
+    assert_eq!(
+        status(&world.request("GET /socket.io HTTP/1.1\r\nHost: a\r\n\r\n")),
+        404
+    );
+}
+
+#[test]
+fn files_of_the_client_go_to_the_host_where_it_serves_them() {
+    let file = "GET /socket.io/socket.io.js?v=1 HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut world = World::new(config());
+    world.request(file);
+    request(&mut world);
+    let mut world = World::new(Config::default());
+    let answer = world.request(file);
+    assert_eq!(body(&answer), r#"{"code":0,"message":"Transport unknown"}"#);
+}
+
+#[test]
+fn no_byte_of_a_body_comes_unasked_and_none_beyond_what_was_asked_for() {
+    let mut world = World::new(config());
+    let key = world.open();
+    world.feed(
+        key,
+        upload("Content-Length: 10\r\n", "0123456789").trim_end(),
+    );
+    let request = request(&mut world);
+    assert!(!world.endpoint.wants_input(key));
+    world.endpoint.grant_body(request, 4).unwrap();
+    world.turn();
+    assert_eq!(body_events(&mut world), (b"0123".to_vec(), false));
+    assert!(!world.endpoint.wants_input(key));
+    world.endpoint.grant_body(request, 100).unwrap();
+    world.turn();
+    assert_eq!(body_events(&mut world), (b"456789".to_vec(), true));
+}
+
+#[test]
+fn a_sender_that_asks_first_is_told_to_go_on_when_the_host_wants_its_body() {
+    let mut world = World::new(config());
+    let key = world.open();
+    world.feed(
+        key,
+        upload("Content-Length: 4\r\nExpect: 100-continue\r\n", "")
+            .trim_end_matches("\r\n")
+            .to_owned()
+            + "\r\n\r\n",
+    );
+    let wanted = request(&mut world);
+    assert_eq!(world.take_text(key), "");
+    world.endpoint.grant_body(wanted, 10).unwrap();
+    world.turn();
+    assert_eq!(world.take_text(key), "HTTP/1.1 100 Continue\r\n\r\n");
+    world.feed(key, "body");
+    assert_eq!(body_events(&mut world), (b"body".to_vec(), true));
+
+    let key = world.open();
+    world.feed(
+        key,
+        upload("Content-Length: 400\r\nExpect: 100-continue\r\n", "")
+            .trim_end_matches("\r\n")
+            .to_owned()
+            + "\r\n\r\n",
+    );
+    let unwanted = request(&mut world);
+    world
+        .endpoint
+        .respond(unwanted, Response::empty(413))
+        .unwrap();
+    world.turn();
+    let answer = world.take_text(key);
+    assert!(
+        answer.starts_with("HTTP/1.1 413 ") && answer.contains("Connection: close"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn an_early_answer_has_a_short_rest_of_the_body_thrown_away_and_ends_a_long_one() {
+    let mut world = World::new(config());
+    let key = world.open();
+    world.feed(key, upload("Content-Length: 8\r\n", "0123").trim_end());
+    let early = request(&mut world);
+    world.endpoint.respond(early, Response::empty(204)).unwrap();
+    world.turn();
+    assert_eq!(status(&world.take_text(key)), 204);
+    world.feed(key, format!("4567{}", get("EIO=4&transport=polling")));
+    assert_eq!(status(&world.take_text(key)), 200);
+
+    let key = world.open();
+    world.feed(
+        key,
+        upload("Transfer-Encoding: chunked\r\n", "")
+            .trim_end_matches("\r\n")
+            .to_owned()
+            + "\r\n\r\n",
+    );
+    let early = request(&mut world);
+    world.endpoint.respond(early, Response::empty(400)).unwrap();
+    world.turn();
+    for _ in 0..9 {
+        world.feed(key, format!("10000\r\n{}\r\n", "x".repeat(65_536)));
+    }
+    assert!(world.shut.contains(&key));
+}
+
+#[test]
+fn the_host_hears_of_a_sender_that_is_gone() {
+    let mut world = World::new(config());
+    let key = world.open();
+    world.feed(key, upload("Content-Length: 10\r\n", "012").trim_end());
+    let request = request(&mut world);
+    world.endpoint.grant_body(request, 100).unwrap();
+    world.turn();
+    world.take_events();
+    world.endpoint.read_closed(key);
+    world.turn();
+    assert!(
+        matches!(world.take_events()[..], [Event::RequestAborted { request: gone }] if gone == request)
+    );
+    assert_eq!(
+        world.endpoint.grant_body(request, 1),
+        Err(Error::NoSuchRequest)
+    );
+}
+
+#[test]
+fn a_sender_that_only_closes_its_side_still_gets_its_answer() {
+    let mut world = World::new(config());
+    let key = world.open();
+    world.feed(key, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    let request = request(&mut world);
+    world.endpoint.read_closed(key);
+    world.turn();
+    world
+        .endpoint
+        .respond(request, Response::text(200, "late"))
+        .unwrap();
+    world.turn();
+    let answer = world.take_text(key);
+    assert_eq!(body(&answer), "late");
+    assert!(answer.contains("Connection: close"));
+}
+
+#[test]
+fn a_sender_that_the_host_holds_back_is_not_late() {
+    let mut world = World::new(config());
+    let key = world.open();
+    world.feed(key, upload("Content-Length: 10\r\n", "01234").trim_end());
+    let request = request(&mut world);
+    world.endpoint.grant_body(request, 5).unwrap();
+    world.turn();
+    world.pass_ms(60_000);
+    assert_eq!(world.endpoint.counts().connections, 1);
+    world.endpoint.grant_body(request, 5).unwrap();
+    world.pass_ms(10_000);
+    assert_eq!(status(&world.take_text(key)), 408);
+}
+
+#[test]
+fn an_answer_that_cannot_be_sent_becomes_a_500() {
+    let mut world = World::new(config());
+    let key = world.open();
+    world.feed(key, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let request = request(&mut world);
+    let split = Response::empty(200).with_header("X", "a\r\nSet-Cookie: b");
+    world.endpoint.respond(request, split).unwrap();
+    world.turn();
+    let answer = world.take_text(key);
+    assert_eq!(status(&answer), 500);
+    assert!(!answer.contains("Set-Cookie: b\r\n"));
+}

@@ -59,7 +59,11 @@ impl World {
     /// Lets time pass, deadline by deadline, as a loop that sleeps until the next one would.
     pub fn pass_ms(&mut self, ms: u64) {
         let until_ms = self.now_ms + ms;
-        while let Some(next_ms) = self.endpoint.next_deadline().filter(|next_ms| *next_ms <= until_ms) {
+        while let Some(next_ms) = self
+            .endpoint
+            .next_deadline()
+            .filter(|next_ms| *next_ms <= until_ms)
+        {
             self.now_ms = self.now_ms.max(next_ms);
             self.turn();
         }
@@ -120,7 +124,9 @@ impl World {
                 let mut slices = [IoSlice::new(&[]); 3];
                 let count = self.endpoint.gather(key, &mut slices);
                 let before = bytes.len();
-                slices[..count].iter().for_each(|slice| bytes.extend_from_slice(slice));
+                slices[..count]
+                    .iter()
+                    .for_each(|slice| bytes.extend_from_slice(slice));
                 let written = bytes.len() - before;
                 self.endpoint.wrote(key, written);
                 if written == 0 {
@@ -186,7 +192,11 @@ impl World {
         let key = self.open();
         self.feed(key, upgrade("EIO=4&transport=websocket"));
         let answer = self.take(key);
-        assert!(answer.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&answer));
+        assert!(
+            answer.starts_with(b"HTTP/1.1 101 "),
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
         key
     }
 
@@ -212,7 +222,10 @@ impl World {
         while rest.len() >= 2 {
             let (length, at) = match rest[1] {
                 126 => (usize::from(u16::from_be_bytes([rest[2], rest[3]])), 4),
-                127 => (u64::from_be_bytes(rest[2..10].try_into().expect("eight")) as usize, 10),
+                127 => (
+                    u64::from_be_bytes(rest[2..10].try_into().expect("eight")) as usize,
+                    10,
+                ),
                 length => (usize::from(length), 2),
             };
             let payload = &rest[at..at + length];
@@ -271,12 +284,20 @@ pub(super) fn masked(first_byte: u8, payload: &[u8]) -> Vec<u8> {
         }
     }
     frame.extend_from_slice(&MASK);
-    frame.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    frame.extend(
+        payload
+            .iter()
+            .zip(MASK.iter().cycle())
+            .map(|(byte, mask)| byte ^ mask),
+    );
     frame
 }
 
 pub(super) fn status(answer: &str) -> u16 {
-    let status = answer.split(' ').nth(1).unwrap_or_else(|| panic!("an answer: {answer:?}"));
+    let status = answer
+        .split(' ')
+        .nth(1)
+        .unwrap_or_else(|| panic!("an answer: {answer:?}"));
     status.parse().expect("a number")
 }
 

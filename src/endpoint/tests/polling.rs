@@ -26,11 +26,18 @@ fn errors_carry_a_numeric_code() {
         (post("", "").replace("&sid=", ""), 400, 2),
         (get("EIO=4&transport=websocket"), 400, 3),
         (get("EIO=3&transport=polling"), 400, 5),
-        (get("EIO=4&transport=polling").replace("GET", "OPTIONS"), 400, 2),
+        (
+            get("EIO=4&transport=polling").replace("GET", "OPTIONS"),
+            400,
+            2,
+        ),
     ] {
         let answer = world.request(&request);
         assert_eq!(status(&answer), status_wanted, "{request}");
-        assert!(body(&answer).starts_with(&format!("{{\"code\":{code},\"message\":")), "{answer}");
+        assert!(
+            body(&answer).starts_with(&format!("{{\"code\":{code},\"message\":")),
+            "{answer}"
+        );
         assert!(answer.contains("Content-Type: application/json\r\n"));
     }
 }
@@ -67,7 +74,10 @@ fn a_waiting_poll_is_answered_by_what_comes_later() {
     };
     let (waiting, payload) = world.poll(&sid);
     assert_eq!(payload, "");
-    world.endpoint.engine_send(session, &crate::Frame::text("x")).unwrap();
+    world
+        .endpoint
+        .engine_send(session, &crate::Frame::text("x"))
+        .unwrap();
     world.turn();
     assert_eq!(world.polled(waiting), "4x");
 }
@@ -82,7 +92,13 @@ fn a_second_poll_ends_both_and_the_session() {
     assert_eq!(world.poll(&sid).1, "400");
     assert!(matches!(
         world.take_events()[..],
-        [_, Event::EngineClosed { reason: DisconnectReason::TransportError, .. }]
+        [
+            _,
+            Event::EngineClosed {
+                reason: DisconnectReason::TransportError,
+                ..
+            }
+        ]
     ));
 }
 
@@ -203,10 +219,16 @@ fn requests_may_follow_each_other_on_one_connection_at_once() {
     let sid = world.open_polling();
     let key = world.open();
     let poll = get(&format!("EIO=4&transport=polling&sid={sid}"));
-    world.feed(key, format!("{}{}{}", post(&sid, "4a"), post(&sid, "4b"), poll));
+    world.feed(
+        key,
+        format!("{}{}{}", post(&sid, "4a"), post(&sid, "4b"), poll),
+    );
     let answers = world.take_text(key);
     assert_eq!(answers.matches("\r\n\r\nok").count(), 2);
-    let messages = world.take_events().into_iter().filter(|event| matches!(event, Event::EngineMessage { .. }));
+    let messages = world
+        .take_events()
+        .into_iter()
+        .filter(|event| matches!(event, Event::EngineMessage { .. }));
     assert_eq!(messages.count(), 2);
 }
 
@@ -238,7 +260,10 @@ fn a_request_that_does_not_arrive_in_time_is_answered_408() {
     assert_eq!(status(&world.take_text(slow)), 408);
     world.pass_ms(10_000);
     assert_eq!(world.endpoint.counts().connections, 0);
-    assert!(world.endpoint.counts().timers <= 1, "only the heartbeat event is left");
+    assert!(
+        world.endpoint.counts().timers <= 1,
+        "only the heartbeat event is left"
+    );
 }
 
 #[test]

@@ -1,38 +1,123 @@
-# `make run` and `make test` set up everything they need; `make help` lists the rest.
+# `make run` and `make test` set up everything that they need; `make help` lists the rest.
 
-SHELL := /bin/bash
+SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 
 LISTEN ?= 127.0.0.1:8988
 DATA ?= ./data
-TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 PYTHON ?= python3
-VENV := .venv
-PROGRAM := $(TARGET)/release/pulsewheel
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS := request_head engine_payload socket_packet websocket_stream endpoint
 
-.PHONY: help run test test-rust test-web test-interop test-program test-browser lint build web fuzz bench screenshots clean
+# What the test suites look for.
+export PULSEWHEEL_BIN := $(TARGET)/release/pulsewheel
+export PULSEWHEEL_ECHO := $(TARGET)/release/examples/echo
+export PULSEWHEEL_ENGINE_ECHO := $(TARGET)/release/examples/engine_echo
 
-help: ## lists these commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
+NODE_TEST := node --test --test-concurrency=2
+NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 
-run: build ## starts the server with the dashboard on http://127.0.0.1:8988, data in ./data
-	$(PROGRAM) serve --listen $(LISTEN) --data-dir $(DATA)
+.PHONY: help
+help: ## list these commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | sort | column -t -s '|'
 
-build: web
-	@command -v cc >/dev/null || { echo "A C compiler (cc) is needed to build SQLite." >&2; exit 1; }
-	cargo build --release --locked --workspace --bins
+.PHONY: run
+run: build ## start the server with the dashboard on http://127.0.0.1:8988, data in ./data
+	$(PULSEWHEEL_BIN) serve --listen $(LISTEN) --data-dir $(DATA)
 
-web: web/dist/index.html
+.PHONY: build
+build: web need-cc ## build the program, dashboard included
+	cargo build --release --locked --package pulsewheel-app
 
-web/dist/index.html: web/package-lock.json $(shell find web/src web/index.html -type f 2>/dev/null) | need-node
-	cd web && npm ci --no-audit --no-fund && npm run build
+.PHONY: web
+web: web/dist/index.html ## build the dashboard
 
-.PHONY: need-node need-python need-rust
+web/dist/index.html: web/node_modules/.package-lock.json $(shell find web/src web/public web/*.html web/*.ts web/*.json -type f 2>/dev/null)
+	cd web && npm run --silent build
+
+%/node_modules/.package-lock.json: %/package-lock.json | need-node
+	cd $* && $(NPM_CI)
+	touch $@
+
+.PHONY: test
+test: lint test-rust test-web test-interop test-program test-browser ## set up everything and run all tests
+	@echo "All tests have passed."
+
+.PHONY: lint
+lint: need-cc web ## check format, lints and documentation
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+.PHONY: test-rust
+test-rust: need-cc web ## unit, property and integration tests in Rust
+	cargo test --workspace --locked
+
+.PHONY: test-web
+test-web: web ## unit tests of the browser client
+	cd web && npm test --silent
+
+.PHONY: fixtures
+fixtures: need-rust
+	cargo build --release --locked --package pulsewheel --examples
+
+.PHONY: test-interop
+test-interop: fixtures tests/interop/node_modules/.package-lock.json .venv/ready ## real Socket.IO clients against the examples
+	cd tests/interop && $(NODE_TEST)
+	.venv/bin/python -m unittest discover --start-directory tests/interop/python
+
+.PHONY: test-program
+test-program: build tests/interop/node_modules/.package-lock.json ## the program from outside: HTTP, imports, events
+	cd tests/program && $(NODE_TEST)
+
+.PHONY: test-browser
+test-browser: build tests/browser/node_modules/.package-lock.json chromium ## the dashboard in headless Chromium
+	cd tests/browser && npm test --silent
+
+.PHONY: screenshots
+screenshots: build tests/browser/node_modules/.package-lock.json chromium ## renew the pictures of the README
+	cd tests/browser && npm run --silent screenshots
+
+.PHONY: chromium
+chromium:
+	@if [ -x "$${CHROMIUM:-/usr/bin/chromium}" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else \
+		echo "Chromium is missing, so the tests in the browser are skipped. Debian: apt-get install chromium; elsewhere set CHROMIUM to its path." >&2; \
+	fi
+
+.venv/ready: tests/interop/python/requirements.txt | need-python
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for a minute (nightly Rust and cargo-fuzz)
+	@cargo +nightly --version >/dev/null 2>&1 || { echo "Fuzzing needs the nightly toolchain: rustup toolchain install nightly" >&2; exit 1; }
+	@cargo fuzz --version >/dev/null 2>&1 || { echo "Fuzzing needs cargo-fuzz: cargo install cargo-fuzz" >&2; exit 1; }
+	for target in $(FUZZ_TARGETS); do \
+		cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1; \
+	done
+
+.PHONY: bench
+bench: need-rust ## measure codecs, wheel, fan-out and echo
+	cargo bench --locked --package pulsewheel
+
+.PHONY: clean
+clean: ## remove everything that was built or installed here
+	cargo clean
+	rm -rf .venv web/dist web/node_modules tests/interop/node_modules tests/browser/node_modules tests/output
+
+.PHONY: need-rust need-cc need-node need-python
 need-rust:
-	@command -v cargo >/dev/null || { echo "Rust is needed: cargo was not found." >&2; exit 1; }
-need-node: need-rust
-	@command -v node >/dev/null && command -v npm >/dev/null || { echo "Node.js 20 or newer with npm is needed." >&2; exit 1; }
-	@node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' || { echo "Node.js 20 or newer is needed; this is $$(node --version)." >&2; exit 1; }
+	@command -v cargo >/dev/null || { echo "Rust is missing: cargo was not found." >&2; exit 1; }
+need-cc: need-rust
+	@command -v cc >/dev/null || { echo "A C compiler is missing: cc was not found (it builds SQLite). Debian: apt-get install gcc" >&2; exit 1; }
+need-node:
+	@command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || { echo "Node.js 20 or newer with npm is missing." >&2; exit 1; }
 need-python:
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python 3 with venv is needed (Debian: apt-get install python3-venv)." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python 3 with venv is missing. Debian: apt-get install python3-venv" >&2; exit 1; }

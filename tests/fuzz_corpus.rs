@@ -22,7 +22,9 @@ macro_rules! targets {
 }
 
 targets! {
+    engine_payload = "../fuzz/bodies/engine_payload.rs",
     request_head = "../fuzz/bodies/request_head.rs",
+    socket_packet = "../fuzz/bodies/socket_packet.rs",
     websocket_stream = "../fuzz/bodies/websocket_stream.rs",
 }
 

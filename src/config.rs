@@ -23,6 +23,10 @@ pub struct Config {
     /// files. Default false: such a request is answered 400, code 0.
     pub serve_client: bool,
 
+    /// Names that `Host` may hold in requests to Engine.IO, beside loopback ones; see
+    /// [`is_allowed_host`](crate::http::is_allowed_host). Default `None`: any. Others are answered 403, code 4.
+    pub allowed_hosts: Option<Vec<String>>,
+
     /// Milliseconds between a pong and the next ping. Default 25,000. Announced in the handshake.
     pub ping_interval_ms: u64,
     /// Milliseconds that a pong may take. Default 20,000, then the session is closed with the reason `ping timeout`.
@@ -82,6 +86,7 @@ impl Default for Config {
             progress: Some(ProgressConfig::default()),
             host_http: false,
             serve_client: false,
+            allowed_hosts: None,
             ping_interval_ms: 25_000,
             ping_timeout_ms: 20_000,
             upgrade_timeout_ms: 10_000,

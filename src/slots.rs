@@ -2,7 +2,7 @@
 
 use slab::Slab;
 
-/// Names one entry of one [`Slots`] for as long as that entry lives.
+/// Names one entry of one slab for as long as that entry lives.
 ///
 /// The index is small and used again; the generation is not, so an old key never finds a new entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

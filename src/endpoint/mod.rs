@@ -1,18 +1,4 @@
-//! The whole server without sockets and without a clock: where the layers meet.
-//!
-//! Bytes and the time go in; bytes, closings, events and the next deadline come out. [`Server`](crate::Server) drives it
-//! with mio; tests, simulations and hosts with an I/O of their own drive it themselves, turn by turn:
-//!
-//! 1. [`begin_turn`](Endpoint::begin_turn) with the time;
-//! 2. [`open`](Endpoint::open), [`feed`](Endpoint::feed), [`read_closed`](Endpoint::read_closed) and
-//!    [`hang_up`](Endpoint::hang_up) for what has happened on connections, and [`resume`](Endpoint::resume) for each
-//!    connection that [`next_input`](Endpoint::next_input) names;
-//! 3. [`handle_timeouts`](Endpoint::handle_timeouts), after the input, so that a pong that has arrived wins over its own
-//!    timeout;
-//! 4. [`poll_event`](Endpoint::poll_event) until there is none, answering with verbs such as [`emit`](Endpoint::emit);
-//! 5. [`next_output`](Endpoint::next_output), [`gather`](Endpoint::gather) and [`wrote`](Endpoint::wrote) until there is none;
-//! 6. [`next_closing`](Endpoint::next_closing) until there is none;
-//! 7. sleep until [`next_deadline`](Endpoint::next_deadline), or not at all while [`has_work`](Endpoint::has_work).
+//! Where the layers meet: the one place that knows more than one of them.
 
 mod event;
 mod exchange;
@@ -57,7 +43,21 @@ pub struct Environment {
     pub memory: Box<dyn FnMut() -> Memory + Send>,
 }
 
-/// The server without I/O. See the [module page](self) for how it is driven.
+/// The whole server without sockets and without a clock.
+///
+/// Bytes and the time go in; bytes, closings, events and the next deadline come out. [`Server`](crate::Server) drives it with
+/// mio; tests, simulations and hosts with an I/O of their own drive it themselves, turn by turn:
+///
+/// 1. [`begin_turn`](Endpoint::begin_turn) with the time;
+/// 2. [`open`](Endpoint::open), [`feed`](Endpoint::feed), [`read_closed`](Endpoint::read_closed) and
+///    [`hang_up`](Endpoint::hang_up) for what has happened on connections, and [`resume`](Endpoint::resume) for each
+///    connection that [`next_input`](Endpoint::next_input) names;
+/// 3. [`handle_timeouts`](Endpoint::handle_timeouts), after the input, so that a pong that has arrived wins over its own
+///    timeout;
+/// 4. [`poll_event`](Endpoint::poll_event) until there is none, answering with verbs such as [`emit`](Endpoint::emit);
+/// 5. [`next_output`](Endpoint::next_output), [`gather`](Endpoint::gather) and [`wrote`](Endpoint::wrote) until there is none;
+/// 6. [`next_closing`](Endpoint::next_closing) until there is none;
+/// 7. sleep until [`next_deadline`](Endpoint::next_deadline), or not at all while [`has_work`](Endpoint::has_work).
 pub struct Endpoint {
     config: Config,
     head_limits: HeadLimits,

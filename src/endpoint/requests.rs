@@ -9,7 +9,8 @@ use crate::engine::{Ask, EngineError, PollAction, PostAction, Route, Transport};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::{
-    query_pairs, BodyDecoder, Framing, Head, HeadOptions, Method, Request, Response,
+    is_allowed_host, query_pairs, BodyDecoder, Framing, Head, HeadOptions, Method, Request,
+    Response,
 };
 use crate::id::Secret;
 use crate::outbox::Chunk;
@@ -51,6 +52,15 @@ impl Endpoint {
     }
 
     fn engine_request(&mut self, key: Key, head: &Head<'_>) {
+        if let Some(allowed) = &self.config.allowed_hosts {
+            // HTTP/1.0 may leave the host out, and no browser speaks it.
+            if head
+                .host
+                .is_some_and(|host| !is_allowed_host(host, allowed))
+            {
+                return self.refuse_engine_request(key, head, EngineError::Forbidden);
+            }
+        }
         let mut transport = None;
         let mut protocol = None;
         let mut sid = None;

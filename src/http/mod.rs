@@ -37,7 +37,7 @@ mod scan;
 pub use body::{BodyDecoder, BodyPart, MAX_CHUNK_EXTRA_BYTES};
 pub use fields::Framing;
 pub use head::{Head, Method};
-pub use origin::{parse_host, parse_origin, same_origin, HostPort, Origin};
+pub use origin::{is_allowed_host, parse_host, parse_origin, same_origin, HostPort, Origin};
 pub use query::{query_pairs, query_value};
 pub use refusal::Refusal;
 pub use request::Request;

@@ -1,6 +1,6 @@
 //! The values of `Host` and `Origin`: where a request is addressed to, and which page sent it.
 
-use core::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The parts of a `Host` value or of a URL's authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +91,36 @@ fn parse_port(digits: &str) -> Option<Option<u16>> {
     }
 }
 
+/// Whether a server that is meant for these names may answer a request for this `Host`: the defence against DNS
+/// rebinding, where a foreign page makes its own name point here.
+///
+/// Loopback names and addresses are always allowed. So is every address, but no name, where one of `allowed` is
+/// `0.0.0.0` or `::`: a server that listens everywhere listens there, and addresses cannot be rebound.
+pub fn is_allowed_host(host: &str, allowed: &[String]) -> bool {
+    let Some(HostPort { name, .. }) = parse_host(host) else {
+        return false;
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let address: Option<IpAddr> = name.parse().ok();
+    if address.is_some_and(|address| address.is_loopback()) || is_localhost(name) {
+        return true;
+    }
+    allowed
+        .iter()
+        .any(|allowed| match allowed.parse::<IpAddr>() {
+            Ok(allowed) => {
+                address.is_some_and(|address| allowed.is_unspecified() || allowed == address)
+            }
+            Err(_) => allowed.eq_ignore_ascii_case(name),
+        })
+}
+
+/// RFC 6761 section 6.3: these names never lead anywhere else.
+fn is_localhost(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,5 +203,39 @@ mod tests {
         ] {
             assert!(!same_origin(origin, host), "{origin} {host}");
         }
+    }
+
+    #[test]
+    fn only_loopback_and_named_hosts_are_allowed() {
+        let none = [];
+        for host in [
+            "localhost",
+            "LOCALHOST:8988",
+            "a.localhost",
+            "127.0.0.1:80",
+            "127.9.9.9",
+            "[::1]:80",
+            "localhost.",
+        ] {
+            assert!(is_allowed_host(host, &none), "{host}");
+        }
+        for host in [
+            "example.org",
+            "192.168.1.5",
+            "[2001:db8::1]",
+            "notlocalhost",
+            "",
+            "a b",
+        ] {
+            assert!(!is_allowed_host(host, &none), "{host}");
+        }
+        let named = ["nas.lan".to_owned(), "192.168.1.5".to_owned()];
+        assert!(is_allowed_host("NAS.lan:8988", &named));
+        assert!(is_allowed_host("192.168.1.5", &named));
+        assert!(!is_allowed_host("192.168.1.6", &named));
+        assert!(!is_allowed_host("evil.nas.lan", &named));
+        let everywhere = ["0.0.0.0".to_owned()];
+        assert!(is_allowed_host("10.1.2.3:8988", &everywhere));
+        assert!(!is_allowed_host("rebound.example", &everywhere));
     }
 }

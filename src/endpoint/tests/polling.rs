@@ -296,3 +296,20 @@ fn a_payload_of_very_many_packets_does_not_fill_the_queue_of_events() {
     assert!(most <= 10, "{most} events waited");
     assert_eq!(status(&world.take_text(key)), 200);
 }
+
+#[test]
+fn a_host_that_is_not_allowed_is_forbidden() {
+    let mut world = World::new(Config {
+        allowed_hosts: Some(vec!["nas.lan".to_owned()]),
+        ..Config::default()
+    });
+    let request = get("EIO=4&transport=polling");
+    for (host, wanted) in [
+        ("nas.lan:80", 200),
+        ("localhost", 200),
+        ("evil.example", 403),
+    ] {
+        let answer = world.request(&request.replace("Host: a", &format!("Host: {host}")));
+        assert_eq!(status(&answer), wanted, "{host}");
+    }
+}

@@ -11,11 +11,12 @@ use flate2::write::GzEncoder;
 use flate2::{Compression, Crc};
 
 /// Packages whose code is in the files of `socket.io-client/dist`.
-const CLIENT_PACKAGES: [&str; 9] = [
+const CLIENT_PACKAGES: [&str; 10] = [
     "socket.io-client",
     "socket.io-parser",
     "socket.io-msgpack-parser",
     "notepack.io",
+    "component-emitter",
     "engine.io-client",
     "engine.io-parser",
     "@socket.io/component-emitter",

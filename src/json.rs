@@ -5,6 +5,7 @@
 //! not nested deeper than allowed, where the elements of the outer array are, and where attachments have their place.
 //! One scanner answers all of it, without recursion and, below 128 levels, without memory.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// The deepest nesting that a limit can allow: the scanner keeps one bit a level.
@@ -279,6 +280,16 @@ pub fn placeholders(text: &str) -> Vec<Placeholder> {
         placeholder: bool,
         number: Option<usize>,
     }
+    impl Open {
+        /// Takes note of a key's value. As everywhere in JSON, the last one of several counts.
+        fn entry(&mut self, key: &str, value: &str) {
+            if is_key(key, "_placeholder") {
+                self.placeholder = value == "true";
+            } else if is_key(key, "num") {
+                self.number = value.parse().ok();
+            }
+        }
+    }
     let mut scanner = Scanner::new(text, MAX_DEPTH);
     let mut open: Vec<Open> = Vec::new();
     let mut key = 0..0;
@@ -286,21 +297,19 @@ pub fn placeholders(text: &str) -> Vec<Placeholder> {
     while let Ok(Some(token)) = scanner.next_token() {
         match token {
             Token::Open { at, .. } => {
+                if let Some(level) = open.last_mut() {
+                    level.entry(&text[std::mem::take(&mut key)], "");
+                }
                 open.push(Open {
                     start: at,
                     placeholder: false,
                     number: None,
                 });
-                key = 0..0;
             }
             Token::Key(range) => key = range,
             Token::Scalar(range) => {
                 if let Some(level) = open.last_mut() {
-                    match &text[std::mem::take(&mut key)] {
-                        "\"_placeholder\"" => level.placeholder = &text[range] == "true",
-                        "\"num\"" => level.number = text[range].parse().ok(),
-                        _ => {}
-                    }
+                    level.entry(&text[std::mem::take(&mut key)], &text[range]);
                 }
             }
             Token::Close { at, .. } => {
@@ -322,11 +331,21 @@ pub fn placeholders(text: &str) -> Vec<Placeholder> {
                         number,
                     });
                 }
-                key = 0..0;
             }
         }
     }
     found
+}
+
+/// Whether a key, quotes and escapes included, is this name.
+fn is_key(key: &str, name: &str) -> bool {
+    match key.get(1..key.len().saturating_sub(1)) {
+        Some(text) if text.contains('\\') => {
+            serde_json::from_str::<Cow<'_, str>>(key).is_ok_and(|text| text == name)
+        }
+        Some(text) => text == name,
+        None => false,
+    }
 }
 
 #[cfg(test)]
@@ -436,6 +455,18 @@ mod tests {
                 .collect::<Vec<_>>(),
             [None, None, None]
         );
+    }
+
+    #[test]
+    fn reads_placeholders_as_every_json_reader_does() {
+        let escaped = r#"[{"_\u0070laceholder":true,"n\u0075m":1}]"#;
+        assert_eq!(placeholders(escaped)[0].number, Some(1));
+        let twice = r#"[{"_placeholder":false,"num":1,"num":2,"_placeholder":true}]"#;
+        assert_eq!(placeholders(twice)[0].number, Some(2));
+        let taken_back = r#"[{"_placeholder":true,"num":0,"_placeholder":{}}]"#;
+        assert_eq!(placeholders(taken_back), []);
+        let lost_number = r#"[{"_placeholder":true,"num":0,"num":[1]}]"#;
+        assert_eq!(placeholders(lost_number)[0].number, None);
     }
 
     fn json_value() -> impl Strategy<Value = serde_json::Value> {

@@ -284,8 +284,9 @@ impl Endpoint {
             return None;
         }
         let handshake = Handshake {
-            upgrade: head.header("Upgrade"),
-            connection: head.header("Connection"),
+            // The head has looked for these two in all fields of the name; here only one of each would be seen.
+            upgrade: Some("websocket"),
+            connection: Some("Upgrade"),
             version: head.header("Sec-WebSocket-Version"),
             key: head.header("Sec-WebSocket-Key"),
             protocol: head.header("Sec-WebSocket-Protocol"),

@@ -180,8 +180,14 @@ impl<'a> Packet<'a> {
             .map_or(self.data.len() - 1, |first| first.start);
         match self.data.as_bytes()[name.start] {
             b'"' => {
-                let name = &self.data[name.start + 1..name.end - 1];
-                if is_reserved(name) {
+                let quoted = &self.data[name];
+                let name = &quoted[1..quoted.len() - 1];
+                let is_reserved = if name.contains('\\') {
+                    serde_json::from_str::<String>(quoted).is_ok_and(|name| is_reserved(&name))
+                } else {
+                    is_reserved(name)
+                };
+                if is_reserved {
                     return Err(PacketError::ReservedEvent);
                 }
                 self.name = Some(name);
@@ -292,33 +298,37 @@ fn encode(
     Encoded { text, attachments }
 }
 
-/// The attachments that these arguments really use, in the order of their places; and the text with the places numbered
-/// anew, where that order is not the one they had. Arguments may have lost their first ones on the way.
+/// The attachments that these arguments really use, each once, in the order of their first places; and the text with the
+/// places numbered anew, where that order is not the one they had. Arguments may have lost their first ones on the way.
 fn renumber(list: &str, attachments: &[Frame]) -> (Option<String>, Vec<Frame>) {
     if attachments.is_empty() {
         return (None, Vec::new());
     }
     let array = format!("[{list}]");
-    let places: Vec<(Placeholder, &Frame)> = json::placeholders(&array)
+    let mut used: Vec<usize> = Vec::new();
+    // Each place with its new number. Several places may show one attachment, which still travels once.
+    let places: Vec<(Placeholder, usize)> = json::placeholders(&array)
         .into_iter()
         .filter_map(|place| {
-            let frame = attachments.get(place.number?)?;
-            Some((place, frame))
+            let number = place.number.filter(|number| *number < attachments.len())?;
+            let known = used.iter().position(|known| *known == number);
+            let renumbered = known.unwrap_or_else(|| {
+                used.push(number);
+                used.len() - 1
+            });
+            Some((place, renumbered))
         })
         .collect();
-    let used = places.iter().map(|(_, frame)| (*frame).clone()).collect();
-    let is_in_order = places
-        .iter()
-        .enumerate()
-        .all(|(index, (place, _))| place.number == Some(index));
+    let is_in_order = used.iter().copied().eq(0..used.len());
+    let used = used.into_iter().map(|n| attachments[n].clone()).collect();
     if is_in_order {
         return (None, used);
     }
     let mut text = String::with_capacity(array.len());
     let mut copied = 1;
-    for (index, (place, _)) in places.iter().enumerate() {
+    for (place, number) in places {
         text.push_str(&array[copied..place.range.start]);
-        text.push_str(&format!("{{\"_placeholder\":true,\"num\":{index}}}"));
+        text.push_str(&format!("{{\"_placeholder\":true,\"num\":{number}}}"));
         copied = place.range.end;
     }
     text.push_str(&array[copied..array.len() - 1]);
@@ -426,6 +436,7 @@ mod tests {
             ("2[\"a\"", BadJson),
             ("2[\"connect\"]", ReservedEvent),
             ("2[\"disconnecting\"]", ReservedEvent),
+            ("2[\"\\u0063onnect\"]", ReservedEvent),
             ("3{}", BadPayload),
             ("4{\"message\":\"x\"}", BadPayload),
             ("5[\"a\"]", BadAttachmentCount),
@@ -504,6 +515,31 @@ mod tests {
         assert_eq!(second.attachments[0].payload(), b"b");
         let neither = encode_event(&mut frames, "/", None, "x", &args.skip(3));
         assert_eq!(text_of(&neither.text), r#"42["x"]"#);
+    }
+
+    #[test]
+    fn an_attachment_in_several_places_travels_once() {
+        let place = |number: usize| serde_json::json!({"_placeholder": true, "num": number});
+        let mut builder = Args::builder();
+        builder.push_binary(b"a").push_binary(b"b");
+        builder
+            .push(&[place(1), place(0), place(1)])
+            .expect("JSON has a JSON text");
+        let event = encode_event(
+            &mut FrameBuilder::default(),
+            "/",
+            None,
+            "x",
+            &builder.build().skip(2),
+        );
+        assert_eq!(
+            text_of(&event.text),
+            r#"452-["x",[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1},{"_placeholder":true,"num":0}]]"#
+        );
+        assert_eq!(
+            event.attachments,
+            [Frame::binary(b"b"), Frame::binary(b"a")]
+        );
     }
 
     proptest! {

@@ -59,7 +59,7 @@ impl Endpoint {
                 Step::NeedMore
             }
             Err(refusal) => {
-                self.refuse(key, refusal);
+                self.answer_finally(key, Response::from(refusal));
                 Step::Blocked
             }
         }
@@ -76,6 +76,10 @@ impl Endpoint {
         let mut window = input;
         if let Sink::Host { credit_bytes } = exchange.sink {
             if credit_bytes == 0 {
+                // All of it has come: that news is not held back.
+                if body.is_done() {
+                    self.body_end(key);
+                }
                 return Step::Blocked;
             }
             window = &input[..input.len().min(credit_bytes)];
@@ -160,7 +164,7 @@ impl Endpoint {
     /// The framing of a body is broken: nobody knows where the next request would begin.
     fn body_failed(&mut self, key: Key, refusal: Refusal) {
         self.detach(key);
-        self.refuse(key, refusal);
+        self.answer_finally(key, Response::from(refusal));
     }
 
     /// Begins an exchange for a request whose answer is still to come.
@@ -233,16 +237,15 @@ impl Endpoint {
         }
     }
 
-    /// Answers with an error outside of any exchange and ends the connection.
-    pub(super) fn refuse(&mut self, key: Key, refusal: Refusal) {
+    /// Answers outside of any exchange, and ends the connection.
+    pub(super) fn answer_finally(&mut self, key: Key, response: Response) {
         let options = HeadOptions {
             keep_alive: false,
             head_request: false,
             http10: false,
         };
         if let Some(connection) = self.connections.get_mut(key) {
-            push_response(connection, Response::from(refusal), options);
-            self.output_due(key);
+            push_response(connection, response, options);
             self.finish(key);
         }
     }
@@ -301,17 +304,8 @@ impl Endpoint {
             .is_some_and(|exchange| exchange.is_answered);
         self.detach(key);
         if has_begun && !is_answered {
-            let options = HeadOptions {
-                keep_alive: false,
-                head_request: false,
-                http10: false,
-            };
-            if let Some(connection) = self.connections.get_mut(key) {
-                let response = Response::text(408, "The request did not arrive in time.");
-                push_response(connection, response, options);
-                self.output_due(key);
-            }
-            self.finish(key);
+            let response = Response::text(408, "The request did not arrive in time.");
+            self.answer_finally(key, response);
         } else {
             self.close_now(key);
         }
@@ -354,7 +348,7 @@ fn is_old_explorer(user_agent: &str) -> bool {
 }
 
 /// Appends an answer to what waits for a connection: one buffer where the body is small, two where copying would cost.
-pub(super) fn push_response(connection: &mut Connection, response: Response, options: HeadOptions) {
+fn push_response(connection: &mut Connection, response: Response, options: HeadOptions) {
     const COPIED_BYTES: usize = 4096;
     let mut head = Vec::with_capacity(256);
     let body = match response.encode(&mut head, options) {

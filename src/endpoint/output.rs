@@ -67,6 +67,9 @@ impl Endpoint {
             connection.phase = Phase::Lingering;
             self.closings.push_back((key, Closing::Write));
             self.arm(key, Timer::Linger(key), self.config.linger_ms);
+        } else if connection.phase == Phase::Finishing && bytes > 0 {
+            // As long as the peer takes something, it may have the rest.
+            self.arm(key, Timer::Linger(key), self.config.request_timeout_ms);
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use super::exchange::push_response;
 use super::{Ending, Endpoint, Event};
 use crate::connection::{Connection, Protocol, Sink, WebSocket};
 use crate::engine::{Ask, EngineError, PollAction, PostAction, Route, Transport};
@@ -140,15 +139,7 @@ impl Endpoint {
         if let Some((name, value)) = header {
             response = response.with_header(name, value);
         }
-        if let Some(connection) = self.connections.get_mut(key) {
-            let options = HeadOptions {
-                keep_alive: false,
-                ..options(head)
-            };
-            push_response(connection, response, options);
-            self.output_due(key);
-            self.finish(key);
-        }
+        self.answer_finally(key, response);
     }
 
     fn open_polling(&mut self, key: Key, head: &Head<'_>) {

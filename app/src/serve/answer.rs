@@ -1,0 +1,118 @@
+//! Answers in JSON, and the errors among them.
+
+use pulsewheel::http::Response;
+use pulsewheel::progress::ProgressError;
+use serde_json::json;
+
+use crate::import::RequestError;
+
+/// When to come back to a server that has too much to do, in seconds.
+const RETRY_AFTER_S: &str = "5";
+
+/// Why a request is refused; becomes `{"error":{"code","message"}}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiError {
+    pub status: u16,
+    pub code: &'static str,
+    pub message: String,
+}
+
+impl ApiError {
+    pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError { status, code, message: message.into() }
+    }
+
+    pub fn invalid(message: impl Into<String>) -> ApiError {
+        ApiError::new(400, "INVALID_ARGUMENT", message)
+    }
+
+    pub fn forbidden(message: impl Into<String>) -> ApiError {
+        ApiError::new(403, "FORBIDDEN", message)
+    }
+
+    pub fn not_found() -> ApiError {
+        ApiError::new(404, "NOT_FOUND", "nothing is served at this path")
+    }
+
+    pub fn too_large(what: &str, max_bytes: u64) -> ApiError {
+        ApiError::new(413, "PAYLOAD_TOO_LARGE", format!("{what} may have at most {max_bytes} bytes"))
+    }
+
+    pub fn media_type(message: impl Into<String>) -> ApiError {
+        ApiError::new(415, "UNSUPPORTED_MEDIA_TYPE", message)
+    }
+
+    pub fn overload(message: impl Into<String>) -> ApiError {
+        ApiError::new(503, "SERVER_OVERLOAD", message)
+    }
+
+    pub fn storage() -> ApiError {
+        ApiError::new(500, "STORAGE_ERROR", "the database could not be read; the server's log says more")
+    }
+}
+
+impl From<ProgressError> for ApiError {
+    fn from(error: ProgressError) -> ApiError {
+        ApiError::new(error.code.http_status(), error.code.as_str(), error.message)
+    }
+}
+
+impl From<&RequestError> for ApiError {
+    fn from(error: &RequestError) -> ApiError {
+        ApiError::new(error.status(), error.code(), error.to_string())
+    }
+}
+
+impl From<ApiError> for Response {
+    fn from(error: ApiError) -> Response {
+        let body = json!({ "error": { "code": error.code, "message": error.message } });
+        let response = json_text(error.status, body.to_string());
+        if error.status == 503 {
+            response.with_header("Retry-After", RETRY_AFTER_S)
+        } else {
+            response
+        }
+    }
+}
+
+/// An answer of the interface: nobody shall keep it, or take it for something
+/// other than JSON.
+pub fn json_text(status: u16, text: String) -> Response {
+    private(Response::json(status, text))
+}
+
+/// What every answer of the interface carries.
+pub fn private(response: Response) -> Response {
+    response
+        .with_header("Cache-Control", "no-store")
+        .with_header("X-Content-Type-Options", "nosniff")
+}
+
+/// `{"session": ...}` around a session's JSON text.
+pub fn session(status: u16, session: &str) -> Response {
+    json_text(status, format!("{{\"session\":{session}}}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pulsewheel::progress::ErrorCode;
+
+    #[test]
+    fn an_error_has_code_and_message_and_says_when_to_come_back() {
+        let response = Response::from(ApiError::overload("busy \"now\""));
+        assert_eq!(response.status, 503);
+        assert_eq!(&*response.body, br#"{"error":{"code":"SERVER_OVERLOAD","message":"busy \"now\""}}"#);
+        assert!(response.headers.iter().any(|(name, value)| name == "Retry-After" && value == "5"));
+        let response = Response::from(ApiError::not_found());
+        assert!(response.headers.iter().all(|(name, _)| name != "Retry-After"));
+    }
+
+    #[test]
+    fn errors_of_sessions_and_uploads_keep_their_codes() {
+        let error = ApiError::from(ProgressError::new(ErrorCode::SessionCancelled, "gone"));
+        assert_eq!((error.status, error.code), (410, "SESSION_CANCELLED"));
+        let error = ApiError::from(&RequestError::NoFile);
+        assert_eq!((error.status, error.code), (400, "INVALID_ARGUMENT"));
+    }
+}

@@ -1,0 +1,168 @@
+//! The command line of `pulsewheel serve`.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use log::LevelFilter;
+use pulsewheel::http::{parse_host, HostPort};
+
+/// Bytes of an upload, form included: 100 MiB.
+const DEFAULT_MAX_UPLOAD_BYTES: u64 = 100 * 1024 * 1024;
+
+/// Run the server: Socket.IO, the HTTP interface and the dashboard.
+///
+/// Each setting can also come from the environment; a flag wins over it. The
+/// server ends on SIGTERM and SIGINT, and at once on a second one.
+#[derive(Args, Clone, Debug)]
+pub struct ServeArgs {
+    /// Address to listen on, as HOST:PORT; may be given more than once.
+    ///
+    /// HOST is a name, an IPv4 address or an IPv6 address in brackets; PORT 0
+    /// takes a free one. In the environment, commas stand between several.
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        env = "PULSEWHEEL_LISTEN",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:8988"
+    )]
+    pub listen: Vec<ListenAddress>,
+
+    /// Directory of the database; made if it does not exist.
+    #[arg(long, value_name = "DIR", env = "PULSEWHEEL_DATA_DIR", default_value = "./data")]
+    pub data_dir: PathBuf,
+
+    /// Name that browsers may reach this server by; may be given more than once.
+    ///
+    /// Requests for other names than these, loopback names and the addresses
+    /// listened on are refused: otherwise any web page could make its own name
+    /// point here and use the server through its visitors' browsers.
+    #[arg(long, value_name = "NAME", env = "PULSEWHEEL_ALLOWED_HOST", value_delimiter = ',', value_parser = host_name)]
+    pub allowed_host: Vec<String>,
+
+    /// Largest upload that is imported, in bytes.
+    #[arg(
+        long,
+        value_name = "N",
+        env = "PULSEWHEEL_MAX_UPLOAD_BYTES",
+        default_value_t = DEFAULT_MAX_UPLOAD_BYTES,
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
+    pub max_upload_bytes: u64,
+
+    /// What to log to standard error: off, error, warn, info, debug or trace.
+    #[arg(long, value_name = "LEVEL", env = "PULSEWHEEL_LOG", default_value = "info")]
+    pub log: LevelFilter,
+}
+
+/// A host and a port, as they were written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenAddress {
+    /// A name or an address, the latter without brackets.
+    pub host: String,
+    pub port: u16,
+}
+
+impl FromStr for ListenAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ListenAddress, String> {
+        let wanted = || "wanted is HOST:PORT, such as 127.0.0.1:8988, localhost:0 or [::1]:8988".to_owned();
+        match parse_host(text) {
+            Some(HostPort { name, port: Some(port) }) if !name.is_empty() => {
+                Ok(ListenAddress { host: name.to_owned(), port })
+            }
+            _ => Err(wanted()),
+        }
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl ListenAddress {
+    /// The addresses that the name stands for.
+    pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
+        let addresses = (self.host.as_str(), self.port).to_socket_addrs()?;
+        let mut distinct = Vec::new();
+        for address in addresses {
+            if !distinct.contains(&address) {
+                distinct.push(address);
+            }
+        }
+        if distinct.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the name stands for no address"));
+        }
+        Ok(distinct)
+    }
+}
+
+fn host_name(text: &str) -> Result<String, String> {
+    match parse_host(text) {
+        Some(HostPort { name, port: None }) if !name.is_empty() && !text.ends_with(':') => Ok(name.to_owned()),
+        _ => Err("wanted is a host name or address without a port, such as scans.example.org".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        serve: ServeArgs,
+    }
+
+    fn parse(args: &[&str]) -> Result<ServeArgs, clap::Error> {
+        let args = ["pulsewheel"].iter().chain(args);
+        Cli::try_parse_from(args).map(|cli| cli.serve)
+    }
+
+    #[test]
+    fn addresses_are_names_or_numbers_with_a_port() {
+        let args = parse(&["--listen", "localhost:0", "--listen", "[::1]:8988,0.0.0.0:1"]).unwrap();
+        let texts: Vec<String> = args.listen.iter().map(ListenAddress::to_string).collect();
+        assert_eq!(texts, ["localhost:0", "[::1]:8988", "0.0.0.0:1"]);
+        assert_eq!(args.listen[1].host, "::1");
+        for wrong in ["localhost", "localhost:", ":80", "::1:80", "a b:1", "localhost:65536", "http://a:1", ""] {
+            assert!(parse(&["--listen", wrong]).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn allowed_hosts_have_no_port() {
+        let args = parse(&["--allowed-host", "a.example", "--allowed-host", "b.example,[2001:db8::1]"]).unwrap();
+        assert_eq!(args.allowed_host, ["a.example", "b.example", "2001:db8::1"]);
+        for wrong in ["a.example:80", "a.example:", "http://a.example", "", "a/b"] {
+            assert!(parse(&["--allowed-host", wrong]).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn limits_and_levels_are_checked() {
+        assert_eq!(parse(&[]).unwrap().max_upload_bytes, 104_857_600);
+        assert_eq!(parse(&["--log", "debug"]).unwrap().log, LevelFilter::Debug);
+        for wrong in [["--max-upload-bytes", "0"], ["--max-upload-bytes", "1GB"], ["--log", "loud"]] {
+            assert!(parse(&wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_stands_for_itself() {
+        let address: ListenAddress = "[::1]:8988".parse().unwrap();
+        assert_eq!(address.resolve().unwrap(), ["[::1]:8988".parse().unwrap()]);
+    }
+}

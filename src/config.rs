@@ -23,6 +23,9 @@ pub struct Config {
     /// files. Default false: such a request is answered 400, code 0.
     pub serve_client: bool,
 
+    /// Whether clients of Engine.IO 3, which are those of Socket.IO 2, are served too. Default false: such a request is
+    /// answered 400, code 5.
+    pub allow_eio3: bool,
     /// Names that `Host` may hold in requests to Engine.IO, beside loopback ones; see
     /// [`is_allowed_host`](crate::http::is_allowed_host). Default `None`: any. Others are answered 403, code 4.
     pub allowed_hosts: Option<Vec<String>>,
@@ -86,6 +89,7 @@ impl Default for Config {
             progress: Some(ProgressConfig::default()),
             host_http: false,
             serve_client: false,
+            allow_eio3: false,
             allowed_hosts: None,
             ping_interval_ms: 25_000,
             ping_timeout_ms: 20_000,

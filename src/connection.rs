@@ -80,6 +80,8 @@ pub(crate) enum Sink {
         session: Key,
         payload: Vec<u8>,
         at: usize,
+        /// The payload is a binary one of Engine.IO 3.
+        is_octets: bool,
         is_complete: bool,
     },
     /// To the host, which takes this many bytes more.

@@ -15,6 +15,7 @@ pub struct Flags {
     ping_timeout_ms: Option<u64>,
     connect_timeout_ms: Option<u64>,
     max_payload_bytes: Option<usize>,
+    allow_eio3: bool,
 }
 
 /// Which limits a fixture lets its user set.
@@ -46,6 +47,7 @@ impl Flags {
             ping_timeout_ms: None,
             connect_timeout_ms: None,
             max_payload_bytes: None,
+            allow_eio3: false,
         };
         while let Some(argument) = parser.next()? {
             match argument {
@@ -62,6 +64,7 @@ impl Flags {
                 Long("max-payload") if limits.contains(&Limit::Payload) => {
                     flags.max_payload_bytes = Some(parser.value()?.parse()?);
                 }
+                Long("allow-eio3") => flags.allow_eio3 = true,
                 other => return Err(other.unexpected()),
             }
         }
@@ -76,6 +79,7 @@ impl Flags {
             ping_timeout_ms: self.ping_timeout_ms.unwrap_or(config.ping_timeout_ms),
             connect_timeout_ms: self.connect_timeout_ms.unwrap_or(config.connect_timeout_ms),
             max_payload_bytes: self.max_payload_bytes.unwrap_or(config.max_payload_bytes),
+            allow_eio3: self.allow_eio3,
             ..config
         }
     }

@@ -65,7 +65,8 @@ fn check_packet(text: &str, packet: &Packet<'_>) {
         Kind::Event | Kind::BinaryEvent => {
             let elements: Vec<&RawValue> = read(packet.data);
             let Some(name) = packet.name else {
-                assert!(is_json::<serde_json::Number>(elements[0].get()));
+                let number = elements[0].get();
+                assert!(number.starts_with(|first: char| first == '-' || first.is_ascii_digit()));
                 return;
             };
             // A name with half of a surrogate pair has no text in Rust, so no host can emit it.

@@ -1,8 +1,10 @@
 //! Socket.IO packets that have come in.
 
 use super::{AckId, Ending, Endpoint, Event, Message, Queued};
+use crate::engine::Revision;
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
+use crate::http::query_pairs;
 use crate::id::Secret;
 use crate::slots::Key;
 use crate::socket::{
@@ -112,18 +114,50 @@ impl Endpoint {
         Ok((socket, namespace))
     }
 
+    /// Clients of Socket.IO 2 are in `/` without having asked.
+    pub(super) fn join_by_default(&mut self, session: Key) {
+        let revision = self.sessions.get(session).map(|peer| peer.session.revision);
+        if revision == Some(Revision::V3) && self.config.socket_io {
+            // Where there is no such namespace the client hears of it, as of any other.
+            let _ = self.join_namespace(session, "/", "");
+        }
+    }
+
     fn connect(&mut self, session: Key, packet: &Packet<'_>) -> Result<(), PacketError> {
+        let revision = self.sessions.get(session).map(|peer| peer.session.revision);
+        if revision != Some(Revision::V3) {
+            return self.join_namespace(session, packet.namespace, packet.data);
+        }
+        // Before Socket.IO 3 the payload was the query of the namespace's name.
+        let (name, query) = packet
+            .namespace
+            .split_once('?')
+            .unwrap_or((packet.namespace, ""));
+        let payload: serde_json::Map<String, serde_json::Value> = query_pairs(query)
+            .map(|(name, value)| (name.into_owned(), value.into_owned().into()))
+            .collect();
+        let payload = serde_json::Value::Object(payload).to_string();
+        self.join_namespace(session, name, &payload)
+    }
+
+    fn join_namespace(
+        &mut self,
+        session: Key,
+        name: &str,
+        payload: &str,
+    ) -> Result<(), PacketError> {
         let Some(peer) = self.sessions.get(session) else {
             return Ok(());
         };
-        let Some(namespace) = self.sockets.find_namespace(packet.namespace) else {
-            return self.refuse_connect(session, packet.namespace, "Invalid namespace");
+        let revision = peer.session.revision;
+        let Some(namespace) = self.sockets.find_namespace(name) else {
+            return self.refuse_connect(session, name, "Invalid namespace");
         };
         if self.sockets.of_client(&peer.client, namespace).is_some() {
             return Err(PacketError::BadPayload);
         }
         if peer.client.sockets.len() >= self.config.max_namespaces_per_client {
-            return self.refuse_connect(session, packet.namespace, "Too many namespaces");
+            return self.refuse_connect(session, name, "Too many namespaces");
         }
         let secret = Secret::draw(&mut *self.environment.random);
         let socket = self.sockets.connect(secret, session, namespace);
@@ -133,14 +167,21 @@ impl Endpoint {
                 self.wheel.cancel(timer);
             }
         }
-        let id = secret.id(socket.0.index);
-        let answer = encode_connect(&mut self.frames, packet.namespace, id);
-        self.send(session, answer);
-        let payload = if packet.data.is_empty() {
-            "{}"
-        } else {
-            packet.data
+        let answer = match revision {
+            Revision::V4 => {
+                let id = secret.id(socket.0.index);
+                encode_connect(&mut self.frames, name, Some(id))
+            }
+            Revision::V3 => {
+                // These clients make their id up themselves, of what they know; so that is their room's name.
+                if let Some(id) = self.old_socket_id(session, name) {
+                    self.sockets.join(socket, &id);
+                }
+                encode_connect(&mut self.frames, name, None)
+            }
         };
+        self.send(session, answer);
+        let payload = if payload.is_empty() { "{}" } else { payload };
         self.push_event(Event::Connected {
             socket,
             namespace,
@@ -155,9 +196,21 @@ impl Endpoint {
         namespace: &str,
         message: &str,
     ) -> Result<(), PacketError> {
-        let answer = encode_connect_error(&mut self.frames, namespace, message);
+        let peer = self.sessions.get(session);
+        let is_old = peer.is_some_and(|peer| peer.session.revision == Revision::V3);
+        let answer = encode_connect_error(&mut self.frames, namespace, message, is_old);
         self.send(session, answer);
         Ok(())
+    }
+
+    /// A socket's id as a client of Socket.IO 2 knows it: that of its session, behind the namespace's name.
+    pub(super) fn old_socket_id(&self, session: Key, namespace: &str) -> Option<String> {
+        let peer = self.sessions.get(session)?;
+        let sid = peer.session.secret.id(session.index);
+        Some(match namespace {
+            "/" => sid.to_string(),
+            name => format!("{name}#{sid}"),
+        })
     }
 
     fn event(&mut self, socket: SocketId, namespace: NamespaceId, id: Option<u64>, args: Args) {

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use super::sessions::Opening;
 use super::{Ending, Endpoint, Event};
 use crate::connection::{Connection, Protocol, Sink, WebSocket};
-use crate::engine::{Ask, EngineError, PollAction, PostAction, Route, Transport};
+use crate::engine::{Ask, EngineError, PollAction, PostAction, Revision, Route, Transport};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::{
@@ -64,12 +65,14 @@ impl Endpoint {
         let mut protocol = None;
         let mut sid = None;
         let mut is_jsonp = false;
+        let mut wants_base64 = false;
         for (name, value) in query_pairs(head.query) {
             match &*name {
                 "transport" => transport = transport.or(Some(value)),
                 "EIO" => protocol = protocol.or(Some(value)),
                 "sid" => sid = sid.or(Some(value)),
                 "j" => is_jsonp = true,
+                "b64" => wants_base64 = true,
                 _ => {}
             }
         }
@@ -84,10 +87,13 @@ impl Endpoint {
             protocol: protocol.as_deref(),
             sid: sid.as_deref(),
             is_jsonp,
+            allow_eio3: self.config.allow_eio3,
         };
         let refusal = match ask.route() {
-            Ok(Route::OpenPolling) => return self.open_polling(key, head),
-            Ok(Route::OpenWebSocket) => return self.open_websocket(key, head),
+            Ok(Route::OpenPolling(revision)) => {
+                return self.open_polling(key, head, revision, !wants_base64)
+            }
+            Ok(Route::OpenWebSocket(revision)) => return self.open_websocket(key, head, revision),
             Ok(Route::Poll(secret, index)) => match self.live_session(secret, index) {
                 Some(session) => return self.poll(key, session, head),
                 None => EngineError::UnknownSession,
@@ -142,7 +148,7 @@ impl Endpoint {
         self.answer_finally(key, response);
     }
 
-    fn open_polling(&mut self, key: Key, head: &Head<'_>) {
+    fn open_polling(&mut self, key: Key, head: &Head<'_>, revision: Revision, reads_octets: bool) {
         self.begin_discarding(key, head);
         let Some(peer) = self.connections.get(key).map(|connection| connection.peer) else {
             return;
@@ -151,9 +157,18 @@ impl Endpoint {
             poll: None,
             post: None,
         };
-        let session = self.open_session(transport, peer, head.query);
-        let handshake = self.handshake(session, "[\"websocket\"]");
-        self.answer_engine(key, poll_response(handshake.into_bytes()));
+        let opening = Opening {
+            transport,
+            revision,
+            reads_octets,
+            address: peer,
+            query: head.query,
+        };
+        let session = self.open_session(opening);
+        let handshake = Frame::text(&self.handshake(session, "[\"websocket\"]"));
+        let response = self.poll_response(session, &[handshake]);
+        self.answer_engine(key, response);
+        self.join_by_default(session);
     }
 
     fn poll(&mut self, key: Key, session: Key, head: &Head<'_>) {
@@ -171,7 +186,10 @@ impl Endpoint {
         match peer.session.poll(key) {
             PollAction::Wait => {}
             PollAction::Answer => self.flush_poll(session),
-            PollAction::Noop => self.answer_engine(key, poll_response(b"6".to_vec())),
+            PollAction::Noop => {
+                let response = self.poll_response(session, &[Frame::text("6")]);
+                self.answer_engine(key, response);
+            }
             PollAction::WrongTransport => self.answer_error(key, EngineError::BadRequest),
             PollAction::Overlap(_) => {
                 self.answer(key, Response::empty(400));
@@ -200,8 +218,9 @@ impl Endpoint {
                         .to_ascii_lowercase()
                         .starts_with("application/octet-stream")
                 });
+                let is_octets = is_binary && peer.session.revision == Revision::V3;
                 let declared = head.framing.content_length();
-                if is_binary || head.framing == Framing::None || declared == Some(0) {
+                if is_binary && !is_octets || head.framing == Framing::None || declared == Some(0) {
                     return self.refuse_post(key, session, head, 400);
                 }
                 if head.content_encoded {
@@ -214,6 +233,7 @@ impl Endpoint {
                     session,
                     payload: Vec::new(),
                     at: 0,
+                    is_octets,
                     is_complete: false,
                 };
                 self.begin_exchange(key, head, sink, options(head));
@@ -229,17 +249,24 @@ impl Endpoint {
         self.end(session, Ending::Drop(DisconnectReason::TransportError));
     }
 
-    fn open_websocket(&mut self, key: Key, head: &Head<'_>) {
+    fn open_websocket(&mut self, key: Key, head: &Head<'_>, revision: Revision) {
         let Some(peer) = self.connections.get(key).map(|connection| connection.peer) else {
             return;
         };
         let Some(response) = self.accept_websocket(key, head) else {
             return;
         };
-        let session = self.open_session(Transport::WebSocket(key), peer, head.query);
+        let session = self.open_session(Opening {
+            transport: Transport::WebSocket(key),
+            revision,
+            reads_octets: true,
+            address: peer,
+            query: head.query,
+        });
         self.switch_protocols(key, session, response);
         let handshake = self.handshake(session, "[]");
         self.send_raw(key, Frame::text(&handshake));
+        self.join_by_default(session);
     }
 
     fn open_upgrade(&mut self, key: Key, session: Key, head: &Head<'_>) {
@@ -341,11 +368,6 @@ impl Endpoint {
         }
         self.begin_exchange(key, head, Sink::Discard { left_bytes }, options);
     }
-}
-
-/// The answer to a poll.
-pub(super) fn poll_response(payload: Vec<u8>) -> Response {
-    Response::new(200, "text/plain; charset=UTF-8", payload)
 }
 
 fn options(head: &Head<'_>) -> HeadOptions {

@@ -3,12 +3,11 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use super::requests::poll_response;
 use super::{Ending, Endpoint, Event, Peer, Queued, SessionId};
 use crate::connection::{Connection, Phase, Protocol, Sink};
 use crate::engine::{
-    decode_payload, encode_payload, EngineError, Heartbeat, Packet, PacketAction, Part, Session,
-    Transport,
+    decode_payload, encode_payload, payload3, EngineError, Heartbeat, Packet, PacketAction, Part,
+    Revision, Session, Transport,
 };
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
@@ -19,37 +18,58 @@ use crate::slots::Key;
 use crate::socket::Client;
 use crate::timer::Timer;
 
+/// What a new session begins with.
+pub(super) struct Opening<'a> {
+    pub transport: Transport,
+    pub revision: Revision,
+    /// Of revision 3: whether answers to polls may be binary.
+    pub reads_octets: bool,
+    pub address: SocketAddr,
+    pub query: &'a str,
+}
+
 impl Endpoint {
-    pub(super) fn open_session(
-        &mut self,
-        transport: Transport,
-        address: SocketAddr,
-        query: &str,
-    ) -> Key {
+    pub(super) fn open_session(&mut self, opening: Opening<'_>) -> Key {
         let now_ms = self.now.mono_ms;
         let ping_at_ms = now_ms.saturating_add(self.config.ping_interval_ms);
+        let silent_until_ms = ping_at_ms.saturating_add(self.config.ping_timeout_ms);
         let connect_by_ms = now_ms.saturating_add(self.config.connect_timeout_ms);
         let secret = Secret::draw(&mut *self.environment.random);
         let wheel = &mut self.wheel;
         let has_namespaces = self.config.socket_io;
-        let key = self.sessions.insert_with(|key| Peer {
-            session: Session {
-                secret,
-                transport,
-                upgrade: None,
-                heartbeat: Heartbeat::PingAt(ping_at_ms),
-                heartbeat_timer: wheel.insert(ping_at_ms, Timer::Ping(key)),
-                connect_timer: has_namespaces
-                    .then(|| wheel.insert(connect_by_ms, Timer::Connect(key))),
-                queue: VecDeque::new(),
-                queued_bytes: 0,
-                is_closing: false,
-                is_flush_due: false,
-                query: query.into(),
-            },
-            client: Client::default(),
-            address,
-            is_ending: false,
+        let key = self.sessions.insert_with(|key| {
+            let (heartbeat, heartbeat_timer) = match opening.revision {
+                Revision::V4 => (
+                    Heartbeat::PingAt(ping_at_ms),
+                    wheel.insert(ping_at_ms, Timer::Ping(key)),
+                ),
+                // Its client sends the pings; what is awaited is the next of them.
+                Revision::V3 => (
+                    Heartbeat::PongBy(silent_until_ms),
+                    wheel.insert(silent_until_ms, Timer::Pong(key)),
+                ),
+            };
+            Peer {
+                session: Session {
+                    secret,
+                    revision: opening.revision,
+                    reads_octets: opening.reads_octets,
+                    transport: opening.transport,
+                    upgrade: None,
+                    heartbeat,
+                    heartbeat_timer,
+                    connect_timer: has_namespaces
+                        .then(|| wheel.insert(connect_by_ms, Timer::Connect(key))),
+                    queue: VecDeque::new(),
+                    queued_bytes: 0,
+                    is_closing: false,
+                    is_flush_due: false,
+                    query: opening.query.into(),
+                },
+                client: Client::default(),
+                address: opening.address,
+                is_ending: false,
+            }
         });
         if !self.config.socket_io {
             self.push_event(Event::EngineOpened {
@@ -81,6 +101,7 @@ impl Endpoint {
         }
         let waiting_bytes = match session.transport {
             Transport::WebSocket(connection) => {
+                let frame = for_websocket(session.revision, frame);
                 self.send_raw(connection, frame);
                 self.connections
                     .get(connection)
@@ -130,12 +151,10 @@ impl Endpoint {
         let Some(connection) = poll.take() else {
             return;
         };
-        let mut payload = Vec::with_capacity(session.queued_bytes.min(64 * 1024) + 64);
         let count = session.queue.len().min(max_packets);
-        for frame in session.queue.drain(..count) {
-            session.queued_bytes -= frame.payload().len();
-            encode_payload(&mut payload, &frame);
-        }
+        let mut frames: Vec<Frame> = session.queue.drain(..count).collect();
+        let taken_bytes: usize = frames.iter().map(|frame| frame.payload().len()).sum();
+        session.queued_bytes -= taken_bytes;
         if session.queue.is_empty() {
             session.queue = VecDeque::new();
         }
@@ -143,12 +162,38 @@ impl Endpoint {
         // then look like a connection that was lost.
         let is_last = session.is_closing && count == 0;
         if is_last {
-            encode_payload(&mut payload, &Frame::text("1"));
+            frames.push(Frame::text("1"));
         }
-        self.answer_engine(connection, poll_response(payload));
+        let response = self.poll_response(key, &frames);
+        self.answer_engine(connection, response);
         if is_last {
             self.remove_session(key);
         }
+    }
+
+    /// The answer to a poll, in the format of the session's protocol.
+    pub(super) fn poll_response(&self, session: Key, frames: &[Frame]) -> Response {
+        let session = self.sessions.get(session).map(|peer| &peer.session);
+        let revision = session.map_or(Revision::V4, |session| session.revision);
+        let reads_octets = session.is_some_and(|session| session.reads_octets);
+        let bytes: usize = frames.iter().map(|frame| frame.payload().len()).sum();
+        let mut payload = Vec::with_capacity(bytes + 8 * frames.len());
+        let is_octets =
+            revision == Revision::V3 && reads_octets && frames.iter().any(Frame::is_binary);
+        let encode = match revision {
+            Revision::V4 => encode_payload,
+            Revision::V3 if is_octets => payload3::encode_octets,
+            Revision::V3 => payload3::encode_text,
+        };
+        for frame in frames {
+            encode(&mut payload, frame);
+        }
+        let content_type = if is_octets {
+            "application/octet-stream"
+        } else {
+            "text/plain; charset=UTF-8"
+        };
+        Response::new(200, content_type, payload)
     }
 
     /// Handles the packets of a `POST` as far as the host's queue of events has room.
@@ -160,35 +205,43 @@ impl Endpoint {
             session,
             payload,
             at,
+            is_octets,
             ..
         } = &mut exchange.sink
         else {
             return;
         };
-        let (session, payload, mut at) = (*session, std::mem::take(payload), *at);
+        let (session, payload, mut at, is_octets) =
+            (*session, std::mem::take(payload), *at, *is_octets);
         let is_on_polling = |peer: &Peer| {
             peer.takes_input() && matches!(peer.session.transport, Transport::Polling { .. })
         };
         if !self.sessions.get(session).is_some_and(is_on_polling) {
             return self.answer_error(key, EngineError::BadRequest);
         }
-        let is_valid = match std::str::from_utf8(&payload) {
-            Err(_) => {
-                self.end(session, Ending::Drop(DisconnectReason::ParseError));
-                false
-            }
-            Ok(text) => loop {
+        let revision = self.sessions.get(session).map(|peer| peer.session.revision);
+        let packets = match (is_octets, std::str::from_utf8(&payload)) {
+            (true, _) => Some(Packets::Octets3(&payload)),
+            (false, Ok(text)) if revision == Some(Revision::V3) => Some(Packets::Text3(text)),
+            (false, Ok(text)) => Some(Packets::Text4(text)),
+            (false, Err(_)) => None,
+        };
+        let is_valid = if let Some(packets) = packets {
+            loop {
                 if self.events.len() >= self.config.max_pending_events {
                     return self.pause_post(key, payload, at);
                 }
-                let (part, rest) = decode_payload(&text[at..]);
+                let (part, next) = packets.at(at);
                 let is_valid = self.post_part(session, part);
                 let is_alive = self.sessions.get(session).is_some_and(Peer::takes_input);
-                match rest {
-                    Some(rest) if is_valid && is_alive => at = text.len() - rest.len(),
+                match next {
+                    Some(next) if is_valid && is_alive => at = next,
                     _ => break is_valid,
                 }
-            },
+            }
+        } else {
+            self.end(session, Ending::Drop(DisconnectReason::ParseError));
+            false
         };
         if let Some(Peer { session, .. }) = self.sessions.get_mut(session) {
             if let Transport::Polling { post, .. } = &mut session.transport {
@@ -246,6 +299,7 @@ impl Endpoint {
         match peer.session.receive(packet) {
             PacketAction::Ignore => {}
             PacketAction::Alive => self.rearm_ping(key),
+            PacketAction::AnswerPing(data) => self.answer_ping(key, data),
             PacketAction::Message(text) if self.config.socket_io => self.text_message(key, text),
             PacketAction::Message(text) => self.push_event(Event::EngineMessage {
                 session: SessionId(key),
@@ -291,7 +345,7 @@ impl Endpoint {
         let transport = session.transport;
         if session.is_closing {
             if !matches!(ending, Ending::Flush(_)) {
-                self.answer_poll(key, b"1");
+                self.answer_poll(key, "1");
                 self.remove_session(key);
             }
             return;
@@ -303,8 +357,8 @@ impl Endpoint {
             }
             (Transport::WebSocket(connection), _) => self.close_websocket(connection, None),
             (Transport::Polling { .. }, Ending::Flush(_)) => return self.close_after_queue(key),
-            (Transport::Polling { .. }, Ending::Asked) => self.answer_poll(key, b"6"),
-            (Transport::Polling { .. }, _) => self.answer_poll(key, b"1"),
+            (Transport::Polling { .. }, Ending::Asked) => self.answer_poll(key, "6"),
+            (Transport::Polling { .. }, _) => self.answer_poll(key, "1"),
         }
         self.remove_session(key);
     }
@@ -343,6 +397,21 @@ impl Endpoint {
         }
     }
 
+    /// A ping of revision 3: its client is alive, and wants to hear that we are.
+    fn answer_ping(&mut self, key: Key, data: &str) {
+        let silent_ms = self
+            .config
+            .ping_interval_ms
+            .saturating_add(self.config.ping_timeout_ms);
+        let by_ms = self.now.mono_ms.saturating_add(silent_ms);
+        if let Some(Peer { session, .. }) = self.sessions.get_mut(key) {
+            self.wheel.cancel(session.heartbeat_timer);
+            session.heartbeat = Heartbeat::PongBy(by_ms);
+            session.heartbeat_timer = self.wheel.insert(by_ms, Timer::Pong(key));
+        }
+        self.send(key, Frame::text(&format!("3{data}")));
+    }
+
     fn rearm_ping(&mut self, key: Key) {
         let at_ms = self
             .now
@@ -378,7 +447,7 @@ impl Endpoint {
 
     /// The WebSocket of an upgrade takes over.
     pub(super) fn complete_upgrade(&mut self, key: Key, websocket: Key) {
-        self.answer_poll(key, b"6");
+        self.answer_poll(key, "6");
         let Some(Peer { session, .. }) = self.sessions.get_mut(key) else {
             return;
         };
@@ -386,10 +455,12 @@ impl Endpoint {
             self.wheel.cancel(upgrade.timer);
         }
         session.transport = Transport::WebSocket(websocket);
+        let revision = session.revision;
         session.queued_bytes = 0;
         let queue = std::mem::take(&mut session.queue);
         if let Some(connection) = self.connections.get_mut(websocket) {
             for frame in queue {
+                let frame = for_websocket(revision, frame);
                 connection.outbox.push(Chunk::Frame(frame));
             }
             self.output_due(websocket);
@@ -397,11 +468,12 @@ impl Endpoint {
     }
 
     /// Answers the waiting poll, if there is one, with this packet alone.
-    pub(super) fn answer_poll(&mut self, key: Key, packet: &[u8]) {
+    pub(super) fn answer_poll(&mut self, key: Key, packet: &str) {
         if let Some(Peer { session, .. }) = self.sessions.get_mut(key) {
             if let Transport::Polling { poll, .. } = &mut session.transport {
                 if let Some(connection) = poll.take() {
-                    self.answer_engine(connection, poll_response(packet.to_vec()));
+                    let response = self.poll_response(key, &[Frame::text(packet)]);
+                    self.answer_engine(connection, response);
                 }
             }
         }
@@ -508,6 +580,42 @@ impl Endpoint {
             let session = SessionId(key);
             self.push_event(Event::EngineClosed { session, reason });
         }
+    }
+}
+
+/// A frame as clients of this revision read it on a WebSocket: in revision 3 binary messages have a type byte too.
+fn for_websocket(revision: Revision, frame: Frame) -> Frame {
+    if revision == Revision::V4 || !frame.is_binary() {
+        return frame;
+    }
+    Frame::binary(&[&[4], frame.payload()].concat())
+}
+
+/// The body of a `POST`, in one of three formats.
+enum Packets<'a> {
+    Text4(&'a str),
+    Text3(&'a str),
+    Octets3(&'a [u8]),
+}
+
+impl<'a> Packets<'a> {
+    /// The packet that begins at this byte, and where the next one begins.
+    fn at(&self, at: usize) -> (Part<'a>, Option<usize>) {
+        let (part, rest_bytes, all_bytes) = match self {
+            Packets::Text4(text) => {
+                let (part, rest) = decode_payload(&text[at..]);
+                (part, rest.map(str::len), text.len())
+            }
+            Packets::Text3(text) => {
+                let (part, rest) = payload3::decode_text(&text[at..]);
+                (part, rest.map(str::len), text.len())
+            }
+            Packets::Octets3(octets) => {
+                let (part, rest) = payload3::decode_octets(&octets[at..]);
+                (part, rest.map(<[u8]>::len), octets.len())
+            }
+        };
+        (part, rest_bytes.map(|rest_bytes| all_bytes - rest_bytes))
     }
 }
 

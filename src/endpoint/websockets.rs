@@ -2,7 +2,7 @@
 
 use super::{Ending, Endpoint, Step};
 use crate::connection::{Phase, Protocol};
-use crate::engine::{Packet, ProbeAction, Transport};
+use crate::engine::{Packet, ProbeAction, Revision, Transport};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::outbox::Chunk;
@@ -48,7 +48,7 @@ impl Endpoint {
         match message {
             Message::Text(text) if is_transport => self.packet(session, Packet::decode(text)),
             Message::Text(text) => self.probe_packet(key, session, Packet::decode(text)),
-            Message::Binary(bytes) if is_transport => self.binary_message(session, bytes),
+            Message::Binary(bytes) if is_transport => self.binary_frame(session, bytes),
             Message::Binary(_) => self.probe_packet(key, session, None),
             Message::Ping(payload) => {
                 self.push_to_websocket(key, Chunk::Owned(pong_frame(payload)))
@@ -58,6 +58,16 @@ impl Endpoint {
                 self.close_websocket(key, reason.map(|reason| reason.code));
                 self.websocket_gone(session, key);
             }
+        }
+    }
+
+    /// In revision 3 a binary frame has a type in front too, and only messages are sent as such.
+    fn binary_frame(&mut self, session: Key, bytes: &[u8]) {
+        let revision = self.sessions.get(session).map(|peer| peer.session.revision);
+        match (revision, bytes.split_first()) {
+            (Some(Revision::V3), Some((4, message))) => self.binary_message(session, message),
+            (Some(Revision::V3), _) => self.packet(session, None),
+            _ => self.binary_message(session, bytes),
         }
     }
 
@@ -79,7 +89,7 @@ impl Endpoint {
             ProbeAction::Answer => {
                 self.send_raw(key, Frame::text("3probe"));
                 // The client stops polling to upgrade, and so the poll that waits must end.
-                self.answer_poll(session, b"6");
+                self.answer_poll(session, "6");
             }
             ProbeAction::Complete => self.complete_upgrade(session, key),
             ProbeAction::Refuse => self.abandon_upgrade_of(session, key),

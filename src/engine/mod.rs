@@ -1,4 +1,4 @@
-//! Engine.IO protocol 4: packets, polling payloads, what a request asks for, and the state of one session.
+//! Engine.IO protocol 4, and 3 for old clients: packets, polling payloads, what a request asks for, and the state of one session.
 //!
 //! Source: the Engine.IO protocol page (v4) of the Socket.IO project. Nothing here knows of HTTP connections,
 //! WebSocket frames or Socket.IO: functions take text and return what it says, and the session's state answers each thing that
@@ -6,12 +6,13 @@
 
 mod packet;
 mod payload;
+pub mod payload3;
 mod request;
 mod session;
 
 pub use packet::Packet;
 pub use payload::{decode_payload, encode_payload, Part};
-pub use request::{Ask, EngineError, Route};
+pub use request::{Ask, EngineError, Revision, Route};
 pub(crate) use session::{
     Heartbeat, PacketAction, PollAction, PostAction, ProbeAction, Session, Transport,
 };

@@ -52,6 +52,15 @@ impl EngineError {
     }
 }
 
+/// The revision of the protocol that a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revision {
+    /// That of Socket.IO 2 and before: clients send the pings.
+    V3,
+    /// That of Socket.IO 3 and later: the server sends the pings.
+    V4,
+}
+
 /// The part of a request that Engine.IO looks at.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ask<'a> {
@@ -71,15 +80,17 @@ pub struct Ask<'a> {
     pub sid: Option<&'a str>,
     /// Whether there is a query parameter `j`, which asks for JSONP.
     pub is_jsonp: bool,
+    /// Whether clients of revision 3 are served.
+    pub allow_eio3: bool,
 }
 
 /// What a request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
     /// A new session by polling.
-    OpenPolling,
+    OpenPolling(Revision),
     /// A new session by WebSocket.
-    OpenWebSocket,
+    OpenWebSocket(Revision),
     /// A poll of a session that exists, if it does.
     Poll(Secret, u32),
     /// Packets for a session that exists, if it does.
@@ -114,13 +125,16 @@ impl Ask<'_> {
         if websocket != self.is_upgrade {
             return Err(EngineError::BadRequest);
         }
-        if self.protocol != Some("4") {
-            return Err(EngineError::UnsupportedProtocolVersion);
-        }
+        // Whatever does not say 4 speaks 3: the first clients of revision 3 said nothing at all.
+        let revision = match self.protocol {
+            Some("4") => Revision::V4,
+            _ if self.allow_eio3 => Revision::V3,
+            _ => return Err(EngineError::UnsupportedProtocolVersion),
+        };
         Ok(if websocket {
-            Route::OpenWebSocket
+            Route::OpenWebSocket(revision)
         } else {
-            Route::OpenPolling
+            Route::OpenPolling(revision)
         })
     }
 }
@@ -142,13 +156,13 @@ mod tests {
 
     #[test]
     fn sessions_open_by_get_on_either_transport() {
-        assert_eq!(get().route(), Ok(Route::OpenPolling));
+        assert_eq!(get().route(), Ok(Route::OpenPolling(Revision::V4)));
         let websocket = Ask {
             transport: Some("websocket"),
             is_upgrade: true,
             ..get()
         };
-        assert_eq!(websocket.route(), Ok(Route::OpenWebSocket));
+        assert_eq!(websocket.route(), Ok(Route::OpenWebSocket(Revision::V4)));
     }
 
     #[test]
@@ -184,6 +198,11 @@ mod tests {
         for protocol in [None, Some("3"), Some("5"), Some("04")] {
             let ask = Ask { protocol, ..get() };
             assert_eq!(ask.route(), Err(EngineError::UnsupportedProtocolVersion));
+            let allowed = Ask {
+                allow_eio3: true,
+                ..ask
+            };
+            assert_eq!(allowed.route(), Ok(Route::OpenPolling(Revision::V3)));
         }
     }
 

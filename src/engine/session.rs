@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::Packet;
+use super::{Packet, Revision};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::id::Secret;
@@ -43,6 +43,9 @@ pub enum Heartbeat {
 #[derive(Debug)]
 pub struct Session {
     pub secret: Secret,
+    pub revision: Revision,
+    /// Of revision 3: whether answers to polls may be binary.
+    pub reads_octets: bool,
     pub transport: Transport,
     pub upgrade: Option<Box<Upgrade>>,
     pub heartbeat: Heartbeat,
@@ -93,6 +96,8 @@ pub enum PacketAction<'a> {
     Ignore,
     /// The awaited pong: the next ping is to be scheduled.
     Alive,
+    /// A ping of revision 3, to be answered with the same data.
+    AnswerPing(&'a str),
     /// A message for the layer above.
     Message(&'a str),
     /// The client wants the session to end.
@@ -189,7 +194,13 @@ impl Session {
             None => PacketAction::Close(DisconnectReason::ParseError),
             Some(Packet::Message(data)) => PacketAction::Message(data),
             Some(Packet::Close) => PacketAction::Asked,
-            // Heartbeats come from the server in protocol 4; a client that pings speaks another one.
+            Some(Packet::Ping(data)) if self.revision == Revision::V3 => {
+                PacketAction::AnswerPing(data)
+            }
+            Some(Packet::Pong(_)) if self.revision == Revision::V3 => {
+                PacketAction::Close(DisconnectReason::TransportError)
+            }
+            // Heartbeats come from the server in revision 4; a client that pings speaks another one.
             Some(Packet::Ping(_)) => PacketAction::Close(DisconnectReason::TransportError),
             Some(Packet::Pong(_)) => match self.heartbeat {
                 Heartbeat::PongBy(_) => PacketAction::Alive,
@@ -240,6 +251,8 @@ mod tests {
         let keys = (slots.insert(()), slots.insert(()));
         let session = Session {
             secret: Secret::draw(&mut |bytes| bytes.fill(1)),
+            revision: Revision::V4,
+            reads_octets: false,
             transport: Transport::Polling {
                 poll: None,
                 post: None,
@@ -340,6 +353,20 @@ mod tests {
         for text in ["0x", "5", "6"] {
             assert_eq!(session.receive(Packet::decode(text)), PacketAction::Ignore);
         }
+    }
+
+    #[test]
+    fn in_revision_3_clients_send_the_pings() {
+        let (mut session, _, _) = session();
+        session.revision = Revision::V3;
+        assert_eq!(
+            session.receive(Packet::decode("2x")),
+            PacketAction::AnswerPing("x")
+        );
+        assert_eq!(
+            session.receive(Packet::decode("3")),
+            PacketAction::Close(DisconnectReason::TransportError)
+        );
     }
 
     #[test]

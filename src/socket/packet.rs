@@ -209,20 +209,30 @@ pub(super) fn check_placeholders(data: &str, attachments: usize) -> Result<(), P
     }
 }
 
-/// `CONNECT` to a client that has joined.
-pub fn encode_connect(frames: &mut FrameBuilder, namespace: &str, id: IdText) -> Frame {
+/// `CONNECT` to a client that has joined; without an id to clients of Socket.IO 2, which have their own idea of it.
+pub fn encode_connect(frames: &mut FrameBuilder, namespace: &str, id: Option<IdText>) -> Frame {
     frames.text(|out| {
         write_head(out, Kind::Connect, 0, namespace, None);
-        push(out, "{\"sid\":\"");
-        push(out, id.as_str());
-        push(out, "\"}");
+        if let Some(id) = id {
+            push(out, "{\"sid\":\"");
+            push(out, id.as_str());
+            push(out, "\"}");
+        }
     })
 }
 
-/// `CONNECT_ERROR` to a client that may not join.
-pub fn encode_connect_error(frames: &mut FrameBuilder, namespace: &str, message: &str) -> Frame {
+/// `CONNECT_ERROR` to a client that may not join: the message in an object, or bare as clients of Socket.IO 2 read it.
+pub fn encode_connect_error(
+    frames: &mut FrameBuilder,
+    namespace: &str,
+    message: &str,
+    is_bare: bool,
+) -> Frame {
     frames.text(|out| {
         write_head(out, Kind::ConnectError, 0, namespace, None);
+        if is_bare {
+            return write_string(out, message);
+        }
         push(out, "{\"message\":");
         write_string(out, message);
         push(out, "}");
@@ -471,14 +481,15 @@ mod tests {
         let mut frames = FrameBuilder::default();
         let id = crate::id::Secret::draw(&mut |bytes| bytes.fill(0)).id(0);
         assert_eq!(
-            text_of(&encode_connect(&mut frames, "/", id)),
+            text_of(&encode_connect(&mut frames, "/", Some(id))),
             r#"40{"sid":"AAAAAAAAAAAAAAAAAAAA"}"#
         );
         assert_eq!(
             text_of(&encode_connect_error(
                 &mut frames,
                 "/x",
-                "Invalid namespace"
+                "Invalid namespace",
+                false
             )),
             r#"44/x,{"message":"Invalid namespace"}"#
         );

@@ -1,35 +1,37 @@
 //! Which request means what, by method and path alone.
 
-use pulsewheel::http::Method;
+use pulsewheel::http::{Method, Response};
+use pulsewheel::progress::session_id_argument;
+use uuid::Uuid;
 
-use super::answer::ApiError;
+use super::answer::{private, ApiError};
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Route<'a> {
+pub enum Route {
     /// Only which methods there are.
     Options(Allow),
     Health,
     ListSessions,
-    ReadSession(&'a str),
-    DeleteSession(&'a str),
+    ReadSession(Uuid),
+    DeleteSession(Uuid),
     /// A verb with a JSON body.
-    Verb(Verb<'a>),
+    Verb(Verb),
     Import,
     ListImports,
     ListFindings,
     /// A file: of the dashboard, or of the Socket.IO client.
-    File(&'a str),
+    File,
 }
 
 /// A verb whose arguments are a JSON object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb<'a> {
+pub enum Verb {
     CreateSession,
-    UpdateProgress(&'a str),
-    Complete(&'a str),
-    Fail(&'a str),
-    Cancel(&'a str),
+    UpdateProgress(Uuid),
+    Complete(Uuid),
+    Fail(Uuid),
+    Cancel(Uuid),
     DataUpdated,
     SystemAlert,
 }
@@ -42,15 +44,13 @@ pub struct Allow {
     delete: bool,
 }
 
-/// Why there is no route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoRoute {
-    NotFound,
-    MethodNotAllowed(Allow),
+/// What the methods of a path mean.
+#[derive(Default)]
+struct Resource {
+    get: Option<Route>,
+    post: Option<Route>,
+    delete: Option<Route>,
 }
-
-const GET: Allow = Allow { get: true, post: false, delete: false };
-const POST: Allow = Allow { get: false, post: true, delete: false };
 
 impl Allow {
     /// The value of the header `Allow`.
@@ -61,60 +61,17 @@ impl Allow {
     }
 }
 
-impl NoRoute {
-    pub fn error(self) -> ApiError {
-        match self {
-            NoRoute::NotFound => ApiError::not_found(),
-            NoRoute::MethodNotAllowed(allow) => {
-                let message = format!("this path allows {}", allow.header());
-                ApiError::new(405, "METHOD_NOT_ALLOWED", message)
-            }
-        }
+/// Finds the route of a request; `is_file` knows the paths of files. Paths are
+/// compared as they were sent.
+///
+/// # Errors
+/// The answer to a request that has none.
+pub fn route(method: Method, path: &str, is_file: impl Fn(&str) -> bool) -> Result<Route, Response> {
+    let everything = Allow { get: true, post: true, delete: true };
+    if path == "*" {
+        return Ok(Route::Options(everything));
     }
-}
-
-/// Finds the route of a request. Paths are compared as they were sent.
-pub fn route(method: Method, path: &str) -> Result<Route<'_>, NoRoute> {
-    // Of a path: what its methods mean.
-    struct Resource<'a> {
-        get: Option<Route<'a>>,
-        post: Option<Route<'a>>,
-        delete: Option<Route<'a>>,
-    }
-    let only_get = |route| Resource { get: Some(route), post: None, delete: None };
-    let only_post = |route| Resource { get: None, post: Some(route), delete: None };
-    let verb = |verb| only_post(Route::Verb(verb));
-    let mut parts = path.strip_prefix('/').unwrap_or(path).split('/');
-    let parts = [(); 5].map(|()| parts.next());
-    let resource = match parts {
-        [Some("healthz"), None, ..] => only_get(Route::Health),
-        [Some("api"), rest @ ..] => match rest {
-            [Some("sessions"), None, ..] => Resource {
-                get: Some(Route::ListSessions),
-                post: Some(Route::Verb(Verb::CreateSession)),
-                delete: None,
-            },
-            [Some("sessions"), Some(id), None, _] if !id.is_empty() => Resource {
-                get: Some(Route::ReadSession(id)),
-                post: None,
-                delete: Some(Route::DeleteSession(id)),
-            },
-            [Some("sessions"), Some(id), Some(name), None] if !id.is_empty() => match name {
-                "progress" => verb(Verb::UpdateProgress(id)),
-                "complete" => verb(Verb::Complete(id)),
-                "error" => verb(Verb::Fail(id)),
-                "cancel" => verb(Verb::Cancel(id)),
-                _ => return Err(NoRoute::NotFound),
-            },
-            [Some("events"), Some("data_updated"), None, _] => verb(Verb::DataUpdated),
-            [Some("events"), Some("system_alert"), None, _] => verb(Verb::SystemAlert),
-            [Some("vulnerabilities"), None, ..] => only_get(Route::ListFindings),
-            [Some("vulnerabilities"), Some("import"), None, _] => only_post(Route::Import),
-            [Some("imports"), None, ..] => only_get(Route::ListImports),
-            _ => return Err(NoRoute::NotFound),
-        },
-        _ => only_get(Route::File(path)),
-    };
+    let resource = resource(path, is_file)?;
     let allow = Allow {
         get: resource.get.is_some(),
         post: resource.post.is_some(),
@@ -124,14 +81,48 @@ pub fn route(method: Method, path: &str) -> Result<Route<'_>, NoRoute> {
         Method::Get | Method::Head => resource.get,
         Method::Post => resource.post,
         Method::Delete => resource.delete,
-        Method::Options if path == "*" => Some(Route::Options(Allow { get: true, post: true, delete: true })),
         Method::Options => Some(Route::Options(allow)),
         _ => None,
     };
-    found.ok_or(NoRoute::MethodNotAllowed(allow))
+    found.ok_or_else(|| method_not_allowed(allow))
 }
 
-impl Route<'_> {
+fn resource(path: &str, is_file: impl Fn(&str) -> bool) -> Result<Resource, ApiError> {
+    let get = |route| Resource { get: Some(route), ..Resource::default() };
+    let post = |route| Resource { post: Some(route), ..Resource::default() };
+    let mut parts = path.split('/').skip(1);
+    let parts = [(); 5].map(|()| parts.next());
+    let resource = match parts {
+        [Some("healthz"), None, ..] => get(Route::Health),
+        [Some("api"), Some("sessions"), None, ..] => {
+            Resource { get: Some(Route::ListSessions), ..post(Route::Verb(Verb::CreateSession)) }
+        }
+        [Some("api"), Some("sessions"), Some(id), None, _] if !id.is_empty() => {
+            let id = session_id_argument(id)?;
+            Resource { delete: Some(Route::DeleteSession(id)), ..get(Route::ReadSession(id)) }
+        }
+        [Some("api"), Some("sessions"), Some(id), Some(name), None] => {
+            let verb = match name {
+                "progress" => Verb::UpdateProgress,
+                "complete" => Verb::Complete,
+                "error" => Verb::Fail,
+                "cancel" => Verb::Cancel,
+                _ => return Err(ApiError::not_found()),
+            };
+            post(Route::Verb(verb(session_id_argument(id)?)))
+        }
+        [Some("api"), Some("events"), Some("data_updated"), None, _] => post(Route::Verb(Verb::DataUpdated)),
+        [Some("api"), Some("events"), Some("system_alert"), None, _] => post(Route::Verb(Verb::SystemAlert)),
+        [Some("api"), Some("vulnerabilities"), None, ..] => get(Route::ListFindings),
+        [Some("api"), Some("vulnerabilities"), Some("import"), None, _] => post(Route::Import),
+        [Some("api"), Some("imports"), None, ..] => get(Route::ListImports),
+        _ if is_file(path) => get(Route::File),
+        _ => return Err(ApiError::not_found()),
+    };
+    Ok(resource)
+}
+
+impl Route {
     /// Whether the request changes something, so that a foreign page must not
     /// be able to send it.
     pub fn changes_state(&self) -> bool {
@@ -139,26 +130,44 @@ impl Route<'_> {
     }
 }
 
-/// What a path that holds no route for files allows.
-pub fn is_api(path: &str) -> bool {
-    path == "/api" || path.starts_with("/api/")
+fn method_not_allowed(allow: Allow) -> Response {
+    let methods = allow.header();
+    let error = ApiError::new(405, "METHOD_NOT_ALLOWED", format!("this path allows {methods}"));
+    Response::from(error).with_header("Allow", methods)
+}
+
+/// The answer to `OPTIONS`. It lets no foreign page in: there is no CORS here.
+pub fn options(allow: Allow) -> Response {
+    private(Response::empty(204)).with_header("Allow", allow.header())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ID: &str = "1b4e28ba-2fa1-4d3b-a3f5-ef19b5a7633b";
+
+    fn find(method: Method, path: &str) -> Result<Route, Response> {
+        let path = path.replace("{id}", ID);
+        route(method, &path, |path| ["/", "/assets/a.js", "/socket.io/socket.io.js"].contains(&path))
+    }
+
+    fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+        response.headers.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
+    }
+
     #[test]
     fn every_documented_request_has_its_route() {
+        let id = Uuid::try_parse(ID).unwrap();
         for (method, path, wanted) in [
             (Method::Post, "/api/sessions", Route::Verb(Verb::CreateSession)),
             (Method::Get, "/api/sessions", Route::ListSessions),
-            (Method::Get, "/api/sessions/x", Route::ReadSession("x")),
-            (Method::Delete, "/api/sessions/x", Route::DeleteSession("x")),
-            (Method::Post, "/api/sessions/x/progress", Route::Verb(Verb::UpdateProgress("x"))),
-            (Method::Post, "/api/sessions/x/complete", Route::Verb(Verb::Complete("x"))),
-            (Method::Post, "/api/sessions/x/error", Route::Verb(Verb::Fail("x"))),
-            (Method::Post, "/api/sessions/x/cancel", Route::Verb(Verb::Cancel("x"))),
+            (Method::Get, "/api/sessions/{id}", Route::ReadSession(id)),
+            (Method::Delete, "/api/sessions/{id}", Route::DeleteSession(id)),
+            (Method::Post, "/api/sessions/{id}/progress", Route::Verb(Verb::UpdateProgress(id))),
+            (Method::Post, "/api/sessions/{id}/complete", Route::Verb(Verb::Complete(id))),
+            (Method::Post, "/api/sessions/{id}/error", Route::Verb(Verb::Fail(id))),
+            (Method::Post, "/api/sessions/{id}/cancel", Route::Verb(Verb::Cancel(id))),
             (Method::Post, "/api/events/data_updated", Route::Verb(Verb::DataUpdated)),
             (Method::Post, "/api/events/system_alert", Route::Verb(Verb::SystemAlert)),
             (Method::Post, "/api/vulnerabilities/import", Route::Import),
@@ -166,60 +175,83 @@ mod tests {
             (Method::Get, "/api/vulnerabilities", Route::ListFindings),
             (Method::Get, "/healthz", Route::Health),
             (Method::Head, "/healthz", Route::Health),
-            (Method::Get, "/", Route::File("/")),
-            (Method::Get, "/assets/a.js", Route::File("/assets/a.js")),
-            (Method::Get, "/socket.io/socket.io.js", Route::File("/socket.io/socket.io.js")),
+            (Method::Get, "/", Route::File),
+            (Method::Get, "/assets/a.js", Route::File),
+            (Method::Get, "/socket.io/socket.io.js", Route::File),
         ] {
-            assert_eq!(route(method, path), Ok(wanted), "{path}");
+            assert_eq!(find(method, path), Ok(wanted), "{path}");
         }
+        let upper = format!("/api/sessions/{}", ID.to_uppercase());
+        assert_eq!(find(Method::Get, &upper), Ok(Route::ReadSession(id)));
     }
 
     #[test]
-    fn unknown_paths_of_the_interface_are_not_found_by_any_method() {
+    fn unknown_paths_are_not_found_by_any_method() {
         for path in [
+            "/nothing",
+            "//api/sessions",
             "/api",
             "/api/",
             "/api/nothing",
             "/api/sessions/",
-            "/api/sessions/x/",
-            "/api/sessions/x/pause",
-            "/api/sessions/x/cancel/now",
+            "/api/sessions/{id}/",
+            "/api/sessions/{id}/pause",
+            "/api/sessions/{id}/cancel/now",
             "/api/events",
             "/api/events/import_complete",
             "/api/vulnerabilities/",
             "/api/vulnerabilities/import/x",
         ] {
             for method in [Method::Get, Method::Post, Method::Options, Method::Other] {
-                assert_eq!(route(method, path), Err(NoRoute::NotFound), "{path}");
+                assert_eq!(find(method, path).unwrap_err().status, 404, "{path}");
             }
         }
     }
 
     #[test]
+    fn ids_that_are_none_are_invalid() {
+        for path in ["/api/sessions/7", "/api/sessions//cancel", "/api/sessions/%20/progress"] {
+            assert_eq!(find(Method::Post, path).unwrap_err().status, 400, "{path}");
+        }
+    }
+
+    #[test]
     fn other_methods_are_told_which_there_are() {
-        let allow = |method, path| match route(method, path) {
-            Err(NoRoute::MethodNotAllowed(allow)) => allow.header(),
-            other => panic!("{path}: {other:?}"),
-        };
-        assert_eq!(allow(Method::Delete, "/api/sessions"), "GET, HEAD, POST, OPTIONS");
-        assert_eq!(allow(Method::Post, "/api/sessions/x"), "GET, HEAD, DELETE, OPTIONS");
-        assert_eq!(allow(Method::Get, "/api/sessions/x/cancel"), "POST, OPTIONS");
-        assert_eq!(allow(Method::Head, "/api/vulnerabilities/import"), "POST, OPTIONS");
-        assert_eq!(allow(Method::Other, "/"), "GET, HEAD, OPTIONS");
-        assert_eq!(allow(Method::Post, "/healthz"), "GET, HEAD, OPTIONS");
-        assert_eq!(route(Method::Options, "/api/imports"), Ok(Route::Options(GET)));
-        assert_eq!(route(Method::Options, "/api/vulnerabilities/import"), Ok(Route::Options(POST)));
-        assert!(matches!(route(Method::Options, "*"), Ok(Route::Options(_))));
+        for (method, path, wanted) in [
+            (Method::Delete, "/api/sessions", "GET, HEAD, POST, OPTIONS"),
+            (Method::Post, "/api/sessions/{id}", "GET, HEAD, DELETE, OPTIONS"),
+            (Method::Get, "/api/sessions/{id}/cancel", "POST, OPTIONS"),
+            (Method::Head, "/api/vulnerabilities/import", "POST, OPTIONS"),
+            (Method::Other, "/", "GET, HEAD, OPTIONS"),
+            (Method::Post, "/healthz", "GET, HEAD, OPTIONS"),
+        ] {
+            let response = find(method, path).unwrap_err();
+            assert_eq!((response.status, header(&response, "Allow")), (405, Some(wanted)), "{path}");
+        }
+    }
+
+    #[test]
+    fn options_tell_the_same() {
+        for (path, wanted) in [
+            ("/api/imports", "GET, HEAD, OPTIONS"),
+            ("/api/vulnerabilities/import", "POST, OPTIONS"),
+            ("*", "GET, HEAD, POST, DELETE, OPTIONS"),
+        ] {
+            let Ok(Route::Options(allow)) = find(Method::Options, path) else {
+                panic!("{path}");
+            };
+            assert_eq!(header(&options(allow), "Allow"), Some(wanted), "{path}");
+        }
     }
 
     #[test]
     fn only_reading_is_free_for_foreign_pages() {
         for path in ["/", "/healthz", "/api/sessions", "/api/imports", "/api/vulnerabilities"] {
-            assert!(!route(Method::Get, path).unwrap().changes_state(), "{path}");
+            assert!(!find(Method::Get, path).unwrap().changes_state(), "{path}");
         }
-        for path in ["/api/sessions", "/api/sessions/x/cancel", "/api/vulnerabilities/import", "/api/events/system_alert"] {
-            assert!(route(Method::Post, path).unwrap().changes_state(), "{path}");
+        for path in ["/api/sessions", "/api/sessions/{id}/cancel", "/api/vulnerabilities/import", "/api/events/system_alert"] {
+            assert!(find(Method::Post, path).unwrap().changes_state(), "{path}");
         }
-        assert!(route(Method::Delete, "/api/sessions/x").unwrap().changes_state());
+        assert!(find(Method::Delete, "/api/sessions/{id}").unwrap().changes_state());
     }
 }

@@ -3,6 +3,7 @@
 mod host_requests;
 mod polling;
 mod progress;
+mod revision_3;
 mod socket_io;
 mod upgrade;
 mod websocket;
@@ -189,8 +190,13 @@ impl World {
 
     /// Opens a session by WebSocket.
     pub fn open_websocket(&mut self) -> Key {
+        self.open_websocket_of("EIO=4&transport=websocket")
+    }
+
+    /// Opens a session by WebSocket with this query.
+    pub fn open_websocket_of(&mut self, query: &str) -> Key {
         let key = self.open();
-        self.feed(key, upgrade("EIO=4&transport=websocket"));
+        self.feed(key, upgrade(query));
         let answer = self.take(key);
         assert!(
             answer.starts_with(b"HTTP/1.1 101 "),

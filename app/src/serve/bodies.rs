@@ -1,0 +1,163 @@
+//! JSON bodies on their way in: collected up to a limit, then read.
+
+use std::collections::BTreeMap;
+
+use pulsewheel::http::Request;
+use pulsewheel::progress::JsonObject;
+use pulsewheel::RequestId;
+use serde_json::Value;
+
+use super::answer::ApiError;
+use super::route::Verb;
+
+/// Largest JSON body, in bytes.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// Bytes of incomplete bodies held at a time, of all requests together: a crowd of
+/// senders who never finish must not fill the memory.
+const MAX_HELD_BYTES: usize = 16 * 1024 * 1024;
+
+/// The requests whose bodies are not complete yet.
+#[derive(Default)]
+pub struct Bodies {
+    incomplete: BTreeMap<RequestId, Incomplete>,
+    held_bytes: usize,
+}
+
+struct Incomplete {
+    verb: Verb,
+    bytes: Vec<u8>,
+}
+
+impl Bodies {
+    /// Takes a request on whose head allows a JSON body. Gives the number of bytes
+    /// to let in.
+    pub fn begin(&mut self, request: RequestId, verb: Verb, head: &Request) -> Result<usize, ApiError> {
+        check_head(head)?;
+        self.incomplete.insert(request, Incomplete { verb, bytes: Vec::new() });
+        // One more than allowed, so that too long a body is seen to be one.
+        Ok(MAX_BODY_BYTES + 1)
+    }
+
+    /// Adds bytes to a body, if it is one of these.
+    pub fn push(&mut self, request: RequestId, data: &[u8]) -> Result<(), ApiError> {
+        let Some(incomplete) = self.incomplete.get_mut(&request) else {
+            return Ok(());
+        };
+        let error = if incomplete.bytes.len() + data.len() > MAX_BODY_BYTES {
+            body_too_large()
+        } else if self.held_bytes + data.len() > MAX_HELD_BYTES {
+            ApiError::overload("too many requests are being sent at once")
+        } else {
+            incomplete.bytes.extend_from_slice(data);
+            self.held_bytes += data.len();
+            return Ok(());
+        };
+        self.remove(request);
+        Err(error)
+    }
+
+    /// The body is complete: gives what it was sent for, and itself.
+    pub fn finish(&mut self, request: RequestId) -> Option<(Verb, Vec<u8>)> {
+        let incomplete = self.remove(request)?;
+        Some((incomplete.verb, incomplete.bytes))
+    }
+
+    /// The request is gone.
+    pub fn abort(&mut self, request: RequestId) {
+        self.remove(request);
+    }
+
+    fn remove(&mut self, request: RequestId) -> Option<Incomplete> {
+        let incomplete = self.incomplete.remove(&request)?;
+        self.held_bytes -= incomplete.bytes.len();
+        Some(incomplete)
+    }
+}
+
+/// Reads a body: a JSON object, or nothing at all for the empty one.
+pub fn object(body: &[u8]) -> Result<JsonObject, ApiError> {
+    if body.is_empty() {
+        return Ok(JsonObject::new());
+    }
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(ApiError::invalid("the body must be a JSON object")),
+        Err(error) => Err(ApiError::invalid(format!("the body is not JSON: {error}"))),
+    }
+}
+
+fn check_head(head: &Request) -> Result<(), ApiError> {
+    let declared_bytes = head.framing.content_length();
+    if declared_bytes.is_some_and(|bytes| bytes > MAX_BODY_BYTES as u64) {
+        return Err(body_too_large());
+    }
+    if head.content_encoded {
+        return Err(ApiError::media_type("compressed bodies are not read; send it without Content-Encoding"));
+    }
+    let has_body = head.framing != pulsewheel::http::Framing::None && declared_bytes != Some(0);
+    if has_body && !head.header("Content-Type").is_some_and(is_json) {
+        return Err(ApiError::media_type("the body must be JSON; send it with Content-Type: application/json"));
+    }
+    Ok(())
+}
+
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json")
+}
+
+fn body_too_large() -> ApiError {
+    ApiError::too_large("a JSON body", MAX_BODY_BYTES as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pulsewheel::http::{Framing, Method};
+
+    fn head(framing: Framing, headers: &[(&str, &str)]) -> Request {
+        Request {
+            method: Method::Post,
+            path: String::new(),
+            query: String::new(),
+            minor_version: 1,
+            host: None,
+            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            framing,
+            expect_continue: false,
+            content_encoded: headers.iter().any(|(name, _)| *name == "Content-Encoding"),
+        }
+    }
+
+    #[test]
+    fn a_body_has_to_be_json_and_short() {
+        let json = ("Content-Type", "Application/JSON; charset=utf-8");
+        let form = ("Content-Type", "application/x-www-form-urlencoded");
+        for (framing, headers, wanted) in [
+            (Framing::Length(2), &[json][..], None),
+            (Framing::Chunked, &[json], None),
+            (Framing::None, &[], None),
+            (Framing::Length(0), &[form], None),
+            (Framing::Length(2), &[form], Some(415)),
+            (Framing::Chunked, &[], Some(415)),
+            (Framing::Length(2), &[json, ("Content-Encoding", "gzip")], Some(415)),
+            (Framing::Length(65_536), &[json], None),
+            (Framing::Length(65_537), &[json], Some(413)),
+        ] {
+            let refused = check_head(&head(framing, headers)).err().map(|error| error.status);
+            assert_eq!(refused, wanted, "{framing:?} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_an_object_or_nothing() {
+        assert_eq!(object(b"").unwrap(), JsonObject::new());
+        assert_eq!(object(b" {\"a\":1} ").unwrap().len(), 1);
+        for wrong in [&b"[]"[..], b"\"text\"", b"{broken", b"1e999", b"\xff", b" "] {
+            assert_eq!(object(wrong).unwrap_err().status, 400);
+        }
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(60_000), "]".repeat(5_000));
+        assert_eq!(object(deep.as_bytes()).unwrap_err().status, 400);
+    }
+}

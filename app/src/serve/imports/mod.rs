@@ -1,0 +1,198 @@
+//! Uploads on their way from the event loop to the threads that import them.
+//!
+//! ```text
+//! loop:    Request ─▶ begin      RequestBody ─▶ push       RequestBodyEnd ─▶ finish
+//!                      │ pipe          │  ▲ grants                │
+//! thread:            import::run ◀─────┘  └─ room again           │
+//!                      │ Reporter         ◀───────────────────────┘
+//! loop:                └─▶ session verbs, data_updated, the answer
+//! ```
+//!
+//! A thread for each upload, of which there are at most five, so that the form of
+//! one that waits is read as it arrives; only one of them imports at a time. What
+//! a thread has to say it does on the loop, by a [`Handle`].
+
+mod registry;
+mod reporter;
+
+use std::collections::BTreeMap;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use pulsewheel::http::Request;
+use pulsewheel::{Endpoint, Handle, RequestId};
+
+use super::answer::ApiError;
+use super::call::call_surely;
+use crate::import::{self, boundary, pipe, BodySender, ImportQueue, RequestError, Upload};
+use crate::memory::resident_bytes;
+use crate::store::Store;
+use reporter::LoopReporter;
+
+pub use registry::Registry;
+
+/// Bytes of a body that may be on their way from the socket at a time.
+const WINDOW_BYTES: usize = 256 * 1024;
+/// With this little left of the window, more is let in.
+const REFILL_BYTES: usize = 64 * 1024;
+
+/// All uploads that are being received.
+pub struct Imports {
+    store: Arc<Store>,
+    handle: Handle,
+    registry: Arc<Registry>,
+    max_upload_bytes: u64,
+    queue: ImportQueue,
+    incoming: BTreeMap<RequestId, Incoming>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// One upload whose body is not complete.
+struct Incoming {
+    sender: BodySender,
+    window: Arc<Window>,
+    received_bytes: u64,
+}
+
+impl Imports {
+    pub fn new(store: Arc<Store>, handle: Handle, registry: Arc<Registry>, max_upload_bytes: u64) -> Imports {
+        Imports {
+            store,
+            handle,
+            registry,
+            max_upload_bytes,
+            queue: ImportQueue::default(),
+            incoming: BTreeMap::new(),
+            threads: Vec::new(),
+        }
+    }
+
+    /// Takes an upload on, or refuses it by its head. It is answered when its last
+    /// byte has been taken in.
+    pub fn begin(&mut self, endpoint: &mut Endpoint, request: RequestId, head: &Request) -> Result<(), ApiError> {
+        let boundary = boundary(head.header("Content-Type").unwrap_or_default()).map_err(|error| ApiError::from(&error))?;
+        if head.content_encoded {
+            return Err(ApiError::media_type("compressed uploads are not read; send it without Content-Encoding"));
+        }
+        let declared_bytes = head.framing.content_length();
+        if declared_bytes.is_some_and(|bytes| bytes > self.max_upload_bytes) {
+            return Err(ApiError::too_large("an upload", self.max_upload_bytes));
+        }
+        if self.registry.is_closing() {
+            return Err(ApiError::overload("the server is going down"));
+        }
+        let Some(turn) = self.queue.join() else {
+            return Err(ApiError::overload("as many imports wait as may; come back when one has ended"));
+        };
+        let window = Arc::new(Window { request, open_bytes: AtomicUsize::new(0) });
+        let (handle, refilled) = (self.handle.clone(), window.clone());
+        let (sender, body) = pipe(move || {
+            let window = refilled.clone();
+            // Fails only where the server has ended, and the upload with it.
+            let _ = call_surely(&handle, move |endpoint| window.refill(endpoint));
+        });
+        let query_session_id = head.query("sessionId").map(|id| id.into_owned());
+        let upload = Upload { body, boundary, declared_bytes, query_session_id };
+        let reporter = LoopReporter::new(self.handle.clone(), self.registry.clone(), request, sender.canceller());
+        let store = self.store.clone();
+        let work = move || import(upload, turn, &store, reporter);
+        let thread = thread::Builder::new().name("import".to_owned()).spawn(work).map_err(|error| {
+            log::error!("no thread for an import: {error}");
+            ApiError::overload("the server has no thread left for an import")
+        })?;
+        self.threads.retain(|thread| !thread.is_finished());
+        self.threads.push(thread);
+        window.refill(endpoint);
+        self.incoming.insert(request, Incoming { sender, window, received_bytes: 0 });
+        Ok(())
+    }
+
+    /// Hands on bytes of a body, if it is one of these.
+    pub fn push(&mut self, endpoint: &mut Endpoint, request: RequestId, data: Vec<u8>) {
+        let Some(incoming) = self.incoming.get_mut(&request) else {
+            return;
+        };
+        incoming.received_bytes += data.len() as u64;
+        if incoming.received_bytes > self.max_upload_bytes {
+            // The thread ends the import and answers.
+            incoming.sender.too_large();
+            self.incoming.remove(&request);
+            return;
+        }
+        let is_low = incoming.window.take(data.len());
+        incoming.sender.push(Bytes::from(data));
+        if is_low && incoming.sender.has_room() {
+            incoming.window.refill(endpoint);
+        }
+    }
+
+    /// The body is complete.
+    pub fn finish(&mut self, request: RequestId) {
+        if let Some(incoming) = self.incoming.remove(&request) {
+            incoming.sender.finish();
+        }
+    }
+
+    /// The sender is gone.
+    pub fn abort(&mut self, request: RequestId) {
+        if let Some(incoming) = self.incoming.remove(&request) {
+            incoming.sender.abort();
+        }
+    }
+
+    /// Breaks off what is still being received and waits for the threads to end,
+    /// not for ever. To be called when the server is gone.
+    pub fn end(mut self, patience: Duration) {
+        self.incoming.clear();
+        let give_up = Instant::now() + patience;
+        while self.threads.iter().any(|thread| !thread.is_finished()) {
+            if Instant::now() >= give_up {
+                log::warn!("an import did not end in time; it is rolled back at the next start");
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// How much of a body may come before the next grant. Changed on the loop's thread
+/// alone; an atomic number, since it is shared with closures that are sent there.
+struct Window {
+    request: RequestId,
+    open_bytes: AtomicUsize,
+}
+
+impl Window {
+    /// Bytes have come. Whether it is time to refill.
+    fn take(&self, bytes: usize) -> bool {
+        let open_bytes = self.open_bytes.load(Ordering::Relaxed).saturating_sub(bytes);
+        self.open_bytes.store(open_bytes, Ordering::Relaxed);
+        open_bytes < REFILL_BYTES
+    }
+
+    fn refill(&self, endpoint: &mut Endpoint) {
+        let open_bytes = self.open_bytes.swap(WINDOW_BYTES, Ordering::Relaxed);
+        // A request that is gone needs none.
+        let _ = endpoint.grant_body(self.request, WINDOW_BYTES - open_bytes);
+    }
+}
+
+/// The life of an import's thread.
+fn import(upload: Upload, turn: import::Turn, store: &Store, mut reporter: LoopReporter) {
+    let run = || import::run(upload, turn, store, &resident_bytes, &mut reporter);
+    // Without this, a mistake in here would leave a session that never ends.
+    if catch_unwind(AssertUnwindSafe(run)).is_err() {
+        log::error!("an import ended by a fault of this program");
+        reporter.broke_off();
+    }
+}
+
+/// Why an upload is refused that comes while the server goes down.
+fn going_down() -> RequestError {
+    let error = ApiError::overload("the server is going down");
+    RequestError::SessionRefused { status: error.status, code: error.code, message: error.message }
+}

@@ -1,0 +1,276 @@
+//! Which sessions have an import, and who waits for one to end.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use pulsewheel::http::Response;
+use pulsewheel::progress::{ErrorCode, JsonObject, ProgressError, SessionOptions, Status};
+use pulsewheel::{Endpoint, RequestId};
+use uuid::Uuid;
+
+use super::going_down;
+use crate::import::{Canceller, RequestError};
+use crate::serve::answer::{self, ApiError};
+
+/// Shared by the loop, the imports' threads and the one that hears signals. Held
+/// for moments only, so that the loop never waits.
+#[derive(Default)]
+pub struct Registry {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Sessions with an import that has not ended.
+    active: BTreeMap<Uuid, Canceller>,
+    /// Requests to cancel that are answered when the session has ended.
+    askers: Vec<(Uuid, RequestId)>,
+    is_closing: bool,
+}
+
+/// How an import ended, as far as its session is concerned.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    Completed { result: JsonObject, data_updated: JsonObject },
+    Failed { error: serde_json::Value, partial_results: JsonObject },
+    Cancelled { partial_results: JsonObject },
+}
+
+impl Registry {
+    /// Takes a session for an import: a new one, under the wanted id if there is
+    /// one, or a processing one that has none yet.
+    pub fn claim(
+        &self,
+        endpoint: &mut Endpoint,
+        wanted: Option<Uuid>,
+        metadata: JsonObject,
+        canceller: Canceller,
+    ) -> Result<Uuid, RequestError> {
+        if self.is_closing() {
+            return Err(going_down());
+        }
+        let options = SessionOptions { metadata, managed: true, ..SessionOptions::default() };
+        let id = match wanted {
+            None => endpoint.create_session(options).map_err(refused)?,
+            Some(id) => {
+                self.claim_id(endpoint, id, options)?;
+                id
+            }
+        };
+        let mut state = self.lock();
+        if state.is_closing {
+            canceller.cancel();
+        }
+        state.active.insert(id, canceller);
+        Ok(id)
+    }
+
+    fn claim_id(&self, endpoint: &mut Endpoint, id: Uuid, options: SessionOptions) -> Result<(), RequestError> {
+        if self.lock().active.contains_key(&id) {
+            let message = format!("the session {id} is used by another import");
+            return Err(refused(ProgressError::new(ErrorCode::SessionExists, message)));
+        }
+        match endpoint.session_status(id) {
+            Ok(Status::Processing) => endpoint.manage_session(id),
+            Err(error) if error.code == ErrorCode::SessionNotFound => endpoint.create_session_with_id(id, options),
+            // A cancelled one too: whoever uploads uses no session that was.
+            Ok(_) | Err(_) => Err(session_ended(id)),
+        }
+        .map_err(refused)
+    }
+
+    /// A client wants a session cancelled whose work is managed by this program.
+    pub fn cancel(&self, endpoint: &mut Endpoint, id: Uuid) {
+        let canceller = self.lock().active.get(&id).cloned();
+        match canceller {
+            // Where it comes too late the import ends in its own way.
+            Some(canceller) => drop(canceller.cancel()),
+            // Ended a moment ago, or never begun: nothing is there to be rolled back.
+            None => drop(endpoint.cancel_session(id, None, None)),
+        }
+    }
+
+    /// A session was ended by somebody who does not run its import, if it has one:
+    /// that is rolled back.
+    pub fn ended_elsewhere(&self, id: Uuid) {
+        if let Some(canceller) = self.lock().active.get(&id) {
+            canceller.cancel();
+        }
+    }
+
+    /// Answers a request to cancel when the import of this session has ended.
+    pub fn answer_when_ended(&self, id: Uuid, request: RequestId) {
+        self.lock().askers.push((id, request));
+    }
+
+    /// A request is gone.
+    pub fn forget_asker(&self, request: RequestId) {
+        self.lock().askers.retain(|(_, asker)| *asker != request);
+    }
+
+    /// Ends the session of an import that has ended, and answers who waits for that.
+    pub fn end(&self, endpoint: &mut Endpoint, id: Uuid, outcome: Outcome) {
+        let answer = match outcome {
+            Outcome::Completed { result, data_updated } => {
+                let ended = endpoint.complete_session(id, result);
+                if let Err(error) = endpoint.data_updated(data_updated) {
+                    log::error!("data_updated could not be sent: {error}");
+                }
+                ended.and(Err(session_ended(id)))
+            }
+            Outcome::Failed { error, partial_results } => {
+                endpoint.error_session(id, error, Some(partial_results)).and(Err(session_ended(id)))
+            }
+            Outcome::Cancelled { partial_results } => {
+                let reason = self.is_closing().then(|| "server_shutdown".to_owned());
+                endpoint.cancel_session(id, reason, Some(partial_results))
+            }
+        };
+        let mut state = self.lock();
+        state.active.remove(&id);
+        let (askers, others) = std::mem::take(&mut state.askers).into_iter().partition(|(asked, _)| *asked == id);
+        state.askers = others;
+        drop(state);
+        self.changed.notify_all();
+        let askers: Vec<(Uuid, RequestId)> = askers;
+        for (_, request) in askers {
+            let response = match &answer {
+                Ok(session) => answer::session(200, session),
+                Err(error) => Response::from(ApiError::from(error.clone())),
+            };
+            // Whoever asked may have gone.
+            let _ = endpoint.respond(request, response);
+        }
+    }
+
+    /// From now on no import begins, and those that run are rolled back.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        state.is_closing = true;
+        for canceller in state.active.values() {
+            canceller.cancel();
+        }
+    }
+
+    pub fn is_closing(&self) -> bool {
+        self.lock().is_closing
+    }
+
+    /// Waits until no session has an import, or for this long.
+    pub fn wait_until_idle(&self, patience: Duration) {
+        let state = self.lock();
+        let waited = self.changed.wait_timeout_while(state, patience, |state| !state.active.is_empty());
+        drop(waited);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves nothing half done in here.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn session_ended(id: Uuid) -> ProgressError {
+    ProgressError::new(ErrorCode::SessionEnded, format!("the session {id} has ended already"))
+}
+
+fn refused(error: ProgressError) -> RequestError {
+    RequestError::SessionRefused { status: error.code.http_status(), code: error.code.as_str(), message: error.message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::pipe;
+    use pulsewheel::{Config, Environment, Now};
+
+    fn endpoint() -> Endpoint {
+        let mut next = 0u8;
+        let environment = Environment {
+            random: Box::new(move |bytes| {
+                next = next.wrapping_add(1);
+                bytes.fill(next);
+            }),
+            memory: Box::new(Default::default),
+        };
+        Endpoint::new(Config::default(), environment, Now { mono_ms: 1, unix_ms: 1 })
+    }
+
+    fn canceller() -> Canceller {
+        pipe(|| {}).1.canceller()
+    }
+
+    fn completed() -> Outcome {
+        let change = serde_json::json!({ "type": "vulnerabilities", "action": "bulk_update" });
+        let data_updated = change.as_object().cloned().unwrap_or_default();
+        Outcome::Completed { result: JsonObject::new(), data_updated }
+    }
+
+    fn code(result: Result<Uuid, RequestError>) -> (u16, &'static str) {
+        let error = result.unwrap_err();
+        (error.status(), error.code())
+    }
+
+    #[test]
+    fn a_session_is_used_for_one_import_only() {
+        let (mut endpoint, registry) = (endpoint(), Registry::default());
+        let mut claim = |endpoint: &mut Endpoint, id| registry.claim(endpoint, Some(id), JsonObject::new(), canceller());
+        let own = endpoint.create_session(SessionOptions::default()).unwrap();
+        let new = Uuid::from_u128(7);
+        for id in [own, new] {
+            assert_eq!(claim(&mut endpoint, id), Ok(id));
+            assert_eq!(code(claim(&mut endpoint, id)), (409, "SESSION_EXISTS"));
+            registry.end(&mut endpoint, id, completed());
+            assert_eq!(code(claim(&mut endpoint, id)), (409, "SESSION_ENDED"));
+        }
+        let cancelled = endpoint.create_session(SessionOptions::default()).unwrap();
+        endpoint.cancel_session(cancelled, None, None).unwrap();
+        assert_eq!(code(claim(&mut endpoint, cancelled)), (409, "SESSION_ENDED"));
+    }
+
+    #[test]
+    fn cancelling_waits_for_the_import_to_roll_back() {
+        let (mut endpoint, registry) = (endpoint(), Registry::default());
+        let (_sender, reader) = pipe(|| {});
+        let id = registry.claim(&mut endpoint, None, JsonObject::new(), reader.canceller()).unwrap();
+        endpoint.request_cancel(id, None).unwrap();
+        registry.cancel(&mut endpoint, id);
+        assert!(reader.stopped().is_some());
+        assert_eq!(endpoint.session_status(id), Ok(Status::Processing));
+        registry.end(&mut endpoint, id, Outcome::Cancelled { partial_results: JsonObject::new() });
+        assert_eq!(endpoint.session_status(id).unwrap_err().code, ErrorCode::SessionCancelled);
+    }
+
+    #[test]
+    fn a_managed_session_without_an_import_is_cancelled_at_once() {
+        let (mut endpoint, registry) = (endpoint(), Registry::default());
+        let options = SessionOptions { managed: true, ..SessionOptions::default() };
+        let id = endpoint.create_session(options).unwrap();
+        registry.cancel(&mut endpoint, id);
+        assert!(endpoint.session_status(id).is_err());
+    }
+
+    #[test]
+    fn an_import_whose_session_was_ended_by_others_is_rolled_back() {
+        let (mut endpoint, registry) = (endpoint(), Registry::default());
+        let (_sender, reader) = pipe(|| {});
+        let id = registry.claim(&mut endpoint, None, JsonObject::new(), reader.canceller()).unwrap();
+        endpoint.complete_session(id, JsonObject::new()).unwrap();
+        registry.ended_elsewhere(id);
+        assert!(reader.stopped().is_some());
+    }
+
+    #[test]
+    fn a_server_that_goes_down_rolls_back_and_takes_no_more() {
+        let (mut endpoint, registry) = (endpoint(), Registry::default());
+        let (_sender, reader) = pipe(|| {});
+        let id = registry.claim(&mut endpoint, None, JsonObject::new(), reader.canceller()).unwrap();
+        registry.close();
+        assert!(reader.stopped().is_some());
+        let refused = registry.claim(&mut endpoint, None, JsonObject::new(), canceller());
+        assert_eq!(code(refused), (503, "SERVER_OVERLOAD"));
+        registry.end(&mut endpoint, id, Outcome::Cancelled { partial_results: JsonObject::new() });
+        registry.wait_until_idle(Duration::from_secs(60));
+    }
+}

@@ -1,0 +1,175 @@
+//! What an import's thread has to say, done on the event loop.
+
+use std::sync::Arc;
+
+use pulsewheel::http::Response;
+use pulsewheel::progress::{JsonObject, ProgressError};
+use pulsewheel::{Handle, Pending, RequestId};
+use serde_json::{json, Value};
+use uuid::Uuid;
+
+use super::registry::{Outcome, Registry};
+use crate::import::{
+    Accepted, Cancelled, Canceller, Completed, Failed, FailedRows, FormHead, ImportError, Progress, Reporter, RequestError,
+};
+use crate::serve::answer::{json_text, ApiError};
+use crate::serve::call::call_surely;
+
+const OPERATION: &str = "vulnerability_import";
+
+/// Reports one import to its session, and answers its request.
+pub struct LoopReporter {
+    handle: Handle,
+    registry: Arc<Registry>,
+    request: RequestId,
+    canceller: Canceller,
+    session: Option<Uuid>,
+    /// The newest update's answer: tells when the session has been ended by others.
+    updated: Option<Pending<Result<(), ProgressError>>>,
+    was_answered: bool,
+}
+
+impl LoopReporter {
+    pub fn new(handle: Handle, registry: Arc<Registry>, request: RequestId, canceller: Canceller) -> LoopReporter {
+        LoopReporter { handle, registry, request, canceller, session: None, updated: None, was_answered: false }
+    }
+
+    /// The import has come to an end that it knows nothing of itself.
+    pub fn broke_off(&mut self) {
+        let error = ImportError::storage("the import broke off by a fault of this program");
+        let partial_results =
+            FailedRows { processed_rows: 0, successful_imports: 0, failed_rows: 0, rolled_back: true };
+        self.failed(&Failed { import_id: None, error, partial_results });
+        if !self.was_answered {
+            let message = "the import broke off by a fault of this program";
+            self.answer(ApiError::new(500, "STORAGE_ERROR", message).into());
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        let Some(id) = self.session.take() else {
+            return;
+        };
+        let registry = self.registry.clone();
+        // Fails only where the server has ended, and all sessions with it.
+        let _ = call_surely(&self.handle, move |endpoint| registry.end(endpoint, id, outcome.clone()));
+    }
+
+    fn answer(&mut self, response: Response) {
+        self.was_answered = true;
+        let request = self.request;
+        // Where that fails, whoever asked has gone.
+        let _ = call_surely(&self.handle, move |endpoint| endpoint.respond(request, response.clone()));
+    }
+}
+
+impl Reporter for LoopReporter {
+    fn file_started(&mut self, head: &FormHead) -> Result<String, RequestError> {
+        let wanted = head.session_id.as_deref().map(Uuid::try_parse).transpose();
+        let wanted = wanted.map_err(|_| RequestError::InvalidSessionId)?;
+        let mut metadata = object(json!({ "operation": OPERATION, "filename": head.filename }));
+        if let Some(vendor) = &head.vendor {
+            metadata.insert("vendor".to_owned(), vendor.as_str().into());
+        }
+        let (registry, canceller) = (self.registry.clone(), self.canceller.clone());
+        let claimed = call_surely(&self.handle, move |endpoint| {
+            registry.claim(endpoint, wanted, metadata.clone(), canceller.clone())
+        });
+        let id = claimed.and_then(Pending::wait).map_err(|_| RequestError::Aborted)??;
+        log::info!("session {id}: importing {:?}", head.filename);
+        self.session = Some(id);
+        Ok(id.to_string())
+    }
+
+    fn progress(&mut self, progress: &Progress<'_>) {
+        let Some(id) = self.session else {
+            return;
+        };
+        let refused = self.updated.take().and_then(|updated| updated.try_take().ok());
+        if let Some(Err(error)) = refused {
+            log::warn!("session {id}: {error}; its import is rolled back");
+            self.canceller.cancel();
+            return;
+        }
+        let mut metadata = object(json!({
+            "operation": OPERATION,
+            "filename": progress.filename,
+            "current_step": progress.step,
+            "processed_rows": progress.processed_rows,
+            "total_rows": progress.total_rows,
+        }));
+        if let Some(vendor) = progress.vendor {
+            metadata.insert("vendor".to_owned(), vendor.into());
+        }
+        if let Some(date) = &progress.scan_date {
+            metadata.insert("scan_date".to_owned(), date.as_str().into());
+        }
+        // Where the queue is full, the next report tells more than this one.
+        self.updated = self.handle.update_progress(id, progress.fraction, metadata).ok();
+    }
+
+    fn completed(&mut self, completed: &Completed) {
+        log::info!("import {}: {} rows in {} ms", completed.import_id, completed.total_processed, completed.processing_time_ms);
+        let change = &completed.change;
+        let result = json!({
+            "import_id": completed.import_id,
+            "total_processed": completed.total_processed,
+            "processing_time_ms": completed.processing_time_ms,
+            "summary": completed.summary,
+            "performance": completed.performance,
+        });
+        let data_updated = json!({
+            "type": "vulnerabilities",
+            "action": "bulk_update",
+            "count": change.count,
+            "affected_entities": { "hosts": change.hosts, "severity_changes": change.severity_changes },
+            "source": { "import_id": completed.import_id, "operation": "csv_import" },
+        });
+        self.end(Outcome::Completed { result: object(result), data_updated: object(data_updated) });
+    }
+
+    fn failed(&mut self, failed: &Failed) {
+        if let Some(id) = self.session {
+            log::warn!("session {id}: the import failed: {}: {}", failed.error.code, failed.error.message);
+        }
+        let (error, partial_results) = (json!(failed.error), object(json!(failed.partial_results)));
+        self.end(Outcome::Failed { error, partial_results });
+    }
+
+    fn cancelled(&mut self, cancelled: &Cancelled) {
+        if let Some(id) = self.session {
+            log::info!("session {id}: the import was cancelled and rolled back");
+        }
+        let partial_results = json!({
+            "processed_rows": cancelled.processed_rows,
+            "completion_percentage": cancelled.completion_percentage,
+        });
+        self.end(Outcome::Cancelled { partial_results: object(partial_results) });
+    }
+
+    fn taken_in(&mut self, answer: Result<&Accepted, &RequestError>) {
+        match answer {
+            Ok(accepted) => self.answer(accepted_answer(accepted)),
+            Err(error) => self.answer(ApiError::from(error).into()),
+        }
+    }
+}
+
+fn accepted_answer(accepted: &Accepted) -> Response {
+    let body = json!({
+        "success": true,
+        "sessionId": accepted.session_id,
+        "importId": accepted.import_id,
+        "filename": accepted.filename,
+        "vendor": accepted.vendor,
+    });
+    json_text(202, body.to_string())
+}
+
+/// The object that a `json!({...})` is.
+fn object(value: Value) -> JsonObject {
+    match value {
+        Value::Object(object) => object,
+        _ => JsonObject::new(),
+    }
+}

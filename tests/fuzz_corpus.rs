@@ -22,6 +22,7 @@ macro_rules! targets {
 }
 
 targets! {
+    endpoint = "../fuzz/bodies/endpoint.rs",
     engine_payload = "../fuzz/bodies/engine_payload.rs",
     request_head = "../fuzz/bodies/request_head.rs",
     socket_packet = "../fuzz/bodies/socket_packet.rs",

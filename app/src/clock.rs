@@ -101,13 +101,24 @@ mod tests {
             assert_eq!(parse(text), Some(1_710_797_382_000), "{text}");
         }
         for text in ["2024-03-18", "Mar 18, 2024", "03/18/2024"] {
-            assert_eq!(parse(text).map(rfc3339).unwrap(), "2024-03-18T00:00:00.000Z");
+            assert_eq!(
+                parse(text).map(rfc3339).unwrap(),
+                "2024-03-18T00:00:00.000Z"
+            );
         }
     }
 
     #[test]
     fn nonsense_is_no_time() {
-        for text in ["", "never", "0000-00-00", "1970-01-01", "9999-12-31", "12345678", "2024-13-45"] {
+        for text in [
+            "",
+            "never",
+            "0000-00-00",
+            "1970-01-01",
+            "9999-12-31",
+            "12345678",
+            "2024-13-45",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
         assert_eq!(parse(&"9".repeat(1000)), None);

@@ -21,7 +21,8 @@ pub struct Written {
     pub records: u64,
 }
 
-const HEADER: &str = "asset.id,asset.name,asset.display_ipv4_address,asset.operating_system,definition.id,\
+const HEADER: &str =
+    "asset.id,asset.name,asset.display_ipv4_address,asset.operating_system,definition.id,\
 definition.name,definition.family,definition.cve,definition.cvss3.base_score,definition.severity,\
 definition.solution,first_observed,last_seen,output,port,protocol,severity,state\n";
 
@@ -30,18 +31,52 @@ const FINDINGS_PER_HOST: u64 = 40;
 const KINDS: u64 = 400;
 
 const PRODUCTS: [&str; 16] = [
-    "OpenSSL", "Apache HTTP Server", "nginx", "PostgreSQL", "OpenSSH", "Samba", "curl", "glibc", "Linux kernel", "sudo",
-    "Redis", "Tomcat", "Python", "systemd", "BIND", "MariaDB",
+    "OpenSSL",
+    "Apache HTTP Server",
+    "nginx",
+    "PostgreSQL",
+    "OpenSSH",
+    "Samba",
+    "curl",
+    "glibc",
+    "Linux kernel",
+    "sudo",
+    "Redis",
+    "Tomcat",
+    "Python",
+    "systemd",
+    "BIND",
+    "MariaDB",
 ];
 const PROBLEMS: [&str; 10] = [
-    "buffer overflow", "use after free", "information disclosure", "denial of service", "privilege escalation",
-    "path traversal", "weak cipher suites", "expired certificate", "missing security update", "request smuggling",
+    "buffer overflow",
+    "use after free",
+    "information disclosure",
+    "denial of service",
+    "privilege escalation",
+    "path traversal",
+    "weak cipher suites",
+    "expired certificate",
+    "missing security update",
+    "request smuggling",
 ];
-const SYSTEMS: [&str; 4] =
-    ["Debian GNU/Linux 12", "Ubuntu 24.04 LTS", "Red Hat Enterprise Linux 9.4", "Windows Server 2022"];
+const SYSTEMS: [&str; 4] = [
+    "Debian GNU/Linux 12",
+    "Ubuntu 24.04 LTS",
+    "Red Hat Enterprise Linux 9.4",
+    "Windows Server 2022",
+];
 const ROLES: [&str; 8] = ["web", "db", "app", "mail", "file", "dns", "build", "proxy"];
-const PORTS: [(u16, &str); 8] =
-    [(0, "TCP"), (22, "TCP"), (80, "TCP"), (443, "TCP"), (5432, "TCP"), (8080, "TCP"), (53, "UDP"), (161, "UDP")];
+const PORTS: [(u16, &str); 8] = [
+    (0, "TCP"),
+    (22, "TCP"),
+    (80, "TCP"),
+    (443, "TCP"),
+    (5432, "TCP"),
+    (8080, "TCP"),
+    (53, "UDP"),
+    (161, "UDP"),
+];
 const STATES: [&str; 4] = ["ACTIVE", "ACTIVE", "NEW", "RESURFACED"];
 
 /// Writes a scan in the columns of Tenable Vulnerability Management. Every row
@@ -49,7 +84,10 @@ const STATES: [&str; 4] = ["ACTIVE", "ACTIVE", "NEW", "RESURFACED"];
 /// quotes and line breaks.
 pub fn write_scan(out: &mut impl Write, size: Size, seed: u64) -> io::Result<Written> {
     out.write_all(HEADER.as_bytes())?;
-    let mut written = Written { bytes: HEADER.len() as u64, ..Written::default() };
+    let mut written = Written {
+        bytes: HEADER.len() as u64,
+        ..Written::default()
+    };
     let mut row = Vec::new();
     loop {
         if matches!(size, Size::Rows(rows) if written.rows >= rows) {
@@ -94,7 +132,9 @@ fn write_row(out: &mut Vec<u8>, row: u64, seed: u64) -> io::Result<u64> {
     let year = 2019 + random.below(6);
     let first_cve = 1000 + random.below(50_000);
     let cve_count = [0, 1, 1, 2, 3, 1][random.below(6) as usize];
-    let cves: Vec<String> = (0..cve_count).map(|n| format!("CVE-{year}-{}", first_cve + n)).collect();
+    let cves: Vec<String> = (0..cve_count)
+        .map(|n| format!("CVE-{year}-{}", first_cve + n))
+        .collect();
 
     let mut random = Random::new(seed, row, 2);
     let state = random.pick(&STATES);
@@ -124,7 +164,10 @@ struct Random(u64);
 impl Random {
     /// Numbers for one thing of one sort, whatever was drawn for others.
     fn new(seed: u64, thing: u64, sort: u64) -> Random {
-        let mut random = Random(seed ^ thing.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ sort.wrapping_mul(0xd1b5_4a32_d192_ed03));
+        let mut random = Random(
+            seed ^ thing.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                ^ sort.wrapping_mul(0xd1b5_4a32_d192_ed03),
+        );
         random.0 = random.next();
         random
     }
@@ -170,7 +213,10 @@ mod tests {
         assert_eq!(scan(Size::Rows(0), 1).1.rows, 0);
         assert_eq!(scan(Size::Rows(123), 1).1.rows, 123);
         let (_, written) = scan(Size::Bytes(100_000), 1);
-        assert!(written.bytes <= 100_000 && written.bytes > 99_000, "{written:?}");
+        assert!(
+            written.bytes <= 100_000 && written.bytes > 99_000,
+            "{written:?}"
+        );
         assert!(written.records > written.rows);
         assert_eq!(scan(Size::Bytes(0), 1).1.rows, 0);
     }

@@ -3,15 +3,19 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`serve`] | `pulsewheel serve`: the HTTP interface, uploads, pages, signals, the log |
 //! | [`import`] | an upload becomes findings: multipart, CSV, formats, the job that runs them |
 //! | [`store`] | the SQLite database: findings, hosts, history of imports |
 //! | [`generate`] | seeded sample scans of any size |
+//! | [`licenses`] | what `--licenses` prints |
 //! | [`severity`], [`clock`], [`memory`] | small shared helpers |
 #![forbid(unsafe_code)]
 
 pub mod clock;
 pub mod generate;
 pub mod import;
+pub mod licenses;
 pub mod memory;
+pub mod serve;
 pub mod severity;
 pub mod store;

@@ -4,19 +4,30 @@
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
 use pulsewheel_app::generate::{write_scan, Size};
+use pulsewheel_app::licenses;
+use pulsewheel_app::serve::{self, ServeArgs};
 
 /// Tells people, live, how far their long work has come.
 #[derive(Parser)]
-#[command(name = "pulsewheel", version)]
+#[command(
+    name = "pulsewheel",
+    version,
+    args_conflicts_with_subcommands = true,
+    arg_required_else_help = true
+)]
 struct Cli {
+    /// Print the licences of everything that this program contains.
+    #[arg(long)]
+    licenses: bool,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    Serve(ServeArgs),
     Generate(GenerateArgs),
 }
 
@@ -36,18 +47,39 @@ struct GenerateArgs {
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Generate(args) => generate(&args),
-    };
+    let cli = Cli::parse();
+    match cli.command {
+        Some(Command::Serve(args)) => ended(serve::run(&args)),
+        Some(Command::Generate(args)) => ended(unless_reader_left(generate(&args))),
+        None if cli.licenses => ended(unless_reader_left(print_licenses())),
+        None => Cli::command()
+            .error(clap::error::ErrorKind::MissingSubcommand, "nothing to do")
+            .exit(),
+    }
+}
+
+fn ended<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads the output has enough of it (`| head`).
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "pulsewheel: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whoever reads the output may have enough of it (`| head`).
+fn unless_reader_left(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+fn print_licenses() -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    licenses::write(&mut out)?;
+    out.flush()
 }
 
 fn generate(args: &GenerateArgs) -> io::Result<()> {

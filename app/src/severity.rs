@@ -54,7 +54,9 @@ impl Severity {
 
     /// One of the five names in any letter case, as a filter gives it.
     pub fn from_name(name: &str) -> Option<Severity> {
-        Self::ALL.into_iter().find(|severity| severity.name().eq_ignore_ascii_case(name))
+        Self::ALL
+            .into_iter()
+            .find(|severity| severity.name().eq_ignore_ascii_case(name))
     }
 
     /// Reads a scanner's severity cell: one of the five names, `None`,
@@ -64,7 +66,10 @@ impl Severity {
         if let Some(severity) = Self::from_name(cell) {
             return Some(severity);
         }
-        if ["none", "informational", "log"].iter().any(|word| cell.eq_ignore_ascii_case(word)) {
+        if ["none", "informational", "log"]
+            .iter()
+            .any(|word| cell.eq_ignore_ascii_case(word))
+        {
             return Some(Severity::Info);
         }
         let [digit @ b'0'..=b'9'] = cell.as_bytes() else {
@@ -113,7 +118,11 @@ mod tests {
             ("10", None),
         ];
         for (cell, expected) in table {
-            assert_eq!(Severity::from_cell(cell, NumberScale::ZeroToFour), expected, "{cell:?}");
+            assert_eq!(
+                Severity::from_cell(cell, NumberScale::ZeroToFour),
+                expected,
+                "{cell:?}"
+            );
         }
     }
 

@@ -181,7 +181,11 @@ impl BodyReader {
                 Some(Ending::Broken(end)) => return Err(end),
                 None => {}
             }
-            queue = self.0.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = self
+                .0
+                .changed
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -305,7 +309,11 @@ mod tests {
         for taken in 1..=4 {
             reader.next_chunk().unwrap();
             let expected = usize::from(HIGH_WATER_BYTES / 4 * (4 - taken) <= LOW_WATER_BYTES);
-            assert_eq!(calls.load(Ordering::SeqCst), expected, "after {taken} chunks");
+            assert_eq!(
+                calls.load(Ordering::SeqCst),
+                expected,
+                "after {taken} chunks"
+            );
         }
         assert!(sender.has_room());
     }

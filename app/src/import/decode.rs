@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use encoding_rs::WINDOWS_1252;
 
-use super::job::Stop;
 use super::report::ImportError;
+use super::stop::Stop;
 
 /// Where the bytes of the file come from.
 pub trait ByteSource {
@@ -25,7 +25,12 @@ pub struct Decoder<S> {
 
 impl<S: ByteSource> Decoder<S> {
     pub fn new(source: S) -> Decoder<S> {
-        Decoder { source, carry: Vec::new(), begun: false, replaced_bytes: 0 }
+        Decoder {
+            source,
+            carry: Vec::new(),
+            begun: false,
+            replaced_bytes: 0,
+        }
     }
 
     /// Bytes so far that were not UTF-8.
@@ -112,7 +117,12 @@ pub mod tests {
 
     impl Pieces {
         pub fn new(bytes: &[u8], piece: usize) -> Pieces {
-            Pieces(bytes.chunks(piece.max(1)).map(Bytes::copy_from_slice).collect())
+            Pieces(
+                bytes
+                    .chunks(piece.max(1))
+                    .map(Bytes::copy_from_slice)
+                    .collect(),
+            )
         }
     }
 
@@ -145,7 +155,11 @@ pub mod tests {
         ];
         for (bytes, text, replaced) in table {
             for piece in [1, 2, 3, 5, 100] {
-                assert_eq!(decode(bytes, piece), (text.to_owned(), replaced), "{text} by {piece}");
+                assert_eq!(
+                    decode(bytes, piece),
+                    (text.to_owned(), replaced),
+                    "{text} by {piece}"
+                );
             }
         }
     }

@@ -39,11 +39,15 @@ const MAX_BOUNDARY_CHARS: usize = 70;
 /// for a boundary that is missing, empty or longer than RFC 2046 allows.
 pub fn boundary(content_type: &str) -> Result<String, RequestError> {
     let boundary = multer::parse_boundary(content_type).map_err(|error| match error {
-        multer::Error::NoBoundary => RequestError::Malformed("the Content-Type names no boundary".into()),
+        multer::Error::NoBoundary => {
+            RequestError::Malformed("the Content-Type names no boundary".into())
+        }
         _ => RequestError::NotMultipart,
     })?;
     if boundary.is_empty() || boundary.len() > MAX_BOUNDARY_CHARS {
-        return Err(RequestError::Malformed("the boundary must have 1 to 70 characters".into()));
+        return Err(RequestError::Malformed(
+            "the boundary must have 1 to 70 characters".into(),
+        ));
     }
     Ok(boundary)
 }
@@ -51,7 +55,9 @@ pub fn boundary(content_type: &str) -> Result<String, RequestError> {
 /// Reads a session id: any UUID; given back in lower case with hyphens.
 pub fn session_id(text: &str) -> Result<String, RequestError> {
     let text = text.trim();
-    Uuid::try_parse(text).map(|id| id.hyphenated().to_string()).map_err(|_| RequestError::InvalidSessionId)
+    Uuid::try_parse(text)
+        .map(|id| id.hyphenated().to_string())
+        .map_err(|_| RequestError::InvalidSessionId)
 }
 
 /// What is known of an upload when its file begins.
@@ -89,9 +95,17 @@ impl Form {
         boundary: &str,
         query_session_id: Option<&str>,
     ) -> Result<(Form, FormHead), FormStop> {
-        let driver = Driver { body, slot: Arc::default() };
+        let driver = Driver {
+            body,
+            slot: Arc::default(),
+        };
         let multipart = Multipart::new(SlotStream(driver.slot.clone()), boundary);
-        let mut form = Form { multipart, driver, file: None, parts: 0 };
+        let mut form = Form {
+            multipart,
+            driver,
+            file: None,
+            parts: 0,
+        };
         let mut session = query_session_id.map(session_id).transpose()?;
         let mut vendor = None;
         loop {
@@ -103,13 +117,20 @@ impl Form {
                 Some("csvFile") => {
                     let filename = text::filename(part.file_name().unwrap_or_default());
                     form.file = Some(part);
-                    let head = FormHead { session_id: session, vendor, filename };
+                    let head = FormHead {
+                        session_id: session,
+                        vendor,
+                        filename,
+                    };
                     return Ok((form, head));
                 }
                 Some("sessionId") => {
                     let given = session_id(&form.driver.read_text(&mut part)?)?;
                     if session.is_some_and(|known| known != given) {
-                        return Err(RequestError::Malformed("two different values of sessionId".into()).into());
+                        return Err(RequestError::Malformed(
+                            "two different values of sessionId".into(),
+                        )
+                        .into());
                     }
                     session = Some(given);
                 }
@@ -154,12 +175,19 @@ impl Form {
         if self.parts > MAX_PARTS {
             return Err(RequestError::Malformed("more than 32 parts".into()).into());
         }
-        self.driver.wait(self.multipart.next_field(), MAX_PART_HEAD_BYTES)
+        self.driver
+            .wait(self.multipart.next_field(), MAX_PART_HEAD_BYTES)
     }
 
     /// RFC 2046 allows text behind the last boundary; it has no meaning.
     fn drain_epilogue(&mut self) -> Result<(), FormStop> {
-        while self.driver.body.next_chunk().map_err(FormStop::Body)?.is_some() {}
+        while self
+            .driver
+            .body
+            .next_chunk()
+            .map_err(FormStop::Body)?
+            .is_some()
+        {}
         Ok(())
     }
 }
@@ -273,7 +301,11 @@ mod tests {
     const ID: &str = "6F9619FF-8B86-D011-B42D-00CF4FC964FF";
 
     /// Sends `form` (with `\n` for line ends) in pieces and reads all of it.
-    fn read(form: &str, piece: usize, query: Option<&str>) -> Result<(FormHead, Vec<u8>, Option<String>), FormStop> {
+    fn read(
+        form: &str,
+        piece: usize,
+        query: Option<&str>,
+    ) -> Result<(FormHead, Vec<u8>, Option<String>), FormStop> {
         let (sender, reader) = pipe(|| {});
         for chunk in form.replace('\n', "\r\n").as_bytes().chunks(piece) {
             sender.push(Bytes::copy_from_slice(chunk));
@@ -303,10 +335,18 @@ mod tests {
 
     #[test]
     fn fields_before_and_after_the_file_are_found_however_the_body_is_cut() {
-        let form = format!("{}{}{FILE}{}--XX--\nepilogue", part("vendor", " Acme\t"), part("sessionId", ID), part("note", "x"));
+        let form = format!(
+            "{}{}{FILE}{}--XX--\nepilogue",
+            part("vendor", " Acme\t"),
+            part("sessionId", ID),
+            part("note", "x")
+        );
         for piece in [1, 2, 3, 7, 64, 10_000] {
             let (head, file, vendor) = read(&form, piece, None).unwrap();
-            assert_eq!(head.session_id.as_deref(), Some("6f9619ff-8b86-d011-b42d-00cf4fc964ff"));
+            assert_eq!(
+                head.session_id.as_deref(),
+                Some("6f9619ff-8b86-d011-b42d-00cf4fc964ff")
+            );
             assert_eq!(head.vendor.as_deref(), Some("Acme"));
             assert_eq!(head.filename, "scan.csv");
             assert_eq!(file, b"a,b\r\n--X\r\n--XY,1\r\n");
@@ -316,10 +356,20 @@ mod tests {
 
     #[test]
     fn the_vendor_may_come_after_the_file_and_generic_means_none() {
-        let (head, _, vendor) = read(&format!("{FILE}{}--XX--\n", part("vendor", "Acme")), 50, None).unwrap();
+        let (head, _, vendor) = read(
+            &format!("{FILE}{}--XX--\n", part("vendor", "Acme")),
+            50,
+            None,
+        )
+        .unwrap();
         assert_eq!((head.vendor, head.session_id), (None, None));
         assert_eq!(vendor.as_deref(), Some("Acme"));
-        let (head, _, _) = read(&format!("{}{FILE}--XX--\n", part("vendor", "Generic")), 50, None).unwrap();
+        let (head, _, _) = read(
+            &format!("{}{FILE}--XX--\n", part("vendor", "Generic")),
+            50,
+            None,
+        )
+        .unwrap();
         assert_eq!(head.vendor, None);
     }
 
@@ -328,34 +378,64 @@ mod tests {
         let form = format!("{FILE}--XX--\n");
         let (head, _, _) = read(&form, 50, Some(ID)).unwrap();
         assert_eq!(head.session_id.unwrap(), ID.to_lowercase());
-        assert_eq!(read(&form, 50, Some("7")), Err(RequestError::InvalidSessionId.into()));
+        assert_eq!(
+            read(&form, 50, Some("7")),
+            Err(RequestError::InvalidSessionId.into())
+        );
         let both = format!("{}{FILE}--XX--\n", part("sessionId", ID));
         assert!(read(&both, 50, Some(&ID.to_lowercase())).is_ok());
         let other = "00000000-0000-4000-8000-000000000000";
-        assert_eq!(malformed(read(&both, 50, Some(other))), "two different values of sessionId");
+        assert_eq!(
+            malformed(read(&both, 50, Some(other))),
+            "two different values of sessionId"
+        );
     }
 
     #[test]
     fn a_session_id_after_the_file_is_refused() {
         let form = format!("{FILE}{}--XX--\n", part("sessionId", ID));
-        assert_eq!(read(&form, 50, None), Err(RequestError::SessionIdAfterFile.into()));
+        assert_eq!(
+            read(&form, 50, None),
+            Err(RequestError::SessionIdAfterFile.into())
+        );
     }
 
     #[test]
     fn forms_that_cannot_be_imported_say_why() {
-        assert_eq!(read(&format!("{}--XX--\n", part("vendor", "a")), 9, None), Err(RequestError::NoFile.into()));
-        assert_eq!(malformed(read("no boundary at all", 9, None)), "the form ends before its last boundary");
-        assert_eq!(malformed(read(FILE, 9, None)), "the form ends before its last boundary");
-        assert_eq!(malformed(read(&format!("{FILE}{FILE}--XX--\n"), 9, None)), "more than one csvFile");
+        assert_eq!(
+            read(&format!("{}--XX--\n", part("vendor", "a")), 9, None),
+            Err(RequestError::NoFile.into())
+        );
+        assert_eq!(
+            malformed(read("no boundary at all", 9, None)),
+            "the form ends before its last boundary"
+        );
+        assert_eq!(
+            malformed(read(FILE, 9, None)),
+            "the form ends before its last boundary"
+        );
+        assert_eq!(
+            malformed(read(&format!("{FILE}{FILE}--XX--\n"), 9, None)),
+            "more than one csvFile"
+        );
         let many = part("x", "y").repeat(40);
-        assert_eq!(malformed(read(&format!("{many}{FILE}--XX--\n"), 9, None)), "more than 32 parts");
+        assert_eq!(
+            malformed(read(&format!("{many}{FILE}--XX--\n"), 9, None)),
+            "more than 32 parts"
+        );
     }
 
     #[test]
     fn endless_header_lines_are_refused_before_they_fill_the_memory() {
         let form = format!("--XX\nX-Long: {}", "a".repeat(1_000_000));
-        assert_eq!(malformed(read(&form, 4096, None)), "the header lines of a part are too long");
-        assert_eq!(malformed(read(&"-".repeat(1_000_000), 4096, None)), "the header lines of a part are too long");
+        assert_eq!(
+            malformed(read(&form, 4096, None)),
+            "the header lines of a part are too long"
+        );
+        assert_eq!(
+            malformed(read(&"-".repeat(1_000_000), 4096, None)),
+            "the header lines of a part are too long"
+        );
     }
 
     #[test]
@@ -369,7 +449,11 @@ mod tests {
     #[test]
     fn the_file_begins_as_soon_as_its_header_lines_are_there() {
         let (sender, reader) = pipe(|| {});
-        let head = format!("{}{}", part("vendor", "Acme"), FILE.split_once("a,b").unwrap().0);
+        let head = format!(
+            "{}{}",
+            part("vendor", "Acme"),
+            FILE.split_once("a,b").unwrap().0
+        );
         sender.push(Bytes::from(head.replace('\n', "\r\n")));
         let (mut form, head) = Form::begin(reader, "XX", None).unwrap();
         assert_eq!(head.vendor.as_deref(), Some("Acme"));
@@ -382,15 +466,27 @@ mod tests {
         let (sender, reader) = pipe(|| {});
         sender.push(Bytes::from(FILE[..30].replace('\n', "\r\n")));
         sender.too_large();
-        assert_eq!(Form::begin(reader, "XX", None).err(), Some(FormStop::Body(BodyEnd::TooLarge)));
+        assert_eq!(
+            Form::begin(reader, "XX", None).err(),
+            Some(FormStop::Body(BodyEnd::TooLarge))
+        );
     }
 
     #[test]
     fn boundaries_come_from_the_content_type() {
-        assert_eq!(boundary("multipart/form-data; boundary=\"a b\"").unwrap(), "a b");
-        assert_eq!(boundary("multipart/form-data; boundary=abc; charset=utf-8").unwrap(), "abc");
+        assert_eq!(
+            boundary("multipart/form-data; boundary=\"a b\"").unwrap(),
+            "a b"
+        );
+        assert_eq!(
+            boundary("multipart/form-data; boundary=abc; charset=utf-8").unwrap(),
+            "abc"
+        );
         assert_eq!(boundary("text/csv"), Err(RequestError::NotMultipart));
-        assert!(matches!(boundary("multipart/form-data"), Err(RequestError::Malformed(_))));
+        assert!(matches!(
+            boundary("multipart/form-data"),
+            Err(RequestError::Malformed(_))
+        ));
         let long = format!("multipart/form-data; boundary={}", "a".repeat(71));
         assert!(matches!(boundary(&long), Err(RequestError::Malformed(_))));
     }

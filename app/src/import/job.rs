@@ -12,24 +12,20 @@ use super::layout::{Format, Layout};
 use super::queue::Turn;
 use super::record::Finding;
 use super::report::{
-    Accepted, Cancelled, Completed, DataChange, Failed, FailedRows, ImportError, Performance, Progress, Reporter,
-    RequestError, Summary, STEP_MERGING, STEP_READING, STEP_WAITING,
+    Accepted, Cancelled, Completed, DataChange, Failed, FailedRows, ImportError, Performance,
+    Progress, Reporter, RequestError, Summary, STEP_MERGING, STEP_READING, STEP_WAITING,
 };
 use super::rows::Rows;
+use super::stop::Stop;
+use super::tally::{Meter, Tally};
 use crate::clock;
 use crate::severity::Severity;
-use crate::store::{Ending, ImportStatus, ImportWriter, MergeCounts, MergeStop, NewImport, Record, Store, StoreError};
+use crate::store::{Ending, ImportStatus, ImportWriter, MergeCounts, NewImport, Record, Store};
 
 /// Share of the progress that reading the file takes; the merge takes the rest.
 const READING_SHARE: f64 = 0.95;
-/// Progress is reported no more often than this.
-const REPORT_INTERVAL: Duration = Duration::from_millis(20);
-/// Rows and merge steps between two looks at the clock.
-const STEPS_PER_LOOK: u64 = 32;
-/// More rejected rows than this, and more than this share, fail an import.
-const MAX_REJECTED_ROWS: u64 = 100;
-const MAX_REJECTED_PERCENT: u64 = 5;
-
+/// One that waits says so this often, lest it be taken for stalled.
+const WAITING_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// An upload to be imported.
 pub struct Upload {
     pub body: BodyReader,
@@ -39,48 +35,6 @@ pub struct Upload {
     pub declared_bytes: Option<u64>,
     /// The `sessionId` of the URL.
     pub query_session_id: Option<String>,
-}
-
-/// Why an import ends before its commit.
-#[derive(Debug)]
-pub enum Stop {
-    Cancelled,
-    Failed(Box<ImportError>),
-    /// The form or its transport is at fault, so the request is answered with
-    /// this error too.
-    Request(RequestError),
-}
-
-impl From<ImportError> for Stop {
-    fn from(error: ImportError) -> Stop {
-        Stop::Failed(Box::new(error))
-    }
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Stop {
-        ImportError::storage(error).into()
-    }
-}
-
-impl From<MergeStop> for Stop {
-    fn from(stop: MergeStop) -> Stop {
-        match stop {
-            MergeStop::Cancelled => Stop::Cancelled,
-            MergeStop::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<FormStop> for Stop {
-    fn from(stop: FormStop) -> Stop {
-        match stop {
-            FormStop::Body(BodyEnd::Cancelled) => Stop::Cancelled,
-            FormStop::Body(BodyEnd::Aborted) => Stop::Request(RequestError::Aborted),
-            FormStop::Body(BodyEnd::TooLarge) => Stop::Request(RequestError::TooLarge),
-            FormStop::Invalid(error) => Stop::Request(error),
-        }
-    }
 }
 
 /// Imports an upload, on the calling thread, and tells the reporter everything
@@ -95,14 +49,25 @@ pub fn run(
     reporter: &mut dyn Reporter,
 ) {
     let body = upload.body.clone();
-    let begun = Form::begin(upload.body, &upload.boundary, upload.query_session_id.as_deref());
+    let begun = Form::begin(
+        upload.body,
+        &upload.boundary,
+        upload.query_session_id.as_deref(),
+    );
     let started = begun.map_err(Stop::from).and_then(|(form, head)| {
         let session_id = reporter.file_started(&head).map_err(Stop::Request)?;
         Ok((form, head, session_id))
     });
     match started {
         Ok((form, head, session_id)) => {
-            let mut job = Job::new(&body, upload.declared_bytes, head, session_id, resident_bytes, reporter);
+            let mut job = Job::new(
+                &body,
+                upload.declared_bytes,
+                head,
+                session_id,
+                resident_bytes,
+                reporter,
+            );
             job.run(form, turn, store);
         }
         Err(stop) => {
@@ -134,45 +99,6 @@ struct Job<'a> {
     reporter: &'a mut dyn Reporter,
 }
 
-/// What was counted of the rows so far.
-#[derive(Default)]
-struct Tally {
-    accepted: u64,
-    rejected: u64,
-    duplicates: u64,
-    replaced_bytes: u64,
-    newest_scan_ms: Option<i64>,
-    /// The details of the first row that was rejected.
-    first_rejection: Option<Value>,
-}
-
-impl Tally {
-    fn rows(&self) -> u64 {
-        self.accepted + self.rejected
-    }
-}
-
-/// Decides when to report, and remembers the peak of memory.
-struct Meter<'a> {
-    resident_bytes: &'a dyn Fn() -> Option<u64>,
-    peak_bytes: u64,
-    steps: u64,
-    last_report: Option<Instant>,
-    fraction: f64,
-}
-
-impl Meter<'_> {
-    fn is_due(&mut self) -> bool {
-        self.steps += 1;
-        self.steps % STEPS_PER_LOOK == 1 && self.last_report.is_none_or(|last| last.elapsed() >= REPORT_INTERVAL)
-    }
-
-    fn sample(&mut self) {
-        self.peak_bytes = self.peak_bytes.max((self.resident_bytes)().unwrap_or(0));
-        self.last_report = Some(Instant::now());
-    }
-}
-
 /// The file part of a form as the source of the decoder.
 struct FileSource<'a> {
     form: &'a mut Form,
@@ -196,7 +122,13 @@ impl<'a> Job<'a> {
         resident_bytes: &'a dyn Fn() -> Option<u64>,
         reporter: &'a mut dyn Reporter,
     ) -> Job<'a> {
-        let meter = Meter { resident_bytes, peak_bytes: 0, steps: 0, last_report: None, fraction: 0.0 };
+        let meter = Meter {
+            resident_bytes,
+            peak_bytes: 0,
+            steps: 0,
+            last_report: Instant::now(),
+            fraction: 0.0,
+        };
         Job {
             body,
             declared_bytes,
@@ -215,7 +147,9 @@ impl<'a> Job<'a> {
 
     fn run(&mut self, form: Form, turn: Turn, store: &Store) {
         let mut writer = None;
-        let result = self.wait(&turn).and_then(|()| self.import(form, store, &mut writer));
+        let result = self
+            .wait(&turn)
+            .and_then(|()| self.import(form, store, &mut writer));
         let mut answer = Ok(());
         if let Err(stop) = result {
             self.abandon(&stop, store, writer);
@@ -234,13 +168,27 @@ impl<'a> Job<'a> {
         if !turn.line_up() {
             self.report(STEP_WAITING, None);
         }
-        if turn.wait(|| self.body.stopped().is_some()) {
+        let is_first = turn.wait(|| {
+            if self.meter.last_report.elapsed() >= WAITING_REPORT_INTERVAL {
+                self.report(STEP_WAITING, None);
+            }
+            self.body.stopped().is_some()
+        });
+        if is_first {
             return Ok(());
         }
-        Err(self.body.stopped().map_or(Stop::Cancelled, |end| FormStop::Body(end).into()))
+        Err(self
+            .body
+            .stopped()
+            .map_or(Stop::Cancelled, |end| FormStop::Body(end).into()))
     }
 
-    fn import(&mut self, mut form: Form, store: &Store, slot: &mut Option<ImportWriter>) -> Result<(), Stop> {
+    fn import(
+        &mut self,
+        mut form: Form,
+        store: &Store,
+        slot: &mut Option<ImportWriter>,
+    ) -> Result<(), Stop> {
         let vendor = self.vendor().to_owned();
         let new = NewImport {
             session_id: &self.session_id,
@@ -255,7 +203,7 @@ impl<'a> Job<'a> {
             self.head.vendor = Some(vendor);
         }
         drop(form);
-        self.judge_rows()?;
+        self.tally.judge()?;
         self.report(STEP_READING, Some(self.tally.rows()));
         self.take_in(Ok(()));
         let counts = self.merge(writer)?;
@@ -264,7 +212,10 @@ impl<'a> Job<'a> {
 
     fn read_file(&mut self, form: &mut Form, writer: &mut ImportWriter) -> Result<(), Stop> {
         let mut first_byte = self.first_byte;
-        let mut text = Decoder::new(FileSource { form, first_byte: &mut first_byte });
+        let mut text = Decoder::new(FileSource {
+            form,
+            first_byte: &mut first_byte,
+        });
         let (layout, rest) = Layout::detect(&mut text)?;
         self.format = Some(layout.format);
         let mut rows = Rows::new(text, layout, rest);
@@ -273,7 +224,9 @@ impl<'a> Job<'a> {
                 Ok(finding) => self.stage(&finding, writer)?,
                 Err(rejection) => {
                     self.tally.rejected += 1;
-                    self.tally.first_rejection.get_or_insert_with(|| rejection.details());
+                    self.tally
+                        .first_rejection
+                        .get_or_insert_with(|| rejection.details());
                 }
             }
             if self.body.stopped() == Some(BodyEnd::Cancelled) {
@@ -320,21 +273,10 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    fn judge_rows(&mut self) -> Result<(), Stop> {
-        let (rejected, rows) = (self.tally.rejected, self.tally.rows());
-        if rows == 0 {
-            return Err(ImportError::empty("The file has a header and no rows").into());
-        }
-        if rejected > MAX_REJECTED_ROWS && rejected * 100 > rows * MAX_REJECTED_PERCENT {
-            let first = self.tally.first_rejection.take();
-            return Err(ImportError::too_many_invalid_rows(rejected, rows, first).into());
-        }
-        Ok(())
-    }
-
     fn merge(&mut self, writer: &mut ImportWriter) -> Result<MergeCounts, Stop> {
         let vendor = self.vendor().to_owned();
         let rows = self.tally.rows();
+        self.report(STEP_MERGING, Some(rows));
         let counts = writer.merge(&vendor, clock::now_ms(), |done, total| {
             if self.meter.is_due() {
                 if self.declared_bytes.is_some() {
@@ -365,7 +307,9 @@ impl<'a> Job<'a> {
         let summary_json = serde_json::to_value(&summary).map_err(ImportError::storage)?;
         writer.commit(&self.ending(ImportStatus::Completed, Some(&summary_json), None))?;
         self.meter.sample();
-        let elapsed = self.first_byte.map_or(Duration::ZERO, |first| first.elapsed());
+        let elapsed = self
+            .first_byte
+            .map_or(Duration::ZERO, |first| first.elapsed());
         let processing_time_ms = elapsed.as_millis() as u64;
         let completed = Completed {
             import_id: writer.import_id(),
@@ -385,15 +329,7 @@ impl<'a> Job<'a> {
 
     /// Rolls back, ends the entry in the history, and tells the reporter.
     fn abandon(&mut self, stop: &Stop, store: &Store, writer: Option<ImportWriter>) {
-        let error = match stop {
-            Stop::Cancelled => None,
-            Stop::Failed(error) => Some((**error).clone()),
-            Stop::Request(RequestError::TooLarge) => Some(ImportError::too_large()),
-            Stop::Request(RequestError::Aborted) => {
-                Some(ImportError::parsing("The upload broke off before the end of the file", None))
-            }
-            Stop::Request(error) => Some(ImportError::bad_request(error)),
-        };
+        let error = stop.error();
         self.close_history(store, writer, error.as_ref());
         match error {
             None => self.reporter.cancelled(&Cancelled {
@@ -414,8 +350,17 @@ impl<'a> Job<'a> {
         }
     }
 
-    fn close_history(&mut self, store: &Store, writer: Option<ImportWriter>, error: Option<&ImportError>) {
-        let status = if error.is_some() { ImportStatus::Error } else { ImportStatus::Cancelled };
+    fn close_history(
+        &mut self,
+        store: &Store,
+        writer: Option<ImportWriter>,
+        error: Option<&ImportError>,
+    ) {
+        let status = if error.is_some() {
+            ImportStatus::Error
+        } else {
+            ImportStatus::Cancelled
+        };
         let error = error.and_then(|error| serde_json::to_value(error).ok());
         let ending = self.ending(status, None, error.as_ref());
         // Where even this fails the storage is broken, which the outcome tells
@@ -437,8 +382,19 @@ impl<'a> Job<'a> {
         }
     }
 
-    fn ending<'b>(&'b self, status: ImportStatus, summary: Option<&'b Value>, error: Option<&'b Value>) -> Ending<'b> {
-        Ending { status, vendor: self.vendor(), format: self.format.map(Format::name), summary, error }
+    fn ending<'b>(
+        &'b self,
+        status: ImportStatus,
+        summary: Option<&'b Value>,
+        error: Option<&'b Value>,
+    ) -> Ending<'b> {
+        Ending {
+            status,
+            vendor: self.vendor(),
+            format: self.format.map(Format::name),
+            summary,
+            error,
+        }
     }
 
     fn take_in(&mut self, answer: Result<(), RequestError>) {
@@ -458,7 +414,11 @@ impl<'a> Job<'a> {
             let read = self.body.taken_bytes() as f64 / declared.max(1) as f64;
             self.meter.fraction = self.meter.fraction.max(read.min(1.0) * READING_SHARE);
         }
-        let vendor = self.head.vendor.as_deref().or(self.format.map(Format::name));
+        let vendor = self
+            .head
+            .vendor
+            .as_deref()
+            .or(self.format.map(Format::name));
         self.reporter.progress(&Progress {
             fraction: self.meter.fraction,
             step,
@@ -484,11 +444,18 @@ fn data_change(counts: MergeCounts) -> DataChange {
     for severity in Severity::ALL {
         let rank = usize::from(severity.rank());
         let name = severity.name().to_lowercase();
-        for (kind, count) in [("new", counts.new_by_severity[rank]), ("resolved", counts.resolved_by_severity[rank])] {
+        for (kind, count) in [
+            ("new", counts.new_by_severity[rank]),
+            ("resolved", counts.resolved_by_severity[rank]),
+        ] {
             if count > 0 {
                 severity_changes.insert(format!("{kind}_{name}"), count);
             }
         }
     }
-    DataChange { count: counts.new, hosts: counts.changed_hosts, severity_changes }
+    DataChange {
+        count: counts.new,
+        hosts: counts.changed_hosts,
+        severity_changes,
+    }
 }

@@ -6,8 +6,8 @@ use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
 use serde_json::{json, Map, Value};
 
 use super::decode::{ByteSource, Decoder};
-use super::job::Stop;
 use super::report::ImportError;
+use super::stop::Stop;
 use super::text;
 use crate::severity::NumberScale;
 
@@ -17,6 +17,8 @@ const MAX_PREAMBLE_LINES: usize = 20;
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Columns counted in a header; those beyond are not looked at.
 const MAX_COLUMNS: usize = 1024;
+/// Columns of the same name that are read; it bounds what a row can hold.
+const MAX_COLUMNS_OF_A_NAME: usize = 4;
 /// What an error tells of the columns it found.
 const MAX_COLUMNS_TOLD: usize = 100;
 const MAX_COLUMN_NAME_CHARS: usize = 80;
@@ -74,20 +76,42 @@ const ROLES: usize = 14;
 type Columns = &'static [(Role, &'static [&'static str])];
 
 const TENABLE: Columns = &[
-    (Role::Host, &["asset.id", "asset.display ipv4 address", "asset.name"]),
-    (Role::Ip, &["asset.display ipv4 address", "asset.ipv4 addresses"]),
-    (Role::Hostname, &["asset.name", "asset.host name", "asset.display fqdn"]),
+    (
+        Role::Host,
+        &["asset.id", "asset.display ipv4 address", "asset.name"],
+    ),
+    (
+        Role::Ip,
+        &["asset.display ipv4 address", "asset.ipv4 addresses"],
+    ),
+    (
+        Role::Hostname,
+        &["asset.name", "asset.host name", "asset.display fqdn"],
+    ),
     (Role::Check, &["definition.id", "definition.name"]),
     (Role::Title, &["definition.name", "definition.id"]),
     (Role::Cve, &["definition.cve"]),
     (Role::Port, &["port"]),
     (Role::Protocol, &["protocol"]),
     (Role::Severity, &["severity", "definition.severity"]),
-    (Role::Cvss, &["definition.cvss4.base score", "definition.cvss3.base score", "definition.cvss2.base score"]),
+    (
+        Role::Cvss,
+        &[
+            "definition.cvss4.base score",
+            "definition.cvss3.base score",
+            "definition.cvss2.base score",
+        ],
+    ),
     (Role::State, &["state"]),
     (Role::Solution, &["definition.solution"]),
-    (Role::FirstSeen, &["first observed", "first found", "first seen"]),
-    (Role::LastSeen, &["last seen", "last found", "last observed"]),
+    (
+        Role::FirstSeen,
+        &["first observed", "first found", "first seen"],
+    ),
+    (
+        Role::LastSeen,
+        &["last seen", "last found", "last observed"],
+    ),
 ];
 
 const NESSUS: Columns = &[
@@ -100,11 +124,25 @@ const NESSUS: Columns = &[
     (Role::Port, &["port"]),
     (Role::Protocol, &["protocol"]),
     (Role::Severity, &["risk"]),
-    (Role::Cvss, &["cvss v4.0 base score", "cvss v3.0 base score", "cvss v2.0 base score", "cvss"]),
+    (
+        Role::Cvss,
+        &[
+            "cvss v4.0 base score",
+            "cvss v3.0 base score",
+            "cvss v2.0 base score",
+            "cvss",
+        ],
+    ),
     (Role::State, &["vulnerability state"]),
     (Role::Solution, &["solution"]),
-    (Role::FirstSeen, &["first found", "first discovered", "first seen"]),
-    (Role::LastSeen, &["last found", "last observed", "last seen", "host end"]),
+    (
+        Role::FirstSeen,
+        &["first found", "first discovered", "first seen"],
+    ),
+    (
+        Role::LastSeen,
+        &["last found", "last observed", "last seen", "host end"],
+    ),
 ];
 
 const OPENVAS: Columns = &[
@@ -126,40 +164,125 @@ const GENERIC: Columns = &[
     (
         Role::Host,
         &[
-            "host", "asset id", "hostname", "host name", "ip", "ip address", "asset", "asset name", "dns", "dns name",
-            "fqdn", "server", "computer", "device", "target",
+            "host",
+            "asset id",
+            "hostname",
+            "host name",
+            "ip",
+            "ip address",
+            "asset",
+            "asset name",
+            "dns",
+            "dns name",
+            "fqdn",
+            "server",
+            "computer",
+            "device",
+            "target",
         ],
     ),
     (Role::Ip, &["ip", "ip address", "ipv4", "host ip"]),
-    (Role::Hostname, &["hostname", "host name", "asset name", "dns", "dns name", "fqdn", "netbios", "server"]),
+    (
+        Role::Hostname,
+        &[
+            "hostname",
+            "host name",
+            "asset name",
+            "dns",
+            "dns name",
+            "fqdn",
+            "netbios",
+            "server",
+        ],
+    ),
     (
         Role::Check,
         &[
-            "plugin id", "plugin", "qid", "check id", "check", "vulnerability id", "vuln id", "finding id", "rule id",
-            "title", "plugin name", "vulnerability", "vulnerability name", "finding", "name",
+            "plugin id",
+            "plugin",
+            "qid",
+            "check id",
+            "check",
+            "vulnerability id",
+            "vuln id",
+            "finding id",
+            "rule id",
+            "title",
+            "plugin name",
+            "vulnerability",
+            "vulnerability name",
+            "finding",
+            "name",
         ],
     ),
     (
         Role::Title,
-        &["title", "plugin name", "vulnerability name", "vulnerability", "finding", "check", "name", "description"],
+        &[
+            "title",
+            "plugin name",
+            "vulnerability name",
+            "vulnerability",
+            "finding",
+            "check",
+            "name",
+            "description",
+        ],
     ),
     (Role::Cve, &["cve", "cves", "cve id", "cve ids"]),
     (Role::Port, &["port"]),
     (Role::Protocol, &["protocol", "port protocol"]),
-    (Role::Severity, &["severity", "risk", "criticality", "priority", "level"]),
+    (
+        Role::Severity,
+        &["severity", "risk", "criticality", "priority", "level"],
+    ),
     (
         Role::Cvss,
         &[
-            "cvss v4.0 base score", "cvss v3.0 base score", "cvss v3.1 base", "cvss3.1 base", "cvss3 base", "cvss v3",
-            "cvss score", "cvss", "cvss base", "base score", "cvss v2.0 base score",
+            "cvss v4.0 base score",
+            "cvss v3.0 base score",
+            "cvss v3.1 base",
+            "cvss3.1 base",
+            "cvss3 base",
+            "cvss v3",
+            "cvss score",
+            "cvss",
+            "cvss base",
+            "base score",
+            "cvss v2.0 base score",
         ],
     ),
     (Role::State, &["state", "status", "vuln status"]),
-    (Role::Solution, &["solution", "remediation", "steps to remediate", "fix", "recommendation"]),
-    (Role::FirstSeen, &["first seen", "first observed", "first found", "first detected", "first discovered"]),
+    (
+        Role::Solution,
+        &[
+            "solution",
+            "remediation",
+            "steps to remediate",
+            "fix",
+            "recommendation",
+        ],
+    ),
+    (
+        Role::FirstSeen,
+        &[
+            "first seen",
+            "first observed",
+            "first found",
+            "first detected",
+            "first discovered",
+        ],
+    ),
     (
         Role::LastSeen,
-        &["last seen", "last observed", "last found", "last detected", "scan date", "timestamp", "date"],
+        &[
+            "last seen",
+            "last observed",
+            "last found",
+            "last detected",
+            "scan date",
+            "timestamp",
+            "date",
+        ],
     ),
 ];
 
@@ -208,16 +331,23 @@ impl Layout {
         let mut offset = 0;
         for line in 0..MAX_PREAMBLE_LINES {
             for delimiter in DELIMITERS {
-                let Some((names, length)) = read_record(&searched[offset..], delimiter, is_whole) else {
+                let Some((names, length)) = read_record(&searched[offset..], delimiter, is_whole)
+                else {
                     continue;
                 };
                 if let Some(layout) = Layout::from_header(&names, delimiter) {
                     let lines = count_lines(&head[offset..offset + length]);
-                    let rest = Rest { text: head.slice(offset + length..), line: line as u64 + 1 + lines };
+                    let rest = Rest {
+                        text: head.slice(offset + length..),
+                        line: line as u64 + 1 + lines,
+                    };
                     return Ok((layout, rest));
                 }
             }
-            match searched[offset..].iter().position(|byte| *byte == b'\n' || *byte == b'\r') {
+            match searched[offset..]
+                .iter()
+                .position(|byte| *byte == b'\n' || *byte == b'\r')
+            {
                 Some(end) if searched[offset + end..].starts_with(b"\r\n") => offset += end + 2,
                 Some(end) => offset += end + 1,
                 None => break,
@@ -244,25 +374,32 @@ impl Layout {
         let names: Vec<String> = names.iter().map(|name| normal(name)).collect();
         let has = |wanted: &[&str]| names.iter().any(|name| wanted.contains(&name.as_str()));
         let has_role = |columns: Columns, role| has(candidates(columns, role));
-        let (format, columns) = if has(&["definition.id", "definition.name"]) && has_role(TENABLE, Role::Host) {
-            (Format::Tenable, TENABLE)
-        } else if has(&["nvt oid", "nvt name"]) && has_role(OPENVAS, Role::Host) {
-            (Format::OpenVas, OPENVAS)
-        } else if has(&["plugin id"]) && has(&["host"]) && has(&["risk"]) {
-            (Format::Nessus, NESSUS)
-        } else if has_role(GENERIC, Role::Host)
-            && (has_role(GENERIC, Role::Check) || has_role(GENERIC, Role::Cve))
-            && (has_role(GENERIC, Role::Severity) || has_role(GENERIC, Role::Cvss) || has_role(GENERIC, Role::Cve))
-        {
-            (Format::Generic, GENERIC)
-        } else {
-            return None;
-        };
+        let (format, columns) =
+            if has(&["definition.id", "definition.name"]) && has_role(TENABLE, Role::Host) {
+                (Format::Tenable, TENABLE)
+            } else if has(&["nvt oid", "nvt name"]) && has_role(OPENVAS, Role::Host) {
+                (Format::OpenVas, OPENVAS)
+            } else if has(&["plugin id"]) && has(&["host"]) && has(&["risk"]) {
+                (Format::Nessus, NESSUS)
+            } else if has_role(GENERIC, Role::Host)
+                && (has_role(GENERIC, Role::Check) || has_role(GENERIC, Role::Cve))
+                && (has_role(GENERIC, Role::Severity)
+                    || has_role(GENERIC, Role::Cvss)
+                    || has_role(GENERIC, Role::Cve))
+            {
+                (Format::Generic, GENERIC)
+            } else {
+                return None;
+            };
         let is_qualys = format == Format::Generic && has(&["qid"]);
         let mut layout = Layout {
             format,
             delimiter,
-            severity_scale: if is_qualys { NumberScale::OneToFive } else { NumberScale::ZeroToFour },
+            severity_scale: if is_qualys {
+                NumberScale::OneToFive
+            } else {
+                NumberScale::ZeroToFour
+            },
             slots: Default::default(),
             slot_of_column: vec![None; names.len()],
             slot_count: 0,
@@ -277,18 +414,23 @@ impl Layout {
 
     /// All columns of that name: some exports have a name twice.
     fn add_columns(&mut self, role: Role, names: &[String], candidate: &str) {
-        for (column, name) in names.iter().enumerate() {
-            if name == candidate {
-                let slot = *self.slot_of_column[column].get_or_insert(self.slot_count);
-                self.slot_count = self.slot_count.max(slot + 1);
-                self.slots[role as usize].push(slot);
-            }
+        let columns = names
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| *name == candidate);
+        for (column, _) in columns.take(MAX_COLUMNS_OF_A_NAME) {
+            let slot = *self.slot_of_column[column].get_or_insert(self.slot_count);
+            self.slot_count = self.slot_count.max(slot + 1);
+            self.slots[role as usize].push(slot);
         }
     }
 }
 
 fn candidates(columns: Columns, role: Role) -> &'static [&'static str] {
-    columns.iter().find(|(known, _)| *known == role).map_or(&[], |(_, names)| names)
+    columns
+        .iter()
+        .find(|(known, _)| *known == role)
+        .map_or(&[], |(_, names)| names)
 }
 
 /// Names compare without letter case, outer space, and the choice between `_`
@@ -334,24 +476,44 @@ fn count_lines(text: &[u8]) -> u64 {
 /// Tells what the first line that holds anything was taken for.
 fn unknown_format(head: &[u8], is_whole: bool) -> ImportError {
     let start = head.len() - head.trim_ascii_start().len();
-    let records = DELIMITERS.iter().filter_map(|delimiter| read_record(&head[start..], *delimiter, is_whole));
-    let names = records.map(|(names, _)| names).max_by_key(Vec::len).unwrap_or_default();
+    let records = DELIMITERS
+        .iter()
+        .filter_map(|delimiter| read_record(&head[start..], *delimiter, is_whole));
+    let names = records
+        .map(|(names, _)| names)
+        .max_by_key(Vec::len)
+        .unwrap_or_default();
     let told = names.iter().take(MAX_COLUMNS_TOLD);
-    let found = told.map(|name| text::clean(name, MAX_COLUMN_NAME_CHARS)).collect();
+    let found = told
+        .map(|name| text::clean(name, MAX_COLUMN_NAME_CHARS))
+        .collect();
     ImportError::unknown_format(found, columns_wanted())
 }
 
 /// For each format what its header must hold; names in one string are
 /// alternatives.
 fn columns_wanted() -> Value {
-    let any = |columns, role| candidates(columns, role).join(" | ").replace("ipv4 address", "ipv4_address");
+    let any = |columns, role| {
+        candidates(columns, role)
+            .join(" | ")
+            .replace("ipv4 address", "ipv4_address")
+    };
     let mut wanted = Map::new();
     let mut add = |format: Format, columns: Vec<String>| {
         wanted.insert(format.name().to_owned(), json!(columns));
     };
-    add(Format::Tenable, vec![any(TENABLE, Role::Host), any(TENABLE, Role::Check)]);
-    add(Format::Nessus, vec!["Host".into(), "Plugin ID".into(), "Risk".into()]);
-    add(Format::OpenVas, vec!["IP | Hostname".into(), "NVT OID | NVT Name".into()]);
+    add(
+        Format::Tenable,
+        vec![any(TENABLE, Role::Host), any(TENABLE, Role::Check)],
+    );
+    add(
+        Format::Nessus,
+        vec!["Host".into(), "Plugin ID".into(), "Risk".into()],
+    );
+    add(
+        Format::OpenVas,
+        vec!["IP | Hostname".into(), "NVT OID | NVT Name".into()],
+    );
     let generic = [Role::Host, Role::Check, Role::Severity].map(|role| any(GENERIC, role));
     add(Format::Generic, generic.to_vec());
     Value::Object(wanted)
@@ -376,17 +538,42 @@ mod tests {
     #[test]
     fn headers_of_the_four_formats_are_told_apart() {
         let table = [
-            ("asset.id;definition.id;definition.name;severity\nx", Format::Tenable, b';'),
+            (
+                "asset.id;definition.id;definition.name;severity\nx",
+                Format::Tenable,
+                b';',
+            ),
             ("asset.name,definition.name\nx", Format::Tenable, b','),
-            ("Plugin ID,CVE,CVSS,Risk,Host,Protocol,Port,Name\nx", Format::Nessus, b','),
-            ("IP,Hostname,Port,Port Protocol,CVSS,Severity,NVT Name,NVT OID,CVEs\nx", Format::OpenVas, b','),
+            (
+                "Plugin ID,CVE,CVSS,Risk,Host,Protocol,Port,Name\nx",
+                Format::Nessus,
+                b',',
+            ),
+            (
+                "IP,Hostname,Port,Port Protocol,CVSS,Severity,NVT Name,NVT OID,CVEs\nx",
+                Format::OpenVas,
+                b',',
+            ),
             ("host\tplugin_id\tseverity\nx", Format::Generic, b'\t'),
-            ("\"IP Address\";\"Title\";\"CVSS Score\"\r\nx", Format::Generic, b';'),
+            (
+                "\"IP Address\";\"Title\";\"CVSS Score\"\r\nx",
+                Format::Generic,
+                b';',
+            ),
             ("Hostname,CVE", Format::Generic, b','),
+            (
+                "Plugin,Plugin Name,Family,Severity,IP Address,Protocol,Port,Exploit?,CVE\nx",
+                Format::Generic,
+                b',',
+            ),
         ];
         for (file, format, delimiter) in table {
             let (layout, _) = detect(file).unwrap_or_else(|error| panic!("{file}: {error:?}"));
-            assert_eq!((layout.format, layout.delimiter), (format, delimiter), "{file}");
+            assert_eq!(
+                (layout.format, layout.delimiter),
+                (format, delimiter),
+                "{file}"
+            );
         }
     }
 
@@ -410,7 +597,10 @@ mod tests {
         assert_eq!(layout.slot_of_column(99), None);
         let title = layout.slots(Role::Title)[0];
         assert_eq!(layout.slot_of_column(6), Some(title));
-        assert!(layout.slots(Role::Check).contains(&title), "one column may serve two roles");
+        assert!(
+            layout.slots(Role::Check).contains(&title),
+            "one column may serve two roles"
+        );
     }
 
     #[test]
@@ -418,8 +608,14 @@ mod tests {
         let error = error("cveID;vendor\u{1}Project;product\n1;2;3\n");
         assert_eq!(error.code, "CSV_UNKNOWN_FORMAT");
         let details = error.details.unwrap();
-        assert_eq!(details["columns_found"], json!(["cveID", "vendorProject", "product"]));
-        assert_eq!(details["columns_wanted"]["nessus"], json!(["Host", "Plugin ID", "Risk"]));
+        assert_eq!(
+            details["columns_found"],
+            json!(["cveID", "vendorProject", "product"])
+        );
+        assert_eq!(
+            details["columns_wanted"]["nessus"],
+            json!(["Host", "Plugin ID", "Risk"])
+        );
         assert_eq!(details["columns_wanted"].as_object().unwrap().len(), 4);
     }
 
@@ -427,10 +623,22 @@ mod tests {
     fn a_header_beyond_twenty_lines_or_64_kib_is_not_looked_for() {
         let header = "host,title,severity\n";
         assert!(detect(&format!("{}{header}", "text\n".repeat(19))).is_ok());
-        assert_eq!(error(&format!("{}{header}", "text\n".repeat(20))).code, "CSV_UNKNOWN_FORMAT");
-        assert_eq!(error(&format!("{}\n{header}", "x".repeat(70_000))).code, "CSV_UNKNOWN_FORMAT");
+        assert_eq!(
+            error(&format!("{}{header}", "text\n".repeat(20))).code,
+            "CSV_UNKNOWN_FORMAT"
+        );
+        assert_eq!(
+            error(&format!("{}\n{header}", "x".repeat(70_000))).code,
+            "CSV_UNKNOWN_FORMAT"
+        );
         let endless = error(&format!("{},{header}", "\"x\",".repeat(70_000)));
-        assert!(endless.details.unwrap()["columns_found"].as_array().unwrap().len() <= MAX_COLUMNS_TOLD);
+        assert!(
+            endless.details.unwrap()["columns_found"]
+                .as_array()
+                .unwrap()
+                .len()
+                <= MAX_COLUMNS_TOLD
+        );
     }
 
     #[test]

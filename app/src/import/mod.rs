@@ -34,15 +34,16 @@ mod queue;
 mod record;
 mod report;
 mod rows;
+mod stop;
+mod tally;
 mod text;
-
 
 pub use body::{pipe, BodyReader, BodySender, Canceller, HIGH_WATER_BYTES};
 pub use form::{boundary, session_id, FormHead, MAX_FILENAME_CHARS, MAX_VENDOR_CHARS};
 pub use job::{run, Upload};
 pub use queue::{ImportQueue, Turn, MAX_WAITING};
 pub use report::{
-    Accepted, Cancelled, Completed, DataChange, Failed, FailedRows, ImportError, Performance, Progress, Reporter,
-    RequestError, Summary, STEP_MERGING, STEP_READING, STEP_WAITING,
+    Accepted, Cancelled, Completed, DataChange, Failed, FailedRows, ImportError, Performance,
+    Progress, Reporter, RequestError, Summary, STEP_MERGING, STEP_READING, STEP_WAITING,
 };
 pub use rows::{MAX_CELL_BYTES, MAX_RECORD_BYTES};

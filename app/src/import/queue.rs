@@ -30,7 +30,10 @@ impl ImportQueue {
         }
         state.joined += 1;
         state.next_number += 1;
-        Some(Turn { queue: self.0.clone(), number: state.next_number })
+        Some(Turn {
+            queue: self.0.clone(),
+            number: state.next_number,
+        })
     }
 }
 
@@ -48,7 +51,7 @@ impl Turn {
 
     /// Blocks until it is this one's turn (true) or `give_up` says so (false);
     /// it is asked several times a second.
-    pub fn wait(&self, give_up: impl Fn() -> bool) -> bool {
+    pub fn wait(&self, mut give_up: impl FnMut() -> bool) -> bool {
         self.line_up();
         let mut state = self.queue.lock();
         while state.line.front() != Some(&self.number) {
@@ -108,7 +111,11 @@ mod tests {
     #[test]
     fn turns_come_in_the_order_in_which_files_began() {
         let queue = ImportQueue::default();
-        let (slow_form, first, second) = (queue.join().unwrap(), queue.join().unwrap(), queue.join().unwrap());
+        let (slow_form, first, second) = (
+            queue.join().unwrap(),
+            queue.join().unwrap(),
+            queue.join().unwrap(),
+        );
         assert!(first.line_up());
         assert!(!second.line_up());
         assert!(!slow_form.line_up());

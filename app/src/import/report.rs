@@ -222,7 +222,9 @@ impl ImportError {
     pub fn too_many_invalid_rows(rejected: u64, rows: u64, first: Option<Value>) -> ImportError {
         ImportError {
             code: "TOO_MANY_INVALID_ROWS",
-            message: format!("{rejected} of {rows} rows have no host, no finding or an unknown severity"),
+            message: format!(
+                "{rejected} of {rows} rows have no host, no finding or an unknown severity"
+            ),
             details: first,
             recovery_suggestions: vec![
                 "Look at the named row: it is the first of those that were rejected",
@@ -286,7 +288,11 @@ pub enum RequestError {
     /// `sessionId` comes after the file, when the session exists already.
     SessionIdAfterFile,
     /// The host does not let the session be used; its own words.
-    SessionRefused { status: u16, code: &'static str, message: String },
+    SessionRefused {
+        status: u16,
+        code: &'static str,
+        message: String,
+    },
     /// The body has grown beyond the limit.
     TooLarge,
     /// The peer went away: there is nobody to answer.
@@ -339,7 +345,12 @@ mod tests {
     #[test]
     fn a_summary_has_the_agreed_keys() {
         let value = serde_json::to_value(Summary::default()).unwrap();
-        let mut keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut keys: Vec<&str> = value
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
         keys.sort_unstable();
         let agreed = [
             "encoding_replacements",
@@ -373,10 +384,32 @@ mod tests {
 
     #[test]
     fn refusals_have_statuses_and_codes() {
-        assert_eq!((RequestError::NotMultipart.status(), RequestError::NotMultipart.code()), (415, "UNSUPPORTED_MEDIA_TYPE"));
-        assert_eq!((RequestError::NoFile.status(), RequestError::NoFile.code()), (400, "INVALID_ARGUMENT"));
-        assert_eq!((RequestError::TooLarge.status(), RequestError::TooLarge.code()), (413, "PAYLOAD_TOO_LARGE"));
-        let used = RequestError::SessionRefused { status: 409, code: "SESSION_EXISTS", message: "in use".into() };
-        assert_eq!((used.status(), used.code(), used.to_string().as_str()), (409, "SESSION_EXISTS", "in use"));
+        assert_eq!(
+            (
+                RequestError::NotMultipart.status(),
+                RequestError::NotMultipart.code()
+            ),
+            (415, "UNSUPPORTED_MEDIA_TYPE")
+        );
+        assert_eq!(
+            (RequestError::NoFile.status(), RequestError::NoFile.code()),
+            (400, "INVALID_ARGUMENT")
+        );
+        assert_eq!(
+            (
+                RequestError::TooLarge.status(),
+                RequestError::TooLarge.code()
+            ),
+            (413, "PAYLOAD_TOO_LARGE")
+        );
+        let used = RequestError::SessionRefused {
+            status: 409,
+            code: "SESSION_EXISTS",
+            message: "in use".into(),
+        };
+        assert_eq!(
+            (used.status(), used.code(), used.to_string().as_str()),
+            (409, "SESSION_EXISTS", "in use")
+        );
     }
 }

@@ -9,9 +9,9 @@ use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
 use serde_json::json;
 
 use super::decode::{ByteSource, Decoder};
-use super::job::Stop;
 use super::layout::{Layout, Rest};
 use super::report::ImportError;
+use super::stop::Stop;
 
 /// What is kept of one cell. The rest is read and dropped.
 pub const MAX_CELL_BYTES: usize = 64 * 1024;
@@ -42,7 +42,9 @@ impl Row {
 
     /// Whether the cell was longer than [`MAX_CELL_BYTES`].
     pub fn is_cut(&self, slot: usize) -> bool {
-        self.cells.get(slot).is_some_and(|cell| cell.len() >= MAX_CELL_BYTES)
+        self.cells
+            .get(slot)
+            .is_some_and(|cell| cell.len() >= MAX_CELL_BYTES)
     }
 }
 
@@ -64,8 +66,19 @@ impl<S: ByteSource> Rows<S> {
         let mut csv = ReaderBuilder::new().delimiter(layout.delimiter).build();
         csv.set_line(rest.line);
         let cells = vec![Vec::new(); layout.slot_count()];
-        let row = Row { cells, line: rest.line };
-        Rows { text, layout, csv, chunk: rest.text, has_ended: false, row, has_text: false }
+        let row = Row {
+            cells,
+            line: rest.line,
+        };
+        Rows {
+            text,
+            layout,
+            csv,
+            chunk: rest.text,
+            has_ended: false,
+            row,
+            has_text: false,
+        }
     }
 
     /// The next row that holds anything; `None` at the end of the file.
@@ -95,7 +108,8 @@ impl<S: ByteSource> Rows<S> {
     fn skip_line_ends(&mut self) -> Result<bool, Stop> {
         loop {
             while let Some(byte @ (b'\n' | b'\r')) = self.chunk.first() {
-                self.csv.set_line(self.csv.line() + u64::from(*byte == b'\n'));
+                self.csv
+                    .set_line(self.csv.line() + u64::from(*byte == b'\n'));
                 self.chunk.advance(1);
             }
             if !self.chunk.is_empty() {
@@ -133,7 +147,9 @@ impl<S: ByteSource> Rows<S> {
                 ReadFieldResult::InputEmpty | ReadFieldResult::End => {}
             }
             if record_bytes > MAX_RECORD_BYTES {
-                return Err(self.open_quote("A row is longer than 16 MiB; most likely a quote is never closed"));
+                return Err(self.open_quote(
+                    "A row is longer than 16 MiB; most likely a quote is never closed",
+                ));
             }
         }
     }
@@ -178,7 +194,12 @@ mod tests {
             let mut read = Vec::new();
             while let Some((row, layout)) = rows.next_row()? {
                 let cell = |role| row.cell(layout.slots(role)[0]).to_owned();
-                read.push((row.line, cell(Role::Host), cell(Role::Title), cell(Role::Port)));
+                read.push((
+                    row.line,
+                    cell(Role::Host),
+                    cell(Role::Title),
+                    cell(Role::Port),
+                ));
             }
             Ok(read)
         };
@@ -210,7 +231,11 @@ mod tests {
             row(10, "e", "seven", "5"),
         ];
         for piece in [1, 2, 3, 7, 31, 4096] {
-            assert_eq!(read(file.as_bytes(), piece).unwrap(), expected, "pieces of {piece}");
+            assert_eq!(
+                read(file.as_bytes(), piece).unwrap(),
+                expected,
+                "pieces of {piece}"
+            );
         }
         let with_line_ends = format!("{file}\r\n\r\n\n");
         assert_eq!(read(with_line_ends.as_bytes(), 5).unwrap(), expected);
@@ -219,13 +244,17 @@ mod tests {
     #[test]
     fn a_cell_of_megabytes_is_read_and_only_its_head_kept() {
         let long = "é".repeat(2_000_000);
-        let file = format!("host,title,severity,port,output\na,{long},Low,1,\"{long}\"\nb,t,Low,2,\n");
+        let file =
+            format!("host,title,severity,port,output\na,{long},Low,1,\"{long}\"\nb,t,Low,2,\n");
         let rows = read(file.as_bytes(), 10_000).unwrap();
         assert_eq!(rows[0].2.len(), MAX_CELL_BYTES);
         assert_eq!((rows[0].1.as_str(), rows[0].3.as_str()), ("a", "1"));
         assert_eq!(rows[1], row(3, "b", "t", "2"));
         let file = format!("host,title,severity,port\na,x{long},Low,1\n");
-        assert_eq!(read(file.as_bytes(), 10_000).unwrap()[0].2.len(), MAX_CELL_BYTES - 1);
+        assert_eq!(
+            read(file.as_bytes(), 10_000).unwrap()[0].2.len(),
+            MAX_CELL_BYTES - 1
+        );
     }
 
     #[test]
@@ -238,7 +267,10 @@ mod tests {
 
     #[test]
     fn a_record_beyond_16_mib_ends_the_import() {
-        let file = format!("host,title,severity,port\na,\"{}", "b,c,d\n".repeat(3_000_000));
+        let file = format!(
+            "host,title,severity,port\na,\"{}",
+            "b,c,d\n".repeat(3_000_000)
+        );
         let error = read(file.as_bytes(), 65_536).unwrap_err();
         assert_eq!(error.code, "CSV_PARSING_ERROR");
         assert!(error.message.contains("16 MiB"));

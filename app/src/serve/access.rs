@@ -20,10 +20,19 @@ pub fn check_host(head: &Request, allowed: &[String]) -> Result<(), ApiError> {
 /// Refuses a request that changes something and comes from a page of another
 /// site. Programs that are no browsers send no `Origin`.
 pub fn check_origin(head: &Request) -> Result<(), ApiError> {
-    let origins = head.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("origin"));
+    let origins = head
+        .headers
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("origin"));
     for (_, origin) in origins {
-        if !head.host.as_deref().is_some_and(|host| same_origin(origin, host)) {
-            return Err(ApiError::forbidden("pages of other sites may not change anything here"));
+        if !head
+            .host
+            .as_deref()
+            .is_some_and(|host| same_origin(origin, host))
+        {
+            return Err(ApiError::forbidden(
+                "pages of other sites may not change anything here",
+            ));
         }
     }
     Ok(())
@@ -41,7 +50,10 @@ mod tests {
             query: String::new(),
             minor_version: 1,
             host: host.map(str::to_owned),
-            headers: origins.iter().map(|origin| ("Origin".to_owned(), (*origin).to_owned())).collect(),
+            headers: origins
+                .iter()
+                .map(|origin| ("Origin".to_owned(), (*origin).to_owned()))
+                .collect(),
             framing: Framing::None,
             expect_continue: false,
             content_encoded: false,
@@ -58,7 +70,11 @@ mod tests {
             (Some("127.0.0.1.evil.example"), false),
             (None, true),
         ] {
-            assert_eq!(check_host(&request(host, &[]), &allowed).is_ok(), wanted, "{host:?}");
+            assert_eq!(
+                check_host(&request(host, &[]), &allowed).is_ok(),
+                wanted,
+                "{host:?}"
+            );
         }
     }
 
@@ -68,11 +84,19 @@ mod tests {
             (Some("localhost:1"), &[][..], true),
             (Some("localhost:1"), &["http://localhost:1"], true),
             (Some("localhost:1"), &["http://localhost:2"], false),
-            (Some("localhost:1"), &["http://localhost:1", "http://evil.example"], false),
+            (
+                Some("localhost:1"),
+                &["http://localhost:1", "http://evil.example"],
+                false,
+            ),
             (Some("localhost:1"), &["null"], false),
             (None, &["http://localhost:1"], false),
         ] {
-            assert_eq!(check_origin(&request(host, origins)).is_ok(), wanted, "{host:?} {origins:?}");
+            assert_eq!(
+                check_origin(&request(host, origins)).is_ok(),
+                wanted,
+                "{host:?} {origins:?}"
+            );
         }
     }
 }

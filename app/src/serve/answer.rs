@@ -19,7 +19,11 @@ pub struct ApiError {
 
 impl ApiError {
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> ApiError {
-        ApiError { status, code, message: message.into() }
+        ApiError {
+            status,
+            code,
+            message: message.into(),
+        }
     }
 
     pub fn invalid(message: impl Into<String>) -> ApiError {
@@ -35,7 +39,11 @@ impl ApiError {
     }
 
     pub fn too_large(what: &str, max_bytes: u64) -> ApiError {
-        ApiError::new(413, "PAYLOAD_TOO_LARGE", format!("{what} may have at most {max_bytes} bytes"))
+        ApiError::new(
+            413,
+            "PAYLOAD_TOO_LARGE",
+            format!("{what} may have at most {max_bytes} bytes"),
+        )
     }
 
     pub fn media_type(message: impl Into<String>) -> ApiError {
@@ -47,7 +55,11 @@ impl ApiError {
     }
 
     pub fn storage() -> ApiError {
-        ApiError::new(500, "STORAGE_ERROR", "the database could not be read; the server's log says more")
+        ApiError::new(
+            500,
+            "STORAGE_ERROR",
+            "the database could not be read; the server's log says more",
+        )
     }
 }
 
@@ -102,10 +114,19 @@ mod tests {
     fn an_error_has_code_and_message_and_says_when_to_come_back() {
         let response = Response::from(ApiError::overload("busy \"now\""));
         assert_eq!(response.status, 503);
-        assert_eq!(&*response.body, br#"{"error":{"code":"SERVER_OVERLOAD","message":"busy \"now\""}}"#);
-        assert!(response.headers.iter().any(|(name, value)| name == "Retry-After" && value == "5"));
+        assert_eq!(
+            &*response.body,
+            br#"{"error":{"code":"SERVER_OVERLOAD","message":"busy \"now\""}}"#
+        );
+        assert!(response
+            .headers
+            .iter()
+            .any(|(name, value)| name == "Retry-After" && value == "5"));
         let response = Response::from(ApiError::not_found());
-        assert!(response.headers.iter().all(|(name, _)| name != "Retry-After"));
+        assert!(response
+            .headers
+            .iter()
+            .all(|(name, _)| name != "Retry-After"));
     }
 
     #[test]

@@ -33,7 +33,12 @@ pub struct ServeArgs {
     pub listen: Vec<ListenAddress>,
 
     /// Directory of the database; made if it does not exist.
-    #[arg(long, value_name = "DIR", env = "PULSEWHEEL_DATA_DIR", default_value = "./data")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "PULSEWHEEL_DATA_DIR",
+        default_value = "./data"
+    )]
     pub data_dir: PathBuf,
 
     /// Name that browsers may reach this server by; may be given more than once.
@@ -55,7 +60,12 @@ pub struct ServeArgs {
     pub max_upload_bytes: u64,
 
     /// What to log to standard error: off, error, warn, info, debug or trace.
-    #[arg(long, value_name = "LEVEL", env = "PULSEWHEEL_LOG", default_value = "info")]
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        env = "PULSEWHEEL_LOG",
+        default_value = "info"
+    )]
     pub log: LevelFilter,
 }
 
@@ -71,11 +81,16 @@ impl FromStr for ListenAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<ListenAddress, String> {
-        let wanted = || "wanted is HOST:PORT, such as 127.0.0.1:8988, localhost:0 or [::1]:8988".to_owned();
+        let wanted =
+            || "wanted is HOST:PORT, such as 127.0.0.1:8988, localhost:0 or [::1]:8988".to_owned();
         match parse_host(text) {
-            Some(HostPort { name, port: Some(port) }) if !name.is_empty() => {
-                Ok(ListenAddress { host: name.to_owned(), port })
-            }
+            Some(HostPort {
+                name,
+                port: Some(port),
+            }) if !name.is_empty() => Ok(ListenAddress {
+                host: name.to_owned(),
+                port,
+            }),
             _ => Err(wanted()),
         }
     }
@@ -102,7 +117,10 @@ impl ListenAddress {
             }
         }
         if distinct.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "the name stands for no address"));
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the name stands for no address",
+            ));
         }
         Ok(distinct)
     }
@@ -110,8 +128,12 @@ impl ListenAddress {
 
 fn host_name(text: &str) -> Result<String, String> {
     match parse_host(text) {
-        Some(HostPort { name, port: None }) if !name.is_empty() && !text.ends_with(':') => Ok(name.to_owned()),
-        _ => Err("wanted is a host name or address without a port, such as scans.example.org".to_owned()),
+        Some(HostPort { name, port: None }) if !name.is_empty() && !text.ends_with(':') => {
+            Ok(name.to_owned())
+        }
+        _ => Err(
+            "wanted is a host name or address without a port, such as scans.example.org".to_owned(),
+        ),
     }
 }
 
@@ -133,18 +155,39 @@ mod tests {
 
     #[test]
     fn addresses_are_names_or_numbers_with_a_port() {
-        let args = parse(&["--listen", "localhost:0", "--listen", "[::1]:8988,0.0.0.0:1"]).unwrap();
+        let args = parse(&[
+            "--listen",
+            "localhost:0",
+            "--listen",
+            "[::1]:8988,0.0.0.0:1",
+        ])
+        .unwrap();
         let texts: Vec<String> = args.listen.iter().map(ListenAddress::to_string).collect();
         assert_eq!(texts, ["localhost:0", "[::1]:8988", "0.0.0.0:1"]);
         assert_eq!(args.listen[1].host, "::1");
-        for wrong in ["localhost", "localhost:", ":80", "::1:80", "a b:1", "localhost:65536", "http://a:1", ""] {
+        for wrong in [
+            "localhost",
+            "localhost:",
+            ":80",
+            "::1:80",
+            "a b:1",
+            "localhost:65536",
+            "http://a:1",
+            "",
+        ] {
             assert!(parse(&["--listen", wrong]).is_err(), "{wrong:?}");
         }
     }
 
     #[test]
     fn allowed_hosts_have_no_port() {
-        let args = parse(&["--allowed-host", "a.example", "--allowed-host", "b.example,[2001:db8::1]"]).unwrap();
+        let args = parse(&[
+            "--allowed-host",
+            "a.example",
+            "--allowed-host",
+            "b.example,[2001:db8::1]",
+        ])
+        .unwrap();
         assert_eq!(args.allowed_host, ["a.example", "b.example", "2001:db8::1"]);
         for wrong in ["a.example:80", "a.example:", "http://a.example", "", "a/b"] {
             assert!(parse(&["--allowed-host", wrong]).is_err(), "{wrong:?}");
@@ -155,7 +198,11 @@ mod tests {
     fn limits_and_levels_are_checked() {
         assert_eq!(parse(&[]).unwrap().max_upload_bytes, 104_857_600);
         assert_eq!(parse(&["--log", "debug"]).unwrap().log, LevelFilter::Debug);
-        for wrong in [["--max-upload-bytes", "0"], ["--max-upload-bytes", "1GB"], ["--log", "loud"]] {
+        for wrong in [
+            ["--max-upload-bytes", "0"],
+            ["--max-upload-bytes", "1GB"],
+            ["--log", "loud"],
+        ] {
             assert!(parse(&wrong).is_err(), "{wrong:?}");
         }
     }

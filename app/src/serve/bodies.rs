@@ -32,9 +32,20 @@ struct Incomplete {
 impl Bodies {
     /// Takes a request on whose head allows a JSON body. Gives the number of bytes
     /// to let in.
-    pub fn begin(&mut self, request: RequestId, verb: Verb, head: &Request) -> Result<usize, ApiError> {
+    pub fn begin(
+        &mut self,
+        request: RequestId,
+        verb: Verb,
+        head: &Request,
+    ) -> Result<usize, ApiError> {
         check_head(head)?;
-        self.incomplete.insert(request, Incomplete { verb, bytes: Vec::new() });
+        self.incomplete.insert(
+            request,
+            Incomplete {
+                verb,
+                bytes: Vec::new(),
+            },
+        );
         // One more than allowed, so that too long a body is seen to be one.
         Ok(MAX_BODY_BYTES + 1)
     }
@@ -93,11 +104,15 @@ fn check_head(head: &Request) -> Result<(), ApiError> {
         return Err(body_too_large());
     }
     if head.content_encoded {
-        return Err(ApiError::media_type("compressed bodies are not read; send it without Content-Encoding"));
+        return Err(ApiError::media_type(
+            "compressed bodies are not read; send it without Content-Encoding",
+        ));
     }
     let has_body = head.framing != pulsewheel::http::Framing::None && declared_bytes != Some(0);
     if has_body && !head.header("Content-Type").is_some_and(is_json) {
-        return Err(ApiError::media_type("the body must be JSON; send it with Content-Type: application/json"));
+        return Err(ApiError::media_type(
+            "the body must be JSON; send it with Content-Type: application/json",
+        ));
     }
     Ok(())
 }
@@ -123,7 +138,10 @@ mod tests {
             query: String::new(),
             minor_version: 1,
             host: None,
-            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             framing,
             expect_continue: false,
             content_encoded: headers.iter().any(|(name, _)| *name == "Content-Encoding"),
@@ -141,11 +159,17 @@ mod tests {
             (Framing::Length(0), &[form], None),
             (Framing::Length(2), &[form], Some(415)),
             (Framing::Chunked, &[], Some(415)),
-            (Framing::Length(2), &[json, ("Content-Encoding", "gzip")], Some(415)),
+            (
+                Framing::Length(2),
+                &[json, ("Content-Encoding", "gzip")],
+                Some(415),
+            ),
             (Framing::Length(65_536), &[json], None),
             (Framing::Length(65_537), &[json], Some(413)),
         ] {
-            let refused = check_head(&head(framing, headers)).err().map(|error| error.status);
+            let refused = check_head(&head(framing, headers))
+                .err()
+                .map(|error| error.status);
             assert_eq!(refused, wanted, "{framing:?} {headers:?}");
         }
     }

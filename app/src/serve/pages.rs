@@ -23,10 +23,12 @@ include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 const CLIENT_PATH: &str = "/socket.io/";
 
 /// Everything from this server and nothing inline; WebSockets to it are `'self'`.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; \
+const CONTENT_SECURITY_POLICY: &str =
+    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; \
     frame-ancestors 'none'";
 
-const NO_DASHBOARD: &str = "The dashboard is not part of this build: run `make web` and build the program again.\n";
+const NO_DASHBOARD: &str =
+    "The dashboard is not part of this build: run `make web` and build the program again.\n";
 
 /// Whether a path is answered by [`answer`] and not simply unknown.
 pub fn is_file(path: &str) -> bool {
@@ -39,7 +41,10 @@ pub fn answer(path: &str, head: &Request) -> Response {
         return match find(CLIENT_FILES, name) {
             Some(asset) => send(asset, head, "public, max-age=0"),
             // What Engine.IO says of a request that is none of its own.
-            None => private(Response::json(400, r#"{"code":0,"message":"Transport unknown"}"#)),
+            None => private(Response::json(
+                400,
+                r#"{"code":0,"message":"Transport unknown"}"#,
+            )),
         };
     }
     match page(path) {
@@ -68,7 +73,11 @@ fn find(assets: &'static [Asset], path: &str) -> Option<&'static Asset> {
 fn send_page(asset: &Asset, head: &Request) -> Response {
     // The bundler puts a hash of their content into the names of these.
     let is_hashed = asset.path.starts_with("assets/");
-    let caching = if is_hashed { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let caching = if is_hashed {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
     let response = send(asset, head, caching);
     if asset.path.ends_with(".html") {
         response
@@ -81,12 +90,15 @@ fn send_page(asset: &Asset, head: &Request) -> Response {
 }
 
 fn send(asset: &Asset, head: &Request, caching: &'static str) -> Response {
-    let is_known = head.header("If-None-Match").is_some_and(|tags| matches(tags, asset.etag));
+    let is_known = head
+        .header("If-None-Match")
+        .is_some_and(|tags| matches(tags, asset.etag));
     let response = if is_known {
         Response::empty(304)
     } else {
         match asset.gzip.filter(|_| accepts_gzip(head)) {
-            Some(bytes) => Response::new(200, content_type(asset.path), bytes).with_header("Content-Encoding", "gzip"),
+            Some(bytes) => Response::new(200, content_type(asset.path), bytes)
+                .with_header("Content-Encoding", "gzip"),
             None => Response::new(200, content_type(asset.path), asset.plain),
         }
     };
@@ -116,22 +128,31 @@ fn content_type(path: &str) -> &'static str {
 /// 13.1.2 has it.
 fn matches(tags: &str, etag: &str) -> bool {
     let strong = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();
-    tags.split(',').map(str::trim).any(|tag| tag == "*" || strong(tag) == strong(etag))
+    tags.split(',')
+        .map(str::trim)
+        .any(|tag| tag == "*" || strong(tag) == strong(etag))
 }
 
 /// Whether `Accept-Encoding` names gzip, or everything, with a quality above 0.
 fn accepts_gzip(head: &Request) -> bool {
     let quality = |name: &str| {
-        let codings = head.header("Accept-Encoding").unwrap_or_default().split(',');
-        codings.map(|coding| coding.split(';').map(str::trim)).find_map(|mut parts| {
-            if !parts.next()?.eq_ignore_ascii_case(name) {
-                return None;
-            }
-            let q = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
-            q.map_or(Some(1.0), |q| q.parse::<f32>().ok())
-        })
+        let codings = head
+            .header("Accept-Encoding")
+            .unwrap_or_default()
+            .split(',');
+        codings
+            .map(|coding| coding.split(';').map(str::trim))
+            .find_map(|mut parts| {
+                if !parts.next()?.eq_ignore_ascii_case(name) {
+                    return None;
+                }
+                let q = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+                q.map_or(Some(1.0), |q| q.parse::<f32>().ok())
+            })
     };
-    quality("gzip").or_else(|| quality("*")).is_some_and(|quality| quality > 0.0)
+    quality("gzip")
+        .or_else(|| quality("*"))
+        .is_some_and(|quality| quality > 0.0)
 }
 
 #[cfg(test)]
@@ -139,7 +160,12 @@ mod tests {
     use super::*;
     use pulsewheel::http::{Framing, Method};
 
-    const ASSET: Asset = Asset { path: "assets/a.js", etag: "\"1.2.3\"", plain: b"plain text", gzip: Some(b"zip") };
+    const ASSET: Asset = Asset {
+        path: "assets/a.js",
+        etag: "\"1.2.3\"",
+        plain: b"plain text",
+        gzip: Some(b"zip"),
+    };
 
     fn get(headers: &[(&str, &str)]) -> Request {
         Request {
@@ -148,7 +174,10 @@ mod tests {
             query: String::new(),
             minor_version: 1,
             host: None,
-            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             framing: Framing::None,
             expect_continue: false,
             content_encoded: false,
@@ -156,7 +185,11 @@ mod tests {
     }
 
     fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
-        response.headers.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
+        response
+            .headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| &**value)
     }
 
     #[test]
@@ -173,33 +206,61 @@ mod tests {
         ] {
             let response = send(&ASSET, &get(&[("Accept-Encoding", accepted)]), "no-cache");
             assert_eq!(response.status, 200);
-            assert_eq!(header(&response, "Content-Encoding").is_some(), wanted, "{accepted:?}");
-            assert_eq!(&*response.body, if wanted { &b"zip"[..] } else { b"plain text" });
-            assert_eq!(header(&response, "Content-Type"), Some("application/javascript; charset=utf-8"));
+            assert_eq!(
+                header(&response, "Content-Encoding").is_some(),
+                wanted,
+                "{accepted:?}"
+            );
+            assert_eq!(
+                &*response.body,
+                if wanted { &b"zip"[..] } else { b"plain text" }
+            );
+            assert_eq!(
+                header(&response, "Content-Type"),
+                Some("application/javascript; charset=utf-8")
+            );
         }
-        assert_eq!(header(&send(&ASSET, &get(&[]), "x"), "Content-Encoding"), None);
+        assert_eq!(
+            header(&send(&ASSET, &get(&[]), "x"), "Content-Encoding"),
+            None
+        );
     }
 
     #[test]
     fn who_has_the_file_is_told_so() {
         for tags in ["\"1.2.3\"", "W/\"1.2.3\"", "\"0\", W/\"1.2.3\"", "*"] {
             let response = send(&ASSET, &get(&[("If-None-Match", tags)]), "no-cache");
-            assert_eq!((response.status, &*response.body), (304, &b""[..]), "{tags}");
+            assert_eq!(
+                (response.status, &*response.body),
+                (304, &b""[..]),
+                "{tags}"
+            );
             assert_eq!(header(&response, "ETag"), Some("\"1.2.3\""));
         }
         for tags in ["\"1.2\"", "1.2.3", ""] {
-            assert_eq!(send(&ASSET, &get(&[("If-None-Match", tags)]), "no-cache").status, 200, "{tags}");
+            assert_eq!(
+                send(&ASSET, &get(&[("If-None-Match", tags)]), "no-cache").status,
+                200,
+                "{tags}"
+            );
         }
     }
 
     #[test]
     fn hashed_files_are_kept_for_long_and_pages_are_asked_for_again() {
         let response = send_page(&ASSET, &get(&[]));
-        assert!(header(&response, "Cache-Control").unwrap().contains("immutable"));
-        let page = Asset { path: "index.html", ..ASSET };
+        assert!(header(&response, "Cache-Control")
+            .unwrap()
+            .contains("immutable"));
+        let page = Asset {
+            path: "index.html",
+            ..ASSET
+        };
         let response = send_page(&page, &get(&[]));
         assert_eq!(header(&response, "Cache-Control"), Some("no-cache"));
-        assert!(header(&response, "Content-Security-Policy").unwrap().starts_with("default-src 'self'"));
+        assert!(header(&response, "Content-Security-Policy")
+            .unwrap()
+            .starts_with("default-src 'self'"));
     }
 
     #[test]
@@ -208,6 +269,9 @@ mod tests {
         assert_eq!(answer("/", &get(&[])).status, 200);
         assert_eq!(answer("/nothing", &get(&[])).status, 404);
         let response = answer("/socket.io/nothing.js", &get(&[]));
-        assert_eq!((response.status, &*response.body), (400, &br#"{"code":0,"message":"Transport unknown"}"#[..]));
+        assert_eq!(
+            (response.status, &*response.body),
+            (400, &br#"{"code":0,"message":"Transport unknown"}"#[..])
+        );
     }
 }

@@ -28,8 +28,15 @@ pub struct Queries {
 /// A question about the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Query {
-    Imports { limit: u64, offset: u64 },
-    Findings { filter: FindingFilter, limit: u64, offset: u64 },
+    Imports {
+        limit: u64,
+        offset: u64,
+    },
+    Findings {
+        filter: FindingFilter,
+        limit: u64,
+        offset: u64,
+    },
 }
 
 impl Queries {
@@ -43,10 +50,14 @@ impl Queries {
 
     /// Answers a request, later.
     pub fn submit(&self, request: RequestId, query: Query) -> Result<(), ApiError> {
-        self.waiting.try_send((request, query)).map_err(|error| match error {
-            TrySendError::Full(_) => ApiError::overload("too many queries wait for the database"),
-            TrySendError::Disconnected(_) => ApiError::storage(),
-        })
+        self.waiting
+            .try_send((request, query))
+            .map_err(|error| match error {
+                TrySendError::Full(_) => {
+                    ApiError::overload("too many queries wait for the database")
+                }
+                TrySendError::Disconnected(_) => ApiError::storage(),
+            })
     }
 }
 
@@ -73,15 +84,27 @@ impl Query {
             Some(_) => return Err(ApiError::invalid("status must be active or resolved")),
         };
         let host = head.query("host").map(|host| host.into_owned());
-        Ok(Query::Findings { filter: FindingFilter { severity, host, active }, limit, offset })
+        Ok(Query::Findings {
+            filter: FindingFilter {
+                severity,
+                host,
+                active,
+            },
+            limit,
+            offset,
+        })
     }
 
     fn answer(&self, reader: &Reader) -> Result<Response, StoreError> {
         match self {
             Query::Imports { limit, offset } => reader.imports(*limit, *offset).map(page_answer),
-            Query::Findings { filter, limit, offset } => {
-                reader.vulnerabilities(filter, *limit, *offset).map(page_answer)
-            }
+            Query::Findings {
+                filter,
+                limit,
+                offset,
+            } => reader
+                .vulnerabilities(filter, *limit, *offset)
+                .map(page_answer),
         }
     }
 }
@@ -99,7 +122,9 @@ fn answer_all(queries: &Receiver<(RequestId, Query)>, reader: &Reader, handle: &
             ApiError::storage().into()
         });
         // Whoever asked may have gone.
-        let _ = call_surely(handle, move |endpoint| endpoint.respond(request, response.clone()));
+        let _ = call_surely(handle, move |endpoint| {
+            endpoint.respond(request, response.clone())
+        });
     }
 }
 
@@ -123,7 +148,10 @@ fn page(head: &Request) -> Result<(u64, u64), ApiError> {
             number.ok_or_else(|| ApiError::invalid(format!("{name} must be a whole number from 0")))
         }
     };
-    Ok((number("limit", DEFAULT_LIMIT)?.min(MAX_PAGE), number("offset", 0)?))
+    Ok((
+        number("limit", DEFAULT_LIMIT)?.min(MAX_PAGE),
+        number("offset", 0)?,
+    ))
 }
 
 #[cfg(test)]
@@ -147,9 +175,27 @@ mod tests {
 
     #[test]
     fn a_query_has_a_hundred_items_unless_it_says_otherwise() {
-        assert_eq!(Query::imports(&get("")), Ok(Query::Imports { limit: 100, offset: 0 }));
-        assert_eq!(Query::imports(&get("offset=7&limit=0")), Ok(Query::Imports { limit: 0, offset: 7 }));
-        assert_eq!(Query::imports(&get("limit=5000")), Ok(Query::Imports { limit: 1000, offset: 0 }));
+        assert_eq!(
+            Query::imports(&get("")),
+            Ok(Query::Imports {
+                limit: 100,
+                offset: 0
+            })
+        );
+        assert_eq!(
+            Query::imports(&get("offset=7&limit=0")),
+            Ok(Query::Imports {
+                limit: 0,
+                offset: 7
+            })
+        );
+        assert_eq!(
+            Query::imports(&get("limit=5000")),
+            Ok(Query::Imports {
+                limit: 1000,
+                offset: 0
+            })
+        );
     }
 
     #[test]
@@ -160,7 +206,14 @@ mod tests {
             active: Some(false),
         };
         let query = Query::findings(&get("severity=critical&host=web+1&status=resolved&limit=2"));
-        assert_eq!(query, Ok(Query::Findings { filter, limit: 2, offset: 0 }));
+        assert_eq!(
+            query,
+            Ok(Query::Findings {
+                filter,
+                limit: 2,
+                offset: 0
+            })
+        );
     }
 
     #[test]
@@ -177,7 +230,11 @@ mod tests {
             "severity=",
             "status=gone",
         ] {
-            assert_eq!(Query::findings(&get(query)).unwrap_err().status, 400, "{query}");
+            assert_eq!(
+                Query::findings(&get(query)).unwrap_err().status,
+                400,
+                "{query}"
+            );
         }
     }
 }

@@ -55,8 +55,17 @@ struct Resource {
 impl Allow {
     /// The value of the header `Allow`.
     pub fn header(self) -> String {
-        let methods = [(self.get, "GET, HEAD"), (self.post, "POST"), (self.delete, "DELETE"), (true, "OPTIONS")];
-        let named: Vec<&str> = methods.iter().filter(|(has, _)| *has).map(|(_, name)| *name).collect();
+        let methods = [
+            (self.get, "GET, HEAD"),
+            (self.post, "POST"),
+            (self.delete, "DELETE"),
+            (true, "OPTIONS"),
+        ];
+        let named: Vec<&str> = methods
+            .iter()
+            .filter(|(has, _)| *has)
+            .map(|(_, name)| *name)
+            .collect();
         named.join(", ")
     }
 }
@@ -66,8 +75,16 @@ impl Allow {
 ///
 /// # Errors
 /// The answer to a request that has none.
-pub fn route(method: Method, path: &str, is_file: impl Fn(&str) -> bool) -> Result<Route, Response> {
-    let everything = Allow { get: true, post: true, delete: true };
+pub fn route(
+    method: Method,
+    path: &str,
+    is_file: impl Fn(&str) -> bool,
+) -> Result<Route, Response> {
+    let everything = Allow {
+        get: true,
+        post: true,
+        delete: true,
+    };
     if path == "*" {
         return Ok(Route::Options(everything));
     }
@@ -88,18 +105,28 @@ pub fn route(method: Method, path: &str, is_file: impl Fn(&str) -> bool) -> Resu
 }
 
 fn resource(path: &str, is_file: impl Fn(&str) -> bool) -> Result<Resource, ApiError> {
-    let get = |route| Resource { get: Some(route), ..Resource::default() };
-    let post = |route| Resource { post: Some(route), ..Resource::default() };
+    let get = |route| Resource {
+        get: Some(route),
+        ..Resource::default()
+    };
+    let post = |route| Resource {
+        post: Some(route),
+        ..Resource::default()
+    };
     let mut parts = path.split('/').skip(1);
     let parts = [(); 5].map(|()| parts.next());
     let resource = match parts {
         [Some("healthz"), None, ..] => get(Route::Health),
-        [Some("api"), Some("sessions"), None, ..] => {
-            Resource { get: Some(Route::ListSessions), ..post(Route::Verb(Verb::CreateSession)) }
-        }
+        [Some("api"), Some("sessions"), None, ..] => Resource {
+            get: Some(Route::ListSessions),
+            ..post(Route::Verb(Verb::CreateSession))
+        },
         [Some("api"), Some("sessions"), Some(id), None, _] if !id.is_empty() => {
             let id = session_id_argument(id)?;
-            Resource { delete: Some(Route::DeleteSession(id)), ..get(Route::ReadSession(id)) }
+            Resource {
+                delete: Some(Route::DeleteSession(id)),
+                ..get(Route::ReadSession(id))
+            }
         }
         [Some("api"), Some("sessions"), Some(id), Some(name), None] => {
             let verb = match name {
@@ -111,8 +138,12 @@ fn resource(path: &str, is_file: impl Fn(&str) -> bool) -> Result<Resource, ApiE
             };
             post(Route::Verb(verb(session_id_argument(id)?)))
         }
-        [Some("api"), Some("events"), Some("data_updated"), None, _] => post(Route::Verb(Verb::DataUpdated)),
-        [Some("api"), Some("events"), Some("system_alert"), None, _] => post(Route::Verb(Verb::SystemAlert)),
+        [Some("api"), Some("events"), Some("data_updated"), None, _] => {
+            post(Route::Verb(Verb::DataUpdated))
+        }
+        [Some("api"), Some("events"), Some("system_alert"), None, _] => {
+            post(Route::Verb(Verb::SystemAlert))
+        }
         [Some("api"), Some("vulnerabilities"), None, ..] => get(Route::ListFindings),
         [Some("api"), Some("vulnerabilities"), Some("import"), None, _] => post(Route::Import),
         [Some("api"), Some("imports"), None, ..] => get(Route::ListImports),
@@ -126,13 +157,20 @@ impl Route {
     /// Whether the request changes something, so that a foreign page must not
     /// be able to send it.
     pub fn changes_state(&self) -> bool {
-        matches!(self, Route::DeleteSession(_) | Route::Verb(_) | Route::Import)
+        matches!(
+            self,
+            Route::DeleteSession(_) | Route::Verb(_) | Route::Import
+        )
     }
 }
 
 fn method_not_allowed(allow: Allow) -> Response {
     let methods = allow.header();
-    let error = ApiError::new(405, "METHOD_NOT_ALLOWED", format!("this path allows {methods}"));
+    let error = ApiError::new(
+        405,
+        "METHOD_NOT_ALLOWED",
+        format!("this path allows {methods}"),
+    );
     Response::from(error).with_header("Allow", methods)
 }
 
@@ -149,27 +187,65 @@ mod tests {
 
     fn find(method: Method, path: &str) -> Result<Route, Response> {
         let path = path.replace("{id}", ID);
-        route(method, &path, |path| ["/", "/assets/a.js", "/socket.io/socket.io.js"].contains(&path))
+        route(method, &path, |path| {
+            ["/", "/assets/a.js", "/socket.io/socket.io.js"].contains(&path)
+        })
     }
 
     fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
-        response.headers.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
+        response
+            .headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| &**value)
     }
 
     #[test]
     fn every_documented_request_has_its_route() {
         let id = Uuid::try_parse(ID).unwrap();
         for (method, path, wanted) in [
-            (Method::Post, "/api/sessions", Route::Verb(Verb::CreateSession)),
+            (
+                Method::Post,
+                "/api/sessions",
+                Route::Verb(Verb::CreateSession),
+            ),
             (Method::Get, "/api/sessions", Route::ListSessions),
             (Method::Get, "/api/sessions/{id}", Route::ReadSession(id)),
-            (Method::Delete, "/api/sessions/{id}", Route::DeleteSession(id)),
-            (Method::Post, "/api/sessions/{id}/progress", Route::Verb(Verb::UpdateProgress(id))),
-            (Method::Post, "/api/sessions/{id}/complete", Route::Verb(Verb::Complete(id))),
-            (Method::Post, "/api/sessions/{id}/error", Route::Verb(Verb::Fail(id))),
-            (Method::Post, "/api/sessions/{id}/cancel", Route::Verb(Verb::Cancel(id))),
-            (Method::Post, "/api/events/data_updated", Route::Verb(Verb::DataUpdated)),
-            (Method::Post, "/api/events/system_alert", Route::Verb(Verb::SystemAlert)),
+            (
+                Method::Delete,
+                "/api/sessions/{id}",
+                Route::DeleteSession(id),
+            ),
+            (
+                Method::Post,
+                "/api/sessions/{id}/progress",
+                Route::Verb(Verb::UpdateProgress(id)),
+            ),
+            (
+                Method::Post,
+                "/api/sessions/{id}/complete",
+                Route::Verb(Verb::Complete(id)),
+            ),
+            (
+                Method::Post,
+                "/api/sessions/{id}/error",
+                Route::Verb(Verb::Fail(id)),
+            ),
+            (
+                Method::Post,
+                "/api/sessions/{id}/cancel",
+                Route::Verb(Verb::Cancel(id)),
+            ),
+            (
+                Method::Post,
+                "/api/events/data_updated",
+                Route::Verb(Verb::DataUpdated),
+            ),
+            (
+                Method::Post,
+                "/api/events/system_alert",
+                Route::Verb(Verb::SystemAlert),
+            ),
             (Method::Post, "/api/vulnerabilities/import", Route::Import),
             (Method::Get, "/api/imports", Route::ListImports),
             (Method::Get, "/api/vulnerabilities", Route::ListFindings),
@@ -210,7 +286,11 @@ mod tests {
 
     #[test]
     fn ids_that_are_none_are_invalid() {
-        for path in ["/api/sessions/7", "/api/sessions//cancel", "/api/sessions/%20/progress"] {
+        for path in [
+            "/api/sessions/7",
+            "/api/sessions//cancel",
+            "/api/sessions/%20/progress",
+        ] {
             assert_eq!(find(Method::Post, path).unwrap_err().status, 400, "{path}");
         }
     }
@@ -219,14 +299,22 @@ mod tests {
     fn other_methods_are_told_which_there_are() {
         for (method, path, wanted) in [
             (Method::Delete, "/api/sessions", "GET, HEAD, POST, OPTIONS"),
-            (Method::Post, "/api/sessions/{id}", "GET, HEAD, DELETE, OPTIONS"),
+            (
+                Method::Post,
+                "/api/sessions/{id}",
+                "GET, HEAD, DELETE, OPTIONS",
+            ),
             (Method::Get, "/api/sessions/{id}/cancel", "POST, OPTIONS"),
             (Method::Head, "/api/vulnerabilities/import", "POST, OPTIONS"),
             (Method::Other, "/", "GET, HEAD, OPTIONS"),
             (Method::Post, "/healthz", "GET, HEAD, OPTIONS"),
         ] {
             let response = find(method, path).unwrap_err();
-            assert_eq!((response.status, header(&response, "Allow")), (405, Some(wanted)), "{path}");
+            assert_eq!(
+                (response.status, header(&response, "Allow")),
+                (405, Some(wanted)),
+                "{path}"
+            );
         }
     }
 
@@ -246,12 +334,25 @@ mod tests {
 
     #[test]
     fn only_reading_is_free_for_foreign_pages() {
-        for path in ["/", "/healthz", "/api/sessions", "/api/imports", "/api/vulnerabilities"] {
+        for path in [
+            "/",
+            "/healthz",
+            "/api/sessions",
+            "/api/imports",
+            "/api/vulnerabilities",
+        ] {
             assert!(!find(Method::Get, path).unwrap().changes_state(), "{path}");
         }
-        for path in ["/api/sessions", "/api/sessions/{id}/cancel", "/api/vulnerabilities/import", "/api/events/system_alert"] {
+        for path in [
+            "/api/sessions",
+            "/api/sessions/{id}/cancel",
+            "/api/vulnerabilities/import",
+            "/api/events/system_alert",
+        ] {
             assert!(find(Method::Post, path).unwrap().changes_state(), "{path}");
         }
-        assert!(find(Method::Delete, "/api/sessions/{id}").unwrap().changes_state());
+        assert!(find(Method::Delete, "/api/sessions/{id}")
+            .unwrap()
+            .changes_state());
     }
 }

@@ -2,7 +2,8 @@
 
 use pulsewheel::http::{Request, Response};
 use pulsewheel::progress::{
-    object_argument, progress_argument, session_id_argument, CancelRequest, JsonObject, SessionOptions, Status,
+    object_argument, progress_argument, session_id_argument, CancelRequest, JsonObject,
+    SessionOptions, Status,
 };
 use pulsewheel::{Endpoint, RequestId};
 use serde_json::Value;
@@ -14,8 +15,14 @@ use super::route::Verb;
 
 /// `GET /api/sessions`.
 pub fn list(endpoint: &Endpoint, head: &Request) -> Result<Response, ApiError> {
-    let status = head.query("status").map(|status| Status::parse(&status)).transpose()?;
-    Ok(json_text(200, format!("{{\"sessions\":{}}}", endpoint.sessions(status))))
+    let status = head
+        .query("status")
+        .map(|status| Status::parse(&status))
+        .transpose()?;
+    Ok(json_text(
+        200,
+        format!("{{\"sessions\":{}}}", endpoint.sessions(status)),
+    ))
 }
 
 /// `GET /api/sessions/{id}`.
@@ -82,7 +89,10 @@ pub fn run(
 
 fn create(endpoint: &mut Endpoint, mut body: JsonObject) -> Result<Response, ApiError> {
     let metadata = object_argument(body.remove("metadata"), "metadata")?;
-    let options = SessionOptions { metadata, ..SessionOptions::default() };
+    let options = SessionOptions {
+        metadata,
+        ..SessionOptions::default()
+    };
     let id = match body.remove("sessionId") {
         None | Some(Value::Null) => endpoint.create_session(options)?,
         Some(Value::String(text)) => {
@@ -92,7 +102,10 @@ fn create(endpoint: &mut Endpoint, mut body: JsonObject) -> Result<Response, Api
         }
         Some(_) => return Err(ApiError::invalid("sessionId must be text")),
     };
-    let text = format!("{{\"sessionId\":\"{id}\",\"session\":{}}}", endpoint.session(id)?);
+    let text = format!(
+        "{{\"sessionId\":\"{id}\",\"session\":{}}}",
+        endpoint.session(id)?
+    );
     Ok(json_text(201, text).with_header("Location", format!("/api/sessions/{id}")))
 }
 

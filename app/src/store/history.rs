@@ -78,7 +78,10 @@ impl HistoryEntry {
             vendor: row.get(3)?,
             format: row.get(4)?,
             // The table lets no other word in.
-            status: ImportStatus::ALL.into_iter().find(|known| known.name() == status).unwrap_or(ImportStatus::Interrupted),
+            status: ImportStatus::ALL
+                .into_iter()
+                .find(|known| known.name() == status)
+                .unwrap_or(ImportStatus::Interrupted),
             started_at: clock::rfc3339(row.get(6)?),
             finished_at: row.get::<_, Option<i64>>(7)?.map(clock::rfc3339),
             summary: json(8)?,
@@ -130,6 +133,9 @@ pub fn finish(connection: &Connection, id: i64, ending: &Ending<'_>) -> Result<(
 
 /// What still runs when the program starts was killed with it.
 pub fn mark_interrupted(connection: &Connection) -> Result<(), StoreError> {
-    connection.execute("UPDATE imports SET status = 'interrupted' WHERE status = 'running'", [])?;
+    connection.execute(
+        "UPDATE imports SET status = 'interrupted' WHERE status = 'running'",
+        [],
+    )?;
     Ok(())
 }

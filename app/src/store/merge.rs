@@ -4,11 +4,10 @@
 //! record is counted for what became of it, a cancellation takes effect at once,
 //! and it is known how far the merge has come.
 
-use rusqlite::{params, OptionalExtension, Row};
+use rusqlite::{params, Connection, OptionalExtension, Row};
 
 use super::staging::ImportWriter;
 use super::StoreError;
-use crate::severity::Severity;
 
 /// Hosts named in [`MergeCounts::changed_hosts`].
 const MAX_CHANGED_HOSTS: usize = 20;
@@ -41,6 +40,20 @@ pub enum MergeStop {
     /// The caller's `on_step` asked for it.
     Cancelled,
     Store(StoreError),
+}
+
+impl MergeCounts {
+    fn add(&mut self, fate: Fate, severity: u8) {
+        match fate {
+            Fate::New => {
+                self.new += 1;
+                self.new_by_severity[usize::from(severity).min(4)] += 1;
+            }
+            Fate::Updated => self.updated += 1,
+            Fate::Reopened => self.reopened += 1,
+            Fate::Unchanged => self.unchanged += 1,
+        }
+    }
 }
 
 impl From<StoreError> for MergeStop {
@@ -104,6 +117,9 @@ ON CONFLICT (vendor, key) DO UPDATE SET
     hostname = coalesce(nullif(excluded.hostname, ''), hostname)
 RETURNING id";
 
+const HOST_NAME: &str = "
+SELECT coalesce(nullif(hostname, ''), nullif(ip, ''), key) FROM main.hosts WHERE id = ?1";
+
 const STAGED_RECORDS: &str = "
 SELECT h.known_id, r.check_id, r.cve, r.port, r.protocol, r.title, r.solution, r.severity, r.state, r.cvss,
     r.first_seen_ms, r.last_seen_ms
@@ -129,57 +145,77 @@ impl ImportWriter {
         let mut done = 0;
         let mut step = || {
             done += 1;
-            if on_step(done, total) { Ok(()) } else { Err(MergeStop::Cancelled) }
+            if on_step(done, total) {
+                Ok(())
+            } else {
+                Err(MergeStop::Cancelled)
+            }
         };
-        let mut merge = Merge { writer: self, now_ms, counts: MergeCounts::default(), last_changed: None };
+        let mut merge = Merge {
+            connection: &self.connection,
+            import_id: self.import_id,
+            hosts: self.hosts,
+            now_ms,
+            counts: MergeCounts::default(),
+            statements: 0,
+        };
         merge.hosts(vendor, &mut step)?;
         merge.records(&mut step)?;
         merge.absent(&mut step)?;
-        Ok(merge.counts)
+        let Merge {
+            counts, statements, ..
+        } = merge;
+        self.statements += statements;
+        Ok(counts)
     }
 }
 
 type Step<'a> = &'a mut dyn FnMut() -> Result<(), MergeStop>;
 
 struct Merge<'a> {
-    writer: &'a mut ImportWriter,
+    connection: &'a Connection,
+    import_id: i64,
+    /// Staged hosts are numbered from 1 to this.
+    hosts: i64,
     now_ms: i64,
     counts: MergeCounts,
-    /// The host noted last as changed: findings of a host mostly follow each other.
-    last_changed: Option<i64>,
+    /// SQL statements executed.
+    statements: u64,
 }
 
 impl Merge<'_> {
     /// Every host of the file gets its row in the database.
     fn hosts(&mut self, vendor: &str, step: Step<'_>) -> Result<(), MergeStop> {
-        let connection = &self.writer.connection;
+        let connection = self.connection;
         let mut upsert = connection.prepare_cached(UPSERT_HOST)?;
-        let mut link = connection.prepare_cached("UPDATE staging.hosts SET known_id = ?2 WHERE id = ?1")?;
-        for staged_id in 1..=self.writer.hosts {
+        let mut link =
+            connection.prepare_cached("UPDATE staging.hosts SET known_id = ?2 WHERE id = ?1")?;
+        for staged_id in 1..=self.hosts {
             let id: i64 = upsert.query_row(params![vendor, staged_id], |row| row.get(0))?;
             link.execute(params![staged_id, id])?;
-            self.writer.statements += 2;
+            self.statements += 2;
             step()?;
         }
         Ok(())
     }
 
     fn records(&mut self, step: Step<'_>) -> Result<(), MergeStop> {
-        let connection = &self.writer.connection;
+        let connection = self.connection;
         let mut find = connection.prepare_cached(FIND_FINDING)?;
         let mut insert = connection.prepare_cached(INSERT_FINDING)?;
         let mut change = connection.prepare_cached(CHANGE_FINDING)?;
         let mut touch = connection.prepare_cached(TOUCH_FINDING)?;
         let mut staged = connection.prepare_cached(STAGED_RECORDS)?;
         let mut rows = staged.query([])?;
-        let mut statements = 1;
-        let import_id = self.writer.import_id;
-        let now_ms = self.now_ms;
+        self.statements += 1;
+        let (import_id, now_ms) = (self.import_id, self.now_ms);
+        let mut last_changed = None; // findings of a host mostly follow each other
         while let Some(row) = rows.next()? {
             let r = Staged::from_row(row)?;
             let known = find.query_row(
                 params![
-                    r.host_id, r.check, r.cve, r.port, r.protocol, r.title, r.solution, r.severity, r.state, r.cvss
+                    r.host_id, r.check, r.cve, r.port, r.protocol, r.title, r.solution, r.severity,
+                    r.state, r.cvss
                 ],
                 known_finding,
             );
@@ -204,7 +240,13 @@ impl Merge<'_> {
                     Fate::New
                 }
                 Some((id, Fate::Unchanged)) => {
-                    touch.execute(params![id, r.first_seen_ms, r.last_seen_ms, now_ms, import_id])?;
+                    touch.execute(params![
+                        id,
+                        r.first_seen_ms,
+                        r.last_seen_ms,
+                        now_ms,
+                        import_id
+                    ])?;
                     Fate::Unchanged
                 }
                 Some((id, fate)) => {
@@ -223,40 +265,51 @@ impl Merge<'_> {
                     fate
                 }
             };
-            statements += 2;
-            count(&mut self.counts, fate, r.severity);
-            if fate != Fate::Unchanged && self.last_changed != Some(r.host_id) {
-                self.last_changed = Some(r.host_id);
-                note_changed(&mut self.counts, connection, r.host_id)?;
+            self.statements += 2;
+            self.counts.add(fate, r.severity);
+            if fate != Fate::Unchanged && last_changed != Some(r.host_id) {
+                last_changed = Some(r.host_id);
+                self.note_changed(r.host_id)?;
             }
             step()?;
         }
-        drop(rows);
-        drop((find, insert, change, touch, staged));
-        self.writer.statements += statements;
         Ok(())
     }
 
     /// What was active on a host of the file and was not in it is resolved.
     fn absent(&mut self, step: Step<'_>) -> Result<(), MergeStop> {
-        let connection = &self.writer.connection;
-        let mut known = connection.prepare_cached("SELECT known_id FROM staging.hosts WHERE id = ?1")?;
+        let connection = self.connection;
+        let mut known =
+            connection.prepare_cached("SELECT known_id FROM staging.hosts WHERE id = ?1")?;
         let mut resolve = connection.prepare_cached(RESOLVE_FINDINGS)?;
-        for staged_id in 1..=self.writer.hosts {
+        for staged_id in 1..=self.hosts {
             let host_id: i64 = known.query_row([staged_id], |row| row.get(0))?;
             let resolved_before = self.counts.resolved;
-            let mut rows = resolve.query([host_id, self.writer.import_id])?;
+            let mut rows = resolve.query([host_id, self.import_id])?;
             while let Some(row) = rows.next()? {
                 self.counts.resolved += 1;
                 let severity: u8 = row.get(0)?;
-                self.counts.resolved_by_severity[usize::from(severity).min(Severity::ALL.len() - 1)] += 1;
+                self.counts.resolved_by_severity[usize::from(severity).min(4)] += 1;
             }
             drop(rows);
             if self.counts.resolved > resolved_before {
-                note_changed(&mut self.counts, connection, host_id)?;
+                self.note_changed(host_id)?;
             }
-            self.writer.statements += 2;
+            self.statements += 2;
             step()?;
+        }
+        Ok(())
+    }
+
+    /// Adds the host's display name: its name, else its address, else its key.
+    fn note_changed(&mut self, host_id: i64) -> Result<(), MergeStop> {
+        if self.counts.changed_hosts.len() < MAX_CHANGED_HOSTS {
+            self.statements += 1;
+            let mut statement = self.connection.prepare_cached(HOST_NAME)?;
+            let name: String = statement.query_row([host_id], |row| row.get(0))?;
+            if !self.counts.changed_hosts.contains(&name) {
+                self.counts.changed_hosts.push(name);
+            }
         }
         Ok(())
     }
@@ -308,28 +361,163 @@ fn known_finding(row: &Row<'_>) -> rusqlite::Result<(i64, Fate)> {
     Ok((row.get(0)?, fate))
 }
 
-fn count(counts: &mut MergeCounts, fate: Fate, severity: u8) {
-    match fate {
-        Fate::New => {
-            counts.new += 1;
-            counts.new_by_severity[usize::from(severity).min(Severity::ALL.len() - 1)] += 1;
-        }
-        Fate::Updated => counts.updated += 1,
-        Fate::Reopened => counts.reopened += 1,
-        Fate::Unchanged => counts.unchanged += 1,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::severity::Severity;
+    use crate::store::{Ending, FindingFilter, FindingRow, ImportStatus, NewImport, Record, Store};
 
-/// Adds the host's display name: its name, else its address, else its key.
-fn note_changed(counts: &mut MergeCounts, connection: &rusqlite::Connection, host_id: i64) -> Result<(), MergeStop> {
-    if counts.changed_hosts.len() < MAX_CHANGED_HOSTS {
-        let mut statement = connection.prepare_cached(
-            "SELECT coalesce(nullif(hostname, ''), nullif(ip, ''), key) FROM main.hosts WHERE id = ?1",
-        )?;
-        let name: String = statement.query_row([host_id], |row| row.get(0))?;
-        if !counts.changed_hosts.contains(&name) {
-            counts.changed_hosts.push(name);
+    const NEW: NewImport<'_> = NewImport {
+        session_id: "s",
+        filename: "f",
+        vendor: "v",
+        started_ms: 1,
+    };
+
+    fn ending(status: ImportStatus) -> Ending<'static> {
+        Ending {
+            status,
+            vendor: "v",
+            format: None,
+            summary: None,
+            error: None,
         }
     }
-    Ok(())
+
+    fn record(host: i64, check: &str) -> Record<'_> {
+        Record {
+            host,
+            check,
+            cve: "",
+            port: "",
+            protocol: "",
+            title: "title",
+            solution: "",
+            severity: Severity::High,
+            state: "",
+            cvss: None,
+            first_seen_ms: None,
+            last_seen_ms: None,
+        }
+    }
+
+    fn findings(store: &Store) -> Vec<FindingRow> {
+        store
+            .reader()
+            .unwrap()
+            .vulnerabilities(&FindingFilter::default(), 1000, 0)
+            .unwrap()
+            .items
+    }
+
+    /// Imports one record seen at the given times, at the time `now_ms`.
+    fn import_seen(
+        store: &Store,
+        first_ms: Option<i64>,
+        last_ms: Option<i64>,
+        now_ms: i64,
+    ) -> FindingRow {
+        let mut writer = store.begin_import(&NEW).unwrap();
+        let host = writer.stage_host("h", "", "").unwrap();
+        writer
+            .stage(&Record {
+                first_seen_ms: first_ms,
+                last_seen_ms: last_ms,
+                ..record(host, "c")
+            })
+            .unwrap();
+        writer.merge("v", now_ms, |_, _| true).unwrap();
+        writer.commit(&ending(ImportStatus::Completed)).unwrap();
+        findings(store).remove(0)
+    }
+
+    #[test]
+    fn times_of_the_rows_count_and_those_of_the_import_stand_in() {
+        let temp = tempfile::tempdir().unwrap();
+        let store = Store::open(temp.path()).unwrap();
+        let times = |row: FindingRow| (row.first_seen, row.last_seen);
+        let text = |ms| crate::clock::rfc3339(ms);
+        assert_eq!(
+            times(import_seen(&store, None, None, 5_000)),
+            (text(5_000), text(5_000))
+        );
+        assert_eq!(
+            times(import_seen(&store, Some(3_000), Some(4_000), 6_000)),
+            (text(3_000), text(5_000))
+        );
+        assert_eq!(
+            times(import_seen(&store, Some(4_000), None, 7_000)),
+            (text(3_000), text(7_000))
+        );
+    }
+
+    #[test]
+    fn what_a_later_scan_leaves_empty_of_a_host_stays() {
+        let temp = tempfile::tempdir().unwrap();
+        let store = Store::open(temp.path()).unwrap();
+        for (ip, hostname) in [("10.0.0.1", "old"), ("", "new"), ("", "")] {
+            let mut writer = store.begin_import(&NEW).unwrap();
+            let host = writer.stage_host("h", ip, hostname).unwrap();
+            writer.stage(&record(host, "c")).unwrap();
+            writer.merge("v", 1, |_, _| true).unwrap();
+            writer.commit(&ending(ImportStatus::Completed)).unwrap();
+        }
+        let row = findings(&store).remove(0);
+        assert_eq!(
+            (row.ip.as_deref(), row.hostname.as_deref()),
+            (Some("10.0.0.1"), Some("new"))
+        );
+    }
+
+    #[test]
+    fn a_merge_that_fills_the_disk_leaves_the_findings_as_they_were() {
+        let temp = tempfile::tempdir().unwrap();
+        let store = Store::open(temp.path()).unwrap();
+        import_seen(&store, None, None, 1);
+        let before = findings(&store);
+        let mut writer = store.begin_import(&NEW).unwrap();
+        let host = writer.stage_host("h", "", "").unwrap();
+        for number in 0..5_000 {
+            writer.stage(&record(host, &number.to_string())).unwrap();
+        }
+        let pages: i64 = writer
+            .connection
+            .pragma_query_value(None, "page_count", |row| row.get(0))
+            .unwrap();
+        writer
+            .connection
+            .pragma_update_and_check(None, "max_page_count", pages + 20, |_| Ok(()))
+            .unwrap();
+        let stop = writer.merge("v", 1, |_, _| true).unwrap_err();
+        assert!(matches!(stop, MergeStop::Store(_)), "{stop:?}");
+        writer.abandon(&ending(ImportStatus::Error)).unwrap();
+        assert_eq!(findings(&store), before);
+        assert_eq!(
+            store.reader().unwrap().imports(1, 0).unwrap().items[0].status,
+            ImportStatus::Error
+        );
+    }
+
+    #[test]
+    fn a_merge_stops_where_it_is_told_to() {
+        let temp = tempfile::tempdir().unwrap();
+        let store = Store::open(temp.path()).unwrap();
+        for stop_at in 1..=4 {
+            let mut writer = store.begin_import(&NEW).unwrap();
+            let host = writer.stage_host("h", "", "").unwrap();
+            assert!(writer.stage(&record(host, "1")).unwrap());
+            assert!(writer.stage(&record(host, "2")).unwrap());
+            assert!(!writer.stage(&record(host, "2")).unwrap());
+            let mut calls = 0;
+            let result = writer.merge("v", 1, |done, total| {
+                calls += 1;
+                assert_eq!((done, total), (calls, 4));
+                done < stop_at
+            });
+            assert!(matches!(result, Err(MergeStop::Cancelled)));
+            assert_eq!(calls, stop_at);
+            writer.abandon(&ending(ImportStatus::Cancelled)).unwrap();
+            assert!(findings(&store).is_empty());
+        }
+    }
 }

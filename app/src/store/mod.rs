@@ -51,7 +51,10 @@ pub enum StoreError {
     /// Another process uses the directory.
     InUse(PathBuf),
     /// The database was written by a newer version of the program.
-    Newer { found: u32, known: u32 },
+    Newer {
+        found: u32,
+        known: u32,
+    },
     Sqlite(rusqlite::Error),
 }
 
@@ -68,8 +71,11 @@ impl Store {
             Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(directory.to_owned())),
             Err(TryLockError::Error(error)) => return Err(io(error)),
         }
-        let store = Store { directory: directory.to_owned(), _lock: lock };
-        staging::remove_files(&store.staging_path()).map_err(io)?;
+        let store = Store {
+            directory: directory.to_owned(),
+            _lock: lock,
+        };
+        staging::remove_file(&store.staging_path()).map_err(io)?;
         let mut connection = store.connect()?;
         schema::migrate(&mut connection)?;
         history::mark_interrupted(&connection)?;
@@ -93,7 +99,11 @@ impl Store {
     }
 
     /// Writes an import into the history that ended before it had its turn.
-    pub fn record_unstarted(&self, import: &NewImport<'_>, ending: &Ending<'_>) -> Result<i64, StoreError> {
+    pub fn record_unstarted(
+        &self,
+        import: &NewImport<'_>,
+        ending: &Ending<'_>,
+    ) -> Result<i64, StoreError> {
         let connection = self.connect()?;
         let id = history::insert(&connection, import)?;
         history::finish(&connection, id, ending)?;
@@ -125,10 +135,21 @@ impl Store {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StoreError::Directory(path, error) => write!(f, "cannot use the data directory {}: {error}", path.display()),
-            StoreError::InUse(path) => write!(f, "the data directory {} is in use by another process", path.display()),
+            StoreError::Directory(path, error) => write!(
+                f,
+                "cannot use the data directory {}: {error}",
+                path.display()
+            ),
+            StoreError::InUse(path) => write!(
+                f,
+                "the data directory {} is in use by another process",
+                path.display()
+            ),
             StoreError::Newer { found, known } => {
-                write!(f, "the database has schema version {found}, this program knows up to {known}")
+                write!(
+                    f,
+                    "the database has schema version {found}, this program knows up to {known}"
+                )
             }
             StoreError::Sqlite(error) => write!(f, "database: {error}"),
         }
@@ -165,7 +186,10 @@ mod tests {
         let Err(error) = Store::open(&path) else {
             panic!("opened a file");
         };
-        assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+        assert!(
+            error.to_string().contains(path.to_str().unwrap()),
+            "{error}"
+        );
     }
 
     #[test]
@@ -175,7 +199,13 @@ mod tests {
         let connection = Connection::open(temp.path().join(DATABASE_FILE)).unwrap();
         connection.pragma_update(None, "user_version", 99).unwrap();
         drop(connection);
-        assert!(matches!(Store::open(temp.path()), Err(StoreError::Newer { found: 99, known: 1 })));
+        assert!(matches!(
+            Store::open(temp.path()),
+            Err(StoreError::Newer {
+                found: 99,
+                known: 1
+            })
+        ));
     }
 
     #[test]
@@ -183,7 +213,10 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join(DATABASE_FILE);
         fs::write(&path, "x".repeat(10_000)).unwrap();
-        assert!(matches!(Store::open(temp.path()), Err(StoreError::Sqlite(_))));
+        assert!(matches!(
+            Store::open(temp.path()),
+            Err(StoreError::Sqlite(_))
+        ));
         assert_eq!(fs::read(&path).unwrap().len(), 10_000);
     }
 }

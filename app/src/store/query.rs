@@ -80,8 +80,18 @@ impl Reader {
 
     /// The history of imports, the newest first.
     pub fn imports(&self, limit: u64, offset: u64) -> Result<Page<HistoryEntry>, StoreError> {
-        let sql = format!("SELECT {} FROM imports ORDER BY id DESC", HistoryEntry::COLUMNS);
-        self.page("SELECT count(*) FROM imports", &sql, vec![], limit, offset, HistoryEntry::from_row)
+        let sql = format!(
+            "SELECT {} FROM imports ORDER BY id DESC",
+            HistoryEntry::COLUMNS
+        );
+        self.page(
+            "SELECT count(*) FROM imports",
+            &sql,
+            vec![],
+            limit,
+            offset,
+            HistoryEntry::from_row,
+        )
     }
 
     /// The findings that match, the newest first.
@@ -109,7 +119,11 @@ impl Reader {
                  UNION SELECT id FROM hosts WHERE hostname = ?{n})"
             ));
         }
-        let filter = if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
+        let filter = if conditions.is_empty() {
+            String::new()
+        } else {
+            format!("WHERE {}", conditions.join(" AND "))
+        };
         let count = format!("SELECT count(*) FROM findings AS f {filter}");
         let sql = format!(
             "SELECT f.id, h.vendor, h.key, h.ip, h.hostname, f.check_id, f.title, f.cve, f.port, f.protocol,
@@ -132,12 +146,21 @@ impl Reader {
         let limit = limit.min(MAX_PAGE);
         let transaction = self.connection.unchecked_transaction()?;
         let values = || rusqlite::params_from_iter(values.iter());
-        let total: i64 = transaction.prepare_cached(count_sql)?.query_row(values(), |row| row.get(0))?;
+        let total: i64 = transaction
+            .prepare_cached(count_sql)?
+            .query_row(values(), |row| row.get(0))?;
         let offset_in_sql = i64::try_from(offset).unwrap_or(i64::MAX);
         let items_sql = format!("{items_sql} LIMIT {limit} OFFSET {offset_in_sql}");
         let mut statement = transaction.prepare(&items_sql)?;
-        let items = statement.query_map(values(), read)?.collect::<Result<_, _>>()?;
-        Ok(Page { total: total.unsigned_abs(), limit, offset, items })
+        let items = statement
+            .query_map(values(), read)?
+            .collect::<Result<_, _>>()?;
+        Ok(Page {
+            total: total.unsigned_abs(),
+            limit,
+            offset,
+            items,
+        })
     }
 }
 

@@ -65,7 +65,10 @@ pub const VERSION: u32 = MIGRATIONS.len() as u32;
 pub fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if found > VERSION {
-        return Err(StoreError::Newer { found, known: VERSION });
+        return Err(StoreError::Newer {
+            found,
+            known: VERSION,
+        });
     }
     for version in found..VERSION {
         let transaction = connection.transaction()?;
@@ -85,7 +88,9 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection).unwrap();
         migrate(&mut connection).unwrap();
-        let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        let version: u32 = connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap();
         assert_eq!(version, VERSION);
     }
 }

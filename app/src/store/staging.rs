@@ -89,15 +89,27 @@ impl ImportWriter {
         path: PathBuf,
         import: &NewImport<'_>,
     ) -> Result<ImportWriter, StoreError> {
-        remove_files(&path).map_err(|error| StoreError::Directory(path.clone(), error))?;
+        let unusable = |error| StoreError::Directory(path.clone(), error);
+        remove_file(&path).map_err(unusable)?;
+        let name = path
+            .to_str()
+            .ok_or_else(|| unusable(io::ErrorKind::InvalidFilename.into()))?;
         let import_id = history::insert(&connection, import)?;
-        connection.execute("ATTACH ?1 AS staging", [path.to_string_lossy()])?;
+        connection.execute("ATTACH ?1 AS staging", [name])?;
         connection.pragma_update(Some("staging"), "journal_mode", "off")?;
         connection.pragma_update(Some("staging"), "synchronous", "off")?;
         connection.pragma_update(Some("staging"), "locking_mode", "exclusive")?;
         connection.pragma_update(Some("staging"), "cache_size", -STAGING_CACHE_KIB)?;
         connection.execute_batch(STAGING_SCHEMA)?;
-        Ok(ImportWriter { connection, import_id, statements: 9, hosts: 0, records: 0, last_host: None, path })
+        Ok(ImportWriter {
+            connection,
+            import_id,
+            statements: 9,
+            hosts: 0,
+            records: 0,
+            last_host: None,
+            path,
+        })
     }
 
     /// The import's number in the history.
@@ -188,12 +200,12 @@ impl Drop for ImportWriter {
     fn drop(&mut self) {
         // The connection may still have it open, which Linux does not mind; what
         // cannot be removed now is removed at the next start.
-        let _ = remove_files(&self.path);
+        let _ = remove_file(&self.path);
     }
 }
 
 /// Removes a staging file, if there is one.
-pub fn remove_files(path: &Path) -> io::Result<()> {
+pub fn remove_file(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

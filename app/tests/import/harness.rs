@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use pulsewheel_app::import::{
-    pipe, run, Accepted, Canceller, Cancelled, Completed, Failed, FormHead, ImportQueue, Progress, Reporter,
-    RequestError, Upload,
+    pipe, run, Accepted, Cancelled, Canceller, Completed, Failed, FormHead, ImportQueue, Progress,
+    Reporter, RequestError, Upload,
 };
 use pulsewheel_app::store::{FindingFilter, FindingRow, HistoryEntry, Store};
 use tempfile::TempDir;
@@ -18,7 +18,13 @@ pub const SESSION: &str = "11111111-2222-4333-8444-555555555555";
 #[derive(Clone, Debug, PartialEq)]
 pub enum Told {
     FileStarted(FormHead),
-    Progress { fraction: f64, step: &'static str, rows: u64, total: Option<u64>, scan_date: Option<String> },
+    Progress {
+        fraction: f64,
+        step: &'static str,
+        rows: u64,
+        total: Option<u64>,
+        scan_date: Option<String>,
+    },
     Completed(Completed),
     Failed(Failed),
     Cancelled(Cancelled),
@@ -33,12 +39,16 @@ pub struct Recorder<'a> {
     pub told: Vec<Told>,
     /// What `file_started` answers with instead of a session.
     pub refusal: Option<RequestError>,
+    pub on_file_started: Option<Box<dyn FnOnce() + 'a>>,
     pub on_progress: Option<OnProgress<'a>>,
 }
 
 impl Reporter for Recorder<'_> {
     fn file_started(&mut self, head: &FormHead) -> Result<String, RequestError> {
         self.told.push(Told::FileStarted(head.clone()));
+        if let Some(hook) = self.on_file_started.take() {
+            hook();
+        }
         match self.refusal.take() {
             Some(refusal) => Err(refusal),
             None => Ok(head.session_id.clone().unwrap_or(SESSION.to_owned())),
@@ -71,7 +81,8 @@ impl Reporter for Recorder<'_> {
     }
 
     fn taken_in(&mut self, answer: Result<&Accepted, &RequestError>) {
-        self.told.push(Told::TakenIn(answer.cloned().map_err(Clone::clone)));
+        self.told
+            .push(Told::TakenIn(answer.cloned().map_err(Clone::clone)));
     }
 }
 
@@ -105,7 +116,9 @@ impl Recorder<'_> {
             Told::TakenIn(answer) => Some(answer),
             _ => None,
         });
-        let answer = answers.next().unwrap_or_else(|| panic!("never taken in: {:?}", self.told));
+        let answer = answers
+            .next()
+            .unwrap_or_else(|| panic!("never taken in: {:?}", self.told));
         assert!(answers.next().is_none(), "taken in twice");
         answer
     }
@@ -121,7 +134,11 @@ pub struct World {
 impl World {
     pub fn new() -> World {
         let directory = tempfile::tempdir().unwrap();
-        World { store: Store::open(directory.path()).unwrap(), queue: ImportQueue::default(), directory }
+        World {
+            store: Store::open(directory.path()).unwrap(),
+            queue: ImportQueue::default(),
+            directory,
+        }
     }
 
     /// Imports a file that arrives in pieces of 4 KiB.
@@ -164,7 +181,9 @@ impl World {
         let reader = self.store.reader().unwrap();
         let mut items = Vec::new();
         loop {
-            let page = reader.vulnerabilities(&FindingFilter::default(), 1000, items.len() as u64).unwrap();
+            let page = reader
+                .vulnerabilities(&FindingFilter::default(), 1000, items.len() as u64)
+                .unwrap();
             items.extend(page.items);
             if items.len() as u64 == page.total {
                 items.reverse();
@@ -207,7 +226,11 @@ pub fn part(name: &str, value: &str) -> String {
 
 /// A file of the project's samples.
 pub fn sample(name: &str) -> Vec<u8> {
-    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data").join(name))
+    read(
+        &Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../tests/data")
+            .join(name),
+    )
 }
 
 pub fn read(path: &PathBuf) -> Vec<u8> {

@@ -8,10 +8,12 @@ use pulsewheel_app::generate::{write_scan, Size};
 use pulsewheel_app::import::{
     pipe, run, Canceller, RequestError, Upload, STEP_MERGING, STEP_READING, STEP_WAITING,
 };
-use pulsewheel_app::store::{FindingFilter, ImportStatus, NewImport, Record, Store};
 use pulsewheel_app::severity::Severity;
+use pulsewheel_app::store::{FindingFilter, ImportStatus, NewImport, Record, Store};
 
-use crate::harness::{form, form_with_part_behind, part, sample, Recorder, Told, World, BOUNDARY, SESSION};
+use crate::harness::{
+    form, form_with_part_behind, part, sample, Recorder, Told, World, BOUNDARY, SESSION,
+};
 
 fn scan(rows: u64) -> Vec<u8> {
     let mut file = Vec::new();
@@ -37,7 +39,13 @@ fn reports_come_in_their_order_and_progress_never_falls() {
     let mut was_taken_in = false;
     for told in &recorder.told[1..recorder.told.len() - 1] {
         match told {
-            Told::Progress { fraction, step, rows, total, scan_date } => {
+            Told::Progress {
+                fraction,
+                step,
+                rows,
+                total,
+                scan_date,
+            } => {
                 assert!(*fraction >= last.0 && *fraction < 1.0);
                 assert!(*rows >= last.1 && *rows <= 5_000);
                 assert_eq!(*step == STEP_MERGING, was_taken_in);
@@ -78,17 +86,30 @@ fn a_completed_import_tells_its_figures() {
     let completed = recorder.completed_import();
     let accepted = recorder.answer().as_ref().unwrap();
     assert_eq!(accepted.import_id, Some(completed.import_id));
-    assert_eq!((accepted.session_id.as_str(), accepted.filename.as_str()), (SESSION, "scan.csv"));
+    assert_eq!(
+        (accepted.session_id.as_str(), accepted.filename.as_str()),
+        (SESSION, "scan.csv")
+    );
     assert_eq!(accepted.vendor, "tenable");
     assert_eq!(completed.performance.peak_memory_mb, 12);
     assert!(completed.performance.database_operations > 20);
     assert_eq!(completed.change.count, 6);
     assert_eq!(completed.change.hosts, ["web-01", "db-01", "app-01"]);
-    let changes: Vec<(&str, u64)> =
-        completed.change.severity_changes.iter().map(|(name, count)| (name.as_str(), *count)).collect();
-    assert_eq!(changes, [("new_critical", 4), ("new_high", 1), ("new_low", 1)]);
+    let changes: Vec<(&str, u64)> = completed
+        .change
+        .severity_changes
+        .iter()
+        .map(|(name, count)| (name.as_str(), *count))
+        .collect();
+    assert_eq!(
+        changes,
+        [("new_critical", 4), ("new_high", 1), ("new_low", 1)]
+    );
     let entry = &world.history()[0];
-    assert_eq!((entry.import_id, entry.status), (completed.import_id, ImportStatus::Completed));
+    assert_eq!(
+        (entry.import_id, entry.status),
+        (completed.import_id, ImportStatus::Completed)
+    );
     assert_eq!(entry.summary.as_ref().unwrap()["new_vulnerabilities"], 6);
     assert!(entry.finished_at.is_some());
 }
@@ -96,24 +117,59 @@ fn a_completed_import_tells_its_figures() {
 #[test]
 fn what_changes_between_two_scans_is_counted() {
     let world = World::new();
-    let first = "host,title,severity,port\na,same,Low,1\na,worse,Low,2\na,gone,High,3\nb,elsewhere,Low,4\n";
+    let first =
+        "host,title,severity,port\na,same,Low,1\na,worse,Low,2\na,gone,High,3\nb,elsewhere,Low,4\n";
     let second = "host,title,severity,port\nA,same,Low,1\na,worse,Critical,2\na,new,Medium,5\n";
     world.import(first.as_bytes());
     let recorder = world.import(second.as_bytes());
     let completed = recorder.completed_import();
     let summary = &completed.summary;
-    assert_eq!((summary.new_vulnerabilities, summary.updated_vulnerabilities), (1, 1));
-    assert_eq!((summary.unchanged, summary.resolved_vulnerabilities, summary.reopened), (1, 1, 0));
-    let changes: Vec<(&str, u64)> =
-        completed.change.severity_changes.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+    assert_eq!(
+        (summary.new_vulnerabilities, summary.updated_vulnerabilities),
+        (1, 1)
+    );
+    assert_eq!(
+        (
+            summary.unchanged,
+            summary.resolved_vulnerabilities,
+            summary.reopened
+        ),
+        (1, 1, 0)
+    );
+    let changes: Vec<(&str, u64)> = completed
+        .change
+        .severity_changes
+        .iter()
+        .map(|(name, count)| (name.as_str(), *count))
+        .collect();
     assert_eq!(changes, [("new_medium", 1), ("resolved_high", 1)]);
 
     let third = world.import(first.as_bytes());
     let summary = &third.completed_import().summary;
-    assert_eq!((summary.reopened, summary.resolved_vulnerabilities, summary.updated_vulnerabilities), (1, 1, 1));
-    let statuses: Vec<(String, &str)> = world.findings().into_iter().map(|f| (f.title, f.status)).collect();
-    let expected = [("same", "active"), ("worse", "active"), ("gone", "active"), ("elsewhere", "active"), ("new", "resolved")];
-    assert_eq!(statuses, expected.map(|(title, status)| (title.to_owned(), status)));
+    assert_eq!(
+        (
+            summary.reopened,
+            summary.resolved_vulnerabilities,
+            summary.updated_vulnerabilities
+        ),
+        (1, 1, 1)
+    );
+    let statuses: Vec<(String, &str)> = world
+        .findings()
+        .into_iter()
+        .map(|f| (f.title, f.status))
+        .collect();
+    let expected = [
+        ("same", "active"),
+        ("worse", "active"),
+        ("gone", "active"),
+        ("elsewhere", "active"),
+        ("new", "resolved"),
+    ];
+    assert_eq!(
+        statuses,
+        expected.map(|(title, status)| (title.to_owned(), status))
+    );
 }
 
 #[test]
@@ -124,7 +180,13 @@ fn a_fixed_finding_resolves_what_was_active() {
     let recorder = world.import(format!("{header}a,1,Low,FIXED\na,2,Low,RESURFACED\n").as_bytes());
     let completed = recorder.completed_import();
     assert_eq!(completed.total_processed, 2);
-    assert_eq!((completed.summary.resolved_vulnerabilities, completed.summary.updated_vulnerabilities), (1, 1));
+    assert_eq!(
+        (
+            completed.summary.resolved_vulnerabilities,
+            completed.summary.updated_vulnerabilities
+        ),
+        (1, 1)
+    );
 }
 
 #[test]
@@ -132,9 +194,18 @@ fn vendors_do_not_touch_each_others_findings() {
     let world = World::new();
     let file = b"host,title,severity\na,one,Low\n";
     world.import_form(&form(file, &part("vendor", "one")), true);
-    let recorder = world.import_form(&form(b"host,title,severity\na,two,Low\n", &part("vendor", "two")), true);
+    let recorder = world.import_form(
+        &form(b"host,title,severity\na,two,Low\n", &part("vendor", "two")),
+        true,
+    );
     let summary = &recorder.completed_import().summary;
-    assert_eq!((summary.new_vulnerabilities, summary.resolved_vulnerabilities), (1, 0));
+    assert_eq!(
+        (
+            summary.new_vulnerabilities,
+            summary.resolved_vulnerabilities
+        ),
+        (1, 0)
+    );
 }
 
 #[test]
@@ -146,16 +217,42 @@ fn too_many_invalid_rows_fail_the_import_at_its_end() {
     let failed = recorder.failed_import();
     assert_eq!(failed.error.code, "TOO_MANY_INVALID_ROWS");
     let details = failed.error.details.as_ref().unwrap();
-    assert_eq!((details["line_number"].as_u64(), details["received_value"].as_str()), (Some(2), Some("Terrible")));
+    assert_eq!(
+        (
+            details["line_number"].as_u64(),
+            details["received_value"].as_str()
+        ),
+        (Some(2), Some("Terrible"))
+    );
     let partial = &failed.partial_results;
-    assert_eq!((partial.processed_rows, partial.successful_imports, partial.failed_rows), (2_019, 1_918, 101));
+    assert_eq!(
+        (
+            partial.processed_rows,
+            partial.successful_imports,
+            partial.failed_rows
+        ),
+        (2_019, 1_918, 101)
+    );
     assert!(partial.rolled_back);
     assert_eq!(format!("{:?}", world.findings()), before);
 
     let at_the_limit = format!("host,title,severity\n{bad}{}", "y,good,Low\n".repeat(1_919));
-    assert_eq!(world.import(at_the_limit.as_bytes()).completed_import().summary.validation_errors, 101);
+    assert_eq!(
+        world
+            .import(at_the_limit.as_bytes())
+            .completed_import()
+            .summary
+            .validation_errors,
+        101
+    );
     let few = format!("host,title,severity\n{}", "x,bad,Terrible\n".repeat(100));
-    assert_eq!(world.import(few.as_bytes()).completed_import().total_processed, 0);
+    assert_eq!(
+        world
+            .import(few.as_bytes())
+            .completed_import()
+            .total_processed,
+        0
+    );
 }
 
 #[test]
@@ -166,25 +263,41 @@ fn a_cancelled_import_leaves_the_findings_as_they_were_in_whatever_step() {
         let rows_at_cancel = RefCell::new(None);
         let mut recorder = Recorder {
             on_progress: Some(Box::new(|progress| {
-                if progress.step == step && rows_at_cancel.borrow().is_none() && progress.processed_rows > 0 {
+                if progress.step == step
+                    && rows_at_cancel.borrow().is_none()
+                    && progress.processed_rows > 0
+                {
                     assert!(canceller.borrow().as_ref().unwrap().cancel());
                     *rows_at_cancel.borrow_mut() = Some(progress.processed_rows);
                 }
             })),
             ..Recorder::default()
         };
-        world.import_with(&form(&scan(20_000), ""), true, &mut recorder, |c| *canceller.borrow_mut() = Some(c));
+        world.import_with(&form(&scan(20_000), ""), true, &mut recorder, |c| {
+            *canceller.borrow_mut() = Some(c)
+        });
         let cancelled = recorder.cancelled_import().clone();
         assert!(recorder.answer().is_ok());
         drop(recorder);
         let asked_at = rows_at_cancel.borrow().unwrap();
-        assert!(cancelled.processed_rows - asked_at < 1_000, "{step}: {asked_at}, {}", cancelled.processed_rows);
+        assert!(
+            cancelled.processed_rows - asked_at < 1_000,
+            "{step}: {asked_at}, {}",
+            cancelled.processed_rows
+        );
         assert!(cancelled.completion_percentage < 1.0);
         assert_eq!(format!("{:?}", world.findings()), before, "{step}");
         let entry = &world.history()[0];
-        assert_eq!((entry.status, &entry.summary, &entry.error), (ImportStatus::Cancelled, &None, &None));
+        assert_eq!(
+            (entry.status, &entry.summary, &entry.error),
+            (ImportStatus::Cancelled, &None, &None)
+        );
         assert_eq!(Some(entry.import_id), cancelled.import_id);
-        assert_eq!(world.import(&scan(100)).completed_import().total_processed, 100, "the next import is none the worse");
+        assert_eq!(
+            world.import(&scan(100)).completed_import().total_processed,
+            100,
+            "the next import is none the worse"
+        );
     }
 }
 
@@ -194,7 +307,12 @@ fn a_cancellation_takes_effect_while_the_upload_stands_still() {
     let (sender, body) = pipe(|| {});
     let upload = form(&scan(1_000), "");
     sender.push(Bytes::copy_from_slice(&upload[..upload.len() / 2]));
-    let job = Upload { body, boundary: BOUNDARY.to_owned(), declared_bytes: Some(upload.len() as u64), query_session_id: None };
+    let job = Upload {
+        body,
+        boundary: BOUNDARY.to_owned(),
+        declared_bytes: Some(upload.len() as u64),
+        query_session_id: None,
+    };
     let turn = world.queue.join().unwrap();
     thread::scope(|scope| {
         let import = scope.spawn(|| {
@@ -207,7 +325,9 @@ fn a_cancellation_takes_effect_while_the_upload_stands_still() {
         sender.push(Bytes::copy_from_slice(&upload[upload.len() / 2..]));
         sender.finish();
         let told = import.join().unwrap();
-        let cancelled = told.iter().position(|told| matches!(told, Told::Cancelled(_)));
+        let cancelled = told
+            .iter()
+            .position(|told| matches!(told, Told::Cancelled(_)));
         // The cancellation may come before the form was begun: then there is no import.
         match cancelled {
             Some(_) => assert!(matches!(told.last(), Some(Told::TakenIn(Ok(_))))),
@@ -219,18 +339,29 @@ fn a_cancellation_takes_effect_while_the_upload_stands_still() {
 
 #[test]
 fn an_upload_that_breaks_off_or_grows_too_large_fails_the_import() {
-    for (too_large, code, error) in
-        [(true, "PAYLOAD_TOO_LARGE", RequestError::TooLarge), (false, "CSV_PARSING_ERROR", RequestError::Aborted)]
-    {
+    for (too_large, code, error) in [
+        (true, "PAYLOAD_TOO_LARGE", RequestError::TooLarge),
+        (false, "CSV_PARSING_ERROR", RequestError::Aborted),
+    ] {
         let world = World::new();
         let (sender, body) = pipe(|| {});
         let upload = form(&scan(3_000), "");
-        let job = Upload { body, boundary: BOUNDARY.to_owned(), declared_bytes: None, query_session_id: None };
+        let job = Upload {
+            body,
+            boundary: BOUNDARY.to_owned(),
+            declared_bytes: None,
+            query_session_id: None,
+        };
         let turn = world.queue.join().unwrap();
         sender.push(Bytes::copy_from_slice(&upload[..upload.len() / 2]));
         let mut recorder = Recorder {
-            // The first progress shows that the import is under way.
-            on_progress: Some(Box::new(|_| if too_large { sender.too_large() } else { sender.abort() })),
+            on_file_started: Some(Box::new(|| {
+                if too_large {
+                    sender.too_large()
+                } else {
+                    sender.abort()
+                }
+            })),
             ..Recorder::default()
         };
         run(job, turn, &world.store, &|| None, &mut recorder);
@@ -252,16 +383,32 @@ fn a_form_that_turns_out_bad_behind_its_file_fails_the_import_and_the_request() 
 
     let whole = form(&scan(10), "");
     let recorder = world.import_form(&whole[..whole.len() - 40], true);
-    assert!(matches!(recorder.answer(), Err(RequestError::Malformed(_))), "{:?}", recorder.answer());
+    assert!(
+        matches!(recorder.answer(), Err(RequestError::Malformed(_))),
+        "{:?}",
+        recorder.answer()
+    );
     assert!(world.findings().is_empty());
 }
 
 #[test]
 fn a_session_that_the_host_refuses_ends_the_request_without_an_import() {
     let world = World::new();
-    let refusal = RequestError::SessionRefused { status: 409, code: "SESSION_EXISTS", message: "in use".into() };
-    let mut recorder = Recorder { refusal: Some(refusal.clone()), ..Recorder::default() };
-    world.import_with(&form(&scan(10), &part("sessionId", SESSION)), true, &mut recorder, |_| {});
+    let refusal = RequestError::SessionRefused {
+        status: 409,
+        code: "SESSION_EXISTS",
+        message: "in use".into(),
+    };
+    let mut recorder = Recorder {
+        refusal: Some(refusal.clone()),
+        ..Recorder::default()
+    };
+    world.import_with(
+        &form(&scan(10), &part("sessionId", SESSION)),
+        true,
+        &mut recorder,
+        |_| {},
+    );
     assert_eq!(recorder.answer(), &Err(refusal));
     assert_eq!(recorder.told.len(), 2);
     assert!(world.history().is_empty());
@@ -280,19 +427,29 @@ fn an_import_waits_for_the_one_before_it_and_can_be_cancelled_there() {
         })),
         ..Recorder::default()
     };
-    world.import_with(&form(&scan(10), ""), true, &mut recorder, |c| *canceller.borrow_mut() = Some(c));
+    world.import_with(&form(&scan(10), ""), true, &mut recorder, |c| {
+        *canceller.borrow_mut() = Some(c)
+    });
     assert_eq!(recorder.cancelled_import().processed_rows, 0);
     assert!(recorder.answer().is_ok());
     drop(recorder);
     assert_eq!(world.history()[0].status, ImportStatus::Cancelled);
     drop(running);
-    assert_eq!(world.import(&scan(10)).completed_import().total_processed, 10);
+    assert_eq!(
+        world.import(&scan(10)).completed_import().total_processed,
+        10
+    );
 }
 
 #[test]
 fn an_import_that_was_killed_is_interrupted_after_the_next_start() {
     let (world, before) = world_with_findings();
-    let new = NewImport { session_id: SESSION, filename: "killed.csv", vendor: "tenable", started_ms: 1_750_000_000_000 };
+    let new = NewImport {
+        session_id: SESSION,
+        filename: "killed.csv",
+        vendor: "tenable",
+        started_ms: 1_750_000_000_000,
+    };
     let mut writer = world.store.begin_import(&new).unwrap();
     let host = writer.stage_host("h", "", "").unwrap();
     let record = Record {
@@ -310,14 +467,25 @@ fn an_import_that_was_killed_is_interrupted_after_the_next_start() {
         last_seen_ms: None,
     };
     assert!(writer.stage(&record).unwrap());
-    writer.merge("tenable", 1_750_000_000_000, |_, _| true).unwrap();
+    writer
+        .merge("tenable", 1_750_000_000_000, |_, _| true)
+        .unwrap();
     assert_eq!(world.history()[0].status, ImportStatus::Running);
-    let World { store, directory, .. } = world;
+    let World {
+        store, directory, ..
+    } = world;
     drop(writer); // neither committed nor abandoned, as when the process dies
     drop(store);
-    let world = World { store: Store::open(directory.path()).unwrap(), queue: Default::default(), directory };
+    let world = World {
+        store: Store::open(directory.path()).unwrap(),
+        queue: Default::default(),
+        directory,
+    };
     let entry = &world.history()[0];
-    assert_eq!((entry.status, entry.filename.as_str()), (ImportStatus::Interrupted, "killed.csv"));
+    assert_eq!(
+        (entry.status, entry.filename.as_str()),
+        (ImportStatus::Interrupted, "killed.csv")
+    );
     assert_eq!(entry.started_at, "2025-06-15T15:06:40.000Z");
     assert_eq!(format!("{:?}", world.findings()), before);
 }
@@ -330,7 +498,9 @@ fn a_reader_sees_nothing_of_an_import_before_its_commit() {
     let mut recorder = Recorder {
         on_progress: Some(Box::new(|progress| {
             if progress.step == STEP_MERGING {
-                let page = reader.vulnerabilities(&FindingFilter::default(), 1000, 0).unwrap();
+                let page = reader
+                    .vulnerabilities(&FindingFilter::default(), 1000, 0)
+                    .unwrap();
                 assert_eq!(page.total, 6);
                 looks += 1;
             }
@@ -341,7 +511,13 @@ fn a_reader_sees_nothing_of_an_import_before_its_commit() {
     recorder.completed_import();
     drop(recorder);
     assert!(looks > 0, "{before}");
-    assert!(reader.vulnerabilities(&FindingFilter::default(), 1, 0).unwrap().total > 5_000);
+    assert!(
+        reader
+            .vulnerabilities(&FindingFilter::default(), 1, 0)
+            .unwrap()
+            .total
+            > 5_000
+    );
 }
 
 #[test]
@@ -349,20 +525,63 @@ fn lists_have_pages_and_filters() {
     let (world, _) = world_with_findings();
     let reader = world.store.reader().unwrap();
     let count = |filter: &FindingFilter| reader.vulnerabilities(filter, 100, 0).unwrap().total;
-    let by_host = |host: &str| FindingFilter { host: Some(host.to_owned()), ..FindingFilter::default() };
+    let by_host = |host: &str| FindingFilter {
+        host: Some(host.to_owned()),
+        ..FindingFilter::default()
+    };
     assert_eq!(count(&by_host("WEB-01")), 4);
     assert_eq!(count(&by_host("10.20.0.11")), 4);
     assert_eq!(count(&by_host("3F1D6A10-0b7e-4c1e-9a55-000000000011")), 4);
     assert_eq!(count(&by_host("web")), 0);
-    assert_eq!(count(&FindingFilter { severity: Some(Severity::Critical), ..by_host("web-01") }), 3);
-    assert_eq!(count(&FindingFilter { active: Some(false), ..FindingFilter::default() }), 0);
-    let page = reader.vulnerabilities(&FindingFilter::default(), 4, 4).unwrap();
-    assert_eq!((page.total, page.limit, page.offset, page.items.len()), (6, 4, 4, 2));
-    let page = reader.vulnerabilities(&FindingFilter::default(), 5_000, u64::MAX).unwrap();
+    assert_eq!(
+        count(&FindingFilter {
+            severity: Some(Severity::Critical),
+            ..by_host("web-01")
+        }),
+        3
+    );
+    assert_eq!(
+        count(&FindingFilter {
+            active: Some(false),
+            ..FindingFilter::default()
+        }),
+        0
+    );
+    let page = reader
+        .vulnerabilities(&FindingFilter::default(), 4, 4)
+        .unwrap();
+    assert_eq!(
+        (page.total, page.limit, page.offset, page.items.len()),
+        (6, 4, 4, 2)
+    );
+    let page = reader
+        .vulnerabilities(&FindingFilter::default(), 5_000, u64::MAX)
+        .unwrap();
     assert_eq!((page.limit, page.items.len()), (1_000, 0));
     world.import(&sample("bom.csv"));
     let page = reader.imports(1, 0).unwrap();
     assert_eq!((page.total, page.items[0].vendor.as_str()), (2, "generic"));
+}
+
+#[test]
+fn a_small_file_makes_one_report_of_its_reading_with_all_rows() {
+    let recorder = World::new().import(&sample("tenable.csv"));
+    let readings: Vec<_> = recorder
+        .told
+        .iter()
+        .filter(|told| matches!(told, Told::Progress { step, .. } if *step == STEP_READING))
+        .collect();
+    let Some(Told::Progress {
+        fraction,
+        rows,
+        total,
+        ..
+    }) = readings.first()
+    else {
+        panic!("{:?}", recorder.told);
+    };
+    assert_eq!((*rows, *total), (5, Some(5)));
+    assert!((*fraction - 0.95).abs() < 1e-9);
 }
 
 #[test]

@@ -17,7 +17,14 @@ fn real_scan(name: &str) -> Option<Vec<u8>> {
 fn import(world: &World, file: &[u8]) -> [u64; 5] {
     let recorder = world.import(file);
     let summary = recorder.completed_import().summary.clone();
-    assert_eq!((summary.updated_vulnerabilities, summary.skipped_duplicates, summary.encoding_replacements), (0, 0, 0));
+    assert_eq!(
+        (
+            summary.updated_vulnerabilities,
+            summary.skipped_duplicates,
+            summary.encoding_replacements
+        ),
+        (0, 0, 0)
+    );
     [
         summary.new_vulnerabilities,
         summary.unchanged,
@@ -29,7 +36,9 @@ fn import(world: &World, file: &[u8]) -> [u64; 5] {
 
 #[test]
 fn a_tenable_export_gives_150_records_from_99_rows() {
-    let Some(file) = real_scan("tenable_vm_findings_semicolon.csv") else { return };
+    let Some(file) = real_scan("tenable_vm_findings_semicolon.csv") else {
+        return;
+    };
     let world = World::new();
     assert_eq!(import(&world, &file), [150, 0, 0, 0, 0]);
     assert_eq!(import(&world, &file), [0, 150, 0, 0, 0]);
@@ -40,7 +49,9 @@ fn a_tenable_export_gives_150_records_from_99_rows() {
 
 #[test]
 fn an_openvas_report_resolves_what_is_missing_and_reopens_what_comes_back() {
-    let Some(file) = real_scan("openvas_report_cve.csv") else { return };
+    let Some(file) = real_scan("openvas_report_cve.csv") else {
+        return;
+    };
     let world = World::new();
     assert_eq!(import(&world, &file), [43, 0, 0, 0, 0]);
     let mut reader = csv_records(&file);
@@ -48,17 +59,29 @@ fn an_openvas_report_resolves_what_is_missing_and_reopens_what_comes_back() {
     let shorter = reader.concat();
     assert_eq!(import(&world, &shorter), [0, 33, 0, 10, 0]);
     assert_eq!(import(&world, &file), [0, 33, 10, 0, 0]);
-    let hosts: std::collections::BTreeSet<String> = world.findings().into_iter().map(|finding| finding.host).collect();
+    let hosts: std::collections::BTreeSet<String> = world
+        .findings()
+        .into_iter()
+        .map(|finding| finding.host)
+        .collect();
     assert_eq!(hosts.len(), 1);
 }
 
 #[test]
 fn a_catalogue_is_no_scan() {
-    let Some(file) = real_scan("cisa_kev.csv") else { return };
+    let Some(file) = real_scan("cisa_kev.csv") else {
+        return;
+    };
     let recorder = World::new().import(&file);
     let error = &recorder.failed_import().error;
     assert_eq!(error.code, "CSV_UNKNOWN_FORMAT");
-    assert_eq!(error.details.as_ref().unwrap()["columns_found"].as_array().unwrap().len(), 11);
+    assert_eq!(
+        error.details.as_ref().unwrap()["columns_found"]
+            .as_array()
+            .unwrap()
+            .len(),
+        11
+    );
 }
 
 /// The records of a file as they stand, cut at line ends outside of quotes.

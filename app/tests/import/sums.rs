@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use proptest::prelude::*;
 
-use crate::harness::World;
+use crate::harness::{Told, World};
 
 #[derive(Clone, Debug)]
 struct ScanRow {
@@ -90,18 +90,45 @@ impl Model {
 fn csv(rows: &[ScanRow]) -> String {
     let mut file = "asset.name;definition.id;definition.cve;severity;state\n".to_owned();
     for row in rows {
-        let host = if row.host == 0 { String::new() } else { format!("Host-{}", row.host) };
-        let cves: Vec<String> = row.cves.iter().map(|cve| format!("CVE-2025-{cve}")).collect();
+        let host = if row.host == 0 {
+            String::new()
+        } else {
+            format!("Host-{}", row.host)
+        };
+        let cves: Vec<String> = row
+            .cves
+            .iter()
+            .map(|cve| format!("CVE-2025-{cve}"))
+            .collect();
         let state = if row.is_fixed { "FIXED" } else { "ACTIVE" };
-        writeln!(file, "{host};{};{};{};{state}", row.check, cves.join(","), row.severity).unwrap();
+        writeln!(
+            file,
+            "{host};{};{};{};{state}",
+            row.check,
+            cves.join(","),
+            row.severity
+        )
+        .unwrap();
     }
     file
 }
 
 fn scan_rows() -> impl Strategy<Value = Vec<ScanRow>> {
     let severity = prop_oneof![9 => 0..5u8, 1 => Just(9u8)];
-    let row = (0..5u8, 0..4u8, prop::collection::vec(1..4u8, 0..4), severity, prop::bool::weighted(0.1))
-        .prop_map(|(host, check, cves, severity, is_fixed)| ScanRow { host, check, cves, severity, is_fixed });
+    let row = (
+        0..5u8,
+        0..4u8,
+        prop::collection::vec(1..4u8, 0..4),
+        severity,
+        prop::bool::weighted(0.1),
+    )
+        .prop_map(|(host, check, cves, severity, is_fixed)| ScanRow {
+            host,
+            check,
+            cves,
+            severity,
+            is_fixed,
+        });
     prop::collection::vec(row, 1..30)
 }
 
@@ -135,5 +162,28 @@ proptest! {
         }
         let active = world.findings().iter().filter(|finding| finding.status == "active").count();
         prop_assert_eq!(active, model.known.values().filter(|(_, is_active)| *is_active).count());
+    }
+
+    /// Pieces that matter to CSV, multipart and decoding, in any order.
+    #[test]
+    fn any_bytes_end_in_one_outcome_and_one_answer(
+        pieces in prop::collection::vec(
+            prop_oneof![
+                prop::sample::select(vec![
+                    &b"host,title,severity,cve\n"[..], b"asset.name;definition.id;severity\n", b"a,b,Low,CVE-2025-1\n",
+                    b"\"", b",", b";", b"\t", b"\n", b"\r\n", b"\r", b"\xff", b"\xef\xbb\xbf", b"\xe2\x82", b"\0",
+                    b"\r\n------pulsewheel-test\r\n", b"\r\n------pulsewheel-test--\r\n",
+                ]).prop_map(<[u8]>::to_vec),
+                prop::collection::vec(any::<u8>(), 0..40),
+            ],
+            0..40,
+        ),
+    ) {
+        let recorder = World::new().import(&pieces.concat());
+        let ends = recorder.told.iter().filter(|told| {
+            matches!(told, Told::Completed(_) | Told::Failed(_) | Told::Cancelled(_))
+        });
+        prop_assert_eq!(ends.count(), 1, "{:?}", &recorder.told);
+        let _ = recorder.answer();
     }
 }

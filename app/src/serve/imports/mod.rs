@@ -59,7 +59,12 @@ struct Incoming {
 }
 
 impl Imports {
-    pub fn new(store: Arc<Store>, handle: Handle, registry: Arc<Registry>, max_upload_bytes: u64) -> Imports {
+    pub fn new(
+        store: Arc<Store>,
+        handle: Handle,
+        registry: Arc<Registry>,
+        max_upload_bytes: u64,
+    ) -> Imports {
         Imports {
             store,
             handle,
@@ -73,10 +78,18 @@ impl Imports {
 
     /// Takes an upload on, or refuses it by its head. It is answered when its last
     /// byte has been taken in.
-    pub fn begin(&mut self, endpoint: &mut Endpoint, request: RequestId, head: &Request) -> Result<(), ApiError> {
-        let boundary = boundary(head.header("Content-Type").unwrap_or_default()).map_err(|error| ApiError::from(&error))?;
+    pub fn begin(
+        &mut self,
+        endpoint: &mut Endpoint,
+        request: RequestId,
+        head: &Request,
+    ) -> Result<(), ApiError> {
+        let boundary = boundary(head.header("Content-Type").unwrap_or_default())
+            .map_err(|error| ApiError::from(&error))?;
         if head.content_encoded {
-            return Err(ApiError::media_type("compressed uploads are not read; send it without Content-Encoding"));
+            return Err(ApiError::media_type(
+                "compressed uploads are not read; send it without Content-Encoding",
+            ));
         }
         let declared_bytes = head.framing.content_length();
         if declared_bytes.is_some_and(|bytes| bytes > self.max_upload_bytes) {
@@ -86,9 +99,14 @@ impl Imports {
             return Err(ApiError::overload("the server is going down"));
         }
         let Some(turn) = self.queue.join() else {
-            return Err(ApiError::overload("as many imports wait as may; come back when one has ended"));
+            return Err(ApiError::overload(
+                "as many imports wait as may; come back when one has ended",
+            ));
         };
-        let window = Arc::new(Window { request, open_bytes: AtomicUsize::new(0) });
+        let window = Arc::new(Window {
+            request,
+            open_bytes: AtomicUsize::new(0),
+        });
         let (handle, refilled) = (self.handle.clone(), window.clone());
         let (sender, body) = pipe(move || {
             let window = refilled.clone();
@@ -96,18 +114,38 @@ impl Imports {
             let _ = call_surely(&handle, move |endpoint| window.refill(endpoint));
         });
         let query_session_id = head.query("sessionId").map(|id| id.into_owned());
-        let upload = Upload { body, boundary, declared_bytes, query_session_id };
-        let reporter = LoopReporter::new(self.handle.clone(), self.registry.clone(), request, sender.canceller());
+        let upload = Upload {
+            body,
+            boundary,
+            declared_bytes,
+            query_session_id,
+        };
+        let reporter = LoopReporter::new(
+            self.handle.clone(),
+            self.registry.clone(),
+            request,
+            sender.canceller(),
+        );
         let store = self.store.clone();
         let work = move || import(upload, turn, &store, reporter);
-        let thread = thread::Builder::new().name("import".to_owned()).spawn(work).map_err(|error| {
-            log::error!("no thread for an import: {error}");
-            ApiError::overload("the server has no thread left for an import")
-        })?;
+        let thread = thread::Builder::new()
+            .name("import".to_owned())
+            .spawn(work)
+            .map_err(|error| {
+                log::error!("no thread for an import: {error}");
+                ApiError::overload("the server has no thread left for an import")
+            })?;
         self.threads.retain(|thread| !thread.is_finished());
         self.threads.push(thread);
         window.refill(endpoint);
-        self.incoming.insert(request, Incoming { sender, window, received_bytes: 0 });
+        self.incoming.insert(
+            request,
+            Incoming {
+                sender,
+                window,
+                received_bytes: 0,
+            },
+        );
         Ok(())
     }
 
@@ -169,7 +207,10 @@ struct Window {
 impl Window {
     /// Bytes have come. Whether it is time to refill.
     fn take(&self, bytes: usize) -> bool {
-        let open_bytes = self.open_bytes.load(Ordering::Relaxed).saturating_sub(bytes);
+        let open_bytes = self
+            .open_bytes
+            .load(Ordering::Relaxed)
+            .saturating_sub(bytes);
         self.open_bytes.store(open_bytes, Ordering::Relaxed);
         open_bytes < REFILL_BYTES
     }
@@ -194,5 +235,9 @@ fn import(upload: Upload, turn: import::Turn, store: &Store, mut reporter: LoopR
 /// Why an upload is refused that comes while the server goes down.
 fn going_down() -> RequestError {
     let error = ApiError::overload("the server is going down");
-    RequestError::SessionRefused { status: error.status, code: error.code, message: error.message }
+    RequestError::SessionRefused {
+        status: error.status,
+        code: error.code,
+        message: error.message,
+    }
 }

@@ -33,9 +33,17 @@ struct State {
 /// How an import ended, as far as its session is concerned.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    Completed { result: JsonObject, data_updated: JsonObject },
-    Failed { error: serde_json::Value, partial_results: JsonObject },
-    Cancelled { partial_results: JsonObject },
+    Completed {
+        result: JsonObject,
+        data_updated: JsonObject,
+    },
+    Failed {
+        error: serde_json::Value,
+        partial_results: JsonObject,
+    },
+    Cancelled {
+        partial_results: JsonObject,
+    },
 }
 
 impl Registry {
@@ -51,7 +59,11 @@ impl Registry {
         if self.is_closing() {
             return Err(going_down());
         }
-        let options = SessionOptions { metadata, managed: true, ..SessionOptions::default() };
+        let options = SessionOptions {
+            metadata,
+            managed: true,
+            ..SessionOptions::default()
+        };
         let id = match wanted {
             None => endpoint.create_session(options).map_err(refused)?,
             Some(id) => {
@@ -67,14 +79,24 @@ impl Registry {
         Ok(id)
     }
 
-    fn claim_id(&self, endpoint: &mut Endpoint, id: Uuid, options: SessionOptions) -> Result<(), RequestError> {
+    fn claim_id(
+        &self,
+        endpoint: &mut Endpoint,
+        id: Uuid,
+        options: SessionOptions,
+    ) -> Result<(), RequestError> {
         if self.lock().active.contains_key(&id) {
             let message = format!("the session {id} is used by another import");
-            return Err(refused(ProgressError::new(ErrorCode::SessionExists, message)));
+            return Err(refused(ProgressError::new(
+                ErrorCode::SessionExists,
+                message,
+            )));
         }
         match endpoint.session_status(id) {
             Ok(Status::Processing) => endpoint.manage_session(id),
-            Err(error) if error.code == ErrorCode::SessionNotFound => endpoint.create_session_with_id(id, options),
+            Err(error) if error.code == ErrorCode::SessionNotFound => {
+                endpoint.create_session_with_id(id, options)
+            }
             // A cancelled one too: whoever uploads uses no session that was.
             Ok(_) | Err(_) => Err(session_ended(id)),
         }
@@ -113,16 +135,22 @@ impl Registry {
     /// Ends the session of an import that has ended, and answers who waits for that.
     pub fn end(&self, endpoint: &mut Endpoint, id: Uuid, outcome: Outcome) {
         let answer = match outcome {
-            Outcome::Completed { result, data_updated } => {
+            Outcome::Completed {
+                result,
+                data_updated,
+            } => {
                 let ended = endpoint.complete_session(id, result);
                 if let Err(error) = endpoint.data_updated(data_updated) {
                     log::error!("data_updated could not be sent: {error}");
                 }
                 ended.and(Err(session_ended(id)))
             }
-            Outcome::Failed { error, partial_results } => {
-                endpoint.error_session(id, error, Some(partial_results)).and(Err(session_ended(id)))
-            }
+            Outcome::Failed {
+                error,
+                partial_results,
+            } => endpoint
+                .error_session(id, error, Some(partial_results))
+                .and(Err(session_ended(id))),
             Outcome::Cancelled { partial_results } => {
                 let reason = self.is_closing().then(|| "server_shutdown".to_owned());
                 endpoint.cancel_session(id, reason, Some(partial_results))
@@ -130,7 +158,9 @@ impl Registry {
         };
         let mut state = self.lock();
         state.active.remove(&id);
-        let (askers, others) = std::mem::take(&mut state.askers).into_iter().partition(|(asked, _)| *asked == id);
+        let (askers, others) = std::mem::take(&mut state.askers)
+            .into_iter()
+            .partition(|(asked, _)| *asked == id);
         state.askers = others;
         drop(state);
         self.changed.notify_all();
@@ -161,7 +191,9 @@ impl Registry {
     /// Waits until no session has an import, or for this long.
     pub fn wait_until_idle(&self, patience: Duration) {
         let state = self.lock();
-        let waited = self.changed.wait_timeout_while(state, patience, |state| !state.active.is_empty());
+        let waited = self
+            .changed
+            .wait_timeout_while(state, patience, |state| !state.active.is_empty());
         drop(waited);
     }
 
@@ -172,11 +204,18 @@ impl Registry {
 }
 
 fn session_ended(id: Uuid) -> ProgressError {
-    ProgressError::new(ErrorCode::SessionEnded, format!("the session {id} has ended already"))
+    ProgressError::new(
+        ErrorCode::SessionEnded,
+        format!("the session {id} has ended already"),
+    )
 }
 
 fn refused(error: ProgressError) -> RequestError {
-    RequestError::SessionRefused { status: error.code.http_status(), code: error.code.as_str(), message: error.message }
+    RequestError::SessionRefused {
+        status: error.code.http_status(),
+        code: error.code.as_str(),
+        message: error.message,
+    }
 }
 
 #[cfg(test)]
@@ -194,7 +233,14 @@ mod tests {
             }),
             memory: Box::new(Default::default),
         };
-        Endpoint::new(Config::default(), environment, Now { mono_ms: 1, unix_ms: 1 })
+        Endpoint::new(
+            Config::default(),
+            environment,
+            Now {
+                mono_ms: 1,
+                unix_ms: 1,
+            },
+        )
     }
 
     fn canceller() -> Canceller {
@@ -204,7 +250,10 @@ mod tests {
     fn completed() -> Outcome {
         let change = serde_json::json!({ "type": "vulnerabilities", "action": "bulk_update" });
         let data_updated = change.as_object().cloned().unwrap_or_default();
-        Outcome::Completed { result: JsonObject::new(), data_updated }
+        Outcome::Completed {
+            result: JsonObject::new(),
+            data_updated,
+        }
     }
 
     fn code(result: Result<Uuid, RequestError>) -> (u16, &'static str) {
@@ -215,7 +264,9 @@ mod tests {
     #[test]
     fn a_session_is_used_for_one_import_only() {
         let (mut endpoint, registry) = (endpoint(), Registry::default());
-        let mut claim = |endpoint: &mut Endpoint, id| registry.claim(endpoint, Some(id), JsonObject::new(), canceller());
+        let mut claim = |endpoint: &mut Endpoint, id| {
+            registry.claim(endpoint, Some(id), JsonObject::new(), canceller())
+        };
         let own = endpoint.create_session(SessionOptions::default()).unwrap();
         let new = Uuid::from_u128(7);
         for id in [own, new] {
@@ -226,26 +277,43 @@ mod tests {
         }
         let cancelled = endpoint.create_session(SessionOptions::default()).unwrap();
         endpoint.cancel_session(cancelled, None, None).unwrap();
-        assert_eq!(code(claim(&mut endpoint, cancelled)), (409, "SESSION_ENDED"));
+        assert_eq!(
+            code(claim(&mut endpoint, cancelled)),
+            (409, "SESSION_ENDED")
+        );
     }
 
     #[test]
     fn cancelling_waits_for_the_import_to_roll_back() {
         let (mut endpoint, registry) = (endpoint(), Registry::default());
         let (_sender, reader) = pipe(|| {});
-        let id = registry.claim(&mut endpoint, None, JsonObject::new(), reader.canceller()).unwrap();
+        let id = registry
+            .claim(&mut endpoint, None, JsonObject::new(), reader.canceller())
+            .unwrap();
         endpoint.request_cancel(id, None).unwrap();
         registry.cancel(&mut endpoint, id);
         assert!(reader.stopped().is_some());
         assert_eq!(endpoint.session_status(id), Ok(Status::Processing));
-        registry.end(&mut endpoint, id, Outcome::Cancelled { partial_results: JsonObject::new() });
-        assert_eq!(endpoint.session_status(id).unwrap_err().code, ErrorCode::SessionCancelled);
+        registry.end(
+            &mut endpoint,
+            id,
+            Outcome::Cancelled {
+                partial_results: JsonObject::new(),
+            },
+        );
+        assert_eq!(
+            endpoint.session_status(id).unwrap_err().code,
+            ErrorCode::SessionCancelled
+        );
     }
 
     #[test]
     fn a_managed_session_without_an_import_is_cancelled_at_once() {
         let (mut endpoint, registry) = (endpoint(), Registry::default());
-        let options = SessionOptions { managed: true, ..SessionOptions::default() };
+        let options = SessionOptions {
+            managed: true,
+            ..SessionOptions::default()
+        };
         let id = endpoint.create_session(options).unwrap();
         registry.cancel(&mut endpoint, id);
         assert!(endpoint.session_status(id).is_err());
@@ -255,7 +323,9 @@ mod tests {
     fn an_import_whose_session_was_ended_by_others_is_rolled_back() {
         let (mut endpoint, registry) = (endpoint(), Registry::default());
         let (_sender, reader) = pipe(|| {});
-        let id = registry.claim(&mut endpoint, None, JsonObject::new(), reader.canceller()).unwrap();
+        let id = registry
+            .claim(&mut endpoint, None, JsonObject::new(), reader.canceller())
+            .unwrap();
         endpoint.complete_session(id, JsonObject::new()).unwrap();
         registry.ended_elsewhere(id);
         assert!(reader.stopped().is_some());
@@ -265,12 +335,20 @@ mod tests {
     fn a_server_that_goes_down_rolls_back_and_takes_no_more() {
         let (mut endpoint, registry) = (endpoint(), Registry::default());
         let (_sender, reader) = pipe(|| {});
-        let id = registry.claim(&mut endpoint, None, JsonObject::new(), reader.canceller()).unwrap();
+        let id = registry
+            .claim(&mut endpoint, None, JsonObject::new(), reader.canceller())
+            .unwrap();
         registry.close();
         assert!(reader.stopped().is_some());
         let refused = registry.claim(&mut endpoint, None, JsonObject::new(), canceller());
         assert_eq!(code(refused), (503, "SERVER_OVERLOAD"));
-        registry.end(&mut endpoint, id, Outcome::Cancelled { partial_results: JsonObject::new() });
+        registry.end(
+            &mut endpoint,
+            id,
+            Outcome::Cancelled {
+                partial_results: JsonObject::new(),
+            },
+        );
         registry.wait_until_idle(Duration::from_secs(60));
     }
 }

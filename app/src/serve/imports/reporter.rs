@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use pulsewheel::http::Response;
-use pulsewheel::progress::{JsonObject, ProgressError};
+use pulsewheel::progress::{ErrorCode, JsonObject, ProgressError};
 use pulsewheel::{Handle, Pending, RequestId};
 use serde_json::{json, Value};
 use uuid::Uuid;
 
 use super::registry::{Outcome, Registry};
 use crate::import::{
-    Accepted, Cancelled, Canceller, Completed, Failed, FailedRows, FormHead, ImportError, Progress, Reporter, RequestError,
+    Accepted, Cancelled, Canceller, Completed, Failed, FailedRows, FormHead, ImportError, Progress,
+    Reporter, RequestError,
 };
 use crate::serve::answer::{json_text, ApiError};
 use crate::serve::call::call_surely;
@@ -30,20 +31,56 @@ pub struct LoopReporter {
 }
 
 impl LoopReporter {
-    pub fn new(handle: Handle, registry: Arc<Registry>, request: RequestId, canceller: Canceller) -> LoopReporter {
-        LoopReporter { handle, registry, request, canceller, session: None, updated: None, was_answered: false }
+    pub fn new(
+        handle: Handle,
+        registry: Arc<Registry>,
+        request: RequestId,
+        canceller: Canceller,
+    ) -> LoopReporter {
+        LoopReporter {
+            handle,
+            registry,
+            request,
+            canceller,
+            session: None,
+            updated: None,
+            was_answered: false,
+        }
     }
 
     /// The import has come to an end that it knows nothing of itself.
     pub fn broke_off(&mut self) {
         let error = ImportError::storage("the import broke off by a fault of this program");
-        let partial_results =
-            FailedRows { processed_rows: 0, successful_imports: 0, failed_rows: 0, rolled_back: true };
-        self.failed(&Failed { import_id: None, error, partial_results });
+        let partial_results = FailedRows {
+            processed_rows: 0,
+            successful_imports: 0,
+            failed_rows: 0,
+            rolled_back: true,
+        };
+        self.failed(&Failed {
+            import_id: None,
+            error,
+            partial_results,
+        });
         if !self.was_answered {
             let message = "the import broke off by a fault of this program";
             self.answer(ApiError::new(500, "STORAGE_ERROR", message).into());
         }
+    }
+
+    fn was_ended_elsewhere(&mut self) -> bool {
+        let answer = self
+            .updated
+            .take()
+            .and_then(|updated| updated.try_take().ok());
+        let Some(Err(error)) = answer else {
+            return false;
+        };
+        // Metadata that does not fit any more does no harm to the import.
+        matches!(
+            error.code,
+            ErrorCode::SessionEnded | ErrorCode::SessionCancelled | ErrorCode::SessionNotFound
+        )
     }
 
     fn end(&mut self, outcome: Outcome) {
@@ -52,14 +89,18 @@ impl LoopReporter {
         };
         let registry = self.registry.clone();
         // Fails only where the server has ended, and all sessions with it.
-        let _ = call_surely(&self.handle, move |endpoint| registry.end(endpoint, id, outcome.clone()));
+        let _ = call_surely(&self.handle, move |endpoint| {
+            registry.end(endpoint, id, outcome.clone())
+        });
     }
 
     fn answer(&mut self, response: Response) {
         self.was_answered = true;
         let request = self.request;
         // Where that fails, whoever asked has gone.
-        let _ = call_surely(&self.handle, move |endpoint| endpoint.respond(request, response.clone()));
+        let _ = call_surely(&self.handle, move |endpoint| {
+            endpoint.respond(request, response.clone())
+        });
     }
 }
 
@@ -75,7 +116,9 @@ impl Reporter for LoopReporter {
         let claimed = call_surely(&self.handle, move |endpoint| {
             registry.claim(endpoint, wanted, metadata.clone(), canceller.clone())
         });
-        let id = claimed.and_then(Pending::wait).map_err(|_| RequestError::Aborted)??;
+        let id = claimed
+            .and_then(Pending::wait)
+            .map_err(|_| RequestError::Aborted)??;
         log::info!("session {id}: importing {:?}", head.filename);
         self.session = Some(id);
         Ok(id.to_string())
@@ -85,9 +128,8 @@ impl Reporter for LoopReporter {
         let Some(id) = self.session else {
             return;
         };
-        let refused = self.updated.take().and_then(|updated| updated.try_take().ok());
-        if let Some(Err(error)) = refused {
-            log::warn!("session {id}: {error}; its import is rolled back");
+        if self.was_ended_elsewhere() {
+            log::warn!("session {id} was ended by others; its import is rolled back");
             self.canceller.cancel();
             return;
         }
@@ -105,11 +147,19 @@ impl Reporter for LoopReporter {
             metadata.insert("scan_date".to_owned(), date.as_str().into());
         }
         // Where the queue is full, the next report tells more than this one.
-        self.updated = self.handle.update_progress(id, progress.fraction, metadata).ok();
+        self.updated = self
+            .handle
+            .update_progress(id, progress.fraction, metadata)
+            .ok();
     }
 
     fn completed(&mut self, completed: &Completed) {
-        log::info!("import {}: {} rows in {} ms", completed.import_id, completed.total_processed, completed.processing_time_ms);
+        log::info!(
+            "import {}: {} rows in {} ms",
+            completed.import_id,
+            completed.total_processed,
+            completed.processing_time_ms
+        );
         let change = &completed.change;
         let result = json!({
             "import_id": completed.import_id,
@@ -125,15 +175,25 @@ impl Reporter for LoopReporter {
             "affected_entities": { "hosts": change.hosts, "severity_changes": change.severity_changes },
             "source": { "import_id": completed.import_id, "operation": "csv_import" },
         });
-        self.end(Outcome::Completed { result: object(result), data_updated: object(data_updated) });
+        self.end(Outcome::Completed {
+            result: object(result),
+            data_updated: object(data_updated),
+        });
     }
 
     fn failed(&mut self, failed: &Failed) {
         if let Some(id) = self.session {
-            log::warn!("session {id}: the import failed: {}: {}", failed.error.code, failed.error.message);
+            log::warn!(
+                "session {id}: the import failed: {}: {}",
+                failed.error.code,
+                failed.error.message
+            );
         }
         let (error, partial_results) = (json!(failed.error), object(json!(failed.partial_results)));
-        self.end(Outcome::Failed { error, partial_results });
+        self.end(Outcome::Failed {
+            error,
+            partial_results,
+        });
     }
 
     fn cancelled(&mut self, cancelled: &Cancelled) {
@@ -144,7 +204,9 @@ impl Reporter for LoopReporter {
             "processed_rows": cancelled.processed_rows,
             "completion_percentage": cancelled.completion_percentage,
         });
-        self.end(Outcome::Cancelled { partial_results: object(partial_results) });
+        self.end(Outcome::Cancelled {
+            partial_results: object(partial_results),
+        });
     }
 
     fn taken_in(&mut self, answer: Result<&Accepted, &RequestError>) {

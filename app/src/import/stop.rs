@@ -1,0 +1,64 @@
+//! Why an import ends before its commit, whatever layer found out.
+
+use super::body::BodyEnd;
+use super::form::FormStop;
+use super::report::{ImportError, RequestError};
+use crate::store::{MergeStop, StoreError};
+
+/// Why an import ends before its commit.
+#[derive(Debug)]
+pub enum Stop {
+    Cancelled,
+    Failed(Box<ImportError>),
+    /// The form or its transport is at fault, so the request is answered with
+    /// this error too.
+    Request(RequestError),
+}
+
+impl From<ImportError> for Stop {
+    fn from(error: ImportError) -> Stop {
+        Stop::Failed(Box::new(error))
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Stop {
+        ImportError::storage(error).into()
+    }
+}
+
+impl From<MergeStop> for Stop {
+    fn from(stop: MergeStop) -> Stop {
+        match stop {
+            MergeStop::Cancelled => Stop::Cancelled,
+            MergeStop::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<FormStop> for Stop {
+    fn from(stop: FormStop) -> Stop {
+        match stop {
+            FormStop::Body(BodyEnd::Cancelled) => Stop::Cancelled,
+            FormStop::Body(BodyEnd::Aborted) => Stop::Request(RequestError::Aborted),
+            FormStop::Body(BodyEnd::TooLarge) => Stop::Request(RequestError::TooLarge),
+            FormStop::Invalid(error) => Stop::Request(error),
+        }
+    }
+}
+
+impl Stop {
+    /// What the session and the history are told; `None` for a cancellation.
+    pub fn error(&self) -> Option<ImportError> {
+        match self {
+            Stop::Cancelled => None,
+            Stop::Failed(error) => Some((**error).clone()),
+            Stop::Request(RequestError::TooLarge) => Some(ImportError::too_large()),
+            Stop::Request(RequestError::Aborted) => {
+                let message = "The upload broke off before the end of the file";
+                Some(ImportError::parsing(message, None))
+            }
+            Stop::Request(error) => Some(ImportError::bad_request(error)),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What an import keeps of the rows it has read, and when it reports.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::report::ImportError;
+use super::stop::Stop;
+
+/// More rejected rows than this, and more than this share, fail an import.
+const MAX_REJECTED_ROWS: u64 = 100;
+const MAX_REJECTED_PERCENT: u64 = 5;
+/// Progress is reported no more often than this.
+const REPORT_INTERVAL: Duration = Duration::from_millis(20);
+/// Rows and merge steps between two looks at the clock.
+const STEPS_PER_LOOK: u64 = 32;
+
+/// What was counted of the rows so far.
+#[derive(Default)]
+pub struct Tally {
+    pub accepted: u64,
+    pub rejected: u64,
+    pub duplicates: u64,
+    pub replaced_bytes: u64,
+    pub newest_scan_ms: Option<i64>,
+    /// The details of the first row that was rejected.
+    pub first_rejection: Option<Value>,
+}
+
+impl Tally {
+    pub fn rows(&self) -> u64 {
+        self.accepted + self.rejected
+    }
+
+    /// Whether so many rows were rejected, or so few read, that it was no import.
+    pub fn judge(&mut self) -> Result<(), Stop> {
+        let (rejected, rows) = (self.rejected, self.rows());
+        if rows == 0 {
+            return Err(ImportError::empty("The file has a header and no rows").into());
+        }
+        if rejected > MAX_REJECTED_ROWS && rejected * 100 > rows * MAX_REJECTED_PERCENT {
+            let first = self.first_rejection.take();
+            return Err(ImportError::too_many_invalid_rows(rejected, rows, first).into());
+        }
+        Ok(())
+    }
+}
+
+/// Decides when to report, and remembers the peak of memory.
+pub struct Meter<'a> {
+    pub resident_bytes: &'a dyn Fn() -> Option<u64>,
+    pub peak_bytes: u64,
+    pub steps: u64,
+    pub last_report: Instant,
+    pub fraction: f64,
+}
+
+impl Meter<'_> {
+    pub fn is_due(&mut self) -> bool {
+        self.steps += 1;
+        self.steps.is_multiple_of(STEPS_PER_LOOK) && self.last_report.elapsed() >= REPORT_INTERVAL
+    }
+
+    pub fn sample(&mut self) {
+        self.peak_bytes = self.peak_bytes.max((self.resident_bytes)().unwrap_or(0));
+        self.last_report = Instant::now();
+    }
+}

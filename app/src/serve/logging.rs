@@ -1,0 +1,126 @@
+//! The log, on standard error. A reader that does not read, or is gone, holds up
+//! nobody: lines go to a thread of their own, and where that cannot keep up they are
+//! dropped.
+
+use std::io::{self, Write};
+use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
+use std::thread;
+use std::time::Duration;
+
+use env_logger::{Builder, Target};
+use log::LevelFilter;
+
+use crate::clock;
+
+/// Lines that may wait to be written.
+const MAX_WAITING: usize = 1024;
+
+/// How long the end of the program waits for the last lines.
+const FLUSH_PATIENCE: Duration = Duration::from_millis(200);
+
+enum Entry {
+    Line(Vec<u8>),
+    /// All lines before this one have been written.
+    Flush(SyncSender<()>),
+}
+
+/// The running log; when dropped, waits a moment for its last lines.
+pub struct Log {
+    entries: SyncSender<Entry>,
+}
+
+impl Log {
+    /// Starts the program's one log.
+    pub fn start(level: LevelFilter) -> io::Result<Log> {
+        let (entries, waiting) = sync_channel(MAX_WAITING);
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || write_all(&waiting))?;
+        let lines = Lines(entries.clone());
+        let started = Builder::new()
+            .filter_level(level)
+            .format(|out, record| {
+                let time = clock::rfc3339(clock::now_ms());
+                writeln!(
+                    out,
+                    "{time} {:5} {}",
+                    record.level(),
+                    one_line(&record.args().to_string())
+                )
+            })
+            .target(Target::Pipe(Box::new(lines)))
+            .try_init();
+        started.map_err(io::Error::other)?;
+        Ok(Log { entries })
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        let (written, all) = sync_channel(1);
+        if self.entries.try_send(Entry::Flush(written)).is_ok() {
+            let _ = all.recv_timeout(FLUSH_PATIENCE);
+        }
+    }
+}
+
+fn write_all(waiting: &Receiver<Entry>) {
+    for entry in waiting {
+        match entry {
+            // Nobody is left to be told that nobody reads.
+            Entry::Line(line) => drop(io::stderr().write_all(&line)),
+            Entry::Flush(written) => drop(written.send(())),
+        }
+    }
+}
+
+/// Takes whole lines, one a call.
+struct Lines(SyncSender<Entry>);
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // Full: dropped.
+        let _ = self.0.try_send(Entry::Line(line.to_vec()));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A message with its control characters escaped: what a peer sent must neither
+/// begin a line of its own nor reach a terminal.
+fn one_line(message: &str) -> String {
+    let mut line = String::with_capacity(message.len());
+    for c in message.chars() {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_stays_on_its_line() {
+        assert_eq!(
+            one_line("a\r\nb\u{1b}[31mc\u{85}ü"),
+            "a\\r\\nb\\u{1b}[31mc\\u{85}ü"
+        );
+    }
+
+    #[test]
+    fn a_log_that_nobody_reads_drops_lines_and_holds_up_nobody() {
+        let (entries, _waiting) = sync_channel(2);
+        let mut lines = Lines(entries);
+        for _ in 0..100 {
+            lines.write_all(b"line\n").unwrap();
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! `pulsewheel serve`: the library's server with the program's own parts around it.
+//!
+//! ```text
+//!                       ┌ pages      files of the program
+//! Event ─▶ host ─ route ┼ sessions   verbs of progress sessions      (bodies: their JSON)
+//!          (access)     ├ queries    history, findings               a thread
+//!                       └ imports    uploads                         a thread for each
+//! ```
+//!
+//! Everything happens on the event loop's thread but what waits for a disk. The other
+//! threads reach the loop by a [`Handle`](pulsewheel::Handle) alone.
+
+mod access;
+mod answer;
+mod args;
+mod bodies;
+mod call;
+mod host;
+mod imports;
+mod logging;
+mod pages;
+mod queries;
+mod route;
+mod sessions;
+mod signals;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use pulsewheel::{Config, Server};
+
+use crate::store::{Store, StoreError};
+use bodies::Bodies;
+use host::Host;
+use imports::{Imports, Registry};
+use logging::Log;
+use queries::Queries;
+use signals::EndSignals;
+
+pub use args::{ListenAddress, ServeArgs};
+pub use pages::dashboard_licenses;
+
+/// How long imports may take to roll back before the program ends without them. What
+/// they leave is rolled back at the next start.
+const ROLL_BACK_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Why the server could not be started, or ended before it was asked to.
+#[derive(Debug)]
+pub enum ServeError {
+    Store(StoreError),
+    Listen(ListenAddress, io::Error),
+    Loop(io::Error),
+}
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServeError::Store(error) => error.fmt(f),
+            ServeError::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            ServeError::Loop(error) => write!(f, "the server cannot run: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ServeError {}
+
+impl From<StoreError> for ServeError {
+    fn from(error: StoreError) -> ServeError {
+        ServeError::Store(error)
+    }
+}
+
+impl From<io::Error> for ServeError {
+    fn from(error: io::Error) -> ServeError {
+        ServeError::Loop(error)
+    }
+}
+
+/// Runs the server until SIGTERM or SIGINT.
+pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
+    let signals = EndSignals::catch()?;
+    let store = Arc::new(Store::open(&args.data_dir)?);
+    let addresses = resolve(&args.listen)?;
+    let allowed_hosts = allowed_hosts(args, &addresses);
+    let mut server = Server::new(Config {
+        host_http: true,
+        serve_client: true,
+        allowed_hosts: Some(allowed_hosts.clone()),
+        ..Config::default()
+    })?;
+    listen(&mut server, &addresses)?;
+    let _log = Log::start(args.log)?;
+
+    let handle = server.handle();
+    let registry = Arc::new(Registry::default());
+    let mut host = Host {
+        allowed_hosts,
+        registry: registry.clone(),
+        imports: Imports::new(
+            store.clone(),
+            handle.clone(),
+            registry.clone(),
+            args.max_upload_bytes,
+        ),
+        queries: Queries::start(store.reader()?, handle.clone())?,
+        bodies: Bodies::default(),
+    };
+    signals.end_server(handle, registry)?;
+    announce(server.local_addrs()?)?;
+    log::info!(
+        "pulsewheel {}, data in {}",
+        env!("CARGO_PKG_VERSION"),
+        args.data_dir.display()
+    );
+
+    let result = server.run(|endpoint, event| host.on_event(endpoint, event));
+    // Whoever waits for an answer of the loop hears now that there is none.
+    drop(server);
+    host.imports.end(ROLL_BACK_PATIENCE);
+    log::info!("ended");
+    Ok(result?)
+}
+
+/// What each address to listen on stands for.
+type Resolved<'a> = Vec<(&'a ListenAddress, Vec<SocketAddr>)>;
+
+fn resolve(listen: &[ListenAddress]) -> Result<Resolved<'_>, ServeError> {
+    let resolve = |address: &ListenAddress| {
+        address
+            .resolve()
+            .map_err(|error| ServeError::Listen(address.clone(), error))
+    };
+    listen
+        .iter()
+        .map(|address| Ok((address, resolve(address)?)))
+        .collect()
+}
+
+/// Listens on all addresses of each name that can be listened on: `localhost` often
+/// names an IPv6 address where there is no IPv6.
+fn listen(server: &mut Server, addresses: &Resolved<'_>) -> Result<(), ServeError> {
+    for (address, resolved) in addresses {
+        let results: Vec<io::Result<()>> = resolved
+            .iter()
+            .map(|address| server.listen(address))
+            .collect();
+        let is_heard = results.iter().any(Result::is_ok);
+        if let (false, Some(Err(error))) = (is_heard, results.into_iter().next()) {
+            return Err(ServeError::Listen((*address).clone(), error));
+        }
+    }
+    Ok(())
+}
+
+/// The names and addresses that this server goes by, besides the loopback ones.
+fn allowed_hosts(args: &ServeArgs, addresses: &Resolved<'_>) -> Vec<String> {
+    let mut hosts = args.allowed_host.clone();
+    for (address, resolved) in addresses {
+        hosts.push(address.host.clone());
+        hosts.extend(resolved.iter().map(|address| address.ip().to_string()));
+    }
+    hosts.sort();
+    hosts.dedup();
+    hosts
+}
+
+/// Says where the server listens, on a thread of its own: standard output may be
+/// closed, full or stuck.
+fn announce(addresses: Vec<SocketAddr>) -> io::Result<()> {
+    let print = move || {
+        let mut out = io::stdout().lock();
+        for address in addresses {
+            if writeln!(out, "listening on http://{address}").is_err() {
+                return;
+            }
+        }
+        let _ = out.flush();
+    };
+    thread::Builder::new()
+        .name("announce".to_owned())
+        .spawn(print)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(listen: &[&str], allowed: &[&str]) -> ServeArgs {
+        ServeArgs {
+            listen: listen
+                .iter()
+                .map(|address| address.parse().unwrap())
+                .collect(),
+            data_dir: "unused".into(),
+            allowed_host: allowed.iter().map(|&name| name.to_owned()).collect(),
+            max_upload_bytes: 1,
+            log: log::LevelFilter::Off,
+        }
+    }
+
+    #[test]
+    fn a_server_goes_by_the_names_and_addresses_it_listens_on() {
+        let args = args(
+            &["192.0.2.7:0", "[2001:db8::1]:0", "127.0.0.1:0"],
+            &["scans.example"],
+        );
+        let addresses = resolve(&args.listen).unwrap();
+        assert_eq!(
+            allowed_hosts(&args, &addresses),
+            ["127.0.0.1", "192.0.2.7", "2001:db8::1", "scans.example"]
+        );
+    }
+
+    #[test]
+    fn an_address_that_is_not_this_machines_is_named_in_the_error() {
+        let args = args(&["127.0.0.1:0", "192.0.2.7:0"], &[]);
+        let mut server = Server::new(Config::default()).unwrap();
+        let error = listen(&mut server, &resolve(&args.listen).unwrap()).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("cannot listen on 192.0.2.7:0: "),
+            "{error}"
+        );
+        assert_eq!(server.local_addrs().unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,54 @@
+//! The end of the program by signals: orderly on the first, at once on the second.
+
+use std::io;
+use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+use std::thread;
+
+use pulsewheel::{Endpoint, Handle};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use signal_hook::iterator::Signals;
+
+use super::call::call_surely;
+use super::imports::Registry;
+use super::ROLL_BACK_PATIENCE;
+
+/// SIGTERM and SIGINT, caught from here on.
+pub struct EndSignals {
+    signals: Signals,
+}
+
+impl EndSignals {
+    pub fn catch() -> io::Result<EndSignals> {
+        let was_asked = Arc::new(AtomicBool::new(false));
+        for signal in [SIGTERM, SIGINT] {
+            // In this order: the first signal finds the flag down and raises it, the
+            // second one finds it raised and ends the process.
+            flag::register_conditional_shutdown(signal, 128 + signal, was_asked.clone())?;
+            flag::register(signal, was_asked.clone())?;
+        }
+        Ok(EndSignals {
+            signals: Signals::new([SIGTERM, SIGINT])?,
+        })
+    }
+
+    /// Ends the server when a signal comes, or if one has come: first the imports,
+    /// so that whoever watches them hears of it, then everything.
+    pub fn end_server(mut self, handle: Handle, registry: Arc<Registry>) -> io::Result<()> {
+        let wait = move || {
+            if self.signals.forever().next().is_none() {
+                return;
+            }
+            log::info!("asked to end");
+            registry.close();
+            registry.wait_until_idle(ROLL_BACK_PATIENCE);
+            // Fails only where the server has ended already.
+            let _ = call_surely(&handle, Endpoint::shut_down);
+        };
+        thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(wait)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,309 @@
+//! The host of the fuzzed endpoint: does what clients and the script ask, and keeps account of what it is told.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use pulsewheel::http::Response;
+use pulsewheel::progress::{JsonObject, SessionOptions};
+use pulsewheel::{
+    AckId, Args, Endpoint, Event, Frame, Message, RequestId, SessionId, SocketId, Target,
+};
+use serde_json::json;
+
+/// What the host knows.
+#[derive(Default)]
+pub struct Host {
+    sockets: BTreeSet<SocketId>,
+    sessions: BTreeSet<SessionId>,
+    requests: BTreeMap<RequestId, Asked>,
+    /// Acknowledgements that clients wait for.
+    acks: VecDeque<AckId>,
+    /// Acknowledgements that clients owe.
+    asked: BTreeSet<(SocketId, u64)>,
+    progress: Vec<String>,
+    witness: Option<SocketId>,
+    /// Events to everybody.
+    broadcasts: usize,
+}
+
+/// What has become of a request.
+#[derive(Default)]
+struct Asked {
+    granted_bytes: usize,
+    is_complete: bool,
+}
+
+impl Host {
+    /// From now on the one socket that there is must never be harmed.
+    pub fn adopt_witness(&mut self) {
+        self.witness = self.sockets.pop_first();
+        assert!(self.witness.is_some());
+    }
+
+    pub fn check_witness(&self, endpoint: &Endpoint, received: Option<usize>) {
+        let Some(witness) = self.witness else { return };
+        if endpoint.is_shutting_down() {
+            return;
+        }
+        assert!(
+            endpoint.socket_id(witness).is_some(),
+            "the witness is connected"
+        );
+        assert_eq!(received, Some(self.broadcasts), "and misses nothing");
+    }
+
+    pub fn check_all_gone(&self) {
+        assert!(self.sockets.is_empty() && self.sessions.is_empty() && self.witness.is_none());
+        assert!(self.requests.is_empty() && self.asked.is_empty());
+    }
+
+    pub fn handle(&mut self, endpoint: &mut Endpoint, event: Event) {
+        match event {
+            Event::Connected { socket, .. } => assert!(self.sockets.insert(socket)),
+            Event::Message(message) => {
+                self.message(endpoint, &message);
+                endpoint.recycle(message);
+            }
+            Event::Acknowledged { socket, id, .. } => {
+                assert!(self.asked.remove(&(socket, id)), "only what was asked");
+            }
+            Event::Disconnected { socket, .. } => {
+                if self.witness == Some(socket) {
+                    self.witness = None;
+                } else {
+                    assert!(self.sockets.remove(&socket), "only who was connected");
+                }
+                self.asked.retain(|(asked, _)| *asked != socket);
+                assert!(endpoint.socket_id(socket).is_none());
+            }
+            Event::EngineOpened { session } => assert!(self.sessions.insert(session)),
+            Event::EngineMessage { session, message } => {
+                assert!(self.sessions.contains(&session));
+                let _ = endpoint.engine_send(session, &message);
+            }
+            Event::EngineClosed { session, .. } => assert!(self.sessions.remove(&session)),
+            Event::CancelRequested { session, reason } => {
+                let cancelled = endpoint.cancel_session(session, Some(reason), None);
+                cancelled.expect("a managed session waits for its host");
+            }
+            event => self.request(event),
+        }
+    }
+
+    fn request(&mut self, event: Event) {
+        match event {
+            Event::Request { request, .. } => {
+                assert!(self.requests.insert(request, Asked::default()).is_none());
+            }
+            Event::RequestBody { request, data } => {
+                let asked = self.requests.get_mut(&request);
+                // What was on its way when the host answered may still come.
+                let Some(asked) = asked else { return };
+                assert!(
+                    !data.is_empty() && data.len() <= asked.granted_bytes && !asked.is_complete
+                );
+                asked.granted_bytes -= data.len();
+            }
+            Event::RequestBodyEnd { request } => {
+                if let Some(asked) = self.requests.get_mut(&request) {
+                    assert!(!std::mem::replace(&mut asked.is_complete, true));
+                }
+            }
+            Event::RequestAborted { request } => {
+                assert!(
+                    self.requests.remove(&request).is_some(),
+                    "only what is open"
+                );
+            }
+            other => panic!("not of a request: {other:?}"),
+        }
+    }
+
+    /// Clients choose by the event's name what is done with it.
+    fn message(&mut self, endpoint: &mut Endpoint, message: &Message) {
+        let socket = message.socket;
+        assert!(self.sockets.contains(&socket), "only who is connected");
+        let done = match &*message.name() {
+            "all" => {
+                // Other namespaces have no witness.
+                self.broadcasts += usize::from(endpoint.namespace_name(message.namespace) == "/");
+                let everybody = Target::namespace(message.namespace);
+                endpoint.emit(&everybody, "all", &message.args)
+            }
+            "others" => {
+                let others = Target::namespace(message.namespace).except_socket(socket);
+                endpoint.emit(&others, "others", &message.args)
+            }
+            "ask" => {
+                let asked = endpoint.emit_with_ack(socket, "ask", &message.args);
+                self.asked.extend(asked.ok().map(|id| (socket, id)));
+                Ok(())
+            }
+            "bye" => endpoint.disconnect(socket, false),
+            "out" => endpoint.disconnect(socket, true),
+            name => endpoint.emit_to(socket, name, &message.args),
+        };
+        done.expect("its sender is connected, and names no event of Socket.IO's own");
+        if let Some(ack) = message.ack {
+            if message.name() == "later" && self.acks.len() < 8 {
+                self.acks.push_back(ack);
+            } else {
+                let _ = endpoint.acknowledge(ack, &message.args);
+            }
+        }
+    }
+
+    /// A step of the script.
+    pub fn verb(&mut self, endpoint: &mut Endpoint, letter: u8, [first, second]: [usize; 2]) {
+        match letter {
+            b'E' => self.emit(endpoint, first, second),
+            b'P' => self.progress(endpoint, first, second),
+            b'a' => {
+                if let Some(ack) = self.acks.pop_front() {
+                    let _ = endpoint.acknowledge(ack, &Args::none());
+                }
+            }
+            _ => {
+                self.session_verb(endpoint, letter, first);
+                if let Some(&socket) = self.sockets.iter().cycle().nth(first) {
+                    self.socket_verb(endpoint, letter, socket, second);
+                }
+            }
+        }
+    }
+
+    fn session_verb(&mut self, endpoint: &mut Endpoint, letter: u8, number: usize) {
+        let Some(&session) = self.sessions.iter().cycle().nth(number) else {
+            return;
+        };
+        match letter {
+            b'd' | b'D' => endpoint.engine_close(session),
+            b'e' => {
+                let _ = endpoint.engine_send(session, &Frame::binary(&[0; 3000]));
+            }
+            _ => {}
+        }
+    }
+
+    fn socket_verb(
+        &mut self,
+        endpoint: &mut Endpoint,
+        letter: u8,
+        socket: SocketId,
+        number: usize,
+    ) {
+        let done = match letter {
+            b'j' => endpoint.join(socket, room(number)).or(Ok(())),
+            b'l' => endpoint.leave(socket, room(number)),
+            b'd' => endpoint.disconnect(socket, false),
+            b'D' => endpoint.disconnect(socket, true),
+            _ => match number % 3 {
+                0 => endpoint.emit_to(socket, "one", &args(number)),
+                1 => endpoint.emit_volatile(socket, "one", &args(number)),
+                _ => {
+                    let asked = endpoint.emit_with_ack(socket, "one", &args(number));
+                    self.asked.extend(asked.ok().map(|id| (socket, id)));
+                    Ok(())
+                }
+            },
+        };
+        done.expect("the socket is connected");
+    }
+
+    fn emit(&mut self, endpoint: &mut Endpoint, target: usize, size: usize) {
+        let Ok(namespace) = endpoint.namespace("/") else {
+            return;
+        };
+        let everybody = Target::namespace(namespace);
+        let (target, event) = match target % 5 {
+            0 => (everybody, "all"),
+            1 => (everybody.volatile(), "some"),
+            2 => (everybody.to(room(0)).to(room(1)), "some"),
+            3 => (everybody.except(room(0)), "some"),
+            _ => {
+                let ids = self.sockets.iter().filter_map(|id| endpoint.socket_id(*id));
+                let to = |target: Target, id: pulsewheel::IdText| target.to(id.as_str());
+                (ids.fold(everybody.to("nobody"), to), "some")
+            }
+        };
+        self.broadcasts += usize::from(event == "all");
+        let emitted = endpoint.emit(&target, event, &args(size));
+        emitted.expect("the name is not reserved");
+    }
+
+    fn progress(&mut self, endpoint: &mut Endpoint, verb: usize, number: usize) {
+        let id = self.progress.iter().cycle().nth(number);
+        let id = id.and_then(|id| pulsewheel::progress::session_id_argument(id).ok());
+        let object = |value: serde_json::Value| -> JsonObject {
+            serde_json::from_value(value).expect("an object")
+        };
+        let options = SessionOptions {
+            metadata: object(json!({"operation": "csv_import", "total_rows": 100})),
+            managed: verb == 1,
+            ..SessionOptions::default()
+        };
+        match (verb, id) {
+            (0 | 1, _) => {
+                let created = endpoint.create_session(options);
+                self.progress.extend(created.ok().map(|id| id.to_string()));
+            }
+            (2 | 3, Some(id)) => {
+                let rows = object(json!({"processed_rows": number}));
+                let _ = endpoint.update_progress(id, number as f64 / 9.0, rows);
+            }
+            (4, Some(id)) => drop(endpoint.complete_session(id, object(json!({"n": number})))),
+            (5, Some(id)) => drop(endpoint.error_session(id, json!("broken"), None)),
+            (6, Some(id)) => drop(endpoint.request_cancel(id, None)),
+            (7, Some(id)) => drop(endpoint.cleanup(id)),
+            (8, _) => {
+                endpoint.cleanup_stale_sessions();
+            }
+            _ => {
+                let news = object(json!({"type": "scan", "action": "added"}));
+                let _ = endpoint.data_updated(news);
+            }
+        }
+    }
+
+    /// Asks for more of the body of every request.
+    pub fn grant(&mut self, endpoint: &mut Endpoint, bytes: usize) {
+        for (request, asked) in &mut self.requests {
+            asked.granted_bytes = asked.granted_bytes.saturating_add(bytes);
+            let granted = endpoint.grant_body(*request, bytes);
+            granted.expect("the request is open");
+        }
+    }
+
+    /// Answers one request.
+    pub fn respond(&mut self, endpoint: &mut Endpoint, number: usize) {
+        let Some((&request, _)) = self.requests.iter().cycle().nth(number) else {
+            return;
+        };
+        let response = match number {
+            8 => Response::text(200, "x".repeat(20_000)),
+            9 => Response::empty(204).with_header("X", "a\r\nb"),
+            _ => Response::text(200, "fine"),
+        };
+        let responded = endpoint.respond(request, response);
+        responded.expect("the request is open");
+        self.requests.remove(&request);
+    }
+}
+
+fn room(number: usize) -> &'static str {
+    ["a", "b", "c"][number % 3]
+}
+
+/// Arguments of some size.
+fn args(size: usize) -> Args {
+    let mut args = Args::builder();
+    if size == 7 {
+        args.push_binary(b"attached");
+    }
+    let length = match size {
+        8 => 3_000,
+        9 => 30_000,
+        _ => size,
+    };
+    args.push(&"x".repeat(length)).expect("a string is JSON");
+    args.build()
+}

@@ -1,0 +1,486 @@
+//! An endpoint, driven as a server drives it, with connections that are buffers and a clock that is a number.
+
+use std::io::IoSlice;
+
+use pulsewheel::progress::{Memory, ProgressConfig};
+use pulsewheel::{Closing, Config, ConnectionId, Counts, Endpoint, Environment, Now};
+
+use super::host::Host;
+
+/// Connections that a script can name. One more belongs to the witness, a client that behaves well all the time.
+const CONNECTIONS: usize = 6;
+const WITNESS: usize = CONNECTIONS;
+
+/// Bytes that may wait for one client.
+const MAX_QUEUED_BYTES: usize = 64 * 1024;
+/// Bytes that may wait at a connection: what is queued becomes one answer in base64 at the worst, and a last packet and an
+/// answer of the host may come on top.
+const MAX_WAITING_BYTES: usize = 2 * MAX_QUEUED_BYTES + 64 * 1024;
+/// Rounds that a turn may take until there is nothing left to do.
+const MAX_ROUNDS: usize = 1000;
+
+/// Everything around the endpoint.
+pub struct World {
+    pub endpoint: Endpoint,
+    pub host: Host,
+    /// How much comes from each client in one step.
+    pub taken_bytes: usize,
+    /// How much each client takes in one step.
+    pub written_bytes: usize,
+    now: Now,
+    links: [Option<Link>; CONNECTIONS + 1],
+    /// The ids of all Engine.IO sessions that clients have been told.
+    sids: Vec<String>,
+}
+
+/// One connection, and its client behind it.
+struct Link {
+    key: ConnectionId,
+    /// Sent by the client and not yet taken by the server.
+    incoming: Vec<u8>,
+    /// The client sends nothing more.
+    is_side_closed: bool,
+    /// The server knows.
+    is_side_closed_known: bool,
+    /// The server writes nothing more.
+    is_shut: bool,
+    may_take_bytes: usize,
+    may_write_bytes: usize,
+    client: Client,
+}
+
+impl World {
+    pub fn new(socket_io: bool) -> World {
+        let mut seed = 0_u64;
+        let environment = Environment {
+            random: Box::new(move |bytes| {
+                for byte in bytes {
+                    // The multiplier of Knuth's MMIX; its upper bits are random enough.
+                    seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    *byte = (seed >> 56) as u8;
+                }
+            }),
+            memory: Box::new(Memory::default),
+        };
+        let now = Now {
+            mono_ms: 1_000_000,
+            unix_ms: 1_736_677_800_000,
+        };
+        let mut world = World {
+            endpoint: Endpoint::new(config(socket_io), environment, now),
+            host: Host::default(),
+            taken_bytes: usize::MAX,
+            written_bytes: usize::MAX,
+            now,
+            links: [const { None }; CONNECTIONS + 1],
+            sids: Vec::new(),
+        };
+        if socket_io {
+            world.connect_witness();
+        }
+        world
+    }
+
+    fn connect_witness(&mut self) {
+        self.open(WITNESS);
+        self.send(WITNESS, &super::upgrade("transport=websocket"));
+        self.send(WITNESS, &super::masked(0x81, b"40"));
+        self.turn();
+        self.host.adopt_witness();
+        self.sids.clear();
+    }
+
+    pub fn open(&mut self, number: usize) {
+        let number = link_number(number);
+        if self.links[number].is_some() {
+            return;
+        }
+        let peer = "127.0.0.1:5000".parse().expect("an address");
+        let key = self.endpoint.open(peer);
+        assert_eq!(key.is_none(), self.endpoint.is_shutting_down());
+        self.links[number] = key.map(|key| Link {
+            key,
+            incoming: Vec::new(),
+            is_side_closed: false,
+            is_side_closed_known: false,
+            is_shut: false,
+            may_take_bytes: 0,
+            may_write_bytes: 0,
+            client: Client::default(),
+        });
+    }
+
+    /// The client sends something; it opens a connection for it where it has none.
+    pub fn send(&mut self, number: usize, bytes: &[u8]) {
+        self.open(number);
+        if let Some(link) = &mut self.links[link_number(number)] {
+            if !link.is_side_closed {
+                link.incoming.extend_from_slice(bytes);
+            }
+        }
+    }
+
+    /// The client will send nothing more.
+    pub fn close_side(&mut self, number: usize) {
+        if let Some(link) = &mut self.links[link_number(number)] {
+            link.is_side_closed = true;
+        }
+    }
+
+    /// The client is gone.
+    pub fn hang_up(&mut self, number: usize) {
+        if let Some(link) = &self.links[link_number(number)] {
+            self.endpoint.hang_up(link.key);
+        }
+    }
+
+    pub fn sid(&self, number: usize) -> String {
+        let newest_first = self.sids.iter().rev().cycle().nth(number);
+        newest_first.cloned().unwrap_or_default()
+    }
+
+    pub fn pass_ms(&mut self, ms: u64) {
+        self.now.mono_ms += ms;
+        self.now.unix_ms += ms;
+    }
+
+    pub fn pass_to_deadline(&mut self) {
+        if let Some(deadline_ms) = self.endpoint.next_deadline() {
+            self.pass_ms(deadline_ms.saturating_sub(self.now.mono_ms));
+        }
+    }
+
+    pub fn with_host(&mut self, act: impl FnOnce(&mut Host, &mut Endpoint)) {
+        self.endpoint.begin_turn(self.now);
+        act(&mut self.host, &mut self.endpoint);
+    }
+
+    /// One turn, in the order of the server's, again and again until there is nothing to do without news from outside.
+    pub fn turn(&mut self) {
+        self.endpoint.begin_turn(self.now);
+        self.begin_shares();
+        let mut rounds = 0;
+        loop {
+            self.deliver();
+            for _ in 0..self.endpoint.input_due_len() {
+                if let Some(key) = self.endpoint.next_input() {
+                    self.endpoint.resume(key);
+                }
+            }
+            self.endpoint.handle_timeouts();
+            while let Some(event) = self.endpoint.poll_event() {
+                self.host.handle(&mut self.endpoint, event);
+            }
+            self.write();
+            self.close();
+            self.endpoint.check_invariants();
+            if !self.endpoint.has_work() && !self.answer_as_witness() {
+                break;
+            }
+            rounds += 1;
+            assert!(rounds < MAX_ROUNDS, "a turn comes to its end");
+        }
+        let deadline_ms = self.endpoint.next_deadline();
+        assert!(deadline_ms.is_none_or(|deadline_ms| deadline_ms > self.now.mono_ms));
+        self.check();
+    }
+
+    /// Sends everybody away, lets time pass until all is forgotten, and checks that it is.
+    pub fn end(mut self) {
+        for number in 0..self.links.len() {
+            self.hang_up_any(number);
+        }
+        self.turn();
+        assert_eq!(self.endpoint.counts().connections, 0);
+        let is_left = |counts: Counts| counts.sessions > 0 || counts.timers > 1;
+        for _ in 0..MAX_ROUNDS {
+            if !is_left(self.endpoint.counts()) {
+                break;
+            }
+            self.pass_to_deadline();
+            self.turn();
+        }
+        // The one timer is the heartbeat's.
+        let timers = usize::from(self.endpoint.config().progress.is_some());
+        let nothing = Counts {
+            timers,
+            ..Counts::default()
+        };
+        assert_eq!(self.endpoint.counts(), nothing);
+        assert!(!self.endpoint.has_work());
+        self.host.check_all_gone();
+    }
+
+    fn hang_up_any(&mut self, number: usize) {
+        if let Some(link) = &self.links[number] {
+            self.endpoint.hang_up(link.key);
+        }
+    }
+
+    fn begin_shares(&mut self) {
+        for (number, link) in self.links.iter_mut().enumerate() {
+            let Some(link) = link else { continue };
+            let is_witness = number == WITNESS;
+            link.may_take_bytes = if is_witness {
+                usize::MAX
+            } else {
+                self.taken_bytes
+            };
+            link.may_write_bytes = if is_witness {
+                usize::MAX
+            } else {
+                self.written_bytes
+            };
+            if self.endpoint.has_output(link.key) {
+                self.endpoint.output_due(link.key);
+            }
+        }
+    }
+
+    /// Hands over what has come from clients.
+    fn deliver(&mut self) {
+        for link in self.links.iter_mut().flatten() {
+            let is_at_end = link.is_side_closed && !link.is_side_closed_known;
+            if link.incoming.is_empty() && !is_at_end || !self.endpoint.wants_input(link.key) {
+                continue;
+            }
+            if link.incoming.is_empty() {
+                link.is_side_closed_known = true;
+                self.endpoint.read_closed(link.key);
+                continue;
+            }
+            let count = link.incoming.len().min(link.may_take_bytes);
+            link.may_take_bytes -= count;
+            let mut bytes: Vec<u8> = link.incoming.drain(..count).collect();
+            if !bytes.is_empty() {
+                self.endpoint.feed(link.key, &mut bytes);
+            }
+        }
+    }
+
+    fn write(&mut self) {
+        while let Some(key) = self.endpoint.next_output() {
+            let mut links = self.links.iter_mut().flatten();
+            let link = links.find(|link| link.key == key);
+            let link = link.expect("output is for connections that are open");
+            while link.may_write_bytes > 0 {
+                let mut slices = [IoSlice::new(&[]); 4];
+                let count = self.endpoint.gather(key, &mut slices);
+                let offered = slices[..count].concat();
+                assert!(!link.is_shut || offered.is_empty(), "nothing after the end");
+                let count = offered.len().min(link.may_write_bytes);
+                link.may_write_bytes -= count;
+                link.client.receive(&offered[..count], &mut self.sids);
+                self.endpoint.wrote(key, count);
+                if count == 0 {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        while let Some((key, closing)) = self.endpoint.next_closing() {
+            let slot = self
+                .links
+                .iter_mut()
+                .find(|link| link.as_ref().is_some_and(|link| link.key == key));
+            let slot = slot.expect("connections are closed once");
+            match (closing, slot.as_mut()) {
+                (Closing::Write, Some(link)) => {
+                    assert!(!link.is_shut && !self.endpoint.has_output(key));
+                    link.is_shut = true;
+                }
+                _ => *slot = None,
+            }
+        }
+    }
+
+    /// Pongs where the witness has been pinged.
+    fn answer_as_witness(&mut self) -> bool {
+        let Some(witness) = &mut self.links[WITNESS] else {
+            return false;
+        };
+        let is_pinged = std::mem::take(&mut witness.client.is_pinged);
+        if is_pinged {
+            witness.incoming.extend(super::masked(0x81, b"3"));
+        }
+        is_pinged
+    }
+
+    fn check(&mut self) {
+        for link in self.links.iter().flatten() {
+            if self.endpoint.has_output(link.key) {
+                let mut slices = vec![IoSlice::new(&[]); 4096];
+                let count = self.endpoint.gather(link.key, &mut slices);
+                let waiting_bytes: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+                assert!(waiting_bytes <= MAX_WAITING_BYTES, "{waiting_bytes} wait");
+            }
+        }
+        let received = self.links[WITNESS]
+            .as_ref()
+            .map(|link| link.client.broadcasts);
+        self.host.check_witness(&self.endpoint, received);
+    }
+}
+
+/// Low limits, which a short script can reach.
+fn config(socket_io: bool) -> Config {
+    Config {
+        socket_io,
+        namespaces: ["/", "/custom", "/third"].map(str::to_owned).to_vec(),
+        progress: socket_io.then(|| ProgressConfig {
+            stale_after_ms: 60_000,
+            retention_ms: 5_000,
+            max_sessions: 4,
+            ..ProgressConfig::default()
+        }),
+        host_http: true,
+        serve_client: true,
+        max_payload_bytes: 1000,
+        max_namespaces_per_client: 2,
+        max_rooms_per_socket: 2,
+        max_pending_acks: 3,
+        max_queued_bytes: MAX_QUEUED_BYTES,
+        max_connections: CONNECTIONS + 1,
+        max_head_bytes: 1024,
+        max_discarded_bytes: 500,
+        max_pending_events: 8,
+        ..Config::default()
+    }
+}
+
+fn link_number(number: usize) -> usize {
+    if number == WITNESS {
+        WITNESS
+    } else {
+        number % CONNECTIONS
+    }
+}
+
+/// The other end of a connection, which reads what the server writes.
+#[derive(Default)]
+struct Client {
+    unread: Vec<u8>,
+    is_websocket: bool,
+    is_closed: bool,
+    /// A ping of Engine.IO waits for its pong.
+    is_pinged: bool,
+    /// Binary messages that a packet has announced.
+    attachments_to_come: usize,
+    /// Events that went to everybody.
+    broadcasts: usize,
+}
+
+impl Client {
+    fn receive(&mut self, bytes: &[u8], sids: &mut Vec<String>) {
+        self.unread.extend_from_slice(bytes);
+        if !self.is_websocket {
+            const SWITCH: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n";
+            let Some(start) = find(&self.unread, SWITCH) else {
+                return self.look_for_sid(sids);
+            };
+            let Some(length) = find(&self.unread[start..], b"\r\n\r\n") else {
+                return;
+            };
+            self.unread.drain(..start + length + 4);
+            self.is_websocket = true;
+        }
+        while let Some((first_byte, payload)) = self.next_frame() {
+            self.frame(first_byte, &payload, sids);
+        }
+    }
+
+    /// Finds the id in the answer to a handshake.
+    fn look_for_sid(&mut self, sids: &mut Vec<String>) {
+        const BEFORE: &[u8] = b"0{\"sid\":\"";
+        if let Some(start) = find(&self.unread, BEFORE) {
+            let sid = &self.unread[start + BEFORE.len()..];
+            if let Some(sid) = sid.get(..20) {
+                sids.push(String::from_utf8_lossy(sid).into_owned());
+                self.unread.clear();
+            }
+        } else if self.unread.len() > 4096 {
+            self.unread.clear();
+        }
+    }
+
+    fn next_frame(&mut self) -> Option<(u8, Vec<u8>)> {
+        let (&first_byte, rest) = self.unread.split_first()?;
+        let (&length, rest) = rest.split_first()?;
+        let (length, at) = match length {
+            126 => (
+                usize::from(u16::from_be_bytes([*rest.first()?, *rest.get(1)?])),
+                4,
+            ),
+            0..=125 => (usize::from(length), 2),
+            _ => panic!("a server's frame has no mask, and none here is so long"),
+        };
+        let payload = self.unread.get(at..at + length)?.to_vec();
+        self.unread.drain(..at + length);
+        Some((first_byte, payload))
+    }
+
+    fn frame(&mut self, first_byte: u8, payload: &[u8], sids: &mut Vec<String>) {
+        assert!(!self.is_closed, "nothing follows a close frame");
+        match first_byte {
+            0x81 => {
+                let text = std::str::from_utf8(payload).expect("text is UTF-8");
+                self.text(text, sids);
+            }
+            0x82 => self.attachments_to_come = self.attachments_to_come.saturating_sub(1),
+            0x88 => self.is_closed = true,
+            0x8a => assert!(payload.len() <= 125),
+            other => panic!("a server sends no frame {other:#x}"),
+        }
+    }
+
+    fn text(&mut self, text: &str, sids: &mut Vec<String>) {
+        assert_eq!(
+            self.attachments_to_come, 0,
+            "attachments follow their packet"
+        );
+        if let Some(sid) = text.strip_prefix("0{\"sid\":\"") {
+            sids.push(sid[..20].to_owned());
+        }
+        self.is_pinged |= text == "2";
+        let binary = text.strip_prefix("45").or_else(|| text.strip_prefix("46"));
+        if let Some((count, data)) = binary.and_then(|text| text.split_once('-')) {
+            self.attachments_to_come = count.parse().expect("a count");
+            let data = data.get(data.find('[').expect("arguments")..);
+            check_places(data.expect("arguments"), self.attachments_to_come);
+        }
+        if text.starts_with("42[\"all\"") || text.starts_with("45") && text.contains("-[\"all\"") {
+            self.broadcasts += 1;
+        }
+    }
+}
+
+/// Whether every placeholder finds its attachment, as a JavaScript client demands it.
+fn check_places(data: &str, attachments: usize) {
+    // A number too large for any reader, and half of a surrogate pair, are the business of those who sent them.
+    let Ok(data) = serde_json::from_str(data) else {
+        return;
+    };
+    let mut values = vec![&data];
+    while let Some(value) = values.pop() {
+        match value {
+            serde_json::Value::Array(array) => values.extend(array),
+            serde_json::Value::Object(object) => {
+                if object.get("_placeholder") == Some(&true.into()) {
+                    let number = object.get("num").and_then(serde_json::Value::as_u64);
+                    assert!(number.is_some_and(|number| (number as usize) < attachments));
+                } else {
+                    values.extend(object.values());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
+}

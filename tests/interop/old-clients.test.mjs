@@ -114,7 +114,7 @@ for (const [way, options] of Object.entries(TRANSPORTS)) {
       const got = [];
       socket.on("message", (message) => got.push(typeof message === "string" ? message : Buffer.from(message)));
       await once(socket, "open");
-      const sent = ["one", Buffer.of(1, 2), "€🚀", Buffer.alloc(300, 5), ""];
+      const sent = ["one", Buffer.of(1, 2), "€🚀", Buffer.alloc(300, 5)];
       for (const message of sent) socket.send(message);
       await until(() => got.length === sent.length, "echoes");
       assert.deepEqual(got, sent);

@@ -34,7 +34,7 @@ fn main() -> io::Result<()> {
     let etag = version.map(|version| format!("\"{version}\""));
     let client_dist = packages.join("socket.io-client/dist");
     let client = embed(&client_dist, &out, "client", etag.as_deref())?;
-    let code = format!("pub static PAGES: &[Asset] = &[\n{pages}];\n\npub static CLIENT_FILES: &[Asset] = &[\n{client}];\n");
+    let code = format!("static PAGES: &[Asset] = &[\n{pages}];\n\nstatic CLIENT_FILES: &[Asset] = &[\n{client}];\n");
     fs::write(out.join("assets.rs"), code)?;
     fs::write(out.join("client-licenses.txt"), client_licenses(&packages))
 }

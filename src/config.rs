@@ -1,6 +1,7 @@
 //! Every path, time and limit, each with its unit, its default, its reason, and what happens beyond it.
 
 use crate::progress::ProgressConfig;
+use crate::socket::Parser;
 
 /// Settings of an [`Endpoint`](crate::Endpoint); names and defaults are those of the Socket.IO server documentation
 /// where it has them.
@@ -26,6 +27,8 @@ pub struct Config {
     /// Whether clients of Engine.IO 3, which are those of Socket.IO 2, are served too. Default false: such a request is
     /// answered 400, code 5.
     pub allow_eio3: bool,
+    /// How Socket.IO packets are written. Default [`Parser::Json`]; clients have to use the same.
+    pub parser: Parser,
     /// Names that `Host` may hold in requests to Engine.IO, beside loopback ones; see
     /// [`is_allowed_host`](crate::http::is_allowed_host). Default `None`: any. Others are answered 403, code 4.
     pub allowed_hosts: Option<Vec<String>>,
@@ -90,6 +93,7 @@ impl Default for Config {
             host_http: false,
             serve_client: false,
             allow_eio3: false,
+            parser: Parser::default(),
             allowed_hosts: None,
             ping_interval_ms: 25_000,
             ping_timeout_ms: 20_000,

@@ -127,7 +127,7 @@ impl Connection {
         match &self.protocol {
             Protocol::WebSocket(_) => true,
             Protocol::Http(http) => match http.exchange.as_deref() {
-                None => true,
+                None => self.outbox.is_empty(),
                 Some(Exchange { body: None, .. }) => false,
                 Some(Exchange {
                     sink: Sink::Host { credit_bytes },

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::exit;
 use std::thread;
 
-use pulsewheel::{Config, Endpoint, Event, Server};
+use pulsewheel::{Config, Endpoint, Event, Parser, Server};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -16,6 +16,7 @@ pub struct Flags {
     connect_timeout_ms: Option<u64>,
     max_payload_bytes: Option<usize>,
     allow_eio3: bool,
+    is_msgpack: bool,
 }
 
 /// Which limits a fixture lets its user set.
@@ -48,6 +49,7 @@ impl Flags {
             connect_timeout_ms: None,
             max_payload_bytes: None,
             allow_eio3: false,
+            is_msgpack: false,
         };
         while let Some(argument) = parser.next()? {
             match argument {
@@ -65,6 +67,13 @@ impl Flags {
                     flags.max_payload_bytes = Some(parser.value()?.parse()?);
                 }
                 Long("allow-eio3") => flags.allow_eio3 = true,
+                Long("parser") if limits.contains(&Limit::Connect) => {
+                    let name = parser.value()?.string()?;
+                    if name != "msgpack" {
+                        return Err(format!("--parser {name}: only msgpack is known").into());
+                    }
+                    flags.is_msgpack = true;
+                }
                 other => return Err(other.unexpected()),
             }
         }
@@ -80,6 +89,11 @@ impl Flags {
             connect_timeout_ms: self.connect_timeout_ms.unwrap_or(config.connect_timeout_ms),
             max_payload_bytes: self.max_payload_bytes.unwrap_or(config.max_payload_bytes),
             allow_eio3: self.allow_eio3,
+            parser: if self.is_msgpack {
+                Parser::Msgpack
+            } else {
+                config.parser
+            },
             ..config
         }
     }

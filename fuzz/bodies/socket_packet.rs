@@ -59,7 +59,9 @@ fn check_packet(text: &str, packet: &Packet<'_>) {
     assert!(packet.namespace.starts_with('/') && !packet.namespace.contains(','));
     assert!(text.trim_end_matches(WHITE).ends_with(packet.data));
     match packet.kind {
-        Kind::Connect => assert!(packet.data.is_empty() || is_json::<Object>(packet.data)),
+        Kind::Connect => {
+            assert!(packet.data.is_empty() || packet.data.starts_with('{'));
+        }
         Kind::Disconnect => assert_eq!(packet.data, ""),
         Kind::ConnectError => panic!("clients refuse nobody"),
         Kind::Event | Kind::BinaryEvent => {
@@ -79,8 +81,6 @@ fn check_packet(text: &str, packet: &Packet<'_>) {
         Kind::Ack | Kind::BinaryAck => check_ack(packet, &read::<Vec<&RawValue>>(packet.data)),
     }
 }
-
-type Object = std::collections::BTreeMap<String, serde::de::IgnoredAny>;
 
 fn check_event(packet: &Packet<'_>, name: &str, values: &[&RawValue]) {
     let args = args(packet, values);
@@ -164,8 +164,4 @@ fn filled(value: Value, attachments: &[Frame]) -> Option<Value> {
 
 fn read<'a, T: serde::Deserialize<'a>>(json: &'a str) -> T {
     serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {json:?}"))
-}
-
-fn is_json<'a, T: serde::Deserialize<'a>>(json: &'a str) -> bool {
-    serde_json::from_str::<T>(json).is_ok()
 }

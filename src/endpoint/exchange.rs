@@ -37,6 +37,10 @@ impl Endpoint {
             return Step::NeedMore;
         }
         let limits = self.head_limits;
+        // Answers that nobody reads do not pile up: the next request is not begun before the last answer is gone.
+        if self.has_output(key) {
+            return Step::Blocked;
+        }
         let Some(http) = self.http(key) else {
             return Step::Blocked;
         };
@@ -210,7 +214,7 @@ impl Endpoint {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        let is_read_closed = connection.is_read_closed;
+        let is_last = connection.is_read_closed || self.is_shutting_down;
         let Some(exchange) = connection.exchange() else {
             return;
         };
@@ -223,7 +227,7 @@ impl Endpoint {
             };
             exchange.options.keep_alive &= !is_unwanted;
         }
-        exchange.options.keep_alive &= !is_read_closed;
+        exchange.options.keep_alive &= !is_last;
         let (options, has_body) = (exchange.options, exchange.body.is_some());
         push_response(connection, response, options);
         self.output_due(key);
@@ -322,6 +326,28 @@ impl Endpoint {
             };
             is_answerable && exchange.body.is_none() && !exchange.is_answered
         })
+    }
+
+    /// Part of [`Endpoint::check_invariants`]: without a timer, an open connection waits for somebody who knows of it.
+    pub(super) fn check_exchange(&self, key: Key, connection: &Connection) {
+        let Protocol::Http(http) = &connection.protocol else {
+            return;
+        };
+        if connection.phase != Phase::Open || connection.timer.is_some() {
+            return;
+        }
+        let exchange = http.exchange.as_deref();
+        let exchange = exchange.expect("what is awaited of a peer has its time");
+        assert!(!exchange.is_answered);
+        match exchange.sink {
+            Sink::Discard { .. } => panic!("such a request is answered at once"),
+            Sink::Host { .. } => {}
+            Sink::Post { is_complete, .. } => assert!(is_complete && connection.is_input_due),
+            Sink::Poll { session } => {
+                let peer = self.sessions.get(session).expect("polls end with sessions");
+                assert!(peer.session.uses(key), "and sessions know of their polls");
+            }
+        }
     }
 
     pub(super) fn request_id(&self, connection: Key) -> Option<RequestId> {

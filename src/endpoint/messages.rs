@@ -7,21 +7,47 @@ use crate::frame::Frame;
 use crate::http::query_pairs;
 use crate::id::Secret;
 use crate::slots::Key;
+#[cfg(feature = "msgpack")]
+use crate::socket::MsgpackPacket;
 use crate::socket::{
-    encode_connect, encode_connect_error, Args, Kind, NamespaceId, Packet, PacketError,
-    PendingPacket, SocketId,
+    Args, Kind, NamespaceId, Packet, PacketError, Parser, PendingPacket, SocketId,
 };
 
 impl Endpoint {
     /// An Engine.IO text message: one Socket.IO packet, or the head of a binary one.
     pub(super) fn text_message(&mut self, session: Key, text: &str) {
-        if self.handle_text(session, text).is_err() {
+        let handled = match self.config.parser {
+            Parser::Json => self.handle_text(session, text),
+            #[cfg(feature = "msgpack")]
+            Parser::Msgpack => Err(PacketError::UnknownType),
+        };
+        if handled.is_err() {
             self.end(session, Ending::Flush(DisconnectReason::ForcedClose));
         }
     }
 
-    /// An Engine.IO binary message: an attachment of the binary packet before it.
-    pub(super) fn attachment(&mut self, session: Key, attachment: Frame) {
+    /// An Engine.IO binary message: a packet of MessagePack, or an attachment of the binary packet before it.
+    pub(super) fn binary_part(&mut self, session: Key, message: Frame) {
+        match self.config.parser {
+            Parser::Json => self.attachment(session, message),
+            #[cfg(feature = "msgpack")]
+            Parser::Msgpack => {
+                if self.handle_msgpack(session, message.payload()).is_err() {
+                    self.end(session, Ending::Flush(DisconnectReason::ForcedClose));
+                }
+            }
+        }
+    }
+
+    #[cfg(feature = "msgpack")]
+    fn handle_msgpack(&mut self, session: Key, message: &[u8]) -> Result<(), PacketError> {
+        let mut read = MsgpackPacket::decode(message, &self.packet_limits)?;
+        let attachments = std::mem::take(&mut read.attachments);
+        let packet = read.packet(&self.packet_limits)?;
+        self.handle_packet(session, &packet, attachments)
+    }
+
+    fn attachment(&mut self, session: Key, attachment: Frame) {
         let Some(peer) = self.sessions.get_mut(session) else {
             return;
         };
@@ -46,13 +72,23 @@ impl Endpoint {
             // Nothing may come between a binary packet and its attachments.
             return Err(PacketError::BadPayload);
         }
+        self.handle_packet(session, &packet, Vec::new())
+    }
+
+    /// A packet, with its attachments where the parser brings them along.
+    fn handle_packet(
+        &mut self,
+        session: Key,
+        packet: &Packet<'_>,
+        attachments: Vec<Frame>,
+    ) -> Result<(), PacketError> {
         if packet.kind == Kind::Connect {
-            return self.connect(session, &packet);
+            return self.connect(session, packet);
         }
         let (socket, namespace) = self.member(session, packet.namespace)?;
         match packet.kind {
             Kind::BinaryEvent | Kind::BinaryAck => {
-                let pending = PendingPacket::new(&packet)?;
+                let pending = PendingPacket::new(packet)?;
                 if packet.attachments == 0 {
                     return self.handle_binary(session, pending);
                 }
@@ -63,11 +99,11 @@ impl Endpoint {
             Kind::Event if packet.name.is_some() => {
                 let mut text = self.spare_texts.pop().unwrap_or_default();
                 text.push_str(packet.data);
-                let args = Args::received(text, packet.args_at, Vec::new());
+                let args = Args::received(text, packet.args_at, attachments);
                 self.event(socket, namespace, packet.id, args);
             }
             Kind::Ack => {
-                let args = Args::received(packet.data.to_owned(), packet.args_at, Vec::new());
+                let args = Args::received(packet.data.to_owned(), packet.args_at, attachments);
                 self.acknowledged(socket, packet.id, args);
             }
             Kind::Disconnect => {
@@ -167,17 +203,18 @@ impl Endpoint {
                 self.wheel.cancel(timer);
             }
         }
+        let parser = self.config.parser;
         let answer = match revision {
             Revision::V4 => {
                 let id = secret.id(socket.0.index);
-                encode_connect(&mut self.frames, name, Some(id))
+                parser.connect(&mut self.frames, name, Some(id))
             }
             Revision::V3 => {
                 // These clients make their id up themselves, of what they know; so that is their room's name.
                 if let Some(id) = self.old_socket_id(session, name) {
                     self.sockets.join(socket, &id);
                 }
-                encode_connect(&mut self.frames, name, None)
+                parser.connect(&mut self.frames, name, None)
             }
         };
         self.send(session, answer);
@@ -198,7 +235,8 @@ impl Endpoint {
     ) -> Result<(), PacketError> {
         let peer = self.sessions.get(session);
         let is_old = peer.is_some_and(|peer| peer.session.revision == Revision::V3);
-        let answer = encode_connect_error(&mut self.frames, namespace, message, is_old);
+        let parser = self.config.parser;
+        let answer = parser.connect_error(&mut self.frames, namespace, message, is_old);
         self.send(session, answer);
         Ok(())
     }

@@ -424,6 +424,7 @@ impl Endpoint {
                     );
                 }
             }
+            self.check_exchange(key, connection);
             assert_eq!(connection.is_input_due, self.input_due.contains(&key));
             assert_eq!(connection.is_output_due, self.output_due.contains(&key));
         }

@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 
 use super::Endpoint;
-use crate::connection::{Connection, Phase};
+use crate::connection::{Connection, Phase, Protocol};
 use crate::slots::Key;
 use crate::timer::Timer;
 
@@ -70,6 +70,8 @@ impl Endpoint {
         } else if connection.phase == Phase::Finishing && bytes > 0 {
             // As long as the peer takes something, it may have the rest.
             self.arm(key, Timer::Linger(key), self.config.request_timeout_ms);
+        } else if connection.outbox.is_empty() && matches!(connection.protocol, Protocol::Http(_)) {
+            self.input_wanted(key);
         }
     }
 

@@ -8,7 +8,7 @@ use crate::progress::{
     command, CancelRequest, Command, ErrorCode, JsonObject, Output, ProgressError, ProgressTracker,
     SessionOptions, Status, Target as Audience,
 };
-use crate::socket::{encode_event, Args, SocketId, Target};
+use crate::socket::{Args, SocketId, Target};
 use crate::timer::Timer;
 
 /// A `cancel_session` that is answered when the host has rolled back.
@@ -259,7 +259,10 @@ impl Endpoint {
                     Audience::Session(id) => everybody.to(room(id)),
                 };
                 let args = Args::received(format!("[{payload}]"), 1, Vec::new());
-                let packet = encode_event(&mut self.frames, NAMESPACE, None, event, &args);
+                let packet =
+                    self.config
+                        .parser
+                        .event(&mut self.frames, NAMESPACE, None, event, &args);
                 self.broadcast(&target, &packet);
             }
             Output::CancelAsked { id, reason } => self.push_event(Event::CancelRequested {

@@ -127,7 +127,7 @@ impl Endpoint {
 
     fn refuse_engine_request(&mut self, key: Key, head: &Head<'_>, error: EngineError) {
         if head.upgrade {
-            return self.refuse_upgrade(key, head, error.message(), None);
+            return self.refuse_upgrade(key, error.message(), None);
         }
         self.begin_discarding(key, head);
         self.answer(key, Response::json(error.status(), error.body()));
@@ -137,7 +137,6 @@ impl Endpoint {
     fn refuse_upgrade(
         &mut self,
         key: Key,
-        head: &Head<'_>,
         message: &'static str,
         header: Option<(&'static str, &'static str)>,
     ) {
@@ -176,14 +175,9 @@ impl Endpoint {
         let Some(peer) = self.sessions.get_mut(session) else {
             return;
         };
-        if peer.session.is_closing {
-            peer.session.transport = Transport::Polling {
-                poll: Some(key),
-                post: None,
-            };
-            return self.flush_poll(session);
-        }
+        let is_closing = peer.session.is_closing;
         match peer.session.poll(key) {
+            PollAction::Wait if is_closing => self.flush_poll(session),
             PollAction::Wait => {}
             PollAction::Answer => self.flush_poll(session),
             PollAction::Noop => {
@@ -298,7 +292,7 @@ impl Endpoint {
     /// The answer to a WebSocket handshake, or `None` when it has been refused.
     fn accept_websocket(&mut self, key: Key, head: &Head<'_>) -> Option<Vec<u8>> {
         if head.framing != Framing::None {
-            self.refuse_upgrade(key, head, EngineError::BadRequest.message(), None);
+            self.refuse_upgrade(key, EngineError::BadRequest.message(), None);
             return None;
         }
         let handshake = Handshake {
@@ -316,7 +310,7 @@ impl Endpoint {
                 Some(response)
             }
             Err(refusal) => {
-                self.refuse_upgrade(key, head, refusal.message(), refusal.header());
+                self.refuse_upgrade(key, refusal.message(), refusal.header());
                 None
             }
         }

@@ -317,7 +317,7 @@ impl Endpoint {
         }
         let message = self.frames.binary(|out| out.extend_from_slice(bytes));
         if self.config.socket_io {
-            self.attachment(key, message);
+            self.binary_part(key, message);
         } else {
             let session = SessionId(key);
             self.push_event(Event::EngineMessage { session, message });

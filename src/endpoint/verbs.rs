@@ -9,10 +9,7 @@ use crate::frame::Frame;
 use crate::http::Response;
 use crate::id::IdText;
 use crate::slots::Key;
-use crate::socket::{
-    encode_ack, encode_disconnect, encode_event, is_reserved, Args, Encoded, NamespaceId, SocketId,
-    Target,
-};
+use crate::socket::{is_reserved, Args, Encoded, NamespaceId, SocketId, Target};
 use crate::timer::Timer;
 
 /// How much is known of the request that opened a client's session.
@@ -29,7 +26,10 @@ impl Endpoint {
     pub fn emit(&mut self, target: &Target, event: &str, args: &Args) -> Result<(), Error> {
         check_name(event)?;
         let namespace = self.sockets.namespace_name(target.namespace_id());
-        let packet = encode_event(&mut self.frames, namespace, None, event, args);
+        let packet = self
+            .config
+            .parser
+            .event(&mut self.frames, namespace, None, event, args);
         self.broadcast(target, &packet);
         Ok(())
     }
@@ -78,7 +78,7 @@ impl Endpoint {
         let socket = self.sockets.get(ack.socket).ok_or(Error::NoSuchSocket)?;
         let (session, namespace) = (socket.session, socket.namespace);
         let name = self.sockets.namespace_name(namespace);
-        let packet = encode_ack(&mut self.frames, name, ack.id, args);
+        let packet = self.config.parser.ack(&mut self.frames, name, ack.id, args);
         self.send_packet(session, &packet);
         Ok(())
     }
@@ -115,7 +115,7 @@ impl Endpoint {
         for socket in leaving {
             if let Some(namespace) = self.sockets.get(socket).map(|socket| socket.namespace) {
                 let name = self.sockets.namespace_name(namespace);
-                let packet = encode_disconnect(&mut self.frames, name);
+                let packet = self.config.parser.disconnect(&mut self.frames, name);
                 self.forget_socket(socket, DisconnectReason::ServerNamespaceDisconnect);
                 self.send(session, packet);
             }
@@ -219,6 +219,7 @@ impl Endpoint {
         let connections: Vec<Key> = self.connections.iter().map(|(key, _)| key).collect();
         for connection in connections {
             if !self.awaits_answer(connection) {
+                self.detach(connection);
                 self.finish(connection);
             }
         }
@@ -285,7 +286,10 @@ impl Endpoint {
         let found = self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
         let (session, namespace) = (found.session, found.namespace);
         let name = self.sockets.namespace_name(namespace);
-        let packet = encode_event(&mut self.frames, name, id, event, args);
+        let packet = self
+            .config
+            .parser
+            .event(&mut self.frames, name, id, event, args);
         self.send_packet(session, &packet);
         Ok(())
     }

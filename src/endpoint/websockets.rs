@@ -115,11 +115,13 @@ impl Endpoint {
         }
     }
 
-    /// Queues a frame for one WebSocket.
+    /// Queues a frame for one WebSocket; none goes out behind a close frame (RFC 6455 section 5.5.1).
     pub(super) fn send_raw(&mut self, key: Key, frame: Frame) {
         if let Some(connection) = self.connections.get_mut(key) {
-            connection.outbox.push(Chunk::Frame(frame));
-            self.output_due(key);
+            if connection.phase == Phase::Open {
+                connection.outbox.push(Chunk::Frame(frame));
+                self.output_due(key);
+            }
         }
     }
 

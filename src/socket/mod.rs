@@ -4,13 +4,19 @@
 //! in, frames go out, and `Sockets` keeps who belongs where.
 
 mod args;
+#[cfg(feature = "msgpack")]
+mod msgpack;
 mod packet;
+mod parser;
 mod sockets;
 
 pub use args::{Args, ArgsBuilder, ArgsError};
+#[cfg(feature = "msgpack")]
+pub use msgpack::MsgpackPacket;
 pub use packet::{
     encode_ack, encode_connect, encode_connect_error, encode_disconnect, encode_event, is_reserved,
     Encoded, Kind, Limits, Packet, PacketError,
 };
+pub use parser::Parser;
 pub(crate) use sockets::{Client, PendingPacket, Sockets};
 pub use sockets::{NamespaceId, SocketId, Target};

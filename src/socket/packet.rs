@@ -80,10 +80,21 @@ pub struct Limits {
 /// A packet made ready: its text, then its attachments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
-    /// The packet itself.
+    /// The packet itself; binary where it is MessagePack.
     pub text: Frame,
     /// What its placeholders stand for, in their order.
     pub attachments: Vec<Frame>,
+}
+
+impl Encoded {
+    /// A packet without attachments.
+    #[cfg(feature = "msgpack")]
+    pub(super) fn alone(text: Frame) -> Encoded {
+        Encoded {
+            text,
+            attachments: Vec::new(),
+        }
+    }
 }
 
 /// Whether this name belongs to Socket.IO itself and so cannot be an event's.
@@ -145,6 +156,28 @@ impl<'a> Packet<'a> {
             id,
             attachments,
             data: data.trim_matches([' ', '\t', '\n', '\r']),
+            args_at: 0,
+            name: None,
+        };
+        packet.check_data(limits)?;
+        Ok(packet)
+    }
+
+    /// A packet put together from its parts by another parser.
+    #[cfg(feature = "msgpack")]
+    pub(super) fn checked(
+        kind: Kind,
+        namespace: &'a str,
+        id: Option<u64>,
+        data: &'a str,
+        limits: &Limits,
+    ) -> Result<Packet<'a>, PacketError> {
+        let mut packet = Packet {
+            kind,
+            namespace,
+            id,
+            attachments: 0,
+            data,
             args_at: 0,
             name: None,
         };

@@ -1,21 +1,13 @@
 //! The multipart form of an upload: `csvFile`, `vendor`, `sessionId`.
 //!
-//! The parsing is multer's. It is written for async programs; here it is driven
-//! on the import's own thread, which waits for a chunk of the body whenever the
-//! parser has none left.
-
-use std::convert::Infallible;
-use std::future::Future;
-use std::pin::{pin, Pin};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+//! The parsing is multer's, driven on the import's own thread.
 
 use bytes::Bytes;
-use futures_util::stream::Stream;
 use multer::{Field, Multipart};
 use uuid::Uuid;
 
 use super::body::{BodyEnd, BodyReader};
+use super::drive::Driver;
 use super::report::RequestError;
 use super::text;
 
@@ -27,8 +19,6 @@ pub const MAX_VENDOR_CHARS: usize = 64;
 const MAX_PARTS: usize = 32;
 /// Most bytes before the first part, and of the header lines of one part.
 const MAX_PART_HEAD_BYTES: u64 = 64 * 1024;
-/// What is read of a field before its value is shortened.
-const MAX_FIELD_BYTES: usize = 4 * 1024;
 /// RFC 2046, section 5.1.1.
 const MAX_BOUNDARY_CHARS: usize = 70;
 
@@ -95,11 +85,8 @@ impl Form {
         boundary: &str,
         query_session_id: Option<&str>,
     ) -> Result<(Form, FormHead), FormStop> {
-        let driver = Driver {
-            body,
-            slot: Arc::default(),
-        };
-        let multipart = Multipart::new(SlotStream(driver.slot.clone()), boundary);
+        let driver = Driver::new(body);
+        let multipart = Multipart::new(driver.stream(), boundary);
         let mut form = Form {
             multipart,
             driver,
@@ -183,7 +170,7 @@ impl Form {
     fn drain_epilogue(&mut self) -> Result<(), FormStop> {
         while self
             .driver
-            .body
+            .body()
             .next_chunk()
             .map_err(FormStop::Body)?
             .is_some()
@@ -195,84 +182,6 @@ impl Form {
 fn vendor_label(value: &str) -> Option<String> {
     let label = text::clean(value, MAX_VENDOR_CHARS);
     (!label.is_empty() && !label.eq_ignore_ascii_case("generic")).then_some(label)
-}
-
-/// Feeds the parser from the body, a chunk only when it asks for one: so memory
-/// stays flat, and nothing that has arrived waits for what comes after it.
-struct Driver {
-    body: BodyReader,
-    slot: Arc<Mutex<Slot>>,
-}
-
-/// What the parser finds when it asks.
-#[derive(Default)]
-enum Slot {
-    #[default]
-    Empty,
-    Chunk(Bytes),
-    End,
-}
-
-impl Driver {
-    /// Runs a step of the parser to its end, reading at most `limit_bytes` for it
-    /// (and the rest of the chunk that crosses them).
-    fn wait<T>(
-        &self,
-        step: impl Future<Output = Result<T, multer::Error>>,
-        limit_bytes: u64,
-    ) -> Result<T, FormStop> {
-        let mut step = pin!(step);
-        let mut context = Context::from_waker(Waker::noop());
-        let mut read_bytes = 0;
-        loop {
-            if let Poll::Ready(result) = step.as_mut().poll(&mut context) {
-                return result.map_err(FormStop::from);
-            }
-            if read_bytes > limit_bytes {
-                let message = "the header lines of a part are too long";
-                return Err(RequestError::Malformed(message.into()).into());
-            }
-            let next = match self.body.next_chunk().map_err(FormStop::Body)? {
-                Some(chunk) => {
-                    read_bytes += chunk.len() as u64;
-                    Slot::Chunk(chunk)
-                }
-                None => Slot::End,
-            };
-            *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = next;
-        }
-    }
-
-    /// A short field's text; what is longer than the limit is read and dropped.
-    fn read_text(&self, part: &mut Field<'_>) -> Result<String, FormStop> {
-        let mut value = Vec::new();
-        while let Some(chunk) = self.wait(part.chunk(), u64::MAX)? {
-            let wanted = chunk.len().min(MAX_FIELD_BYTES - value.len());
-            value.extend_from_slice(&chunk[..wanted]);
-        }
-        Ok(String::from_utf8_lossy(&value).into_owned())
-    }
-
-    fn skip(&self, part: &mut Field<'_>) -> Result<(), FormStop> {
-        while self.wait(part.chunk(), u64::MAX)?.is_some() {}
-        Ok(())
-    }
-}
-
-/// The parser's side of the slot.
-struct SlotStream(Arc<Mutex<Slot>>);
-
-impl Stream for SlotStream {
-    type Item = Result<Bytes, Infallible>;
-
-    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match std::mem::take(&mut *slot) {
-            Slot::Empty => Poll::Pending,
-            Slot::Chunk(chunk) => Poll::Ready(Some(Ok(chunk))),
-            Slot::End => Poll::Ready(None),
-        }
-    }
 }
 
 impl From<multer::Error> for FormStop {

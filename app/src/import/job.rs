@@ -1,4 +1,4 @@
-//! One import from its first byte to its end.
+//! One import from the beginning of its file to its end.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::body::{BodyEnd, BodyReader};
 use super::decode::{ByteSource, Decoder};
 use super::form::{Form, FormHead, FormStop};
-use super::layout::{Format, Layout};
+use super::columns::Format;
+use super::layout::Layout;
 use super::queue::Turn;
 use super::record::Finding;
 use super::report::{
@@ -26,64 +27,8 @@ use crate::store::{Ending, ImportStatus, ImportWriter, MergeCounts, NewImport, R
 const READING_SHARE: f64 = 0.95;
 /// One that waits says so this often, lest it be taken for stalled.
 const WAITING_REPORT_INTERVAL: Duration = Duration::from_secs(10);
-/// An upload to be imported.
-pub struct Upload {
-    pub body: BodyReader,
-    /// From [`form::boundary`](super::form::boundary).
-    pub boundary: String,
-    /// The `Content-Length`; `None` for a chunked body.
-    pub declared_bytes: Option<u64>,
-    /// The `sessionId` of the URL.
-    pub query_session_id: Option<String>,
-}
-
-/// Imports an upload, on the calling thread, and tells the reporter everything
-/// that happens: see [`Reporter`] for the order. Returns when the whole body has
-/// been read and the import has ended. `resident_bytes` gives the size of the
-/// process, to find its peak.
-pub fn run(
-    upload: Upload,
-    turn: Turn,
-    store: &Store,
-    resident_bytes: &dyn Fn() -> Option<u64>,
-    reporter: &mut dyn Reporter,
-) {
-    let body = upload.body.clone();
-    let begun = Form::begin(
-        upload.body,
-        &upload.boundary,
-        upload.query_session_id.as_deref(),
-    );
-    let started = begun.map_err(Stop::from).and_then(|(form, head)| {
-        let session_id = reporter.file_started(&head).map_err(Stop::Request)?;
-        Ok((form, head, session_id))
-    });
-    match started {
-        Ok((form, head, session_id)) => {
-            let mut job = Job::new(
-                &body,
-                upload.declared_bytes,
-                head,
-                session_id,
-                resident_bytes,
-                reporter,
-            );
-            job.run(form, turn, store);
-        }
-        Err(stop) => {
-            let error = match stop {
-                Stop::Request(error) => error,
-                // Cancelled before there was a session: the host is going down.
-                Stop::Cancelled | Stop::Failed(_) => RequestError::Aborted,
-            };
-            drop(turn);
-            body.drain();
-            reporter.taken_in(Err(&error));
-        }
-    }
-}
-
-struct Job<'a> {
+/// An import whose file has begun.
+pub struct Job<'a> {
     body: &'a BodyReader,
     declared_bytes: Option<u64>,
     head: FormHead,
@@ -114,7 +59,7 @@ impl ByteSource for FileSource<'_> {
 }
 
 impl<'a> Job<'a> {
-    fn new(
+    pub fn new(
         body: &'a BodyReader,
         declared_bytes: Option<u64>,
         head: FormHead,
@@ -145,7 +90,8 @@ impl<'a> Job<'a> {
         }
     }
 
-    fn run(&mut self, form: Form, turn: Turn, store: &Store) {
+    /// Waits for its turn, imports, and reports how that ended.
+    pub fn run(&mut self, form: Form, turn: Turn, store: &Store) {
         let mut writer = None;
         let result = self
             .wait(&turn)

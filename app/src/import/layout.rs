@@ -1,10 +1,10 @@
-//! Which export a file is, by the names of its columns: finds the header among
-//! the first lines and says which column holds what.
+//! Finds the header among the first lines of a file and says which of its columns
+//! are read.
 
 use bytes::{Bytes, BytesMut};
 use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
-use serde_json::{json, Map, Value};
 
+use super::columns::{columns_wanted, normal, recognize, Format, Role, ROLES};
 use super::decode::{ByteSource, Decoder};
 use super::report::ImportError;
 use super::stop::Stop;
@@ -24,267 +24,6 @@ const MAX_COLUMNS_TOLD: usize = 100;
 const MAX_COLUMN_NAME_CHARS: usize = 80;
 
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
-
-/// The exports that can be imported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Findings of Tenable Vulnerability Management (`asset.*`, `definition.*`).
-    Tenable,
-    /// The CSV export of a Nessus scan.
-    Nessus,
-    /// The CSV report of OpenVAS and Greenbone.
-    OpenVas,
-    /// Any table with the usual names for host, finding and severity.
-    Generic,
-}
-
-impl Format {
-    /// The name in answers, in the history, and as the label of a vendor.
-    pub fn name(self) -> &'static str {
-        match self {
-            Format::Tenable => "tenable",
-            Format::Nessus => "nessus",
-            Format::OpenVas => "openvas",
-            Format::Generic => "generic",
-        }
-    }
-}
-
-/// What the importer reads of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    Host,
-    Ip,
-    Hostname,
-    Check,
-    Title,
-    Cve,
-    Port,
-    Protocol,
-    Severity,
-    Cvss,
-    State,
-    Solution,
-    FirstSeen,
-    LastSeen,
-}
-
-const ROLES: usize = 14;
-
-/// The columns to try for a role, by their names in lower case with `_` as a
-/// space; the first that is not empty wins.
-type Columns = &'static [(Role, &'static [&'static str])];
-
-const TENABLE: Columns = &[
-    (
-        Role::Host,
-        &["asset.id", "asset.display ipv4 address", "asset.name"],
-    ),
-    (
-        Role::Ip,
-        &["asset.display ipv4 address", "asset.ipv4 addresses"],
-    ),
-    (
-        Role::Hostname,
-        &["asset.name", "asset.host name", "asset.display fqdn"],
-    ),
-    (Role::Check, &["definition.id", "definition.name"]),
-    (Role::Title, &["definition.name", "definition.id"]),
-    (Role::Cve, &["definition.cve"]),
-    (Role::Port, &["port"]),
-    (Role::Protocol, &["protocol"]),
-    (Role::Severity, &["severity", "definition.severity"]),
-    (
-        Role::Cvss,
-        &[
-            "definition.cvss4.base score",
-            "definition.cvss3.base score",
-            "definition.cvss2.base score",
-        ],
-    ),
-    (Role::State, &["state"]),
-    (Role::Solution, &["definition.solution"]),
-    (
-        Role::FirstSeen,
-        &["first observed", "first found", "first seen"],
-    ),
-    (
-        Role::LastSeen,
-        &["last seen", "last found", "last observed"],
-    ),
-];
-
-const NESSUS: Columns = &[
-    (Role::Host, &["host"]),
-    (Role::Ip, &["ip address"]),
-    (Role::Hostname, &["fqdn", "dns name", "netbios name"]),
-    (Role::Check, &["plugin id", "name"]),
-    (Role::Title, &["name", "plugin name"]),
-    (Role::Cve, &["cve"]),
-    (Role::Port, &["port"]),
-    (Role::Protocol, &["protocol"]),
-    (Role::Severity, &["risk"]),
-    (
-        Role::Cvss,
-        &[
-            "cvss v4.0 base score",
-            "cvss v3.0 base score",
-            "cvss v2.0 base score",
-            "cvss",
-        ],
-    ),
-    (Role::State, &["vulnerability state"]),
-    (Role::Solution, &["solution"]),
-    (
-        Role::FirstSeen,
-        &["first found", "first discovered", "first seen"],
-    ),
-    (
-        Role::LastSeen,
-        &["last found", "last observed", "last seen", "host end"],
-    ),
-];
-
-const OPENVAS: Columns = &[
-    (Role::Host, &["ip", "hostname"]),
-    (Role::Ip, &["ip"]),
-    (Role::Hostname, &["hostname"]),
-    (Role::Check, &["nvt oid", "nvt name"]),
-    (Role::Title, &["nvt name", "nvt oid"]),
-    (Role::Cve, &["cves"]),
-    (Role::Port, &["port"]),
-    (Role::Protocol, &["port protocol"]),
-    (Role::Severity, &["severity"]),
-    (Role::Cvss, &["cvss"]),
-    (Role::Solution, &["solution"]),
-    (Role::LastSeen, &["timestamp"]),
-];
-
-const GENERIC: Columns = &[
-    (
-        Role::Host,
-        &[
-            "host",
-            "asset id",
-            "hostname",
-            "host name",
-            "ip",
-            "ip address",
-            "asset",
-            "asset name",
-            "dns",
-            "dns name",
-            "fqdn",
-            "server",
-            "computer",
-            "device",
-            "target",
-        ],
-    ),
-    (Role::Ip, &["ip", "ip address", "ipv4", "host ip"]),
-    (
-        Role::Hostname,
-        &[
-            "hostname",
-            "host name",
-            "asset name",
-            "dns",
-            "dns name",
-            "fqdn",
-            "netbios",
-            "server",
-        ],
-    ),
-    (
-        Role::Check,
-        &[
-            "plugin id",
-            "plugin",
-            "qid",
-            "check id",
-            "check",
-            "vulnerability id",
-            "vuln id",
-            "finding id",
-            "rule id",
-            "title",
-            "plugin name",
-            "vulnerability",
-            "vulnerability name",
-            "finding",
-            "name",
-        ],
-    ),
-    (
-        Role::Title,
-        &[
-            "title",
-            "plugin name",
-            "vulnerability name",
-            "vulnerability",
-            "finding",
-            "check",
-            "name",
-            "description",
-        ],
-    ),
-    (Role::Cve, &["cve", "cves", "cve id", "cve ids"]),
-    (Role::Port, &["port"]),
-    (Role::Protocol, &["protocol", "port protocol"]),
-    (
-        Role::Severity,
-        &["severity", "risk", "criticality", "priority", "level"],
-    ),
-    (
-        Role::Cvss,
-        &[
-            "cvss v4.0 base score",
-            "cvss v3.0 base score",
-            "cvss v3.1 base",
-            "cvss3.1 base",
-            "cvss3 base",
-            "cvss v3",
-            "cvss score",
-            "cvss",
-            "cvss base",
-            "base score",
-            "cvss v2.0 base score",
-        ],
-    ),
-    (Role::State, &["state", "status", "vuln status"]),
-    (
-        Role::Solution,
-        &[
-            "solution",
-            "remediation",
-            "steps to remediate",
-            "fix",
-            "recommendation",
-        ],
-    ),
-    (
-        Role::FirstSeen,
-        &[
-            "first seen",
-            "first observed",
-            "first found",
-            "first detected",
-            "first discovered",
-        ],
-    ),
-    (
-        Role::LastSeen,
-        &[
-            "last seen",
-            "last observed",
-            "last found",
-            "last detected",
-            "scan date",
-            "timestamp",
-            "date",
-        ],
-    ),
-];
 
 /// How to read the rows of a file.
 #[derive(Debug)]
@@ -372,26 +111,8 @@ impl Layout {
 
     fn from_header(names: &[String], delimiter: u8) -> Option<Layout> {
         let names: Vec<String> = names.iter().map(|name| normal(name)).collect();
-        let has = |wanted: &[&str]| names.iter().any(|name| wanted.contains(&name.as_str()));
-        let has_role = |columns: Columns, role| has(candidates(columns, role));
-        let (format, columns) =
-            if has(&["definition.id", "definition.name"]) && has_role(TENABLE, Role::Host) {
-                (Format::Tenable, TENABLE)
-            } else if has(&["nvt oid", "nvt name"]) && has_role(OPENVAS, Role::Host) {
-                (Format::OpenVas, OPENVAS)
-            } else if has(&["plugin id"]) && has(&["host"]) && has(&["risk"]) {
-                (Format::Nessus, NESSUS)
-            } else if has_role(GENERIC, Role::Host)
-                && (has_role(GENERIC, Role::Check) || has_role(GENERIC, Role::Cve))
-                && (has_role(GENERIC, Role::Severity)
-                    || has_role(GENERIC, Role::Cvss)
-                    || has_role(GENERIC, Role::Cve))
-            {
-                (Format::Generic, GENERIC)
-            } else {
-                return None;
-            };
-        let is_qualys = format == Format::Generic && has(&["qid"]);
+        let (format, columns) = recognize(&names)?;
+        let is_qualys = format == Format::Generic && names.iter().any(|name| name == "qid");
         let mut layout = Layout {
             format,
             delimiter,
@@ -424,19 +145,6 @@ impl Layout {
             self.slots[role as usize].push(slot);
         }
     }
-}
-
-fn candidates(columns: Columns, role: Role) -> &'static [&'static str] {
-    columns
-        .iter()
-        .find(|(known, _)| *known == role)
-        .map_or(&[], |(_, names)| names)
-}
-
-/// Names compare without letter case, outer space, and the choice between `_`
-/// and a space.
-fn normal(name: &str) -> String {
-    name.trim().to_lowercase().replace('_', " ")
 }
 
 /// The first record of a text and its length; `None` if there is none, or if it
@@ -490,38 +198,11 @@ fn unknown_format(head: &[u8], is_whole: bool) -> ImportError {
     ImportError::unknown_format(found, columns_wanted())
 }
 
-/// For each format what its header must hold; names in one string are
-/// alternatives.
-fn columns_wanted() -> Value {
-    let any = |columns, role| {
-        candidates(columns, role)
-            .join(" | ")
-            .replace("ipv4 address", "ipv4_address")
-    };
-    let mut wanted = Map::new();
-    let mut add = |format: Format, columns: Vec<String>| {
-        wanted.insert(format.name().to_owned(), json!(columns));
-    };
-    add(
-        Format::Tenable,
-        vec![any(TENABLE, Role::Host), any(TENABLE, Role::Check)],
-    );
-    add(
-        Format::Nessus,
-        vec!["Host".into(), "Plugin ID".into(), "Risk".into()],
-    );
-    add(
-        Format::OpenVas,
-        vec!["IP | Hostname".into(), "NVT OID | NVT Name".into()],
-    );
-    let generic = [Role::Host, Role::Check, Role::Severity].map(|role| any(GENERIC, role));
-    add(Format::Generic, generic.to_vec());
-    Value::Object(wanted)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
     use crate::import::decode::tests::Pieces;
 
     fn detect(file: &str) -> Result<(Layout, Rest), Stop> {

@@ -26,7 +26,9 @@
 //!    it gives false the import is being committed and will be completed.
 
 mod body;
+mod columns;
 mod decode;
+mod drive;
 mod form;
 mod job;
 mod layout;
@@ -40,10 +42,71 @@ mod text;
 
 pub use body::{pipe, BodyReader, BodySender, Canceller, HIGH_WATER_BYTES};
 pub use form::{boundary, session_id, FormHead, MAX_FILENAME_CHARS, MAX_VENDOR_CHARS};
-pub use job::{run, Upload};
 pub use queue::{ImportQueue, Turn, MAX_WAITING};
 pub use report::{
     Accepted, Cancelled, Completed, DataChange, Failed, FailedRows, ImportError, Performance,
     Progress, Reporter, RequestError, Summary, STEP_MERGING, STEP_READING, STEP_WAITING,
 };
 pub use rows::{MAX_CELL_BYTES, MAX_RECORD_BYTES};
+
+use crate::store::Store;
+use form::Form;
+use job::Job;
+use stop::Stop;
+
+/// An upload to be imported.
+pub struct Upload {
+    pub body: BodyReader,
+    /// From [`boundary`].
+    pub boundary: String,
+    /// The `Content-Length`; `None` for a chunked body.
+    pub declared_bytes: Option<u64>,
+    /// The `sessionId` of the URL.
+    pub query_session_id: Option<String>,
+}
+
+/// Imports an upload, on the calling thread, and tells the reporter everything
+/// that happens: see [`Reporter`] for the order. Returns when the whole body has
+/// been read and the import has ended. `resident_bytes` gives the size of the
+/// process, to find its peak.
+pub fn run(
+    upload: Upload,
+    turn: Turn,
+    store: &Store,
+    resident_bytes: &dyn Fn() -> Option<u64>,
+    reporter: &mut dyn Reporter,
+) {
+    let body = upload.body.clone();
+    let begun = Form::begin(
+        upload.body,
+        &upload.boundary,
+        upload.query_session_id.as_deref(),
+    );
+    let started = begun.map_err(Stop::from).and_then(|(form, head)| {
+        let session_id = reporter.file_started(&head).map_err(Stop::Request)?;
+        Ok((form, head, session_id))
+    });
+    match started {
+        Ok((form, head, session_id)) => {
+            let mut job = Job::new(
+                &body,
+                upload.declared_bytes,
+                head,
+                session_id,
+                resident_bytes,
+                reporter,
+            );
+            job.run(form, turn, store);
+        }
+        Err(stop) => {
+            let error = match stop {
+                Stop::Request(error) => error,
+                // Cancelled before there was a session: the host is going down.
+                Stop::Cancelled | Stop::Failed(_) => RequestError::Aborted,
+            };
+            drop(turn);
+            body.drain();
+            reporter.taken_in(Err(&error));
+        }
+    }
+}

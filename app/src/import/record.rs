@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use serde_json::{json, Value};
 
-use super::layout::{Format, Layout, Role};
+use super::columns::{Format, Role};
+use super::layout::Layout;
 use super::rows::{Row, MAX_CELL_BYTES};
 use super::text::clean;
 use crate::clock;

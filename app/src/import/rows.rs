@@ -183,7 +183,7 @@ impl<S: ByteSource> Rows<S> {
 mod tests {
     use super::*;
     use crate::import::decode::tests::Pieces;
-    use crate::import::layout::Role;
+    use crate::import::columns::Role;
 
     /// Line, host, title and port of each row.
     fn read(file: &[u8], piece: usize) -> Result<Vec<(u64, String, String, String)>, ImportError> {

@@ -15,9 +15,10 @@ const DEFAULT_MAX_UPLOAD_BYTES: u64 = 100 * 1024 * 1024;
 
 /// Run the server: Socket.IO, the HTTP interface and the dashboard.
 ///
-/// Each setting can also come from the environment; a flag wins over it. The
-/// server ends on SIGTERM and SIGINT, and at once on a second one.
+/// Each setting can also come from the environment; a flag wins over it.
+/// The server ends on SIGTERM and SIGINT, and at once on a second one.
 #[derive(Args, Clone, Debug)]
+#[command(verbatim_doc_comment)]
 pub struct ServeArgs {
     /// Address to listen on, as HOST:PORT; may be given more than once.
     ///
@@ -25,6 +26,7 @@ pub struct ServeArgs {
     /// takes a free one. In the environment, commas stand between several.
     #[arg(
         long,
+        verbatim_doc_comment,
         value_name = "ADDR:PORT",
         env = "PULSEWHEEL_LISTEN",
         value_delimiter = ',',
@@ -46,7 +48,14 @@ pub struct ServeArgs {
     /// Requests for other names than these, loopback names and the addresses
     /// listened on are refused: otherwise any web page could make its own name
     /// point here and use the server through its visitors' browsers.
-    #[arg(long, value_name = "NAME", env = "PULSEWHEEL_ALLOWED_HOST", value_delimiter = ',', value_parser = host_name)]
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "NAME",
+        env = "PULSEWHEEL_ALLOWED_HOST",
+        value_delimiter = ',',
+        value_parser = host_name
+    )]
     pub allowed_host: Vec<String>,
 
     /// Largest upload that is imported, in bytes.

@@ -6,6 +6,10 @@
 
 use rusqlite::{params, Connection, OptionalExtension, Row};
 
+use super::merge_sql::{
+    CHANGE_FINDING, FIND_FINDING, HOST_NAME, INSERT_FINDING, RESOLVE_FINDINGS, STAGED_RECORDS, TOUCH_FINDING,
+    UPSERT_HOST,
+};
 use super::staging::ImportWriter;
 use super::StoreError;
 
@@ -76,55 +80,6 @@ enum Fate {
     Reopened,
     Unchanged,
 }
-
-const INSERT_FINDING: &str = "
-INSERT INTO findings (host_id, check_id, cve, port, protocol, title, solution, severity, state, cvss,
-    active, first_seen_ms, last_seen_ms, import_id)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1, coalesce(?11, ?13), coalesce(?12, ?13), ?14)";
-
-const FIND_FINDING: &str = "
-SELECT id, active,
-    title IS ?6 AND solution IS ?7 AND severity IS ?8 AND state IS ?9 AND cvss IS ?10
-FROM findings
-WHERE host_id = ?1 AND check_id = ?2 AND cve = ?3 AND port = ?4 AND protocol = ?5";
-
-const CHANGE_FINDING: &str = "
-UPDATE findings SET title = ?2, solution = ?3, severity = ?4, state = ?5, cvss = ?6, active = 1,
-    first_seen_ms = min(first_seen_ms, coalesce(?7, first_seen_ms)),
-    last_seen_ms = max(last_seen_ms, coalesce(?8, ?9)),
-    import_id = ?10
-WHERE id = ?1";
-
-/// The same without the columns that an index holds, which makes it cheaper.
-const TOUCH_FINDING: &str = "
-UPDATE findings SET
-    first_seen_ms = min(first_seen_ms, coalesce(?2, first_seen_ms)),
-    last_seen_ms = max(last_seen_ms, coalesce(?3, ?4)),
-    import_id = ?5
-WHERE id = ?1";
-
-/// The plus signs keep SQLite from the index by status, which is no help here.
-const RESOLVE_FINDINGS: &str = "
-UPDATE findings SET active = 0
-WHERE host_id = ?1 AND +active = 1 AND +import_id <> ?2
-RETURNING severity";
-
-const UPSERT_HOST: &str = "
-INSERT INTO main.hosts (vendor, key, ip, hostname)
-SELECT ?1, key, ip, hostname FROM staging.hosts WHERE id = ?2
-ON CONFLICT (vendor, key) DO UPDATE SET
-    ip = coalesce(nullif(excluded.ip, ''), ip),
-    hostname = coalesce(nullif(excluded.hostname, ''), hostname)
-RETURNING id";
-
-const HOST_NAME: &str = "
-SELECT coalesce(nullif(hostname, ''), nullif(ip, ''), key) FROM main.hosts WHERE id = ?1";
-
-const STAGED_RECORDS: &str = "
-SELECT h.known_id, r.check_id, r.cve, r.port, r.protocol, r.title, r.solution, r.severity, r.state, r.cvss,
-    r.first_seen_ms, r.last_seen_ms
-FROM staging.records AS r JOIN staging.hosts AS h ON h.id = r.host_id
-ORDER BY r.id";
 
 impl ImportWriter {
     /// Compares what was staged with the findings of `vendor` and writes the

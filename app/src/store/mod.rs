@@ -11,6 +11,7 @@
 
 mod history;
 mod merge;
+mod merge_sql;
 mod query;
 mod schema;
 mod staging;

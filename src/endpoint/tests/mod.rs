@@ -1,6 +1,8 @@
 //! The endpoint without sockets and with made-up time.
 
 mod host_requests;
+#[cfg(feature = "msgpack")]
+mod msgpack;
 mod polling;
 mod progress;
 mod revision_3;

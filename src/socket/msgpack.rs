@@ -1,0 +1,533 @@
+//! The parser `socket.io-msgpack-parser`: each packet is one binary message, a MessagePack map with the keys `type`, `nsp`,
+//! `data` and `id`.
+//!
+//! Inside, arguments stay what they are with the other parser: JSON text, and binary values beside it. So handlers, rooms and
+//! acknowledgements know nothing of the parser, and only this file translates. What JSON cannot say is read as the
+//! nearest thing that it can: `undefined`, NaN and the infinities as null, dates as RFC 3339 text.
+
+use std::fmt::Write as _;
+
+use rmp::decode;
+use rmp::encode;
+use rmp::Marker;
+use serde_json::Value;
+
+use super::packet::{Kind, Limits, Packet, PacketError};
+use super::Args;
+use crate::frame::{Frame, FrameBuilder};
+use crate::id::IdText;
+use crate::json;
+use crate::now::rfc3339_ms;
+
+/// Binary values of one packet. The limit of the other parser does not hold here, but each value costs an allocation, so
+/// there has to be one.
+const MAX_ATTACHMENTS: usize = 1_000;
+
+/// A packet as it was read.
+#[derive(Debug)]
+pub struct MsgpackPacket {
+    kind: Kind,
+    namespace: String,
+    id: Option<u64>,
+    data: String,
+    /// The binary values, as the placeholders in the data number them.
+    pub attachments: Vec<Frame>,
+}
+
+impl MsgpackPacket {
+    /// Reads a binary message.
+    pub fn decode(mut bytes: &[u8], limits: &Limits) -> Result<MsgpackPacket, PacketError> {
+        let input = &mut bytes;
+        let (mut kind, mut namespace, mut id, mut data) = (None, None, None, None);
+        let mut attachments = Vec::new();
+        let entries = decode::read_map_len(input).map_err(|_| PacketError::BadPayload)?;
+        for _ in 0..entries {
+            match read_text(input)? {
+                "type" => kind = Some(kind_of(read_number(input)?)?),
+                "nsp" => namespace = Some(read_text(input)?.to_owned()),
+                "id" => {
+                    id = read_optional(input, limits)?
+                        .map(|text| text.parse())
+                        .transpose()
+                        .map_err(|_| PacketError::BadId)?
+                }
+                "data" => data = Some(read_json(input, limits, &mut attachments)?),
+                // Clients send their own notes along, such as `options`.
+                _ => {
+                    read_json(input, limits, &mut Vec::new())?;
+                }
+            }
+        }
+        if !input.is_empty() {
+            return Err(PacketError::BadPayload);
+        }
+        Ok(MsgpackPacket {
+            kind: kind.ok_or(PacketError::UnknownType)?,
+            namespace: namespace.ok_or(PacketError::BadPayload)?,
+            id,
+            data: data.filter(|data| data != "null").unwrap_or_default(),
+            attachments,
+        })
+    }
+
+    /// The packet in the terms of the other parser, checked like one of that.
+    pub fn packet(&self, limits: &Limits) -> Result<Packet<'_>, PacketError> {
+        Packet::checked(self.kind, &self.namespace, self.id, &self.data, limits)
+    }
+}
+
+/// `CONNECT`, with an id where the client wants to be told.
+pub fn encode_connect(frames: &mut FrameBuilder, namespace: &str, id: Option<IdText>) -> Frame {
+    frames.binary(|out| {
+        write_head(out, Kind::Connect, namespace, None, id.is_some());
+        if let Some(id) = id {
+            write_map(out, 1);
+            write_text(out, "sid");
+            write_text(out, id.as_str());
+        }
+    })
+}
+
+/// `CONNECT_ERROR`: the message in an object, or bare for clients of Socket.IO 2.
+pub fn encode_connect_error(
+    frames: &mut FrameBuilder,
+    namespace: &str,
+    message: &str,
+    is_bare: bool,
+) -> Frame {
+    frames.binary(|out| {
+        write_head(out, Kind::ConnectError, namespace, None, true);
+        if !is_bare {
+            write_map(out, 1);
+            write_text(out, "message");
+        }
+        write_text(out, message);
+    })
+}
+
+/// `DISCONNECT`.
+pub fn encode_disconnect(frames: &mut FrameBuilder, namespace: &str) -> Frame {
+    frames.binary(|out| write_head(out, Kind::Disconnect, namespace, None, false))
+}
+
+/// `EVENT`, or `ACK` where there is no name.
+pub fn encode_message(
+    frames: &mut FrameBuilder,
+    namespace: &str,
+    id: Option<u64>,
+    name: Option<&str>,
+    args: &Args,
+) -> Frame {
+    let kind = if name.is_some() {
+        Kind::Event
+    } else {
+        Kind::Ack
+    };
+    frames.binary(|out| {
+        write_head(out, kind, namespace, id, true);
+        let count = args.len() + usize::from(name.is_some());
+        infallible(encode::write_array_len(out, count as u32));
+        if let Some(name) = name {
+            write_text(out, name);
+        }
+        for index in 0..args.len() {
+            let raw = args.raw(index).unwrap_or("null");
+            // Only a lone surrogate in a string makes valid JSON text unreadable here, and MessagePack has none.
+            let value = serde_json::from_str(raw).unwrap_or(Value::Null);
+            write_value(out, &value, args.attachments());
+        }
+    })
+}
+
+fn kind_of(number: u64) -> Result<Kind, PacketError> {
+    Ok(match number {
+        0 => Kind::Connect,
+        1 => Kind::Disconnect,
+        2 => Kind::Event,
+        3 => Kind::Ack,
+        4 => Kind::ConnectError,
+        _ => return Err(PacketError::UnknownType),
+    })
+}
+
+fn write_head(out: &mut Vec<u8>, kind: Kind, namespace: &str, id: Option<u64>, has_data: bool) {
+    write_map(out, 2 + u32::from(id.is_some()) + u32::from(has_data));
+    write_text(out, "type");
+    infallible(encode::write_uint(out, kind as u64));
+    write_text(out, "nsp");
+    write_text(out, namespace);
+    if let Some(id) = id {
+        write_text(out, "id");
+        infallible(encode::write_uint(out, id));
+    }
+    if has_data {
+        write_text(out, "data");
+    }
+}
+
+/// Recurses at most as deep as the JSON reader that made the value, which is 128 levels.
+fn write_value(out: &mut Vec<u8>, value: &Value, attachments: &[Frame]) {
+    match value {
+        Value::Null => infallible(encode::write_nil(out)),
+        Value::Bool(value) => infallible(encode::write_bool(out, *value)),
+        Value::Number(number) => {
+            if let Some(number) = number.as_u64() {
+                infallible(encode::write_uint(out, number));
+            } else if let Some(number) = number.as_i64() {
+                infallible(encode::write_sint(out, number));
+            } else {
+                infallible(encode::write_f64(out, number.as_f64().unwrap_or(f64::NAN)));
+            }
+        }
+        Value::String(text) => write_text(out, text),
+        Value::Array(values) => {
+            infallible(encode::write_array_len(out, values.len() as u32));
+            for value in values {
+                write_value(out, value, attachments);
+            }
+        }
+        Value::Object(map) => {
+            if let Some(attachment) = attachment_of(map, attachments) {
+                return infallible(encode::write_bin(out, attachment.payload()));
+            }
+            write_map(out, map.len() as u32);
+            for (key, value) in map {
+                write_text(out, key);
+                write_value(out, value, attachments);
+            }
+        }
+    }
+}
+
+fn attachment_of<'a>(
+    map: &serde_json::Map<String, Value>,
+    attachments: &'a [Frame],
+) -> Option<&'a Frame> {
+    if map.get("_placeholder")?.as_bool()? {
+        attachments.get(usize::try_from(map.get("num")?.as_u64()?).ok()?)
+    } else {
+        None
+    }
+}
+
+fn write_map(out: &mut Vec<u8>, entries: u32) {
+    infallible(encode::write_map_len(out, entries));
+}
+
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    infallible(encode::write_str(out, text));
+}
+
+/// Writing to a `Vec` cannot fail, whatever the encoder's signature says.
+fn infallible<T, E: std::fmt::Debug>(result: Result<T, E>) {
+    result.expect("a Vec takes everything");
+}
+
+/// What is open while a value is read: how many entries are still to come, and of what.
+struct Open {
+    left: u32,
+    is_map: bool,
+    is_first: bool,
+}
+
+/// Reads one value and writes it as JSON text, without recursion.
+fn read_json(
+    input: &mut &[u8],
+    limits: &Limits,
+    attachments: &mut Vec<Frame>,
+) -> Result<String, PacketError> {
+    let mut out = String::new();
+    let mut open: Vec<Open> = Vec::new();
+    loop {
+        // What comes before a value: a comma, a key, or the ends of what is complete.
+        match open.last_mut() {
+            None if !out.is_empty() => return Ok(out),
+            None => {}
+            Some(level) if level.left == 0 => {
+                out.push(if level.is_map { '}' } else { ']' });
+                open.pop();
+                continue;
+            }
+            Some(level) => {
+                level.left -= 1;
+                if !std::mem::take(&mut level.is_first) {
+                    out.push(',');
+                }
+                if level.is_map {
+                    push_key(&mut out, input)?;
+                }
+            }
+        }
+        if let Some(level) = read_scalar_or_open(input, attachments, &mut out)? {
+            if open.len() >= limits.max_json_depth.min(json::MAX_DEPTH) as usize {
+                return Err(PacketError::TooDeep);
+            }
+            open.push(level);
+        }
+    }
+}
+
+/// Reads a scalar, or the head of an array or a map.
+fn read_scalar_or_open(
+    input: &mut &[u8],
+    attachments: &mut Vec<Frame>,
+    out: &mut String,
+) -> Result<Option<Open>, PacketError> {
+    let marker = *input.first().ok_or(PacketError::BadPayload)?;
+    match Marker::from_u8(marker) {
+        Marker::Null => {
+            *input = &input[1..];
+            out.push_str("null");
+        }
+        Marker::True | Marker::False => {
+            let value = decode::read_bool(input).map_err(|_| PacketError::BadPayload)?;
+            out.push_str(if value { "true" } else { "false" });
+        }
+        Marker::F32 => push_float(
+            out,
+            f64::from(decode::read_f32(input).map_err(|_| PacketError::BadPayload)?),
+        ),
+        Marker::F64 => push_float(
+            out,
+            decode::read_f64(input).map_err(|_| PacketError::BadPayload)?,
+        ),
+        Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => {
+            push_text(out, read_text(input)?)
+        }
+        Marker::Bin8 | Marker::Bin16 | Marker::Bin32 => {
+            let length = decode::read_bin_len(input).map_err(|_| PacketError::BadPayload)?;
+            let bytes = take(input, length as usize)?;
+            if attachments.len() >= MAX_ATTACHMENTS {
+                return Err(PacketError::TooManyAttachments);
+            }
+            push(
+                out,
+                format_args!("{{\"_placeholder\":true,\"num\":{}}}", attachments.len()),
+            );
+            attachments.push(Frame::binary(bytes));
+        }
+        Marker::FixArray(_) | Marker::Array16 | Marker::Array32 => {
+            let left = decode::read_array_len(input).map_err(|_| PacketError::BadPayload)?;
+            out.push('[');
+            return Ok(Some(Open {
+                left,
+                is_map: false,
+                is_first: true,
+            }));
+        }
+        Marker::FixMap(_) | Marker::Map16 | Marker::Map32 => {
+            let left = decode::read_map_len(input).map_err(|_| PacketError::BadPayload)?;
+            out.push('{');
+            return Ok(Some(Open {
+                left,
+                is_map: true,
+                is_first: true,
+            }));
+        }
+        Marker::FixExt1
+        | Marker::FixExt2
+        | Marker::FixExt4
+        | Marker::FixExt8
+        | Marker::FixExt16
+        | Marker::Ext8
+        | Marker::Ext16
+        | Marker::Ext32 => {
+            let meta = decode::read_ext_meta(input).map_err(|_| PacketError::BadPayload)?;
+            let bytes = take(input, meta.size as usize)?;
+            push_extension(out, meta.typeid, bytes);
+        }
+        Marker::Reserved => return Err(PacketError::BadPayload),
+        _ => {
+            let number: i128 = decode::read_int(input).map_err(|_| PacketError::BadPayload)?;
+            push(out, format_args!("{number}"));
+        }
+    }
+    Ok(None)
+}
+
+/// What JavaScript has and JSON has not: `undefined` and dates in milliseconds, as the client's encoder writes them.
+fn push_extension(out: &mut String, kind: i8, bytes: &[u8]) {
+    let date = match (kind, <[u8; 8]>::try_from(bytes)) {
+        (0, Ok(bytes)) => u64::try_from(i64::from_be_bytes(bytes)).ok(),
+        _ => None,
+    };
+    match date {
+        Some(unix_ms) => push(out, format_args!("\"{}\"", rfc3339_ms(unix_ms))),
+        None => out.push_str("null"),
+    }
+}
+
+fn push_key(out: &mut String, input: &mut &[u8]) -> Result<(), PacketError> {
+    push_text(out, read_text(input)?);
+    out.push(':');
+    Ok(())
+}
+
+fn push_float(out: &mut String, number: f64) {
+    match serde_json::Number::from_f64(number) {
+        Some(number) => push(out, format_args!("{number}")),
+        None => out.push_str("null"),
+    }
+}
+
+fn push_text(out: &mut String, text: &str) {
+    let json = serde_json::to_string(text).expect("a string always has a JSON text");
+    out.push_str(&json);
+}
+
+fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text)
+        .expect("writing to a String cannot fail");
+}
+
+fn read_text<'a>(input: &mut &'a [u8]) -> Result<&'a str, PacketError> {
+    let length = decode::read_str_len(input).map_err(|_| PacketError::BadPayload)?;
+    let bytes = take(input, length as usize)?;
+    std::str::from_utf8(bytes).map_err(|_| PacketError::BadPayload)
+}
+
+fn read_number(input: &mut &[u8]) -> Result<u64, PacketError> {
+    decode::read_int(input).map_err(|_| PacketError::UnknownType)
+}
+
+/// A value as JSON text, or `None` for null and `undefined`.
+fn read_optional(input: &mut &[u8], limits: &Limits) -> Result<Option<String>, PacketError> {
+    let text = read_json(input, limits, &mut Vec::new())?;
+    Ok(Some(text).filter(|text| text != "null"))
+}
+
+fn take<'a>(input: &mut &'a [u8], length: usize) -> Result<&'a [u8], PacketError> {
+    let (taken, rest) = input
+        .split_at_checked(length)
+        .ok_or(PacketError::BadPayload)?;
+    *input = rest;
+    Ok(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LIMITS: Limits = Limits {
+        max_attachments: 10,
+        max_json_depth: 128,
+    };
+
+    fn decoded(frame: &Frame) -> MsgpackPacket {
+        assert!(frame.is_binary());
+        MsgpackPacket::decode(frame.payload(), &LIMITS).expect("what was encoded")
+    }
+
+    #[test]
+    fn reads_what_the_javascript_parser_writes() {
+        // {type: 2, data: ["hi", 1.5, undefined, <2 bytes>, {a: [true, -3]}], options: {compress: true}, id: 7, nsp: "/x"}
+        let bytes = [
+            &b"\x85\xa4type\x02\xa4data\x95\xa2hi\xcb\x3f\xf8\0\0\0\0\0\0\xd4\0\0\xc4\x02\x08\x09\x81\xa1a\x92\xc3\xfd"[..],
+            b"\xa7options\x81\xa8compress\xc3\xa2id\x07\xa3nsp\xa2/x",
+        ]
+        .concat();
+        let read = MsgpackPacket::decode(&bytes, &LIMITS).unwrap();
+        let packet = read.packet(&LIMITS).unwrap();
+        assert_eq!(
+            (packet.kind, packet.namespace, packet.id, packet.name),
+            (Kind::Event, "/x", Some(7), Some("hi"))
+        );
+        assert_eq!(
+            &packet.data[packet.args_at..],
+            r#"1.5,null,{"_placeholder":true,"num":0},{"a":[true,-3]}]"#
+        );
+        assert_eq!(read.attachments[0].payload(), [8, 9]);
+    }
+
+    #[test]
+    fn writes_what_it_reads() {
+        let mut frames = FrameBuilder::default();
+        let id = crate::id::Secret::draw(&mut |bytes| bytes.fill(0)).id(0);
+        let connect = decoded(&encode_connect(&mut frames, "/", Some(id)));
+        assert_eq!(connect.data, r#"{"sid":"AAAAAAAAAAAAAAAAAAAA"}"#);
+        let refused = decoded(&encode_connect_error(&mut frames, "/x", "no", false));
+        assert_eq!(
+            (refused.kind, refused.data.as_str()),
+            (Kind::ConnectError, r#"{"message":"no"}"#)
+        );
+        let gone = decoded(&encode_disconnect(&mut frames, "/x"));
+        assert_eq!((gone.kind, gone.data.as_str()), (Kind::Disconnect, ""));
+        let mut args = Args::builder();
+        args.push(&serde_json::json!({"b": [1, null]}))
+            .unwrap()
+            .push_binary(b"xyz");
+        let event = decoded(&encode_message(
+            &mut frames,
+            "/",
+            None,
+            Some("e"),
+            &args.build(),
+        ));
+        assert_eq!(
+            event.data,
+            r#"["e",{"b":[1,null]},{"_placeholder":true,"num":0}]"#
+        );
+        assert_eq!(event.attachments[0].payload(), b"xyz");
+        let ack = decoded(&encode_message(
+            &mut frames,
+            "/",
+            Some(3),
+            None,
+            &Args::none(),
+        ));
+        assert_eq!(
+            (ack.kind, ack.id, ack.data.as_str()),
+            (Kind::Ack, Some(3), "[]")
+        );
+    }
+
+    #[test]
+    fn refuses_what_is_no_packet() {
+        for bytes in [
+            &b""[..],
+            b"\xc0",
+            b"\x80",
+            b"\x81\xa4type\x02",
+            b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x90",
+            b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x91\xa7connect",
+            b"\x82\xa4type\x05\xa3nsp\xa1/",
+            b"\x82\xa4type\x04\xa3nsp\xa1/",
+            b"\x82\xa4type\0\xa3nsp\xa1/trailing",
+            b"\xdf\xff\xff\xff\xff\xa4type",
+            b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\xdd\xff\xff\xff\xff",
+            b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\xc6\xff\xff\xff\xff",
+        ] {
+            let read = MsgpackPacket::decode(bytes, &LIMITS);
+            assert!(
+                read.and_then(|read| read.packet(&LIMITS).map(|_| ()))
+                    .is_err(),
+                "{bytes:?}"
+            );
+        }
+        let mut deep = b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data".to_vec();
+        deep.extend(std::iter::repeat_n(0x91, 100_000));
+        assert_eq!(
+            MsgpackPacket::decode(&deep, &LIMITS).unwrap_err(),
+            PacketError::TooDeep
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_end(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let _ = MsgpackPacket::decode(&bytes, &LIMITS);
+            let _ = read_json(&mut &*bytes, &LIMITS, &mut Vec::new());
+        }
+
+        #[test]
+        fn values_survive_the_round_trip(numbers in prop::collection::vec(any::<i64>(), 0..5), text in ".*", float in -1e300..1e300_f64) {
+            let value = serde_json::json!({"numbers": numbers, "text": text, "float": float});
+            let args = Args::one(&value).unwrap();
+            let read = decoded(&encode_message(&mut FrameBuilder::default(), "/", None, Some("e"), &args));
+            let packet = read.packet(&LIMITS).unwrap();
+            let back = Args::received(read.data.clone(), packet.args_at, Vec::new());
+            prop_assert_eq!(back.get::<Value>(0).unwrap(), value);
+        }
+    }
+}

@@ -55,9 +55,15 @@ fn embed(directory: &Path, out: &Path, name: &str, etag: Option<&str>) -> io::Re
     for (index, file) in files.iter().enumerate() {
         let bytes = fs::read(file)?;
         let path = file.strip_prefix(directory).expect("it was found there");
-        let path = path.to_str().expect("file names are ASCII").replace('\\', "/");
+        let path = path
+            .to_str()
+            .expect("file names are ASCII")
+            .replace('\\', "/");
         let compressed = gzip(&bytes)?;
-        let (plain_file, gzip_file) = (out.join(format!("{index}")), out.join(format!("{index}.gz")));
+        let (plain_file, gzip_file) = (
+            out.join(format!("{index}")),
+            out.join(format!("{index}.gz")),
+        );
         fs::write(&plain_file, &bytes)?;
         let gzip = if compressed.len() < bytes.len() {
             fs::write(&gzip_file, &compressed)?;
@@ -105,7 +111,9 @@ fn package_version(package: &Path) -> Option<String> {
     let path = package.join("package.json");
     println!("cargo::rerun-if-changed={}", path.display());
     let text = fs::read_to_string(path).ok()?;
-    let line = text.lines().find_map(|line| line.trim().strip_prefix("\"version\":"))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("\"version\":"))?;
     Some(line.trim().trim_matches([',', '"']).to_owned())
 }
 
@@ -116,11 +124,18 @@ fn client_licenses(packages: &Path) -> String {
         let Some(version) = package_version(&package) else {
             continue;
         };
-        let file = ["LICENSE", "LICENSE.md", "license.md", "LICENSE.txt", "license"]
-            .into_iter()
-            .find_map(|file| fs::read_to_string(package.join(file)).ok());
+        let file = [
+            "LICENSE",
+            "LICENSE.md",
+            "license.md",
+            "LICENSE.txt",
+            "license",
+        ]
+        .into_iter()
+        .find_map(|file| fs::read_to_string(package.join(file)).ok());
         if let Some(license) = file {
-            write!(text, "## {name} - {version}\n\n{}\n\n", license.trim()).expect("writing to a String cannot fail");
+            write!(text, "## {name} - {version}\n\n{}\n\n", license.trim())
+                .expect("writing to a String cannot fail");
         } else {
             println!("cargo::warning=the npm package {name} has no licence file");
         }

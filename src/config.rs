@@ -1,7 +1,7 @@
 //! Every path, time and limit, each with its unit, its default, its reason, and what happens beyond it.
 
 use crate::progress::ProgressConfig;
-use crate::socket::Parser;
+use crate::socket::{Parser, RecoveryConfig};
 
 /// Settings of an [`Endpoint`](crate::Endpoint); names and defaults are those of the Socket.IO server documentation
 /// where it has them.
@@ -27,6 +27,9 @@ pub struct Config {
     /// Whether clients of Engine.IO 3, which are those of Socket.IO 2, are served too. Default false: such a request is
     /// answered 400, code 5.
     pub allow_eio3: bool,
+    /// Connection state recovery: what a client missed while its connection was gone is sent to it when it comes back.
+    /// Default `None`: off, as in the reference.
+    pub recovery: Option<RecoveryConfig>,
     /// How Socket.IO packets are written. Default [`Parser::Json`]; clients have to use the same.
     pub parser: Parser,
     /// Names that `Host` may hold in requests to Engine.IO, beside loopback ones; see
@@ -93,6 +96,7 @@ impl Default for Config {
             host_http: false,
             serve_client: false,
             allow_eio3: false,
+            recovery: None,
             parser: Parser::default(),
             allowed_hosts: None,
             ping_interval_ms: 25_000,

@@ -74,6 +74,7 @@ impl Io {
                 socket,
                 namespace,
                 auth,
+                ..
             } => self.connected(endpoint, socket, namespace, &auth),
             Event::Message(message) => {
                 let result = self.message(endpoint, &message);
@@ -89,6 +90,7 @@ impl Io {
                 namespace,
                 reason,
             } => self.disconnected(endpoint, socket, namespace, reason),
+            Event::RecoveryExpired { .. } => Ok(()),
             other => return Ok(Some(other)),
         };
         match result {

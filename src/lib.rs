@@ -124,4 +124,6 @@ pub use io::{Handlers, Io, Socket};
 pub use net::{Handle, HandleError, Listener, Pending, Server, Stream};
 pub use now::Now;
 pub use slots::Key as ConnectionId;
-pub use socket::{Args, ArgsBuilder, ArgsError, NamespaceId, Parser, SocketId, Target};
+pub use socket::{
+    Args, ArgsBuilder, ArgsError, NamespaceId, Parser, RecoveryConfig, SocketId, Target,
+};

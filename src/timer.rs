@@ -19,6 +19,8 @@ pub enum Timer {
     Pong(Key),
     /// When to drop a WebSocket that began an upgrade and does not finish it.
     Upgrade(Key),
+    /// When to forget a socket that lost its connection and has not come back.
+    Away(Key),
     /// When to send the newest suppressed progress of a progress session.
     Throttle(Key),
     /// When to look whether a progress session has gone 30 s without an update, and after that 30 minutes.

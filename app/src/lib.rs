@@ -8,10 +8,11 @@
 //! | [`store`] | the SQLite database: findings, hosts, history of imports |
 //! | [`generate`] | seeded sample scans of any size |
 //! | [`licenses`] | what `--licenses` prints |
-//! | [`severity`], [`clock`], [`memory`] | small shared helpers |
+//! | [`severity`], [`clock`], [`memory`], [`cpu`] | small shared helpers |
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod cpu;
 pub mod generate;
 pub mod import;
 pub mod licenses;

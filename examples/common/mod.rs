@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::exit;
 use std::thread;
 
-use pulsewheel::{Config, Endpoint, Event, Parser, Server};
+use pulsewheel::{Config, Endpoint, Event, Parser, RecoveryConfig, Server};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -17,6 +17,7 @@ pub struct Flags {
     max_payload_bytes: Option<usize>,
     allow_eio3: bool,
     is_msgpack: bool,
+    has_recovery: bool,
 }
 
 /// Which limits a fixture lets its user set.
@@ -50,6 +51,7 @@ impl Flags {
             max_payload_bytes: None,
             allow_eio3: false,
             is_msgpack: false,
+            has_recovery: false,
         };
         while let Some(argument) = parser.next()? {
             match argument {
@@ -67,6 +69,7 @@ impl Flags {
                     flags.max_payload_bytes = Some(parser.value()?.parse()?);
                 }
                 Long("allow-eio3") => flags.allow_eio3 = true,
+                Long("recovery") if limits.contains(&Limit::Connect) => flags.has_recovery = true,
                 Long("parser") if limits.contains(&Limit::Connect) => {
                     let name = parser.value()?.string()?;
                     if name != "msgpack" {
@@ -89,6 +92,7 @@ impl Flags {
             connect_timeout_ms: self.connect_timeout_ms.unwrap_or(config.connect_timeout_ms),
             max_payload_bytes: self.max_payload_bytes.unwrap_or(config.max_payload_bytes),
             allow_eio3: self.allow_eio3,
+            recovery: self.has_recovery.then(RecoveryConfig::default),
             parser: if self.is_msgpack {
                 Parser::Msgpack
             } else {

@@ -106,7 +106,10 @@ impl World {
             is_shut: false,
             may_take_bytes: 0,
             may_write_bytes: 0,
-            client: Client::default(),
+            client: Client {
+                speaks_socket_io: self.endpoint.config().socket_io,
+                ..Client::default()
+            },
         });
     }
 
@@ -363,6 +366,7 @@ fn link_number(number: usize) -> usize {
 /// The other end of a connection, which reads what the server writes.
 #[derive(Default)]
 struct Client {
+    speaks_socket_io: bool,
     unread: Vec<u8>,
     is_websocket: bool,
     is_closed: bool,
@@ -446,6 +450,9 @@ impl Client {
             sids.push(sid[..20].to_owned());
         }
         self.is_pinged |= text == "2";
+        if !self.speaks_socket_io {
+            return;
+        }
         let binary = text.strip_prefix("45").or_else(|| text.strip_prefix("46"));
         if let Some((count, data)) = binary.and_then(|text| text.split_once('-')) {
             self.attachments_to_come = count.parse().expect("a count");

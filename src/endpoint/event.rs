@@ -60,6 +60,9 @@ pub enum Event {
         namespace: NamespaceId,
         /// One argument: the auth payload that the client sent, or `{}`.
         auth: Args,
+        /// Whether this is a socket that had lost its connection: it has its id and its rooms from before, and has been sent
+        /// what it missed.
+        is_recovered: bool,
     },
     /// A client has emitted an event.
     Message(Message),
@@ -74,12 +77,20 @@ pub enum Event {
     },
     /// A client has left a namespace, or is gone.
     Disconnected {
-        /// The socket that was; its id finds nothing any more.
+        /// The socket that was; its id finds nothing any more, unless it comes back ([`Config::recovery`](crate::Config::recovery)).
         socket: SocketId,
         /// What it has left.
         namespace: NamespaceId,
         /// Why.
         reason: DisconnectReason,
+    },
+
+    /// A socket that had lost its connection did not come back in time; its [`Event::Disconnected`] came long before.
+    RecoveryExpired {
+        /// The socket that was.
+        socket: SocketId,
+        /// Where it was.
+        namespace: NamespaceId,
     },
 
     /// A bare Engine.IO session has opened ([`Config::socket_io`](crate::Config::socket_io) is off).

@@ -195,6 +195,9 @@ impl Endpoint {
         if peer.client.sockets.len() >= self.config.max_namespaces_per_client {
             return self.refuse_connect(session, name, "Too many namespaces");
         }
+        if self.recover(session, namespace, payload) {
+            return Ok(());
+        }
         let secret = Secret::draw(&mut *self.environment.random);
         let socket = self.sockets.connect(secret, session, namespace);
         if let Some(peer) = self.sessions.get_mut(session) {
@@ -206,15 +209,17 @@ impl Endpoint {
         let parser = self.config.parser;
         let answer = match revision {
             Revision::V4 => {
+                let pid_secret = Secret::draw(&mut *self.environment.random);
+                let pid = self.sockets.make_recoverable(socket, pid_secret);
                 let id = secret.id(socket.0.index);
-                parser.connect(&mut self.frames, name, Some(id))
+                parser.connect(&mut self.frames, name, Some(id), pid)
             }
             Revision::V3 => {
                 // These clients make their id up themselves, of what they know; so that is their room's name.
                 if let Some(id) = self.old_socket_id(session, name) {
                     self.sockets.join(socket, &id);
                 }
-                parser.connect(&mut self.frames, name, None)
+                parser.connect(&mut self.frames, name, None, None)
             }
         };
         self.send(session, answer);
@@ -223,6 +228,7 @@ impl Endpoint {
             socket,
             namespace,
             auth: Args::received(format!("[{payload}]"), 1, Vec::new()),
+            is_recovered: false,
         });
         Ok(())
     }

@@ -5,6 +5,7 @@ mod exchange;
 mod messages;
 mod output;
 mod progress;
+mod recovery;
 mod requests;
 mod sessions;
 #[cfg(test)]
@@ -28,7 +29,7 @@ use crate::http::HeadLimits;
 use crate::now::Now;
 use crate::progress::{Memory, ProgressTracker};
 use crate::slots::{Key, Slots};
-use crate::socket::{Client, Limits, SocketId, Sockets};
+use crate::socket::{Client, Limits, PacketLog, SocketId, Sockets};
 use crate::timer::Timer;
 use crate::wheel::Wheel;
 
@@ -142,7 +143,7 @@ enum Step {
 
 impl Endpoint {
     /// A server with nobody connected.
-    pub fn new(mut config: Config, environment: Environment, now: Now) -> Endpoint {
+    pub fn new(mut config: Config, mut environment: Environment, now: Now) -> Endpoint {
         if !config.path.ends_with('/') {
             config.path.push('/');
         }
@@ -160,7 +161,10 @@ impl Endpoint {
                 max_attachments: config.max_attachments,
                 max_json_depth: config.max_json_depth,
             },
-            sockets: Sockets::new(&config.namespaces),
+            sockets: Sockets::new(&config.namespaces, || {
+                let is_on = config.recovery.is_some();
+                is_on.then(|| PacketLog::new(&mut *environment.random))
+            }),
             environment,
             now,
             wheel,
@@ -354,6 +358,7 @@ impl Endpoint {
                 Timer::Ping(key) => self.ping(key, deadline_ms),
                 Timer::Pong(key) => self.pong_timed_out(key),
                 Timer::Upgrade(key) => self.abandon_upgrade(key),
+                Timer::Away(key) => self.recovery_expired(SocketId(key)),
                 Timer::Throttle(_) | Timer::Stale(_) | Timer::Forget(_) | Timer::Heartbeat => {
                     self.progress_timer(timer);
                 }
@@ -394,6 +399,7 @@ impl Endpoint {
             connections: self.connections.count(),
             sessions: self.sessions.count(),
             sockets: self.sockets.count(),
+            away: self.sockets.away_count(),
             timers: self.wheel.len(),
         }
     }
@@ -496,6 +502,8 @@ pub struct Counts {
     pub sessions: usize,
     /// Socket.IO sockets.
     pub sockets: usize,
+    /// Sockets that have lost their connection and may come back.
+    pub away: usize,
     /// Pending timers.
     pub timers: usize,
 }

@@ -259,11 +259,7 @@ impl Endpoint {
                     Audience::Session(id) => everybody.to(room(id)),
                 };
                 let args = Args::received(format!("[{payload}]"), 1, Vec::new());
-                let packet =
-                    self.config
-                        .parser
-                        .event(&mut self.frames, NAMESPACE, None, event, &args);
-                self.broadcast(&target, &packet);
+                self.emit_unchecked(&target, event, &args);
             }
             Output::CancelAsked { id, reason } => self.push_event(Event::CancelRequested {
                 session: id,

@@ -367,9 +367,12 @@ impl Endpoint {
     fn close_after_queue(&mut self, key: Key) {
         self.abandon_upgrade(key);
         let by_ms = self.now.mono_ms.saturating_add(self.config.ping_timeout_ms);
-        let Some(Peer { session, .. }) = self.sessions.get_mut(key) else {
+        let Some(peer) = self.sessions.get_mut(key) else {
             return;
         };
+        // Where its end had to wait in the queue of events, it does so no more: there may be a second one, by the timer.
+        peer.is_ending = false;
+        let session = &mut peer.session;
         session.is_closing = true;
         // A client that polls no more is forgotten like one that pongs no more.
         self.wheel.cancel(session.heartbeat_timer);
@@ -395,6 +398,7 @@ impl Endpoint {
             session.heartbeat = Heartbeat::PongBy(by_ms);
             session.heartbeat_timer = self.wheel.insert(by_ms, Timer::Pong(key));
         }
+        self.note_heartbeat(key, false);
     }
 
     /// A ping of revision 3: its client is alive, and wants to hear that we are.
@@ -422,6 +426,7 @@ impl Endpoint {
             session.heartbeat = Heartbeat::PingAt(at_ms);
             session.heartbeat_timer = self.wheel.insert(at_ms, Timer::Ping(key));
         }
+        self.note_heartbeat(key, true);
     }
 
     pub(super) fn pong_timed_out(&mut self, key: Key) {
@@ -574,7 +579,7 @@ impl Endpoint {
         peer.client.pending = None;
         let sockets = std::mem::take(&mut peer.client.sockets);
         for socket in sockets {
-            self.forget_socket(socket, reason);
+            self.lose_socket(socket, reason);
         }
         if !self.config.socket_io {
             let session = SessionId(key);
@@ -634,6 +639,8 @@ impl Peer {
         } = &self.session;
         let sum: usize = queue.iter().map(|frame| frame.payload().len()).sum();
         assert_eq!(sum, *queued_bytes);
+        let is_end = |queued: &Queued| matches!(queued, Queued::End(session, _) if *session == key);
+        assert!(!self.is_ending || endpoint.events.iter().any(is_end));
         for socket in &self.client.sockets {
             let socket = endpoint
                 .sockets

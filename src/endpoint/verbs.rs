@@ -25,18 +25,36 @@ impl Endpoint {
     /// Emits an event to all sockets that a target means. Encoded once, however many they are.
     pub fn emit(&mut self, target: &Target, event: &str, args: &Args) -> Result<(), Error> {
         check_name(event)?;
-        let namespace = self.sockets.namespace_name(target.namespace_id());
-        let packet = self
-            .config
-            .parser
-            .event(&mut self.frames, namespace, None, event, args);
-        self.broadcast(target, &packet);
+        self.emit_unchecked(target, event, args);
         Ok(())
+    }
+
+    /// As [`Endpoint::emit`], for names that are known to be good.
+    pub(super) fn emit_unchecked(&mut self, target: &Target, event: &str, args: &Args) {
+        let namespace = target.namespace_id();
+        let name = self.sockets.namespace_name(namespace);
+        let parser = self.config.parser;
+        // Volatile events are not sent again, so they need no offset.
+        if self.config.recovery.is_some() && !target.is_volatile() {
+            return self.emit_recoverable(target, event, args);
+        }
+        let packet = parser.event(&mut self.frames, name, None, event, args);
+        self.broadcast(target, &packet);
     }
 
     /// Emits an event to one socket.
     pub fn emit_to(&mut self, socket: SocketId, event: &str, args: &Args) -> Result<(), Error> {
-        self.emit_packet(socket, None, event, args)
+        if self.config.recovery.is_none() {
+            return self.emit_packet(socket, None, event, args);
+        }
+        let found = self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
+        let namespace = found.namespace;
+        let own_room = self.sockets.id_text(socket).ok_or(Error::NoSuchSocket)?;
+        self.emit(
+            &Target::namespace(namespace).to(own_room.as_str()),
+            event,
+            args,
+        )
     }
 
     /// Emits an event to one socket unless it would have to wait: then it is dropped.
@@ -309,7 +327,7 @@ impl Endpoint {
         self.selected = selected;
     }
 
-    fn send_packet(&mut self, session: Key, packet: &Encoded) {
+    pub(super) fn send_packet(&mut self, session: Key, packet: &Encoded) {
         self.send(session, packet.text.clone());
         for attachment in &packet.attachments {
             self.send(session, attachment.clone());

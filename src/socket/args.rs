@@ -115,6 +115,17 @@ impl Args {
         self
     }
 
+    /// The same arguments and, behind them, a text that needs no escapes.
+    pub(crate) fn with_offset(&self, offset: &str) -> Args {
+        let list = self.raw_list();
+        let comma = if list.is_empty() { "" } else { "," };
+        Args {
+            text: format!("[{list}{comma}\"{offset}\"]"),
+            first_at: 1,
+            attachments: self.attachments.clone(),
+        }
+    }
+
     /// All binary attachments, as placeholders number them.
     pub fn attachments(&self) -> &[Frame] {
         &self.attachments

@@ -8,6 +8,7 @@ mod args;
 mod msgpack;
 mod packet;
 mod parser;
+mod recovery;
 mod sockets;
 
 pub use args::{Args, ArgsBuilder, ArgsError};
@@ -18,5 +19,7 @@ pub use packet::{
     Encoded, Kind, Limits, Packet, PacketError,
 };
 pub use parser::Parser;
+pub use recovery::RecoveryConfig;
+pub(crate) use recovery::{PacketLog, Recovery};
 pub(crate) use sockets::{Client, PendingPacket, Sockets};
 pub use sockets::{NamespaceId, SocketId, Target};

@@ -76,14 +76,23 @@ impl MsgpackPacket {
     }
 }
 
-/// `CONNECT`, with an id where the client wants to be told.
-pub fn encode_connect(frames: &mut FrameBuilder, namespace: &str, id: Option<IdText>) -> Frame {
+/// `CONNECT`, with an id where the client wants to be told, and with a `pid` where it can recover.
+pub fn encode_connect(
+    frames: &mut FrameBuilder,
+    namespace: &str,
+    id: Option<IdText>,
+    pid: Option<IdText>,
+) -> Frame {
     frames.binary(|out| {
         write_head(out, Kind::Connect, namespace, None, id.is_some());
         if let Some(id) = id {
-            write_map(out, 1);
+            write_map(out, 1 + u32::from(pid.is_some()));
             write_text(out, "sid");
             write_text(out, id.as_str());
+            if let Some(pid) = pid {
+                write_text(out, "pid");
+                write_text(out, pid.as_str());
+            }
         }
     })
 }
@@ -444,7 +453,7 @@ mod tests {
     fn writes_what_it_reads() {
         let mut frames = FrameBuilder::default();
         let id = crate::id::Secret::draw(&mut |bytes| bytes.fill(0)).id(0);
-        let connect = decoded(&encode_connect(&mut frames, "/", Some(id)));
+        let connect = decoded(&encode_connect(&mut frames, "/", Some(id), None));
         assert_eq!(connect.data, r#"{"sid":"AAAAAAAAAAAAAAAAAAAA"}"#);
         let refused = decoded(&encode_connect_error(&mut frames, "/x", "no", false));
         assert_eq!(

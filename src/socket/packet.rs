@@ -87,6 +87,12 @@ pub struct Encoded {
 }
 
 impl Encoded {
+    /// Bytes of the packet and its attachments.
+    pub fn bytes(&self) -> usize {
+        let attachments = self.attachments.iter().map(|frame| frame.payload().len());
+        self.text.payload().len() + attachments.sum::<usize>()
+    }
+
     /// A packet without attachments.
     #[cfg(feature = "msgpack")]
     pub(super) fn alone(text: Frame) -> Encoded {
@@ -242,13 +248,23 @@ pub(super) fn check_placeholders(data: &str, attachments: usize) -> Result<(), P
     }
 }
 
-/// `CONNECT` to a client that has joined; without an id to clients of Socket.IO 2, which have their own idea of it.
-pub fn encode_connect(frames: &mut FrameBuilder, namespace: &str, id: Option<IdText>) -> Frame {
+/// `CONNECT` to a client that has joined; without an id to clients of Socket.IO 2, which have their own idea of it, and with
+/// a `pid` to clients that can recover.
+pub fn encode_connect(
+    frames: &mut FrameBuilder,
+    namespace: &str,
+    id: Option<IdText>,
+    pid: Option<IdText>,
+) -> Frame {
     frames.text(|out| {
         write_head(out, Kind::Connect, 0, namespace, None);
         if let Some(id) = id {
             push(out, "{\"sid\":\"");
             push(out, id.as_str());
+            if let Some(pid) = pid {
+                push(out, "\",\"pid\":\"");
+                push(out, pid.as_str());
+            }
             push(out, "\"}");
         }
     })
@@ -514,7 +530,7 @@ mod tests {
         let mut frames = FrameBuilder::default();
         let id = crate::id::Secret::draw(&mut |bytes| bytes.fill(0)).id(0);
         assert_eq!(
-            text_of(&encode_connect(&mut frames, "/", Some(id))),
+            text_of(&encode_connect(&mut frames, "/", Some(id), None)),
             r#"40{"sid":"AAAAAAAAAAAAAAAAAAAA"}"#
         );
         assert_eq!(

@@ -19,12 +19,19 @@ pub enum Parser {
 }
 
 impl Parser {
-    /// `CONNECT` to a client that has joined; without an id to clients of Socket.IO 2, which have their own idea of it.
-    pub fn connect(self, frames: &mut FrameBuilder, namespace: &str, id: Option<IdText>) -> Frame {
+    /// `CONNECT` to a client that has joined; without an id to clients of Socket.IO 2, which have their own idea of it, and
+    /// with a `pid` to clients that can recover.
+    pub fn connect(
+        self,
+        frames: &mut FrameBuilder,
+        namespace: &str,
+        id: Option<IdText>,
+        pid: Option<IdText>,
+    ) -> Frame {
         match self {
-            Parser::Json => packet::encode_connect(frames, namespace, id),
+            Parser::Json => packet::encode_connect(frames, namespace, id, pid),
             #[cfg(feature = "msgpack")]
-            Parser::Msgpack => msgpack::encode_connect(frames, namespace, id),
+            Parser::Msgpack => msgpack::encode_connect(frames, namespace, id, pid),
         }
     }
 

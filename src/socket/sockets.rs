@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::packet::{check_placeholders, PacketError};
-use super::{Args, Kind, Packet};
+use super::{Args, Encoded, Kind, Packet, PacketLog, Recovery};
 use crate::frame::Frame;
 use crate::id::{IdText, Secret};
 use crate::slots::{Key, Slots};
@@ -29,6 +29,17 @@ pub struct Socket {
     rooms: Vec<(Key, u32)>,
     /// Acknowledgements that the client owes, oldest first.
     pending_acks: VecDeque<u64>,
+    /// Where connection state recovery is on.
+    recovery: Option<Box<Recovery>>,
+}
+
+impl Socket {
+    /// Whether its connection is gone, though it may come back.
+    pub fn is_away(&self) -> bool {
+        self.recovery
+            .as_ref()
+            .is_some_and(|recovery| recovery.is_away)
+    }
 }
 
 #[derive(Debug)]
@@ -45,6 +56,8 @@ struct Namespace {
     room_names: HashMap<Box<str>, Key>,
     /// Acknowledgements are numbered per namespace, over all of its sockets.
     next_ack: u64,
+    /// What was sent, where connection state recovery is on.
+    log: Option<PacketLog>,
 }
 
 /// What one Engine.IO session has of Socket.IO: its sockets, and the packet whose attachments are still under way.
@@ -109,6 +122,18 @@ pub struct Target {
 }
 
 impl Target {
+    pub(super) fn rooms(&self) -> &[String] {
+        &self.rooms
+    }
+
+    pub(super) fn excepted_rooms(&self) -> &[String] {
+        &self.except_rooms
+    }
+
+    pub(super) fn excepted_socket(&self) -> Option<SocketId> {
+        self.except_socket
+    }
+
     /// Everybody in this namespace.
     pub fn namespace(namespace: NamespaceId) -> Target {
         Target {
@@ -165,11 +190,13 @@ impl Target {
 pub struct Sockets {
     namespaces: Vec<Namespace>,
     sockets: Slots<Socket>,
+    /// How many sockets have lost their connection and may come back.
+    away: usize,
 }
 
 impl Sockets {
     /// With these namespaces and nobody in them.
-    pub fn new(names: &[String]) -> Self {
+    pub fn new(names: &[String], mut make_log: impl FnMut() -> Option<PacketLog>) -> Self {
         let namespaces = names
             .iter()
             .map(|name| Namespace {
@@ -178,11 +205,13 @@ impl Sockets {
                 rooms: Slots::default(),
                 room_names: HashMap::new(),
                 next_ack: 0,
+                log: make_log(),
             })
             .collect();
         Sockets {
             namespaces,
             sockets: Slots::default(),
+            away: 0,
         }
     }
 
@@ -207,7 +236,12 @@ impl Sockets {
 
     /// How many sockets are connected.
     pub fn count(&self) -> usize {
-        self.sockets.count()
+        self.sockets.count() - self.away
+    }
+
+    /// How many sockets have lost their connection and may come back.
+    pub fn away_count(&self) -> usize {
+        self.away
     }
 
     /// A socket's id as clients know it.
@@ -239,6 +273,7 @@ impl Sockets {
             seat,
             rooms: Vec::new(),
             pending_acks: VecDeque::new(),
+            recovery: None,
         }));
         members.push(id);
         id
@@ -250,6 +285,7 @@ impl Sockets {
             self.leave_seat(id, room);
         }
         let socket = self.sockets.remove(id.0)?;
+        self.away -= usize::from(socket.is_away());
         let members = &mut self.namespaces[usize::from(socket.namespace.0)].members;
         members.swap_remove(socket.seat as usize);
         if let Some(moved) = members.get(socket.seat as usize) {
@@ -401,6 +437,89 @@ impl Sockets {
         }
     }
 
+    /// Makes a socket one that can come back, and gives its `pid`. `None` where recovery is off.
+    pub fn make_recoverable(&mut self, id: SocketId, secret: Secret) -> Option<IdText> {
+        let socket = self.sockets.get_mut(id.0)?;
+        let log = self.namespaces[usize::from(socket.namespace.0)]
+            .log
+            .as_ref()?;
+        socket.recovery = Some(Box::new(Recovery::new(secret, log.last())));
+        Some(secret.id(id.0.index))
+    }
+
+    /// A socket has lost its connection: true when it stays, in its rooms, and may come back.
+    pub fn go_away(&mut self, id: SocketId, max_away: usize) -> bool {
+        let has_room = self.away < max_away;
+        let socket = self.sockets.get_mut(id.0);
+        match socket.and_then(|socket| socket.recovery.as_mut()) {
+            Some(recovery) if has_room && !recovery.is_away => {
+                recovery.is_away = true;
+                self.away += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The socket that a returning client means.
+    pub fn find_recoverable(&self, pid: &str, namespace: NamespaceId) -> Option<SocketId> {
+        let (secret, index) = Secret::parse(pid)?;
+        let key = self.sockets.key_at(index)?;
+        let socket = self.sockets.get(key)?;
+        let is_it = socket.recovery.as_ref()?.secret == secret && socket.namespace == namespace;
+        is_it.then_some(SocketId(key))
+    }
+
+    /// What a socket has missed; `None` when that cannot be told any more.
+    pub fn missed(
+        &self,
+        id: SocketId,
+        offset: Option<&str>,
+        max_bytes: usize,
+    ) -> Option<Vec<Encoded>> {
+        let socket = self.get(id)?;
+        let log = self.namespaces[usize::from(socket.namespace.0)]
+            .log
+            .as_ref()?;
+        let own = socket.secret.id(id.0.index);
+        let is_in =
+            |room: &str| room == own.as_str() || self.rooms(id).any(|joined| joined == room);
+        log.missed(socket.recovery.as_ref()?, offset, max_bytes, |target| {
+            target.means(id, is_in)
+        })
+    }
+
+    /// A socket is back, on another session.
+    pub fn come_back(&mut self, id: SocketId, session: Key) {
+        if let Some(socket) = self.sockets.get_mut(id.0) {
+            self.away -= usize::from(socket.is_away());
+            socket.session = session;
+            if let Some(recovery) = &mut socket.recovery {
+                recovery.is_away = false;
+            }
+        }
+    }
+
+    /// The log of a namespace, where recovery is on.
+    pub fn log(&mut self, namespace: NamespaceId) -> Option<&mut PacketLog> {
+        self.namespaces[usize::from(namespace.0)].log.as_mut()
+    }
+
+    /// A ping is sent to a socket's client.
+    pub fn note_ping(&mut self, id: SocketId) {
+        if let Some(socket) = self.sockets.get_mut(id.0) {
+            let log = &self.namespaces[usize::from(socket.namespace.0)].log;
+            if let (Some(recovery), Some(log)) = (&mut socket.recovery, log) {
+                recovery.pinged(log.last());
+            }
+        }
+    }
+
+    /// What is known of a socket for the case that it loses its connection.
+    pub fn recovery(&mut self, id: SocketId) -> Option<&mut Recovery> {
+        self.sockets.get_mut(id.0)?.recovery.as_deref_mut()
+    }
+
     /// Checks that every list agrees with every other; panics where it does not. For tests.
     pub fn check_invariants(&self) {
         let mut seats = 0;
@@ -422,6 +541,8 @@ impl Sockets {
             }
         }
         assert_eq!(seats, self.sockets.count());
+        let is_away = |(_, socket): &(Key, &Socket)| socket.is_away();
+        assert_eq!(self.away, self.sockets.iter().filter(is_away).count());
         for (_, socket) in self.sockets.iter() {
             let namespace = &self.namespaces[usize::from(socket.namespace.0)];
             for (room, _) in &socket.rooms {
@@ -483,7 +604,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     fn world(count: u8) -> (Sockets, Vec<SocketId>) {
-        let mut sockets = Sockets::new(&["/".to_owned(), "/custom".to_owned()]);
+        let mut sockets = Sockets::new(&["/".to_owned(), "/custom".to_owned()], || None);
         let mut sessions = Slots::default();
         let ids = (0..count)
             .map(|n| {

@@ -271,7 +271,9 @@ pub fn recognize(names: &[String]) -> Option<(Format, Columns)> {
     let has_role = |columns: Columns, role| has(candidates(columns, role));
     let is_generic = has_role(GENERIC, Role::Host)
         && (has_role(GENERIC, Role::Check) || has_role(GENERIC, Role::Cve))
-        && [Role::Severity, Role::Cvss, Role::Cve].iter().any(|role| has_role(GENERIC, *role));
+        && [Role::Severity, Role::Cvss, Role::Cve]
+            .iter()
+            .any(|role| has_role(GENERIC, *role));
     if has(&["definition.id", "definition.name"]) && has_role(TENABLE, Role::Host) {
         Some((Format::Tenable, TENABLE))
     } else if has(&["nvt oid", "nvt name"]) && has_role(OPENVAS, Role::Host) {
@@ -292,19 +294,20 @@ pub fn normal(name: &str) -> String {
 /// For each format what its header must hold; names in one string are
 /// alternatives.
 pub fn columns_wanted() -> Value {
-    let any = |columns, role| {
-        candidates(columns, role)
+    let any = |columns, role| candidates(columns, role).join(" | ");
+    // Tenable writes all its names with underscores.
+    let tenable = [Role::Host, Role::Check].map(|role| {
+        let names = candidates(TENABLE, role).iter();
+        names
+            .map(|name| name.replace(' ', "_"))
+            .collect::<Vec<_>>()
             .join(" | ")
-            .replace("ipv4 address", "ipv4_address")
-    };
+    });
     let mut wanted = Map::new();
     let mut add = |format: Format, columns: Vec<String>| {
         wanted.insert(format.name().to_owned(), json!(columns));
     };
-    add(
-        Format::Tenable,
-        vec![any(TENABLE, Role::Host), any(TENABLE, Role::Check)],
-    );
+    add(Format::Tenable, tenable.to_vec());
     add(
         Format::Nessus,
         vec!["Host".into(), "Plugin ID".into(), "Risk".into()],
@@ -336,7 +339,10 @@ mod tests {
 
     #[test]
     fn a_table_is_generic_only_with_a_host_a_finding_and_how_bad_it_is() {
-        assert_eq!(recognized(" HOST_NAME ,Vuln ID,Risk"), Some(Format::Generic));
+        assert_eq!(
+            recognized(" HOST_NAME ,Vuln ID,Risk"),
+            Some(Format::Generic)
+        );
         assert_eq!(recognized("host,cve"), Some(Format::Generic));
         assert_eq!(recognized("host,title,cvss"), Some(Format::Generic));
         assert_eq!(recognized("host,title"), None);
@@ -347,9 +353,20 @@ mod tests {
     #[test]
     fn what_is_wanted_is_told_for_each_format() {
         let wanted = columns_wanted();
-        for format in [Format::Tenable, Format::Nessus, Format::OpenVas, Format::Generic] {
-            assert!(!wanted[format.name()].as_array().unwrap().is_empty(), "{format:?}");
+        for format in [
+            Format::Tenable,
+            Format::Nessus,
+            Format::OpenVas,
+            Format::Generic,
+        ] {
+            assert!(
+                !wanted[format.name()].as_array().unwrap().is_empty(),
+                "{format:?}"
+            );
         }
-        assert!(wanted["tenable"][0].as_str().unwrap().contains("asset.display_ipv4_address"));
+        assert!(wanted["tenable"][0]
+            .as_str()
+            .unwrap()
+            .contains("asset.display_ipv4_address"));
     }
 }

@@ -36,7 +36,10 @@ enum Slot {
 
 impl Driver {
     pub fn new(body: BodyReader) -> Driver {
-        Driver { body, slot: Arc::default() }
+        Driver {
+            body,
+            slot: Arc::default(),
+        }
     }
 
     /// What the parser reads.

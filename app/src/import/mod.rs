@@ -40,7 +40,12 @@ mod stop;
 mod tally;
 mod text;
 
-pub use body::{pipe, BodyReader, BodySender, Canceller, HIGH_WATER_BYTES};
+use crate::store::Store;
+use form::Form;
+use job::Job;
+use stop::Stop;
+
+pub use body::{pipe, BodyEnd, BodyReader, BodySender, Canceller, HIGH_WATER_BYTES};
 pub use form::{boundary, session_id, FormHead, MAX_FILENAME_CHARS, MAX_VENDOR_CHARS};
 pub use queue::{ImportQueue, Turn, MAX_WAITING};
 pub use report::{
@@ -48,11 +53,6 @@ pub use report::{
     Progress, Reporter, RequestError, Summary, STEP_MERGING, STEP_READING, STEP_WAITING,
 };
 pub use rows::{MAX_CELL_BYTES, MAX_RECORD_BYTES};
-
-use crate::store::Store;
-use form::Form;
-use job::Job;
-use stop::Stop;
 
 /// An upload to be imported.
 pub struct Upload {

@@ -7,8 +7,8 @@
 use rusqlite::{params, Connection, OptionalExtension, Row};
 
 use super::merge_sql::{
-    CHANGE_FINDING, FIND_FINDING, HOST_NAME, INSERT_FINDING, RESOLVE_FINDINGS, STAGED_RECORDS, TOUCH_FINDING,
-    UPSERT_HOST,
+    CHANGE_FINDING, FIND_FINDING, HOST_NAME, INSERT_FINDING, RESOLVE_FINDINGS, STAGED_RECORDS,
+    TOUCH_FINDING, UPSERT_HOST,
 };
 use super::staging::ImportWriter;
 use super::StoreError;

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use pulsewheel_app::generate::{write_scan, Size};
 use pulsewheel_app::import::{
     pipe, run, Accepted, Cancelled, Canceller, Completed, Failed, FormHead, ImportQueue, Progress,
     Reporter, RequestError, Upload,
@@ -235,4 +236,19 @@ pub fn sample(name: &str) -> Vec<u8> {
 
 pub fn read(path: &PathBuf) -> Vec<u8> {
     std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A generated scan of so many rows.
+pub fn scan(rows: u64) -> Vec<u8> {
+    let mut file = Vec::new();
+    write_scan(&mut file, Size::Rows(rows), 1).unwrap();
+    file
+}
+
+/// A world with findings in it, and what they look like.
+pub fn world_with_findings() -> (World, String) {
+    let world = World::new();
+    world.import(&sample("tenable.csv"));
+    let before = format!("{:?}", world.findings());
+    (world, before)
 }

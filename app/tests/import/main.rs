@@ -1,5 +1,6 @@
 //! The importer as a host sees it: uploads go in, reports and rows come out.
 
+mod endings;
 mod harness;
 mod outcomes;
 mod real_scans;

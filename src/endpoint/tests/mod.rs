@@ -5,6 +5,7 @@ mod host_requests;
 mod msgpack;
 mod polling;
 mod progress;
+mod recovery;
 mod revision_3;
 mod socket_io;
 mod upgrade;

@@ -12,6 +12,7 @@
 //! one that waits is read as it arrives; only one of them imports at a time. What
 //! a thread has to say it does on the loop, by a [`Handle`].
 
+mod eta;
 mod registry;
 mod reporter;
 

@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn a_session_is_used_for_one_import_only() {
         let (mut endpoint, registry) = (endpoint(), Registry::default());
-        let mut claim = |endpoint: &mut Endpoint, id| {
+        let claim = |endpoint: &mut Endpoint, id| {
             registry.claim(endpoint, Some(id), JsonObject::new(), canceller())
         };
         let own = endpoint.create_session(SessionOptions::default()).unwrap();

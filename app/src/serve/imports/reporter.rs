@@ -1,6 +1,7 @@
 //! What an import's thread has to say, done on the event loop.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use pulsewheel::http::Response;
 use pulsewheel::progress::{ErrorCode, JsonObject, ProgressError};
@@ -8,10 +9,12 @@ use pulsewheel::{Handle, Pending, RequestId};
 use serde_json::{json, Value};
 use uuid::Uuid;
 
+use super::eta::{Eta, Moment};
 use super::registry::{Outcome, Registry};
+use crate::cpu::thread_cpu_ms;
 use crate::import::{
     Accepted, Cancelled, Canceller, Completed, Failed, FailedRows, FormHead, ImportError, Progress,
-    Reporter, RequestError,
+    Reporter, RequestError, STEP_MERGING, STEP_WAITING,
 };
 use crate::serve::answer::{json_text, ApiError};
 use crate::serve::call::call_surely;
@@ -28,6 +31,8 @@ pub struct LoopReporter {
     /// The newest update's answer: tells when the session has been ended by others.
     updated: Option<Pending<Result<(), ProgressError>>>,
     was_answered: bool,
+    eta: Eta,
+    began: Instant,
 }
 
 impl LoopReporter {
@@ -45,6 +50,8 @@ impl LoopReporter {
             session: None,
             updated: None,
             was_answered: false,
+            eta: Eta::default(),
+            began: Instant::now(),
         }
     }
 
@@ -66,6 +73,19 @@ impl LoopReporter {
             let message = "the import broke off by a fault of this program";
             self.answer(ApiError::new(500, "STORAGE_ERROR", message).into());
         }
+    }
+
+    fn seconds_left(&mut self, progress: &Progress<'_>) -> Option<u64> {
+        if progress.step == STEP_WAITING {
+            return None;
+        }
+        let at_ms = self.began.elapsed().as_secs_f64() * 1000.0;
+        self.eta.seconds_left(Moment {
+            at_ms,
+            cpu_ms: thread_cpu_ms().unwrap_or(at_ms),
+            fraction: progress.fraction,
+            is_merging: progress.step == STEP_MERGING,
+        })
     }
 
     fn was_ended_elsewhere(&mut self) -> bool {
@@ -139,6 +159,7 @@ impl Reporter for LoopReporter {
             "current_step": progress.step,
             "processed_rows": progress.processed_rows,
             "total_rows": progress.total_rows,
+            "eta_seconds": self.seconds_left(progress),
         }));
         if let Some(vendor) = progress.vendor {
             metadata.insert("vendor".to_owned(), vendor.into());

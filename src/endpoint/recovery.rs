@@ -1,0 +1,180 @@
+//! Sockets that lose their connection and come back.
+
+use serde::Deserialize;
+
+use super::{Ending, Endpoint, Event};
+use crate::error::DisconnectReason;
+use crate::slots::Key;
+use crate::socket::{Args, NamespaceId, Recovery, SocketId, Target};
+use crate::timer::Timer;
+
+/// What a returning client says in its CONNECT.
+#[derive(Deserialize)]
+struct Return {
+    pid: String,
+    offset: Option<String>,
+}
+
+impl Endpoint {
+    /// A socket's connection is gone: keeps the socket for a while where that was not meant, forgets it otherwise.
+    pub(super) fn lose_socket(&mut self, socket: SocketId, reason: DisconnectReason) {
+        let Some(recovery) = &self.config.recovery else {
+            return self.forget_socket(socket, reason);
+        };
+        let was_meant = matches!(
+            reason,
+            DisconnectReason::ClientNamespaceDisconnect
+                | DisconnectReason::ServerNamespaceDisconnect
+        );
+        if was_meant || !self.sockets.go_away(socket, recovery.max_away) {
+            return self.forget_socket(socket, reason);
+        }
+        let until_ms = self
+            .now
+            .mono_ms
+            .saturating_add(recovery.max_disconnection_ms);
+        // Not cancelled when the socket comes back: it looks then whether that socket is away, and since when.
+        self.wheel.insert(until_ms, Timer::Away(socket.0));
+        if let Some(recovery) = self.sockets.recovery(socket) {
+            recovery.away_until_ms = until_ms;
+        }
+        if let Ok(namespace) = self.namespace_of(socket) {
+            self.push_event(Event::Disconnected {
+                socket,
+                namespace,
+                reason,
+            });
+        }
+    }
+
+    /// A socket has not come back in time.
+    pub(super) fn recovery_expired(&mut self, socket: SocketId) {
+        let now_ms = self.now.mono_ms;
+        let is_over =
+            |recovery: &mut Recovery| recovery.is_away && recovery.away_until_ms <= now_ms;
+        if !self.sockets.recovery(socket).is_some_and(is_over) {
+            return;
+        }
+        if let Some(gone) = self.sockets.disconnect(socket) {
+            let namespace = gone.namespace;
+            self.push_event(Event::RecoveryExpired { socket, namespace });
+        }
+    }
+
+    /// Lets a client take up its socket again, if it asks for that and it can be done: what was missed first, then CONNECT.
+    pub(super) fn recover(&mut self, session: Key, namespace: NamespaceId, payload: &str) -> bool {
+        let Some(recovery) = &self.config.recovery else {
+            return false;
+        };
+        let max_bytes = recovery
+            .max_bytes_per_session
+            .min(self.config.max_queued_bytes / 2);
+        let Ok(Return { pid, offset }) = serde_json::from_str(payload) else {
+            return false;
+        };
+        let Some(socket) = self.sockets.find_recoverable(&pid, namespace) else {
+            return false;
+        };
+        self.end_old_session(socket, session);
+        let Some(missed) = self.sockets.missed(socket, offset.as_deref(), max_bytes) else {
+            return false;
+        };
+        let Some(id) = self.sockets.id_text(socket) else {
+            return false;
+        };
+        self.sockets.come_back(socket, session);
+        if let Some(peer) = self.sessions.get_mut(session) {
+            peer.client.sockets.push(socket);
+            if let Some(timer) = peer.session.connect_timer.take() {
+                self.wheel.cancel(timer);
+            }
+        }
+        for packet in &missed {
+            self.send_packet(session, packet);
+        }
+        let pid = self
+            .sockets
+            .recovery(socket)
+            .map(|recovery| recovery.secret.id(socket.0.index));
+        let name = self.sockets.namespace_name(namespace);
+        let parser = self.config.parser;
+        let answer = parser.connect(&mut self.frames, name, Some(id), pid);
+        self.send(session, answer);
+        self.push_event(Event::Connected {
+            socket,
+            namespace,
+            auth: Args::received(format!("[{payload}]"), 1, Vec::new()),
+            is_recovered: true,
+        });
+        true
+    }
+
+    /// A client that is back before its old connection was found dead: that one ends now.
+    fn end_old_session(&mut self, socket: SocketId, session: Key) {
+        let old = self
+            .sockets
+            .get(socket)
+            .filter(|socket| !socket.is_away())
+            .map(|socket| socket.session);
+        if let Some(old) = old.filter(|old| *old != session) {
+            self.end_now(old, Ending::Drop(DisconnectReason::TransportClose));
+        }
+    }
+
+    /// Emits an event with its offset, and keeps it for those who miss it.
+    pub(super) fn emit_recoverable(&mut self, target: &Target, event: &str, args: &Args) {
+        let namespace = target.namespace_id();
+        let now_ms = self.now.mono_ms;
+        let Some((recovery, log)) = self
+            .config
+            .recovery
+            .as_ref()
+            .zip(self.sockets.log(namespace))
+        else {
+            return;
+        };
+        // Whoever is away for as long as allowed may have had its last answered ping one heartbeat before that.
+        let heartbeat_ms = self
+            .config
+            .ping_interval_ms
+            .saturating_add(self.config.ping_timeout_ms);
+        let keep_ms = recovery
+            .max_disconnection_ms
+            .saturating_add(2 * heartbeat_ms);
+        let max_bytes = recovery.max_bytes;
+        let args = args.with_offset(&log.next_offset());
+        let name = self.sockets.namespace_name(namespace);
+        let parser = self.config.parser;
+        let packet = parser.event(&mut self.frames, name, None, event, &args);
+        if let Some(log) = self.sockets.log(namespace) {
+            log.push(now_ms, keep_ms, max_bytes, target.clone(), packet.clone());
+            let number = log.last();
+            let mut selected = std::mem::take(&mut self.selected);
+            self.sockets.select(target, &mut selected);
+            for socket in selected.drain(..) {
+                if let Some(recovery) = self.sockets.recovery(socket) {
+                    recovery.sent(number);
+                }
+            }
+            self.selected = selected;
+        }
+        self.broadcast(target, &packet);
+    }
+
+    /// A ping is sent to a client, or its pong has come: it has got everything that was sent before that ping.
+    pub(super) fn note_heartbeat(&mut self, session: Key, is_pong: bool) {
+        if self.config.recovery.is_none() {
+            return;
+        }
+        let Some(peer) = self.sessions.get(session) else {
+            return;
+        };
+        for socket in &peer.client.sockets {
+            if !is_pong {
+                self.sockets.note_ping(*socket);
+            } else if let Some(recovery) = self.sockets.recovery(*socket) {
+                recovery.ponged();
+            }
+        }
+    }
+}

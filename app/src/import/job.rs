@@ -24,7 +24,7 @@ use crate::severity::Severity;
 use crate::store::{Ending, ImportStatus, ImportWriter, MergeCounts, NewImport, Record, Store};
 
 /// Share of the progress that reading the file takes; the merge takes the rest.
-pub const READING_SHARE: f64 = 0.95;
+const READING_SHARE: f64 = 0.95;
 /// One that waits says so this often, lest it be taken for stalled.
 const WAITING_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// An import whose file has begun.

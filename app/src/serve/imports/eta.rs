@@ -2,7 +2,8 @@
 //! to 0.95, whatever share of the time the merge behind them takes, so no estimate
 //! can be had from progress alone.
 
-use crate::import::READING_SHARE;
+/// Share of the progress that reading the upload takes.
+const READING_SHARE: f64 = 0.95;
 
 /// Before this, nothing is said.
 const SILENT_MS: f64 = 2_000.0;

@@ -2,13 +2,14 @@
 //!
 //! `cargo bench --bench codec`; the time shown is for one packet, payload or frame.
 
-mod common;
+#[path = "common/masked.rs"]
+mod masked;
 
 use std::hint::black_box;
 
-use common::masked;
 use criterion::measurement::WallTime;
 use criterion::{criterion_group, criterion_main, BenchmarkGroup, Criterion, Throughput};
+use masked::masked;
 use pulsewheel::engine::{decode_payload, encode_payload};
 use pulsewheel::socket::{encode_event, Limits, Packet};
 use pulsewheel::websocket::{Decoded, Decoder, Message};

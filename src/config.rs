@@ -1,5 +1,7 @@
 //! Every path, time and limit, each with its unit, its default, its reason, and what happens beyond it.
 
+use crate::engine::Transports;
+use crate::http::{Cookie, Cors};
 use crate::progress::ProgressConfig;
 use crate::socket::{Parser, RecoveryConfig};
 
@@ -24,6 +26,15 @@ pub struct Config {
     /// files. Default false: such a request is answered 400, code 0.
     pub serve_client: bool,
 
+    /// The transports that are offered. Default both; one that is not is answered 400, code 0.
+    pub transports: Transports,
+    /// Whether a session may go from polling to WebSocket. Default true; else handshakes offer no upgrade, and one that is
+    /// tried all the same is closed.
+    pub allow_upgrades: bool,
+    /// What pages of other origins may read. Default `None`: nothing, as in the reference.
+    pub cors: Option<Cors>,
+    /// The cookie with the session's id that polling clients get. Default `None`: no cookie.
+    pub cookie: Option<Cookie>,
     /// Whether clients of Engine.IO 3, which are those of Socket.IO 2, are served too. Default false: such a request is
     /// answered 400, code 5.
     pub allow_eio3: bool,
@@ -95,6 +106,10 @@ impl Default for Config {
             progress: Some(ProgressConfig::default()),
             host_http: false,
             serve_client: false,
+            transports: Transports::Both,
+            allow_upgrades: true,
+            cors: None,
+            cookie: None,
             allow_eio3: false,
             recovery: None,
             parser: Parser::default(),

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::http::{BodyDecoder, HeadOptions, HeadScan};
+use crate::http::{BodyDecoder, Field, HeadOptions, HeadScan};
 use crate::outbox::Outbox;
 use crate::slots::Key;
 use crate::websocket::Decoder;
@@ -64,8 +64,8 @@ pub(crate) struct Exchange {
     pub options: HeadOptions,
     /// `100 Continue` is awaited.
     pub expects_continue: bool,
-    /// The client is a browser that wants to be told not to look for scripts in polling answers.
-    pub is_old_explorer: bool,
+    /// What the answer says beside its own header fields.
+    pub extra_fields: Vec<Field>,
 }
 
 /// Where a request's body goes, and so who answers the request.

@@ -1,25 +1,11 @@
 //! What a client sends, by hand: no client library shall be part of what is measured.
 
+mod masked;
+
+pub use masked::masked;
+
 /// Asks for a session by WebSocket.
 pub const HANDSHAKE: &[u8] = b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /// Joins the namespace `/`.
 pub const JOIN: &str = "40";
-
-/// A text frame as clients send it, masked (RFC 6455 section 5.3).
-pub fn masked(text: &str) -> Vec<u8> {
-    const MASK: [u8; 4] = [1, 2, 3, 4];
-    let mut frame = vec![0x81];
-    match text.len() {
-        length @ 0..=125 => frame.push(0x80 | length as u8),
-        length => {
-            frame.push(0x80 | 126);
-            let length = u16::try_from(length).expect("no longer text is measured");
-            frame.extend_from_slice(&length.to_be_bytes());
-        }
-    }
-    frame.extend_from_slice(&MASK);
-    let bytes = text.bytes().zip(MASK.iter().cycle());
-    frame.extend(bytes.map(|(byte, mask)| byte ^ mask));
-    frame
-}

@@ -191,7 +191,7 @@ impl Endpoint {
                 is_answered: false,
                 options,
                 expects_continue: head.expect_continue,
-                is_old_explorer: head.header("User-Agent").is_some_and(is_old_explorer),
+                extra_fields: Vec::new(),
             }));
         }
     }
@@ -209,7 +209,7 @@ impl Endpoint {
     }
 
     /// Answers the request under way on a connection.
-    pub(super) fn answer(&mut self, key: Key, response: Response) {
+    pub(super) fn answer(&mut self, key: Key, mut response: Response) {
         let max_discarded_bytes = self.config.max_discarded_bytes;
         let Some(connection) = self.connections.get_mut(key) else {
             return;
@@ -228,6 +228,7 @@ impl Endpoint {
             exchange.options.keep_alive &= !is_unwanted;
         }
         exchange.options.keep_alive &= !is_last;
+        response.headers.append(&mut exchange.extra_fields);
         let (options, has_body) = (exchange.options, exchange.body.is_some());
         push_response(connection, response, options);
         self.output_due(key);
@@ -366,11 +367,6 @@ impl Endpoint {
             Protocol::WebSocket(_) => None,
         }
     }
-}
-
-/// Whether a browser is Internet Explorer, whose own filter against cross-site scripting damages polling answers.
-fn is_old_explorer(user_agent: &str) -> bool {
-    user_agent.contains(";MSIE") || user_agent.contains("Trident/")
 }
 
 /// Appends an answer to what waits for a connection: one buffer where the body is small, two where copying would cost.

@@ -5,11 +5,13 @@ use std::borrow::Cow;
 use super::sessions::Opening;
 use super::{Ending, Endpoint, Event};
 use crate::connection::{Connection, Protocol, Sink, WebSocket};
-use crate::engine::{Ask, EngineError, PollAction, PostAction, Revision, Route, Transport};
+use crate::engine::{
+    Ask, EngineError, PollAction, PostAction, Revision, Route, Transport, Transports,
+};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::{
-    is_allowed_host, query_pairs, BodyDecoder, Framing, Head, HeadOptions, Method, Request,
+    is_allowed_host, query_pairs, BodyDecoder, Field, Framing, Head, HeadOptions, Method, Request,
     Response,
 };
 use crate::id::Secret;
@@ -88,7 +90,13 @@ impl Endpoint {
             sid: sid.as_deref(),
             is_jsonp,
             allow_eio3: self.config.allow_eio3,
+            transports: self.config.transports,
         };
+        if let (Some(cors), Method::Options) = (&self.config.cors, head.method) {
+            let asked = head.header("Access-Control-Request-Headers");
+            let fields = cors.preflight_fields(head.header("Origin"), asked);
+            return self.answer_preflight(key, head, fields);
+        }
         let refusal = match ask.route() {
             Ok(Route::OpenPolling(revision)) => {
                 return self.open_polling(key, head, revision, !wants_base64)
@@ -111,6 +119,15 @@ impl Endpoint {
         self.refuse_engine_request(key, head, refusal);
     }
 
+    /// A browser asks whether a page of another origin may ask.
+    fn answer_preflight(&mut self, key: Key, head: &Head<'_>, fields: Vec<Field>) {
+        self.begin_discarding(key, head);
+        if let Some(exchange) = self.connections.get_mut(key).and_then(Connection::exchange) {
+            exchange.extra_fields = fields;
+        }
+        self.answer(key, Response::empty(204));
+    }
+
     /// The session of an id, unless its pong is overdue: then it ends here, however late the timer is.
     fn live_session(&mut self, secret: Secret, index: u32) -> Option<Key> {
         let session = self.sessions.key_at(index)?;
@@ -130,6 +147,7 @@ impl Endpoint {
             return self.refuse_upgrade(key, error.message(), None);
         }
         self.begin_discarding(key, head);
+        self.add_extra_fields(key, head);
         self.answer(key, Response::json(error.status(), error.body()));
     }
 
@@ -149,6 +167,7 @@ impl Endpoint {
 
     fn open_polling(&mut self, key: Key, head: &Head<'_>, revision: Revision, reads_octets: bool) {
         self.begin_discarding(key, head);
+        self.add_extra_fields(key, head);
         let Some(peer) = self.connections.get(key).map(|connection| connection.peer) else {
             return;
         };
@@ -164,14 +183,20 @@ impl Endpoint {
             query: head.query,
         };
         let session = self.open_session(opening);
-        let handshake = Frame::text(&self.handshake(session, "[\"websocket\"]"));
-        let response = self.poll_response(session, &[handshake]);
+        let can_upgrade =
+            self.config.allow_upgrades && self.config.transports != Transports::PollingOnly;
+        let upgrades = if can_upgrade { "[\"websocket\"]" } else { "[]" };
+        let handshake = Frame::text(&self.handshake(session, upgrades));
+        let mut response = self.poll_response(session, &[handshake]);
+        if let (Some(cookie), Some(sid)) = (&self.config.cookie, self.session_id(session)) {
+            response = response.with_header("Set-Cookie", cookie.set(sid.as_str()));
+        }
         self.answer_engine(key, response);
         self.join_by_default(session);
     }
 
     fn poll(&mut self, key: Key, session: Key, head: &Head<'_>) {
-        self.begin_exchange(key, head, Sink::Poll { session }, options(head));
+        self.begin_engine_exchange(key, head, Sink::Poll { session });
         let Some(peer) = self.sessions.get_mut(session) else {
             return;
         };
@@ -230,7 +255,7 @@ impl Endpoint {
                     is_octets,
                     is_complete: false,
                 };
-                self.begin_exchange(key, head, sink, options(head));
+                self.begin_engine_exchange(key, head, sink);
                 self.send_continue(key);
             }
         }
@@ -239,6 +264,7 @@ impl Endpoint {
     /// A `POST` that breaks the protocol, by its head alone: the session ends with it.
     fn refuse_post(&mut self, key: Key, session: Key, head: &Head<'_>, status: u16) {
         self.begin_discarding(key, head);
+        self.add_extra_fields(key, head);
         self.answer(key, Response::empty(status));
         self.end(session, Ending::Drop(DisconnectReason::TransportError));
     }
@@ -267,7 +293,8 @@ impl Endpoint {
         let Some(peer) = self.sessions.get(session) else {
             return;
         };
-        let can_upgrade = matches!(peer.session.transport, Transport::Polling { .. })
+        let can_upgrade = self.config.allow_upgrades
+            && matches!(peer.session.transport, Transport::Polling { .. })
             && peer.session.upgrade.is_none()
             && peer.takes_input();
         let Some(response) = self.accept_websocket(key, head) else {
@@ -330,17 +357,31 @@ impl Endpoint {
 
     /// Answers a poll or a post that went well.
     pub(super) fn answer_engine(&mut self, key: Key, response: Response) {
-        let exchange = self.connections.get_mut(key).and_then(Connection::exchange);
-        let is_old_explorer = exchange.is_some_and(|exchange| exchange.is_old_explorer);
-        let response = response.with_header("cache-control", "no-store");
-        self.answer(
-            key,
-            if is_old_explorer {
-                response.with_header("X-XSS-Protection", "0")
-            } else {
-                response
-            },
-        );
+        self.answer(key, response.with_header("cache-control", "no-store"));
+    }
+
+    /// What every answer to a request of Engine.IO says, by what the request says.
+    fn extra_fields(&self, head: &Head<'_>) -> Vec<Field> {
+        let cors = self.config.cors.as_ref();
+        let mut fields =
+            cors.map_or_else(Vec::new, |cors| cors.answer_fields(head.header("Origin")));
+        if head.header("User-Agent").is_some_and(is_old_explorer) {
+            fields.push(("X-XSS-Protection".into(), "0".into()));
+        }
+        fields
+    }
+
+    /// Begins the exchange of a request of Engine.IO that is answered later.
+    fn begin_engine_exchange(&mut self, key: Key, head: &Head<'_>, sink: Sink) {
+        self.begin_exchange(key, head, sink, options(head));
+        self.add_extra_fields(key, head);
+    }
+
+    fn add_extra_fields(&mut self, key: Key, head: &Head<'_>) {
+        let fields = self.extra_fields(head);
+        if let Some(exchange) = self.connections.get_mut(key).and_then(Connection::exchange) {
+            exchange.extra_fields = fields;
+        }
     }
 
     pub(super) fn answer_error(&mut self, key: Key, error: EngineError) {
@@ -370,6 +411,11 @@ fn options(head: &Head<'_>) -> HeadOptions {
         head_request: head.method == Method::Head,
         http10: head.minor_version == 0,
     }
+}
+
+/// Whether a browser is Internet Explorer, whose own filter against cross-site scripting damages polling answers.
+fn is_old_explorer(user_agent: &str) -> bool {
+    user_agent.contains(";MSIE") || user_agent.contains("Trident/")
 }
 
 /// Whether a path under Engine.IO's names a file of the browser client.

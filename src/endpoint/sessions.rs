@@ -12,7 +12,7 @@ use crate::engine::{
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::Response;
-use crate::id::Secret;
+use crate::id::{IdText, Secret};
 use crate::outbox::Chunk;
 use crate::slots::Key;
 use crate::socket::Client;
@@ -77,6 +77,12 @@ impl Endpoint {
             });
         }
         key
+    }
+
+    /// The id of a session as its client knows it.
+    pub(super) fn session_id(&self, session: Key) -> Option<IdText> {
+        let peer = self.sessions.get(session)?;
+        Some(peer.session.secret.id(session.index))
     }
 
     /// The open packet of a session.

@@ -12,7 +12,7 @@ mod session;
 
 pub use packet::Packet;
 pub use payload::{decode_payload, encode_payload, Part};
-pub use request::{Ask, EngineError, Revision, Route};
+pub use request::{Ask, EngineError, Revision, Route, Transports};
 pub(crate) use session::{
     Heartbeat, PacketAction, PollAction, PostAction, ProbeAction, Session, Transport,
 };

@@ -61,6 +61,18 @@ pub enum Revision {
     V4,
 }
 
+/// The transports that a server offers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transports {
+    /// HTTP long-polling, and WebSocket from the start or by upgrade.
+    #[default]
+    Both,
+    /// HTTP long-polling alone.
+    PollingOnly,
+    /// WebSocket alone.
+    WebSocketOnly,
+}
+
 /// The part of a request that Engine.IO looks at.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ask<'a> {
@@ -82,6 +94,8 @@ pub struct Ask<'a> {
     pub is_jsonp: bool,
     /// Whether clients of revision 3 are served.
     pub allow_eio3: bool,
+    /// What is served.
+    pub transports: Transports,
 }
 
 /// What a request is about.
@@ -103,8 +117,8 @@ impl Ask<'_> {
     /// Decides, without a look at the sessions that there are.
     pub fn route(&self) -> Result<Route, EngineError> {
         let websocket = match self.transport {
-            Some("polling") => false,
-            Some("websocket") => true,
+            Some("polling") if self.transports != Transports::WebSocketOnly => false,
+            Some("websocket") if self.transports != Transports::PollingOnly => true,
             _ => return Err(EngineError::UnknownTransport),
         };
         if self.has_bad_origin || self.is_jsonp {
@@ -184,6 +198,22 @@ mod tests {
             };
             assert_eq!(ask.route(), Err(EngineError::UnknownTransport));
         }
+    }
+
+    #[test]
+    fn a_transport_that_is_switched_off_is_unknown() {
+        let polling = Ask {
+            transports: Transports::WebSocketOnly,
+            ..get()
+        };
+        let websocket = Ask {
+            transports: Transports::PollingOnly,
+            transport: Some("websocket"),
+            is_upgrade: true,
+            ..get()
+        };
+        assert_eq!(polling.route(), Err(EngineError::UnknownTransport));
+        assert_eq!(websocket.route(), Err(EngineError::UnknownTransport));
     }
 
     #[test]

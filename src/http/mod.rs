@@ -24,6 +24,8 @@
 //! section 6.6.1 asks it only of servers with a clock, and a host that wants one adds the header.
 
 mod body;
+mod cookie;
+mod cors;
 mod fields;
 mod head;
 mod origin;
@@ -35,6 +37,8 @@ mod response_body;
 mod scan;
 
 pub use body::{BodyDecoder, BodyPart, MAX_CHUNK_EXTRA_BYTES};
+pub use cookie::{Cookie, SameSite};
+pub use cors::{Cors, Field, Origins};
 pub use fields::Framing;
 pub use head::{Head, Method};
 pub use origin::{is_allowed_host, parse_host, parse_origin, same_origin, HostPort, Origin};

@@ -106,4 +106,58 @@ describe("the edges of the interface", () => {
     assert.match(answer.headers.get("content-type"), /^text\/(html|plain)/);
     assert.notEqual((await answer.text()).trim(), "");
   });
+
+  test("the dashboard is compressed, tagged, and allows nothing but itself", async (t) => {
+    const answer = await fetch(`${program.origin}/`, { headers: { "Accept-Encoding": "gzip" } });
+    const page = await answer.text();
+    if (!page.includes("<script")) return t.skip("this binary was built without the web part");
+    assert.equal(answer.headers.get("content-encoding"), "gzip");
+    assert.equal(answer.headers.get("cache-control"), "no-cache");
+    assert.match(answer.headers.get("content-security-policy"), /^default-src 'self'/);
+    assert.equal(answer.headers.get("x-content-type-options"), "nosniff");
+    const again = await fetch(`${program.origin}/`, { headers: { "If-None-Match": answer.headers.get("etag") } });
+    assert.deepEqual([again.status, await again.text()], [304, ""]);
+    const script = /src="(\/assets\/[^"]+\.js)"/.exec(page)[1];
+    for (const encoding of ["gzip", "identity"]) {
+      const file = await fetch(program.origin + script, { headers: { "Accept-Encoding": encoding } });
+      assert.equal(file.status, 200);
+      assert.match(file.headers.get("content-type"), /javascript/);
+      assert.match(file.headers.get("cache-control"), /immutable/);
+      assert.equal(file.headers.get("content-encoding"), encoding === "gzip" ? "gzip" : null);
+      assert.ok((await file.text()).length > 1000);
+    }
+    for (const path of ["/../Cargo.toml", "/assets/", "/assets/none.js", "/%2e%2e/secret"]) {
+      assertError(await call("GET", path), 404, "NOT_FOUND");
+    }
+  });
+
+  test("OPTIONS tells the methods and lets no other site in", async () => {
+    const answer = await fetch(`${program.origin}/api/sessions`, {
+      method: "OPTIONS",
+      headers: { Origin: "http://evil.example", "Access-Control-Request-Method": "POST" },
+    });
+    assert.equal(answer.status, 204);
+    assert.match(answer.headers.get("allow"), /GET.*POST/);
+    assert.equal(answer.headers.get("access-control-allow-origin"), null);
+  });
+
+  test("a JSON body in chunks is read up to its limit", async () => {
+    const post = (body) =>
+      fetch(`${program.origin}/api/sessions`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: new Blob([body]).stream(),
+        duplex: "half",
+      });
+    assert.equal((await post('{"metadata":{"a":1}}')).status, 201);
+    const fits = JSON.stringify({ ignored: "x".repeat(65_536 - 14) });
+    assert.equal(fits.length, 65_536);
+    assert.equal((await post(fits)).status, 201);
+    assert.equal((await post(`${fits} `)).status, 413);
+  });
+
+  test("Socket.IO is as careful about Host as the rest", async () => {
+    assert.equal((await withHost("evil.example", "GET", "/socket.io/?EIO=4&transport=polling")).status, 403);
+    assert.equal((await withHost("localhost", "GET", "/socket.io/?EIO=4&transport=polling")).status, 200);
+  });
 });

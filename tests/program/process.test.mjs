@@ -4,7 +4,8 @@ import { spawn } from "node:child_process";
 import fs from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
-import { programFile, runProgram, startProgram, temporaryFolder, watcher } from "./support.mjs";
+import { RawConnection } from "../interop/support/http.mjs";
+import { findings, manyRows, nessusCsv, programFile, runProgram, slowUpload, startProgram, temporaryFolder, until, watcher, within } from "./support.mjs";
 
 for (const signal of ["SIGTERM", "SIGINT"]) {
   test(`${signal} ends the program with status 0, clients or not`, async (t) => {
@@ -65,4 +66,72 @@ test("after SIGKILL a new one listens on the same port at once and knows the sam
   const second = await startProgram(t, { dataDir: folder, listen: `127.0.0.1:${first.port}` });
   assert.equal(second.port, first.port);
   assert.equal((await second.call("GET", "/api/vulnerabilities")).status, 200);
+});
+
+/** A program whose stdout goes to `stdout`; `line` waits for a match in its log. */
+function startLogged(t, stdout) {
+  const args = ["serve", "--listen", "127.0.0.1:0", "--data-dir", temporaryFolder()];
+  const child = spawn(programFile(), args, { stdio: ["ignore", stdout, "pipe"] });
+  t.after(() => child.kill("SIGKILL"));
+  let log = "";
+  child.stderr.setEncoding("utf8").on("data", (text) => (log += text));
+  const ended = new Promise((resolve) => child.once("exit", (status, signal) => resolve({ status, signal })));
+  const line = (pattern) => until(() => pattern.exec(log), `${pattern} in the log`);
+  return { child, line, ended: () => within(ended, "end of the program") };
+}
+
+test("a second signal ends the program at once with 128 and its number", async (t) => {
+  const { child, line, ended } = startLogged(t, "ignore");
+  const [, origin, port] = await line(/listening on (http:\S+:(\d+))/);
+  // Answers of many megabytes that nobody reads: the program would wait for them for a while.
+  const body = JSON.stringify({ metadata: { filler: "x".repeat(15_000) } });
+  for (let i = 0; i < 60; i++) {
+    await fetch(`${origin}/api/sessions`, { method: "POST", headers: { "Content-Type": "application/json" }, body });
+  }
+  const deaf = await RawConnection.open(Number(port));
+  t.after(() => deaf.destroy());
+  deaf.socket.pause();
+  deaf.write("GET /api/sessions HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(40));
+  await fetch(`${origin}/healthz`);
+  child.kill("SIGTERM");
+  await line(/asked to end/);
+  assert.equal(child.exitCode, null);
+  child.kill("SIGINT");
+  assert.deepEqual(await ended(), { status: 130, signal: null });
+});
+
+test("a stdout that takes nothing is no reason to fail", async (t) => {
+  const full = await fs.open("/dev/full", "w").catch(() => null);
+  if (!full) return t.skip("no /dev/full on this machine");
+  t.after(() => full.close());
+  const { child, line, ended } = startLogged(t, full.fd);
+  const [, origin] = await line(/listening on (http:\S+)/);
+  assert.equal((await fetch(`${origin}/healthz`)).status, 200);
+  child.kill("SIGTERM");
+  assert.deepEqual(await ended(), { status: 0, signal: null });
+});
+
+test("those who watch an import hear that the program ends, and nothing of it is kept", async (t) => {
+  const dataDir = temporaryFolder();
+  const program = await startProgram(t, { dataDir });
+  const socket = await watcher(t, program, { transports: ["websocket"], reconnection: false });
+  const csv = nessusCsv(manyRows("shutdown-host", 500));
+  const slow = slowUpload(program, { csvBytes: csv.length, filename: "shutdown.csv" });
+  slow.request.on("error", () => {});
+  await slow.write(csv.slice(0, csv.length / 2));
+  await until(() => socket.log.some(([name]) => name === "session_created"), "session_created");
+  assert.deepEqual(await program.end("SIGTERM"), { status: 0, signal: null });
+  const [, payload] = socket.log.find(([name]) => name === "import_cancelled");
+  assert.deepEqual([payload.reason, payload.cleanup_performed], ["server_shutdown", true]);
+  const again = await startProgram(t, { dataDir });
+  assert.equal((await findings(again, "shutdown-host")).total, 0);
+  assert.equal((await again.call("GET", "/api/imports")).body.items[0].status, "cancelled");
+});
+
+test("--licenses names what the program is made of", async () => {
+  const { status, stdout } = await runProgram(["--licenses"]);
+  const text = stdout.toString();
+  assert.equal(status, 0);
+  for (const name of ["mio", "serde_json", "rusqlite", "tungstenite"]) assert.match(text, new RegExp(`^${name} \\d`, "m"));
+  assert.match(text, /Permission is hereby granted, free of charge/);
 });

@@ -110,7 +110,11 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         bodies: Bodies::default(),
     };
     signals.end_server(handle, registry)?;
-    announce(server.local_addrs()?)?;
+    let addresses = server.local_addrs()?;
+    for address in &addresses {
+        log::info!("listening on http://{address}");
+    }
+    announce(addresses)?;
     log::info!(
         "pulsewheel {}, data in {}",
         env!("CARGO_PKG_VERSION"),

@@ -313,3 +313,68 @@ fn a_host_that_is_not_allowed_is_forbidden() {
         assert_eq!(status(&answer), wanted, "{host}");
     }
 }
+
+#[test]
+fn without_cors_no_answer_speaks_of_it_and_with_it_all_do() {
+    let asked = |world: &mut World, request: &str| {
+        let request = request.replace("Host: a", "Host: a\r\nOrigin: https://a.example");
+        world.request(&request)
+    };
+    let mut world = World::new(Config::default());
+    assert!(!asked(&mut world, &get("EIO=4&transport=polling")).contains("Access-Control"));
+    let mut world = World::new(Config {
+        cors: Some(crate::http::Cors::list(["https://a.example"])),
+        ..Config::default()
+    });
+    let leave = "Access-Control-Allow-Origin: https://a.example\r\n";
+    let opened = asked(&mut world, &get("EIO=4&transport=polling"));
+    assert!(opened.contains(leave), "{opened}");
+    let sid = sid(&opened);
+    assert!(asked(&mut world, &get("EIO=4&transport=nothing")).contains(leave));
+    assert!(asked(&mut world, &post(&sid, "40")).contains(leave));
+    let poll = get(&format!("EIO=4&transport=polling&sid={sid}"));
+    assert!(asked(&mut world, &poll).contains(leave));
+    let preflight = asked(&mut world, &poll.replace("GET", "OPTIONS"));
+    assert_eq!(status(&preflight), 204);
+    assert!(preflight.contains(leave) && preflight.contains("Access-Control-Allow-Methods: "));
+}
+
+#[test]
+fn the_cookie_comes_with_the_open_packet_of_a_polling_session_alone() {
+    let mut world = World::new(Config {
+        cookie: Some(crate::http::Cookie::default()),
+        ..Config::default()
+    });
+    let opened = world.request(&get("EIO=4&transport=polling"));
+    let sid = sid(&opened);
+    assert!(opened.contains(&format!(
+        "Set-Cookie: io={sid}; Path=/; HttpOnly; SameSite=Lax\r\n"
+    )));
+    assert!(!world.request(&post(&sid, "40")).contains("Set-Cookie"));
+    let key = world.open();
+    world.feed(key, upgrade("EIO=4&transport=websocket"));
+    assert!(!String::from_utf8_lossy(&world.take(key)).contains("Set-Cookie"));
+}
+
+#[test]
+fn no_upgrade_is_offered_where_none_is_allowed() {
+    let mut world = World::new(Config {
+        allow_upgrades: false,
+        ..Config::default()
+    });
+    let opened = world.request(&get("EIO=4&transport=polling"));
+    assert!(opened.contains("\"upgrades\":[]"));
+    let key = world.open();
+    let sid = sid(&opened);
+    world.feed(
+        key,
+        upgrade(&format!("EIO=4&transport=websocket&sid={sid}")),
+    );
+    assert!(world.shut.contains(&key));
+    let mut world = World::new(Config {
+        transports: crate::engine::Transports::PollingOnly,
+        ..Config::default()
+    });
+    let answer = world.request(&upgrade("EIO=4&transport=websocket"));
+    assert_eq!(body(&answer), "Transport unknown");
+}

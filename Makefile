@@ -103,6 +103,11 @@ fuzz: ## run every fuzz target for a minute (nightly Rust and cargo-fuzz)
 		cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1; \
 	done
 
+.PHONY: licenses
+licenses: need-rust ## renew app/licenses.txt after a change of dependencies (cargo-about)
+	@cargo about --version >/dev/null 2>&1 || { echo "This needs cargo-about: cargo install cargo-about --locked --features cli" >&2; exit 1; }
+	cd app && cargo about generate --locked --manifest-path Cargo.toml --output-file licenses.txt about.hbs
+
 .PHONY: bench
 bench: need-rust ## measure codecs, wheel, fan-out and echo
 	cargo bench --locked --package pulsewheel

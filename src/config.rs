@@ -47,6 +47,11 @@ pub struct Config {
     /// [`is_allowed_host`](crate::http::is_allowed_host). Default `None`: any. Others are answered 403, code 4.
     pub allowed_hosts: Option<Vec<String>>,
 
+    /// Origins, such as `https://app.example`, whose pages may open sessions, beside pages of this server itself. Default
+    /// `None`: any, as in the reference. Others are answered 403, code 4, on WebSocket handshakes too, which browsers let
+    /// every page send. Requests without an `Origin` do not come from pages and are not concerned.
+    pub allowed_origins: Option<Vec<String>>,
+
     /// Milliseconds between a pong and the next ping. Default 25,000. Announced in the handshake.
     pub ping_interval_ms: u64,
     /// Milliseconds that a pong may take. Default 20,000, then the session is closed with the reason `ping timeout`.
@@ -114,6 +119,7 @@ impl Default for Config {
             recovery: None,
             parser: Parser::default(),
             allowed_hosts: None,
+            allowed_origins: None,
             ping_interval_ms: 25_000,
             ping_timeout_ms: 20_000,
             upgrade_timeout_ms: 10_000,

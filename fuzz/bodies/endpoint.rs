@@ -1,15 +1,17 @@
 //! The whole server: the input is a script of what clients, the network, the clock and the host do.
 //!
 //! A script is text, so that a person can write one and read what the fuzzer has found. Its first character `e` asks for
-//! bare Engine.IO, any other for Socket.IO. Every step is one letter and its arguments: digits choose connections (0 to
-//! 5), Engine.IO sessions, sockets, rooms or variants (of what there is, by remainder), a text ends with its line. After
-//! each step the server runs a turn, and everything is checked.
+//! bare Engine.IO, `m` for MessagePack, `r` for recovery, any other for plain Socket.IO. Every step is one letter and its
+//! arguments: digits choose connections (0 to 5), Engine.IO sessions, sockets, rooms or variants (of what there is, by
+//! remainder), a text ends with its line. After each step the server runs a turn, and everything is checked.
 //!
 //! | step | what happens |
 //! |---|---|
 //! | `o`c | connection c is opened |
 //! | `h`c, `w`c | a client asks for a session there, by polling or by WebSocket |
 //! | `g`cs, `p`cs text, `u`cs | polls session s, posts packets to it (`\|` separates them), opens its upgrade |
+//! | `v`n | from now on clients speak Engine.IO 3, or 4 again |
+//! | `c`cn | a client wants to recover the socket with the n-th newest `pid` |
 //! | `t`c text, `b`c text, `f`cb text | sends a frame: text, binary, or one with the first byte b |
 //! | `r`c text | sends bytes (`\|` stands for the end of a line in HTTP) |
 //! | `x`c, `X`c | the client closes its side, or is gone |
@@ -21,6 +23,8 @@
 //! | `P`v | does something with progress sessions |
 //! | `S` | shuts the server down |
 
+#[path = "endpoint_client.rs"]
+mod client;
 #[path = "endpoint_host.rs"]
 mod host;
 #[path = "endpoint_world.rs"]
@@ -40,7 +44,7 @@ const MAX_STEPS: usize = 400;
 /// Runs `data` as a script, then sends everybody away and checks that nothing is left.
 pub fn run(data: &[u8]) {
     let mut script = Script { rest: data };
-    let mut world = World::new(data.first() != Some(&b'e'));
+    let mut world = World::new(script.byte().unwrap_or(b's'));
     for _ in 0..MAX_STEPS {
         let Some(letter) = script.byte() else { break };
         if step(letter, &mut script, &mut world) {
@@ -54,17 +58,25 @@ pub fn run(data: &[u8]) {
 fn step(letter: u8, script: &mut Script<'_>, world: &mut World) -> bool {
     match letter {
         b'o' => world.open(script.number()),
-        b'h' => world.send(script.number(), &get("transport=polling")),
-        b'w' => world.send(script.number(), &upgrade("transport=websocket")),
+        b'v' => world.revision = script.number(),
+        b'h' => world.send(script.number(), &get(&world.query("polling"))),
+        b'w' => world.send(script.number(), &upgrade(&world.query("websocket"))),
         b'g' | b'u' | b'p' => {
-            let connection = script.number();
-            let sid = world.sid(script.number());
+            let (connection, session) = (script.number(), script.number());
             let bytes = match letter {
-                b'g' => get(&format!("transport=polling&sid={sid}")),
-                b'u' => upgrade(&format!("transport=websocket&sid={sid}")),
-                _ => post(&sid, &replaced(script.line(), b"\x1e")),
+                b'g' => get(&world.query_of("polling", session)),
+                b'u' => upgrade(&world.query_of("websocket", session)),
+                _ => {
+                    let payload = replaced(script.line(), b"\x1e");
+                    post(&world.query_of("polling", session), &payload)
+                }
             };
             world.send(connection, &bytes);
+        }
+        b'c' => {
+            let connection = script.number();
+            let connect = world.recovering_connect(script.number());
+            world.send(connection, &masked(0x81, connect.as_bytes()));
         }
         b't' => world.send(script.number(), &masked(0x81, script.line())),
         b'b' => world.send(script.number(), &masked(0x82, script.line())),
@@ -125,16 +137,17 @@ fn replaced(text: &[u8], bar: &[u8]) -> Vec<u8> {
 }
 
 fn get(query: &str) -> Vec<u8> {
-    format!("GET /socket.io/?EIO=4&{query} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes()
+    format!("GET /socket.io/?{query} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes()
 }
 
 fn upgrade(query: &str) -> Vec<u8> {
-    format!("GET /socket.io/?EIO=4&{query} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").into_bytes()
+    format!("GET /socket.io/?{query} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").into_bytes()
 }
 
-fn post(sid: &str, payload: &[u8]) -> Vec<u8> {
+fn post(query: &str, payload: &[u8]) -> Vec<u8> {
     let length = payload.len();
-    let head = format!("POST /socket.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+    let head =
+        format!("POST /socket.io/?{query} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
     [head.as_bytes(), payload].concat()
 }
 

@@ -2,9 +2,12 @@
 
 use std::io::IoSlice;
 
+use pulsewheel::http::{Cookie, Cors, Origins};
 use pulsewheel::progress::{Memory, ProgressConfig};
+use pulsewheel::socket::{Parser, RecoveryConfig};
 use pulsewheel::{Closing, Config, ConnectionId, Counts, Endpoint, Environment, Now};
 
+use super::client::{Client, Told};
 use super::host::Host;
 
 /// Connections that a script can name. One more belongs to the witness, a client that behaves well all the time.
@@ -27,10 +30,11 @@ pub struct World {
     pub taken_bytes: usize,
     /// How much each client takes in one step.
     pub written_bytes: usize,
+    /// Of Engine.IO, as clients speak it: 3, or 4 by any other number.
+    pub revision: usize,
     now: Now,
     links: [Option<Link>; CONNECTIONS + 1],
-    /// The ids of all Engine.IO sessions that clients have been told.
-    sids: Vec<String>,
+    told: Told,
 }
 
 /// One connection, and its client behind it.
@@ -50,7 +54,7 @@ struct Link {
 }
 
 impl World {
-    pub fn new(socket_io: bool) -> World {
+    pub fn new(mode: u8) -> World {
         let mut seed = 0_u64;
         let environment = Environment {
             random: Box::new(move |bytes| {
@@ -67,36 +71,45 @@ impl World {
             unix_ms: 1_736_677_800_000,
         };
         let mut world = World {
-            endpoint: Endpoint::new(config(socket_io), environment, now),
+            endpoint: Endpoint::new(config(mode), environment, now),
             host: Host::default(),
             taken_bytes: usize::MAX,
             written_bytes: usize::MAX,
             now,
             links: [const { None }; CONNECTIONS + 1],
-            sids: Vec::new(),
+            told: Told::default(),
+            revision: 4,
         };
-        if socket_io {
+        if world.endpoint.config().socket_io {
             world.connect_witness();
         }
         world
     }
 
     fn connect_witness(&mut self) {
-        self.open(WITNESS);
-        self.send(WITNESS, &super::upgrade("transport=websocket"));
-        self.send(WITNESS, &super::masked(0x81, b"40"));
+        self.send_on_link(WITNESS, &super::upgrade(&self.query("websocket")));
+        let connect = match self.endpoint.config().parser {
+            Parser::Json => super::masked(0x81, b"40"),
+            Parser::Msgpack => super::masked(0x82, b"\x82\xa4type\x00\xa3nsp\xa1/"),
+        };
+        self.send_on_link(WITNESS, &connect);
         self.turn();
         self.host.adopt_witness();
-        self.sids.clear();
+        self.told = Told::default();
     }
 
     pub fn open(&mut self, number: usize) {
-        let number = link_number(number);
+        self.open_link(number % CONNECTIONS);
+    }
+
+    fn open_link(&mut self, number: usize) {
         if self.links[number].is_some() {
             return;
         }
         let peer = "127.0.0.1:5000".parse().expect("an address");
         let key = self.endpoint.open(peer);
+        let config = self.endpoint.config();
+        let is_read_as_text = config.socket_io && config.parser == Parser::Json;
         assert_eq!(key.is_none(), self.endpoint.is_shutting_down());
         self.links[number] = key.map(|key| Link {
             key,
@@ -106,17 +119,18 @@ impl World {
             is_shut: false,
             may_take_bytes: 0,
             may_write_bytes: 0,
-            client: Client {
-                speaks_socket_io: self.endpoint.config().socket_io,
-                ..Client::default()
-            },
+            client: Client::new(is_read_as_text),
         });
     }
 
     /// The client sends something; it opens a connection for it where it has none.
     pub fn send(&mut self, number: usize, bytes: &[u8]) {
-        self.open(number);
-        if let Some(link) = &mut self.links[link_number(number)] {
+        self.send_on_link(number % CONNECTIONS, bytes);
+    }
+
+    fn send_on_link(&mut self, number: usize, bytes: &[u8]) {
+        self.open_link(number);
+        if let Some(link) = &mut self.links[number] {
             if !link.is_side_closed {
                 link.incoming.extend_from_slice(bytes);
             }
@@ -125,21 +139,38 @@ impl World {
 
     /// The client will send nothing more.
     pub fn close_side(&mut self, number: usize) {
-        if let Some(link) = &mut self.links[link_number(number)] {
+        if let Some(link) = &mut self.links[number % CONNECTIONS] {
             link.is_side_closed = true;
         }
     }
 
     /// The client is gone.
     pub fn hang_up(&mut self, number: usize) {
-        if let Some(link) = &self.links[link_number(number)] {
+        self.hang_up_link(number % CONNECTIONS);
+    }
+
+    fn hang_up_link(&mut self, number: usize) {
+        if let Some(link) = &self.links[number] {
             self.endpoint.hang_up(link.key);
         }
     }
 
-    pub fn sid(&self, number: usize) -> String {
-        let newest_first = self.sids.iter().rev().cycle().nth(number);
-        newest_first.cloned().unwrap_or_default()
+    /// The query of a request for a session.
+    pub fn query(&self, transport: &str) -> String {
+        let revision = if self.revision == 3 { 3 } else { 4 };
+        format!("EIO={revision}&transport={transport}")
+    }
+
+    /// The query of a request of a session that there is.
+    pub fn query_of(&self, transport: &str, session: usize) -> String {
+        let sid = self.told.sid(session);
+        format!("{}&sid={sid}", self.query(transport))
+    }
+
+    /// The packet by which a client says that it has been here before.
+    pub fn recovering_connect(&self, number: usize) -> String {
+        let (pid, offset) = (self.told.pid(number), &self.told.offset);
+        format!("40{{\"pid\":\"{pid}\",\"offset\":\"{offset}\"}}")
     }
 
     pub fn pass_ms(&mut self, ms: u64) {
@@ -191,7 +222,7 @@ impl World {
     /// Sends everybody away, lets time pass until all is forgotten, and checks that it is.
     pub fn end(mut self) {
         for number in 0..self.links.len() {
-            self.hang_up_any(number);
+            self.hang_up_link(number);
         }
         self.turn();
         assert_eq!(self.endpoint.counts().connections, 0);
@@ -211,12 +242,6 @@ impl World {
         assert_eq!(self.endpoint.counts(), nothing);
         assert!(!self.endpoint.has_work());
         self.host.check_all_gone();
-    }
-
-    fn hang_up_any(&mut self, number: usize) {
-        if let Some(link) = &self.links[number] {
-            self.endpoint.hang_up(link.key);
-        }
     }
 
     fn begin_shares(&mut self) {
@@ -275,7 +300,7 @@ impl World {
                 assert!(!link.is_shut || offered.is_empty(), "nothing after the end");
                 let count = offered.len().min(link.may_write_bytes);
                 link.may_write_bytes -= count;
-                link.client.receive(&offered[..count], &mut self.sids);
+                link.client.receive(&offered[..count], &mut self.told);
                 self.endpoint.wrote(key, count);
                 if count == 0 {
                     break;
@@ -330,9 +355,27 @@ impl World {
 }
 
 /// Low limits, which a short script can reach.
-fn config(socket_io: bool) -> Config {
+fn config(mode: u8) -> Config {
+    let socket_io = mode != b'e';
     Config {
         socket_io,
+        parser: if mode == b'm' {
+            Parser::Msgpack
+        } else {
+            Parser::Json
+        },
+        recovery: (mode == b'r').then(|| RecoveryConfig {
+            max_away: 2,
+            max_bytes: 20_000,
+            max_bytes_per_session: 5_000,
+            ..RecoveryConfig::default()
+        }),
+        allow_eio3: true,
+        cors: Some(Cors {
+            origins: Origins::Reflect,
+            ..Cors::default()
+        }),
+        cookie: Some(Cookie::default()),
         namespaces: ["/", "/custom", "/third"].map(str::to_owned).to_vec(),
         progress: socket_io.then(|| ProgressConfig {
             stale_after_ms: 60_000,
@@ -353,143 +396,4 @@ fn config(socket_io: bool) -> Config {
         max_pending_events: 8,
         ..Config::default()
     }
-}
-
-fn link_number(number: usize) -> usize {
-    if number == WITNESS {
-        WITNESS
-    } else {
-        number % CONNECTIONS
-    }
-}
-
-/// The other end of a connection, which reads what the server writes.
-#[derive(Default)]
-struct Client {
-    speaks_socket_io: bool,
-    unread: Vec<u8>,
-    is_websocket: bool,
-    is_closed: bool,
-    /// A ping of Engine.IO waits for its pong.
-    is_pinged: bool,
-    /// Binary messages that a packet has announced.
-    attachments_to_come: usize,
-    /// Events that went to everybody.
-    broadcasts: usize,
-}
-
-impl Client {
-    fn receive(&mut self, bytes: &[u8], sids: &mut Vec<String>) {
-        self.unread.extend_from_slice(bytes);
-        if !self.is_websocket {
-            const SWITCH: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n";
-            let Some(start) = find(&self.unread, SWITCH) else {
-                return self.look_for_sid(sids);
-            };
-            let Some(length) = find(&self.unread[start..], b"\r\n\r\n") else {
-                return;
-            };
-            self.unread.drain(..start + length + 4);
-            self.is_websocket = true;
-        }
-        while let Some((first_byte, payload)) = self.next_frame() {
-            self.frame(first_byte, &payload, sids);
-        }
-    }
-
-    /// Finds the id in the answer to a handshake.
-    fn look_for_sid(&mut self, sids: &mut Vec<String>) {
-        const BEFORE: &[u8] = b"0{\"sid\":\"";
-        if let Some(start) = find(&self.unread, BEFORE) {
-            let sid = &self.unread[start + BEFORE.len()..];
-            if let Some(sid) = sid.get(..20) {
-                sids.push(String::from_utf8_lossy(sid).into_owned());
-                self.unread.clear();
-            }
-        } else if self.unread.len() > 4096 {
-            self.unread.clear();
-        }
-    }
-
-    fn next_frame(&mut self) -> Option<(u8, Vec<u8>)> {
-        let (&first_byte, rest) = self.unread.split_first()?;
-        let (&length, rest) = rest.split_first()?;
-        let (length, at) = match length {
-            126 => (
-                usize::from(u16::from_be_bytes([*rest.first()?, *rest.get(1)?])),
-                4,
-            ),
-            0..=125 => (usize::from(length), 2),
-            _ => panic!("a server's frame has no mask, and none here is so long"),
-        };
-        let payload = self.unread.get(at..at + length)?.to_vec();
-        self.unread.drain(..at + length);
-        Some((first_byte, payload))
-    }
-
-    fn frame(&mut self, first_byte: u8, payload: &[u8], sids: &mut Vec<String>) {
-        assert!(!self.is_closed, "nothing follows a close frame");
-        match first_byte {
-            0x81 => {
-                let text = std::str::from_utf8(payload).expect("text is UTF-8");
-                self.text(text, sids);
-            }
-            0x82 => self.attachments_to_come = self.attachments_to_come.saturating_sub(1),
-            0x88 => self.is_closed = true,
-            0x8a => assert!(payload.len() <= 125),
-            other => panic!("a server sends no frame {other:#x}"),
-        }
-    }
-
-    fn text(&mut self, text: &str, sids: &mut Vec<String>) {
-        assert_eq!(
-            self.attachments_to_come, 0,
-            "attachments follow their packet"
-        );
-        if let Some(sid) = text.strip_prefix("0{\"sid\":\"") {
-            sids.push(sid[..20].to_owned());
-        }
-        self.is_pinged |= text == "2";
-        if !self.speaks_socket_io {
-            return;
-        }
-        let binary = text.strip_prefix("45").or_else(|| text.strip_prefix("46"));
-        if let Some((count, data)) = binary.and_then(|text| text.split_once('-')) {
-            self.attachments_to_come = count.parse().expect("a count");
-            let data = data.get(data.find('[').expect("arguments")..);
-            check_places(data.expect("arguments"), self.attachments_to_come);
-        }
-        if text.starts_with("42[\"all\"") || text.starts_with("45") && text.contains("-[\"all\"") {
-            self.broadcasts += 1;
-        }
-    }
-}
-
-/// Whether every placeholder finds its attachment, as a JavaScript client demands it.
-fn check_places(data: &str, attachments: usize) {
-    // A number too large for any reader, and half of a surrogate pair, are the business of those who sent them.
-    let Ok(data) = serde_json::from_str(data) else {
-        return;
-    };
-    let mut values = vec![&data];
-    while let Some(value) = values.pop() {
-        match value {
-            serde_json::Value::Array(array) => values.extend(array),
-            serde_json::Value::Object(object) => {
-                if object.get("_placeholder") == Some(&true.into()) {
-                    let number = object.get("num").and_then(serde_json::Value::as_u64);
-                    assert!(number.is_some_and(|number| (number as usize) < attachments));
-                } else {
-                    values.extend(object.values());
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes
-        .windows(wanted.len())
-        .position(|window| window == wanted)
 }

@@ -11,8 +11,8 @@ use crate::engine::{
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::{
-    is_allowed_host, query_pairs, BodyDecoder, Field, Framing, Head, HeadOptions, Method, Request,
-    Response,
+    is_allowed_host, query_pairs, same_origin, BodyDecoder, Field, Framing, Head, HeadOptions,
+    Method, Request, Response,
 };
 use crate::id::Secret;
 use crate::outbox::Chunk;
@@ -24,7 +24,8 @@ impl Endpoint {
     /// A whole request head has come in.
     pub(super) fn request(&mut self, key: Key, head: &Head<'_>) {
         let is_ours = head.path.starts_with(&self.config.path);
-        let is_client_file = is_ours && head.method == Method::Get && is_client_file(head.path);
+        let is_reading = matches!(head.method, Method::Get | Method::Head);
+        let is_client_file = is_ours && is_reading && is_client_file(head.path);
         if is_client_file && self.config.serve_client || !is_ours && self.config.host_http {
             return self.host_request(key, head);
         }
@@ -54,14 +55,8 @@ impl Endpoint {
     }
 
     fn engine_request(&mut self, key: Key, head: &Head<'_>) {
-        if let Some(allowed) = &self.config.allowed_hosts {
-            // HTTP/1.0 may leave the host out, and no browser speaks it.
-            if head
-                .host
-                .is_some_and(|host| !is_allowed_host(host, allowed))
-            {
-                return self.refuse_engine_request(key, head, EngineError::Forbidden);
-            }
+        if !self.is_welcome(head) {
+            return self.refuse_engine_request(key, head, EngineError::Forbidden);
         }
         let mut transport = None;
         let mut protocol = None;
@@ -117,6 +112,26 @@ impl Endpoint {
             Err(refusal) => refusal,
         };
         self.refuse_engine_request(key, head, refusal);
+    }
+
+    /// Whether the request is addressed to a name that is ours, and sent by no page that may not.
+    fn is_welcome(&self, head: &Head<'_>) -> bool {
+        // HTTP/1.0 may leave the host out, and no browser speaks it.
+        let host = head.host.unwrap_or("localhost");
+        let hosts = self.config.allowed_hosts.as_ref();
+        let is_our_host = hosts.is_none_or(|allowed| is_allowed_host(host, allowed));
+        let origins = self
+            .config
+            .allowed_origins
+            .as_ref()
+            .zip(head.header("Origin"));
+        is_our_host
+            && origins.is_none_or(|(allowed, origin)| {
+                let is_listed = allowed
+                    .iter()
+                    .any(|listed| listed.eq_ignore_ascii_case(origin));
+                is_listed || same_origin(origin, host)
+            })
     }
 
     /// A browser asks whether a page of another origin may ask.

@@ -83,15 +83,15 @@ function startLogged(t, stdout) {
 test("a second signal ends the program at once with 128 and its number", async (t) => {
   const { child, line, ended } = startLogged(t, "ignore");
   const [, origin, port] = await line(/listening on (http:\S+:(\d+))/);
-  // Answers of many megabytes that nobody reads: the program would wait for them for a while.
-  const body = JSON.stringify({ metadata: { filler: "x".repeat(15_000) } });
-  for (let i = 0; i < 60; i++) {
+  // An answer of more megabytes than the kernel holds, which nobody reads: the program would wait for that for a while.
+  const body = JSON.stringify({ metadata: { filler: "x".repeat(16_000) } });
+  for (let i = 0; i < 900; i++) {
     await fetch(`${origin}/api/sessions`, { method: "POST", headers: { "Content-Type": "application/json" }, body });
   }
   const deaf = await RawConnection.open(Number(port));
   t.after(() => deaf.destroy());
   deaf.socket.pause();
-  deaf.write("GET /api/sessions HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(40));
+  deaf.write("GET /api/sessions HTTP/1.1\r\nHost: localhost\r\n\r\n");
   await fetch(`${origin}/healthz`);
   child.kill("SIGTERM");
   await line(/asked to end/);

@@ -40,23 +40,14 @@ pub fn check_origin(head: &Request) -> Result<(), ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::get;
     use super::*;
-    use pulsewheel::http::{Framing, Method};
 
     fn request(host: Option<&str>, origins: &[&str]) -> Request {
+        let headers: Vec<(&str, &str)> = origins.iter().map(|origin| ("Origin", *origin)).collect();
         Request {
-            method: Method::Post,
-            path: "/api/sessions".to_owned(),
-            query: String::new(),
-            minor_version: 1,
             host: host.map(str::to_owned),
-            headers: origins
-                .iter()
-                .map(|origin| ("Origin".to_owned(), (*origin).to_owned()))
-                .collect(),
-            framing: Framing::None,
-            expect_continue: false,
-            content_encoded: false,
+            ..get(&headers)
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pulsewheel::http::Request;
+use pulsewheel::http::{Framing, Request};
 use pulsewheel::progress::JsonObject;
 use pulsewheel::RequestId;
 use serde_json::Value;
@@ -108,7 +108,7 @@ fn check_head(head: &Request) -> Result<(), ApiError> {
             "compressed bodies are not read; send it without Content-Encoding",
         ));
     }
-    let has_body = head.framing != pulsewheel::http::Framing::None && declared_bytes != Some(0);
+    let has_body = head.framing != Framing::None && declared_bytes != Some(0);
     if has_body && !head.header("Content-Type").is_some_and(is_json) {
         return Err(ApiError::media_type(
             "the body must be JSON; send it with Content-Type: application/json",
@@ -128,23 +128,15 @@ fn body_too_large() -> ApiError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::get;
     use super::*;
-    use pulsewheel::http::{Framing, Method};
 
     fn head(framing: Framing, headers: &[(&str, &str)]) -> Request {
+        let content_encoded = headers.iter().any(|(name, _)| *name == "Content-Encoding");
         Request {
-            method: Method::Post,
-            path: String::new(),
-            query: String::new(),
-            minor_version: 1,
-            host: None,
-            headers: headers
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
             framing,
-            expect_continue: false,
-            content_encoded: headers.iter().any(|(name, _)| *name == "Content-Encoding"),
+            content_encoded,
+            ..get(headers)
         }
     }
 

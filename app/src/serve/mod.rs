@@ -23,6 +23,8 @@ mod queries;
 mod route;
 mod sessions;
 mod signals;
+#[cfg(test)]
+mod testing;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -90,6 +92,8 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         host_http: true,
         serve_client: true,
         allowed_hosts: Some(allowed_hosts.clone()),
+        // Clients can cancel sessions, so pages of other sites may not be clients.
+        allowed_origins: Some(Vec::new()),
         ..Config::default()
     })?;
     listen(&mut server, &addresses)?;

@@ -157,8 +157,8 @@ fn accepts_gzip(head: &Request) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::get;
     use super::*;
-    use pulsewheel::http::{Framing, Method};
 
     const ASSET: Asset = Asset {
         path: "assets/a.js",
@@ -166,23 +166,6 @@ mod tests {
         plain: b"plain text",
         gzip: Some(b"zip"),
     };
-
-    fn get(headers: &[(&str, &str)]) -> Request {
-        Request {
-            method: Method::Get,
-            path: String::new(),
-            query: String::new(),
-            minor_version: 1,
-            host: None,
-            headers: headers
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
-            framing: Framing::None,
-            expect_continue: false,
-            content_encoded: false,
-        }
-    }
 
     fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
         response

@@ -156,41 +156,34 @@ fn page(head: &Request) -> Result<(u64, u64), ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::get;
     use super::*;
-    use pulsewheel::http::{Framing, Method};
 
-    fn get(query: &str) -> Request {
+    fn query(query: &str) -> Request {
         Request {
-            method: Method::Get,
-            path: "/api/vulnerabilities".to_owned(),
             query: query.to_owned(),
-            minor_version: 1,
-            host: None,
-            headers: Vec::new(),
-            framing: Framing::None,
-            expect_continue: false,
-            content_encoded: false,
+            ..get(&[])
         }
     }
 
     #[test]
     fn a_query_has_a_hundred_items_unless_it_says_otherwise() {
         assert_eq!(
-            Query::imports(&get("")),
+            Query::imports(&query("")),
             Ok(Query::Imports {
                 limit: 100,
                 offset: 0
             })
         );
         assert_eq!(
-            Query::imports(&get("offset=7&limit=0")),
+            Query::imports(&query("offset=7&limit=0")),
             Ok(Query::Imports {
                 limit: 0,
                 offset: 7
             })
         );
         assert_eq!(
-            Query::imports(&get("limit=5000")),
+            Query::imports(&query("limit=5000")),
             Ok(Query::Imports {
                 limit: 1000,
                 offset: 0
@@ -205,9 +198,11 @@ mod tests {
             host: Some("web 1".to_owned()),
             active: Some(false),
         };
-        let query = Query::findings(&get("severity=critical&host=web+1&status=resolved&limit=2"));
+        let found = Query::findings(&query(
+            "severity=critical&host=web+1&status=resolved&limit=2",
+        ));
         assert_eq!(
-            query,
+            found,
             Ok(Query::Findings {
                 filter,
                 limit: 2,
@@ -218,7 +213,7 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        for query in [
+        for text in [
             "limit=x",
             "limit=-1",
             "limit=+1",
@@ -231,9 +226,9 @@ mod tests {
             "status=gone",
         ] {
             assert_eq!(
-                Query::findings(&get(query)).unwrap_err().status,
+                Query::findings(&query(text)).unwrap_err().status,
                 400,
-                "{query}"
+                "{text}"
             );
         }
     }

@@ -251,3 +251,33 @@ fn an_answer_that_cannot_be_sent_becomes_a_500() {
     assert_eq!(status(&answer), 500);
     assert!(!answer.contains("Set-Cookie: b\r\n"));
 }
+
+#[test]
+fn shutting_down_waits_for_answers_and_aborts_what_has_not_come() {
+    let mut world = World::new(config());
+    let key = world.open();
+    world.feed(key, "GET /page HTTP/1.1\r\nHost: a\r\n\r\n");
+    let asked = request(&mut world);
+    let sender = world.open();
+    world.feed(sender, upload("Content-Length: 9", ""));
+    let incomplete = request(&mut world);
+    world.endpoint.shut_down();
+    world.turn();
+    let events = world.take_events();
+    assert!(
+        matches!(events[..], [Event::RequestAborted { request }] if request == incomplete),
+        "{events:?}"
+    );
+    assert_eq!(
+        world.endpoint.respond(incomplete, Response::empty(204)),
+        Err(Error::NoSuchRequest)
+    );
+    assert!(!world.endpoint.is_drained());
+    world
+        .endpoint
+        .respond(asked, Response::text(200, "late"))
+        .unwrap();
+    world.turn();
+    assert!(world.take_text(key).contains("\r\nConnection: close\r\n"));
+    assert!(world.endpoint.is_drained());
+}

@@ -378,3 +378,93 @@ fn no_upgrade_is_offered_where_none_is_allowed() {
     let answer = world.request(&upgrade("EIO=4&transport=websocket"));
     assert_eq!(body(&answer), "Transport unknown");
 }
+
+#[test]
+fn a_second_poll_while_the_session_closes_leaves_none_waiting() {
+    let mut world = World::new(Config::default());
+    let sid = world.open_polling();
+    let (waiting, _) = world.poll(&sid);
+    let (poster, second) = (world.open(), world.open());
+    let poll = get(&format!("EIO=4&transport=polling&sid={sid}"));
+    // In one turn: what ends the session, and the poll.
+    world
+        .endpoint
+        .feed(poster, &mut post(&sid, "4{").into_bytes());
+    world.endpoint.feed(second, &mut poll.into_bytes());
+    world.turn();
+    assert_eq!(world.polled(waiting), "1");
+    assert_eq!(world.polled(second), "400");
+    assert_eq!(world.endpoint.counts().sessions, 0);
+}
+
+#[test]
+fn a_session_that_ends_behind_events_is_polled_empty_or_forgotten() {
+    for is_polled in [true, false] {
+        let mut world = World::new(Config::default());
+        let sid = world.open_polling();
+        assert_eq!(world.post(&sid, "40\x1e42[\"x\"]\x1e4{"), 200);
+        if is_polled {
+            assert!(world.poll(&sid).1.starts_with("40{"));
+            assert_eq!(world.poll(&sid).1, "1");
+        } else {
+            // Its time is over while the host has not got round to another event.
+            let other = world.open_websocket();
+            world.oversleep_ms(20_000);
+            world.endpoint.feed(other, &mut masked(0x81, b"40"));
+            world.turn();
+        }
+        let left = usize::from(!is_polled);
+        assert_eq!(world.endpoint.counts().sessions, left, "{is_polled}");
+    }
+}
+
+#[test]
+fn answers_that_nobody_reads_do_not_pile_up() {
+    let mut world = World::new(Config::default());
+    let key = world.open();
+    let handshake = get("EIO=4&transport=polling");
+    world
+        .endpoint
+        .feed(key, &mut handshake.repeat(100).into_bytes());
+    assert_eq!(world.endpoint.counts().sessions, 1);
+    assert!(!world.endpoint.wants_input(key));
+    world.turn();
+    assert_eq!(world.endpoint.counts().sessions, 100);
+    let answers = world.take_text(key);
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 100);
+}
+
+#[test]
+fn pages_of_other_origins_are_forbidden_where_they_are_not_allowed() {
+    let mut world = World::new(Config {
+        allowed_origins: Some(vec!["https://app.example".to_owned()]),
+        ..Config::default()
+    });
+    let polling = get("EIO=4&transport=polling");
+    let websocket = upgrade("EIO=4&transport=websocket");
+    for (origin, is_allowed) in [
+        ("http://a", true),
+        ("https://app.example", true),
+        ("http://a:81", false),
+        ("https://evil.example", false),
+        ("null", false),
+    ] {
+        let with_origin =
+            |request: &str| request.replace("Host: a", &format!("Host: a\r\nOrigin: {origin}"));
+        let answer = world.request(&with_origin(&polling));
+        assert_eq!(
+            status(&answer),
+            if is_allowed { 200 } else { 403 },
+            "{origin}"
+        );
+        let key = world.open();
+        world.feed(key, with_origin(&websocket));
+        let answer = String::from_utf8_lossy(&world.take(key)).into_owned();
+        assert_eq!(
+            status(&answer),
+            if is_allowed { 101 } else { 400 },
+            "{origin}"
+        );
+    }
+    assert_eq!(status(&world.request(&polling)), 200, "no page sent this");
+}

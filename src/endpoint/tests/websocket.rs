@@ -207,3 +207,17 @@ fn unread_pongs_count_too() {
     assert_eq!(world.endpoint.counts().sessions, 0);
     assert_eq!(world.closed, [key]);
 }
+
+#[test]
+fn nothing_goes_out_behind_a_close_frame() {
+    let (mut world, key) = engine_world();
+    let mut bytes = [masked(0x81, b"4last words"), masked(0x88, b"")].concat();
+    world.endpoint.feed(key, &mut bytes);
+    while let Some(event) = world.endpoint.poll_event() {
+        if let Event::EngineMessage { session, message } = event {
+            world.endpoint.engine_send(session, &message).unwrap();
+        }
+    }
+    world.turn();
+    assert_eq!(world.frames(key), ["close"]);
+}

@@ -1,0 +1,21 @@
+//! What the unit tests of this module share.
+
+use pulsewheel::http::{Framing, Method, Request};
+
+/// A `GET` of nothing in particular with these header fields.
+pub fn get(headers: &[(&str, &str)]) -> Request {
+    let headers = headers
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Request {
+        method: Method::Get,
+        path: "/".to_owned(),
+        query: String::new(),
+        minor_version: 1,
+        host: Some("localhost".to_owned()),
+        headers: headers.collect(),
+        framing: Framing::None,
+        expect_continue: false,
+        content_encoded: false,
+    }
+}

@@ -125,8 +125,8 @@ impl Client {
         }
         if let Some((_, pid)) = text.split_once("\",\"pid\":\"") {
             told.pids.extend(pid.get(..20).map(str::to_owned));
-        } else if let Some(offset) = text.rsplit('"').nth(1) {
-            told.offset = offset.to_owned();
+        } else if text.starts_with("42[") || text.starts_with("45") {
+            told.offset = text.rsplit('"').nth(1).unwrap_or_default().to_owned();
         }
         let binary = text.strip_prefix("45").or_else(|| text.strip_prefix("46"));
         if let Some((count, data)) = binary.and_then(|text| text.split_once('-')) {

@@ -336,7 +336,9 @@ impl Endpoint {
             return self.end_now(key, ending);
         }
         if let Some(peer) = self.sessions.get_mut(key) {
-            if !peer.is_ending {
+            // A session that closes already does not begin to close, and must not miss its true end for it.
+            let is_closing = peer.session.is_closing && matches!(ending, Ending::Flush(_));
+            if !peer.is_ending && !is_closing {
                 peer.is_ending = true;
                 self.events.push_back(Queued::End(key, ending));
             }

@@ -419,6 +419,21 @@ fn a_session_that_ends_behind_events_is_polled_empty_or_forgotten() {
 }
 
 #[test]
+fn a_session_that_closes_is_forgotten_though_it_is_late_for_something_else() {
+    let mut world = World::new(Config::default());
+    let sid = world.open_polling();
+    world.pass_ms(26_000);
+    // No packet of Socket.IO: closed from our side, though nobody comes to hear of it.
+    assert_eq!(world.post(&sid, "4"), 200);
+    // In one turn, behind an event: it has joined no namespace in time, and has not been polled in time.
+    let other = world.open_websocket();
+    world.oversleep_ms(21_000);
+    world.endpoint.feed(other, &mut masked(0x81, b"40"));
+    world.turn();
+    assert_eq!(world.endpoint.counts().sessions, 1);
+}
+
+#[test]
 fn answers_that_nobody_reads_do_not_pile_up() {
     let mut world = World::new(Config::default());
     let key = world.open();

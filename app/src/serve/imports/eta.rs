@@ -21,7 +21,7 @@ const COMMIT_PER_MERGE: f64 = 0.1;
 /// How far an import has come at some moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
-    /// Time since any fixed moment.
+    /// Time since the session was made, or was taken for the import.
     pub at_ms: f64,
     /// Processor time of the import's thread, or the time itself where that is not known.
     pub cpu_ms: f64,
@@ -53,8 +53,7 @@ impl Eta {
         } else {
             self.reading_left_ms(start, last, now)
         };
-        let left_ms =
-            left_ms.filter(|ms| ms.is_finite() && now.at_ms - start.at_ms >= SILENT_MS)?;
+        let left_ms = left_ms.filter(|ms| ms.is_finite() && now.at_ms >= SILENT_MS)?;
         Some((left_ms.max(0.0) / 1000.0).round() as u64)
     }
 

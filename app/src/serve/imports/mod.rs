@@ -41,6 +41,9 @@ const WINDOW_BYTES: usize = 256 * 1024;
 /// With this little left of the window, more is let in.
 const REFILL_BYTES: usize = 64 * 1024;
 
+/// How far an import stands back behind the event loop, of 19.
+const NICENESS: i32 = 5;
+
 /// All uploads that are being received.
 pub struct Imports {
     store: Arc<Store>,
@@ -225,6 +228,9 @@ impl Window {
 
 /// The life of an import's thread.
 fn import(upload: Upload, turn: import::Turn, store: &Store, mut reporter: LoopReporter) {
+    // Where processors are short, those who only watch come first: on Linux this is
+    // of the calling thread alone. Nothing is lost where it is not allowed.
+    let _ = rustix::process::nice(NICENESS);
     let run = || import::run(upload, turn, store, &resident_bytes, &mut reporter);
     // Without this, a mistake in here would leave a session that never ends.
     if catch_unwind(AssertUnwindSafe(run)).is_err() {

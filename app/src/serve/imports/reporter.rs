@@ -132,6 +132,7 @@ impl Reporter for LoopReporter {
         if let Some(vendor) = &head.vendor {
             metadata.insert("vendor".to_owned(), vendor.as_str().into());
         }
+        self.began = Instant::now();
         let (registry, canceller) = (self.registry.clone(), self.canceller.clone());
         let claimed = call_surely(&self.handle, move |endpoint| {
             registry.claim(endpoint, wanted, metadata.clone(), canceller.clone())

@@ -112,6 +112,8 @@ const TITLES = [
 ];
 const RISKS = ["None", "Medium", "Low", "None", "High", "Medium", "None", "Critical", "Low", "High", "Medium", "None", "None"];
 
+const SCORES = { Low: 2.1, Medium: 5.3, High: 7.4, Critical: 9.3 };
+
 /** A scan in the columns of Nessus; other seeds give other hosts. */
 export function scanCsv(rows, seed) {
   const lines = ["Plugin ID,CVE,CVSS v2.0 Base Score,Risk,Host,Protocol,Port,Name,Synopsis,Description,Solution"];
@@ -120,8 +122,9 @@ export function scanCsv(rows, seed) {
     const cve = `CVE-2024-${10_000 + (row % 5000)}`;
     const port = 1 + (row % 60_000);
     const [title, risk] = [TITLES[row % TITLES.length], RISKS[row % RISKS.length]];
+    const score = risk === "None" ? "" : (SCORES[risk] + (row % 6) / 10).toFixed(1);
     lines.push(
-      `${20_000 + row},${cve},${(row % 100) / 10},${risk},${host},tcp,${port},${title},Old,An old version answers on this port,Update it`,
+      `${20_000 + row},${cve},${score},${risk},${host},tcp,${port},${title},Old,An old version answers on this port,Update it`,
     );
   }
   return `${lines.join("\n")}\n`;

@@ -281,6 +281,7 @@ impl Endpoint {
         self.begin_discarding(key, head);
         self.add_extra_fields(key, head);
         self.answer(key, Response::empty(status));
+        self.end_post(session, key);
         self.end(session, Ending::Drop(DisconnectReason::TransportError));
     }
 

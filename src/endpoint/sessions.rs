@@ -223,6 +223,7 @@ impl Endpoint {
             peer.takes_input() && matches!(peer.session.transport, Transport::Polling { .. })
         };
         if !self.sessions.get(session).is_some_and(is_on_polling) {
+            self.end_post(session, key);
             return self.answer_error(key, EngineError::BadRequest);
         }
         let revision = self.sessions.get(session).map(|peer| peer.session.revision);
@@ -249,15 +250,22 @@ impl Endpoint {
             self.end(session, Ending::Drop(DisconnectReason::ParseError));
             false
         };
-        if let Some(Peer { session, .. }) = self.sessions.get_mut(session) {
-            if let Transport::Polling { post, .. } = &mut session.transport {
-                *post = None;
-            }
-        }
+        self.end_post(session, key);
         if is_valid {
             self.answer_engine(key, Response::new(200, "text/html", &b"ok"[..]));
         } else {
             self.answer_error(key, EngineError::BadRequest);
+        }
+    }
+
+    /// The session has nothing more to do with this `POST`: what comes next on its connection may be for somebody else.
+    pub(super) fn end_post(&mut self, session: Key, connection: Key) {
+        if let Some(Peer { session, .. }) = self.sessions.get_mut(session) {
+            if let Transport::Polling { post, .. } = &mut session.transport {
+                if *post == Some(connection) {
+                    *post = None;
+                }
+            }
         }
     }
 

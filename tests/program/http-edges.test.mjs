@@ -77,6 +77,18 @@ describe("the edges of the interface", () => {
     }
   });
 
+  test("pages of other sites are no clients, unless --allowed-origin lets them in", async (t) => {
+    const handshake = async (at, origin) => {
+      const answer = await fetch(`${at.origin}/socket.io/?EIO=4&transport=polling`, { headers: { Origin: origin } });
+      return [answer.status, answer.headers.get("access-control-allow-origin")];
+    };
+    assert.deepEqual(await handshake(program, "https://evil.example"), [403, null]);
+    assert.deepEqual(await handshake(program, program.origin), [200, null]);
+    const own = await startProgram(t, { flags: ["--allowed-origin", "https://app.example"] });
+    assert.deepEqual(await handshake(own, "https://app.example"), [200, "https://app.example"]);
+    assert.deepEqual(await handshake(own, "https://evil.example"), [403, null]);
+  });
+
   test("--allowed-host lets another name in", async (t) => {
     const own = await startProgram(t, { flags: ["--allowed-host", "pulse.example"] });
     const connection = await RawConnection.open(own.port);

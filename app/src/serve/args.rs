@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use clap::Args;
 use log::LevelFilter;
-use pulsewheel::http::{parse_host, HostPort};
+use pulsewheel::http::{parse_host, parse_origin, HostPort};
 
 /// Bytes of an upload, form included: 100 MiB.
 const DEFAULT_MAX_UPLOAD_BYTES: u64 = 100 * 1024 * 1024;
@@ -57,6 +57,21 @@ pub struct ServeArgs {
         value_parser = host_name
     )]
     pub allowed_host: Vec<String>,
+
+    /// Site whose pages may watch over Socket.IO, as scheme://host[:port]; may be
+    /// given more than once.
+    ///
+    /// Pages of this server itself always may. Others could otherwise read
+    /// and cancel what their visitors' browsers can reach.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "ORIGIN",
+        env = "PULSEWHEEL_ALLOWED_ORIGIN",
+        value_delimiter = ',',
+        value_parser = origin
+    )]
+    pub allowed_origin: Vec<String>,
 
     /// Largest upload that is imported, in bytes.
     #[arg(
@@ -146,6 +161,13 @@ fn host_name(text: &str) -> Result<String, String> {
     }
 }
 
+fn origin(text: &str) -> Result<String, String> {
+    match parse_origin(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("wanted is an origin, such as https://app.example.org".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,6 +222,18 @@ mod tests {
         assert_eq!(args.allowed_host, ["a.example", "b.example", "2001:db8::1"]);
         for wrong in ["a.example:80", "a.example:", "http://a.example", "", "a/b"] {
             assert!(parse(&["--allowed-host", wrong]).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn allowed_origins_have_a_scheme_and_no_path() {
+        let args = parse(&["--allowed-origin", "https://a.example,http://b.example:81"]).unwrap();
+        assert_eq!(
+            args.allowed_origin,
+            ["https://a.example", "http://b.example:81"]
+        );
+        for wrong in ["a.example", "https://a.example/", "null", ""] {
+            assert!(parse(&["--allowed-origin", wrong]).is_err(), "{wrong:?}");
         }
     }
 

@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use pulsewheel::http::Cors;
 use pulsewheel::{Config, Server};
 
 use crate::store::{Store, StoreError};
@@ -92,8 +93,9 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         host_http: true,
         serve_client: true,
         allowed_hosts: Some(allowed_hosts.clone()),
-        // Clients can cancel sessions, so pages of other sites may not be clients.
-        allowed_origins: Some(Vec::new()),
+        // Clients can cancel sessions, so pages of other sites are clients only by leave.
+        allowed_origins: Some(args.allowed_origin.clone()),
+        cors: cors(&args.allowed_origin),
         ..Config::default()
     })?;
     listen(&mut server, &addresses)?;
@@ -176,6 +178,11 @@ fn allowed_hosts(args: &ServeArgs, addresses: &Resolved<'_>) -> Vec<String> {
     hosts
 }
 
+/// Lets pages of these sites read what polling answers.
+fn cors(origins: &[String]) -> Option<Cors> {
+    (!origins.is_empty()).then(|| Cors::list(origins))
+}
+
 /// Says where the server listens, on a thread of its own: standard output may be
 /// closed, full or stuck.
 fn announce(addresses: Vec<SocketAddr>) -> io::Result<()> {
@@ -206,6 +213,7 @@ mod tests {
                 .collect(),
             data_dir: "unused".into(),
             allowed_host: allowed.iter().map(|&name| name.to_owned()).collect(),
+            allowed_origin: Vec::new(),
             max_upload_bytes: 1,
             log: log::LevelFilter::Off,
         }

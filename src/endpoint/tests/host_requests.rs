@@ -281,3 +281,30 @@ fn shutting_down_waits_for_answers_and_aborts_what_has_not_come() {
     assert!(world.take_text(key).contains("\r\nConnection: close\r\n"));
     assert!(world.endpoint.is_drained());
 }
+
+#[test]
+fn a_post_for_a_session_that_closes_leaves_its_connection_to_the_next_request() {
+    let mut world = World::new(Config {
+        connect_timeout_ms: 5_000,
+        ..config()
+    });
+    let sid = world.open_polling();
+    let key = world.open();
+    world.pass_ms(4_000);
+    let (head, packets) = (post(&sid, "40"), "40");
+    world.feed(key, &head[..head.len() - packets.len()]);
+    world.pass_ms(1_000);
+    world.feed(key, packets);
+    assert_eq!(status(&world.take_text(key)), 400, "the session closes");
+    world.feed(key, upload("Content-Length: 5", ""));
+    let id = request(&mut world);
+    assert_eq!(world.poll(&sid).1, "1");
+    assert_eq!(
+        world.take_text(key),
+        "",
+        "the end of the session is not its"
+    );
+    world.endpoint.grant_body(id, 5).unwrap();
+    world.feed(key, "hello");
+    assert_eq!(body_events(&mut world), (b"hello".to_vec(), true));
+}

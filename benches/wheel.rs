@@ -8,6 +8,7 @@ use pulsewheel::wheel::{TimerKey, Wheel};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::hint::black_box;
+use std::time::Duration;
 
 /// As large as the program's own timers: what it is, and whom it is for.
 type Value = (u32, u32, u32);
@@ -238,6 +239,8 @@ fn benches(c: &mut Criterion) {
     for (verb, structures) in groups {
         let mut group = c.benchmark_group(format!("timer/{verb}"));
         group.sample_size(10);
+        group.warm_up_time(Duration::from_millis(500));
+        group.measurement_time(Duration::from_secs(2));
         for count in COUNTS {
             let deadlines = deadlines(count);
             group.throughput(Throughput::Elements(count.into()));

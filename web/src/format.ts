@@ -90,7 +90,8 @@ export function formatValue(value: unknown): string {
   if (typeof value === "string") return value === "" ? "(empty)" : value;
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (Array.isArray(value)) return value.map(formatValue).join(", ");
-  return JSON.stringify(value);
+  const parts = Object.entries(value).map(([key, part]) => `${key}: ${formatValue(part)}`);
+  return parts.length === 0 ? "(empty)" : parts.join("; ");
 }
 
 function joinUnits(large: number, largeUnit: string, small: number, smallUnit: string): string {

@@ -61,11 +61,14 @@ function performanceLine(event: ImportComplete): HTMLElement {
   return h("p", { class: "facts" }, ...parts);
 }
 
+/** Parts of a result that have a place of their own; a snapshot of an ended session repeats them in its result. */
+const SHOWN_ELSEWHERE = new Set(["import_id", "total_processed", "processing_time_ms", "summary", "performance"]);
+
 /** What producers of other kinds hand over as their result. */
 function resultList(result: unknown): HTMLElement | null {
   if (result === null || result === undefined) return null;
   if (typeof result !== "object" || Array.isArray(result)) return h("p", { class: "facts" }, formatValue(result));
-  const entries = Object.entries(result as JsonObject);
+  const entries = Object.entries(result as JsonObject).filter(([key]) => !SHOWN_ELSEWHERE.has(key));
   return entries.length === 0 ? null : definitionList(entries);
 }
 

@@ -89,7 +89,8 @@ describe("values of any kind become one line", () => {
     [1500, "1,500"],
     [true, "yes"],
     [["a", 2], "a, 2"],
-    [{ a: 1 }, '{"a":1}'],
+    [{ a: 1, b: ["x", "y"] }, "a: 1; b: x, y"],
+    [{}, "(empty)"],
   ])("%j", (value, words) => {
     expect(formatValue(value)).toBe(words);
   });

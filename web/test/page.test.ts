@@ -80,7 +80,7 @@ describe("session card", () => {
       processing_time_ms: null,
       summary: null,
       performance: null,
-      result: { filesCopied: 12 },
+      result: { filesCopied: 12, summary: { shown: "elsewhere" }, import_id: 7 },
     });
     expect(document.querySelector(".details")?.textContent).toBe("Files copied12");
   });

@@ -2,8 +2,10 @@
 
 mod event;
 mod exchange;
+mod heartbeat;
 mod messages;
 mod output;
+mod polling;
 mod progress;
 mod recovery;
 mod requests;

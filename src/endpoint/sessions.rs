@@ -1,14 +1,11 @@
-//! The life of an Engine.IO session: opening, sending, polls and posts, heartbeat, end.
+//! The life of an Engine.IO session: opening, sending and receiving, upgrade, end.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use super::{Ending, Endpoint, Event, Peer, Queued, SessionId};
 use crate::connection::{Connection, Phase, Protocol, Sink};
-use crate::engine::{
-    decode_payload, encode_payload, payload3, EngineError, Heartbeat, Packet, PacketAction, Part,
-    Revision, Session, Transport,
-};
+use crate::engine::{EngineError, Heartbeat, Packet, PacketAction, Revision, Session, Transport};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::Response;
@@ -141,170 +138,6 @@ impl Endpoint {
         })
     }
 
-    /// Answers the waiting poll of a session with what is queued.
-    pub(super) fn flush_poll(&mut self, key: Key) {
-        let max_packets = self.config.max_packets_per_poll;
-        let Some(Peer { session, .. }) = self.sessions.get_mut(key) else {
-            return;
-        };
-        session.is_flush_due = false;
-        let Transport::Polling { poll, .. } = &mut session.transport else {
-            return;
-        };
-        if session.queue.is_empty() && !session.is_closing {
-            return;
-        }
-        let Some(connection) = poll.take() else {
-            return;
-        };
-        let count = session.queue.len().min(max_packets);
-        let mut frames: Vec<Frame> = session.queue.drain(..count).collect();
-        let taken_bytes: usize = frames.iter().map(|frame| frame.payload().len()).sum();
-        session.queued_bytes -= taken_bytes;
-        if session.queue.is_empty() {
-            session.queue = VecDeque::new();
-        }
-        // The close packet goes alone: the JavaScript client handles it before the packets in front of it, which would
-        // then look like a connection that was lost.
-        let is_last = session.is_closing && count == 0;
-        if is_last {
-            frames.push(Frame::text("1"));
-        }
-        let response = self.poll_response(key, &frames);
-        self.answer_engine(connection, response);
-        if is_last {
-            self.remove_session(key);
-        }
-    }
-
-    /// The answer to a poll, in the format of the session's protocol.
-    pub(super) fn poll_response(&self, session: Key, frames: &[Frame]) -> Response {
-        let session = self.sessions.get(session).map(|peer| &peer.session);
-        let revision = session.map_or(Revision::V4, |session| session.revision);
-        let reads_octets = session.is_some_and(|session| session.reads_octets);
-        let bytes: usize = frames.iter().map(|frame| frame.payload().len()).sum();
-        let mut payload = Vec::with_capacity(bytes + 8 * frames.len());
-        let is_octets =
-            revision == Revision::V3 && reads_octets && frames.iter().any(Frame::is_binary);
-        let encode = match revision {
-            Revision::V4 => encode_payload,
-            Revision::V3 if is_octets => payload3::encode_octets,
-            Revision::V3 => payload3::encode_text,
-        };
-        for frame in frames {
-            encode(&mut payload, frame);
-        }
-        let content_type = if is_octets {
-            "application/octet-stream"
-        } else {
-            "text/plain; charset=UTF-8"
-        };
-        Response::new(200, content_type, payload)
-    }
-
-    /// Handles the packets of a `POST` as far as the host's queue of events has room.
-    pub(super) fn continue_post(&mut self, key: Key) {
-        let Some(exchange) = self.connections.get_mut(key).and_then(Connection::exchange) else {
-            return;
-        };
-        let Sink::Post {
-            session,
-            payload,
-            at,
-            is_octets,
-            ..
-        } = &mut exchange.sink
-        else {
-            return;
-        };
-        let (session, payload, mut at, is_octets) =
-            (*session, std::mem::take(payload), *at, *is_octets);
-        let is_on_polling = |peer: &Peer| {
-            peer.takes_input() && matches!(peer.session.transport, Transport::Polling { .. })
-        };
-        if !self.sessions.get(session).is_some_and(is_on_polling) {
-            self.end_post(session, key);
-            return self.answer_error(key, EngineError::BadRequest);
-        }
-        let revision = self.sessions.get(session).map(|peer| peer.session.revision);
-        let packets = match (is_octets, std::str::from_utf8(&payload)) {
-            (true, _) => Some(Packets::Octets3(&payload)),
-            (false, Ok(text)) if revision == Some(Revision::V3) => Some(Packets::Text3(text)),
-            (false, Ok(text)) => Some(Packets::Text4(text)),
-            (false, Err(_)) => None,
-        };
-        let is_valid = if let Some(packets) = packets {
-            loop {
-                if self.events.len() >= self.config.max_pending_events {
-                    return self.pause_post(key, payload, at);
-                }
-                let (part, next) = packets.at(at);
-                let is_valid = self.post_part(session, part);
-                let is_alive = self.sessions.get(session).is_some_and(Peer::takes_input);
-                match next {
-                    Some(next) if is_valid && is_alive => at = next,
-                    _ => break is_valid,
-                }
-            }
-        } else {
-            self.end(session, Ending::Drop(DisconnectReason::ParseError));
-            false
-        };
-        self.end_post(session, key);
-        if is_valid {
-            self.answer_engine(key, Response::new(200, "text/html", &b"ok"[..]));
-        } else {
-            self.answer_error(key, EngineError::BadRequest);
-        }
-    }
-
-    /// The session has nothing more to do with this `POST`: what comes next on its connection may be for somebody else.
-    pub(super) fn end_post(&mut self, session: Key, connection: Key) {
-        if let Some(Peer { session, .. }) = self.sessions.get_mut(session) {
-            if let Transport::Polling { post, .. } = &mut session.transport {
-                if *post == Some(connection) {
-                    *post = None;
-                }
-            }
-        }
-    }
-
-    fn pause_post(&mut self, key: Key, rest: Vec<u8>, done: usize) {
-        if let Some(exchange) = self.connections.get_mut(key).and_then(Connection::exchange) {
-            if let Sink::Post { payload, at, .. } = &mut exchange.sink {
-                *payload = rest;
-                *at = done;
-            }
-        }
-        self.input_due(key);
-    }
-
-    /// One packet of a `POST`; false when it is none.
-    fn post_part(&mut self, session: Key, part: Part<'_>) -> bool {
-        match part {
-            Part::Text(text) => {
-                let packet = Packet::decode(text);
-                self.packet(session, packet);
-                packet.is_some()
-            }
-            Part::Binary(bytes) => {
-                self.binary_message(session, &bytes);
-                true
-            }
-            Part::Damaged => {
-                self.end(session, Ending::Drop(DisconnectReason::ParseError));
-                false
-            }
-        }
-    }
-
-    /// A `POST` has turned out to be larger than allowed.
-    pub(super) fn post_too_large(&mut self, key: Key, session: Key) {
-        self.answer(key, Response::empty(413));
-        self.end(session, Ending::Drop(DisconnectReason::TransportError));
-        self.finish(key);
-    }
-
     /// A packet has come in on the session's transport.
     pub(super) fn packet(&mut self, key: Key, packet: Option<Packet<'_>>) {
         let Some(peer) = self.sessions.get(key).filter(|peer| peer.takes_input()) else {
@@ -401,61 +234,6 @@ impl Endpoint {
         }
     }
 
-    /// The session's time to send a ping has come.
-    pub(super) fn ping(&mut self, key: Key, scheduled_ms: u64) {
-        let now_ms = self.now.mono_ms;
-        let ping_timeout_ms = self.config.ping_timeout_ms;
-        let ping = self.ping.clone();
-        if !self.send(key, ping) {
-            return;
-        }
-        if let Some(Peer { session, .. }) = self.sessions.get_mut(key) {
-            let by_ms = Session::pong_deadline(scheduled_ms, now_ms, ping_timeout_ms);
-            session.heartbeat = Heartbeat::PongBy(by_ms);
-            session.heartbeat_timer = self.wheel.insert(by_ms, Timer::Pong(key));
-        }
-        self.note_heartbeat(key, false);
-    }
-
-    /// A ping of revision 3: its client is alive, and wants to hear that we are.
-    fn answer_ping(&mut self, key: Key, data: &str) {
-        let silent_ms = self
-            .config
-            .ping_interval_ms
-            .saturating_add(self.config.ping_timeout_ms);
-        let by_ms = self.now.mono_ms.saturating_add(silent_ms);
-        if let Some(Peer { session, .. }) = self.sessions.get_mut(key) {
-            self.wheel.cancel(session.heartbeat_timer);
-            session.heartbeat = Heartbeat::PongBy(by_ms);
-            session.heartbeat_timer = self.wheel.insert(by_ms, Timer::Pong(key));
-        }
-        self.send(key, Frame::text(&format!("3{data}")));
-    }
-
-    fn rearm_ping(&mut self, key: Key) {
-        let at_ms = self
-            .now
-            .mono_ms
-            .saturating_add(self.config.ping_interval_ms);
-        if let Some(Peer { session, .. }) = self.sessions.get_mut(key) {
-            self.wheel.cancel(session.heartbeat_timer);
-            session.heartbeat = Heartbeat::PingAt(at_ms);
-            session.heartbeat_timer = self.wheel.insert(at_ms, Timer::Ping(key));
-        }
-        self.note_heartbeat(key, true);
-    }
-
-    pub(super) fn pong_timed_out(&mut self, key: Key) {
-        self.end(key, Ending::Drop(DisconnectReason::PingTimeout));
-    }
-
-    pub(super) fn connect_timed_out(&mut self, key: Key) {
-        if let Some(Peer { session, .. }) = self.sessions.get_mut(key) {
-            session.connect_timer = None;
-        }
-        self.end(key, Ending::Flush(DisconnectReason::ForcedClose));
-    }
-
     /// Drops the WebSocket of an unfinished upgrade; the session goes on by polling.
     pub(super) fn abandon_upgrade(&mut self, key: Key) {
         if let Some(Peer { session, .. }) = self.sessions.get_mut(key) {
@@ -485,18 +263,6 @@ impl Endpoint {
                 connection.outbox.push(Chunk::Frame(frame));
             }
             self.output_due(websocket);
-        }
-    }
-
-    /// Answers the waiting poll, if there is one, with this packet alone.
-    pub(super) fn answer_poll(&mut self, key: Key, packet: &str) {
-        if let Some(Peer { session, .. }) = self.sessions.get_mut(key) {
-            if let Transport::Polling { poll, .. } = &mut session.transport {
-                if let Some(connection) = poll.take() {
-                    let response = self.poll_response(key, &[Frame::text(packet)]);
-                    self.answer_engine(connection, response);
-                }
-            }
         }
     }
 
@@ -559,7 +325,7 @@ impl Endpoint {
     }
 
     /// The last trace of a session.
-    fn remove_session(&mut self, key: Key) {
+    pub(super) fn remove_session(&mut self, key: Key) {
         self.abandon_upgrade(key);
         let Some(Peer { session, .. }) = self.sessions.remove(key) else {
             return;
@@ -610,34 +376,6 @@ fn for_websocket(revision: Revision, frame: Frame) -> Frame {
         return frame;
     }
     Frame::binary(&[&[4], frame.payload()].concat())
-}
-
-/// The body of a `POST`, in one of three formats.
-enum Packets<'a> {
-    Text4(&'a str),
-    Text3(&'a str),
-    Octets3(&'a [u8]),
-}
-
-impl<'a> Packets<'a> {
-    /// The packet that begins at this byte, and where the next one begins.
-    fn at(&self, at: usize) -> (Part<'a>, Option<usize>) {
-        let (part, rest_bytes, all_bytes) = match self {
-            Packets::Text4(text) => {
-                let (part, rest) = decode_payload(&text[at..]);
-                (part, rest.map(str::len), text.len())
-            }
-            Packets::Text3(text) => {
-                let (part, rest) = payload3::decode_text(&text[at..]);
-                (part, rest.map(str::len), text.len())
-            }
-            Packets::Octets3(octets) => {
-                let (part, rest) = payload3::decode_octets(&octets[at..]);
-                (part, rest.map(<[u8]>::len), octets.len())
-            }
-        };
-        (part, rest_bytes.map(|rest_bytes| all_bytes - rest_bytes))
-    }
 }
 
 impl Peer {

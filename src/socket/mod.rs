@@ -4,14 +4,17 @@
 //! in, frames go out, and `Sockets` keeps who belongs where.
 
 mod args;
+mod client;
 #[cfg(feature = "msgpack")]
 mod msgpack;
 mod packet;
 mod parser;
 mod recovery;
 mod sockets;
+mod target;
 
 pub use args::{Args, ArgsBuilder, ArgsError};
+pub(crate) use client::{Client, PendingPacket};
 #[cfg(feature = "msgpack")]
 pub use msgpack::MsgpackPacket;
 pub use packet::{
@@ -21,5 +24,6 @@ pub use packet::{
 pub use parser::Parser;
 pub use recovery::RecoveryConfig;
 pub(crate) use recovery::{PacketLog, Recovery};
-pub(crate) use sockets::{Client, PendingPacket, Sockets};
-pub use sockets::{NamespaceId, SocketId, Target};
+pub(crate) use sockets::Sockets;
+pub use sockets::{NamespaceId, SocketId};
+pub use target::Target;

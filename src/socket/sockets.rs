@@ -2,9 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::packet::{check_placeholders, PacketError};
-use super::{Args, Encoded, Kind, Packet, PacketLog, Recovery};
-use crate::frame::Frame;
+use super::{Client, Encoded, PacketLog, Recovery, Target};
 use crate::id::{IdText, Secret};
 use crate::slots::{Key, Slots};
 
@@ -58,131 +56,6 @@ struct Namespace {
     next_ack: u64,
     /// What was sent, where connection state recovery is on.
     log: Option<PacketLog>,
-}
-
-/// What one Engine.IO session has of Socket.IO: its sockets, and the packet whose attachments are still under way.
-#[derive(Debug, Default)]
-pub struct Client {
-    pub sockets: Vec<SocketId>,
-    pub pending: Option<Box<PendingPacket>>,
-}
-
-/// A binary packet whose attachments have not all come yet.
-#[derive(Debug)]
-pub struct PendingPacket {
-    pub kind: Kind,
-    pub namespace: Box<str>,
-    pub id: Option<u64>,
-    pub name: Option<Box<str>>,
-    wanted: usize,
-    text: String,
-    args_at: usize,
-    attachments: Vec<Frame>,
-}
-
-impl PendingPacket {
-    /// Keeps a packet until its attachments are here.
-    pub fn new(packet: &Packet<'_>) -> Result<Self, PacketError> {
-        check_placeholders(packet.data, packet.attachments)?;
-        Ok(PendingPacket {
-            kind: packet.kind,
-            namespace: packet.namespace.into(),
-            id: packet.id,
-            name: packet.name.map(Into::into),
-            wanted: packet.attachments,
-            text: packet.data.to_owned(),
-            args_at: packet.args_at,
-            attachments: Vec::new(),
-        })
-    }
-
-    /// Adds an attachment; true when that was the last one.
-    pub fn add(&mut self, attachment: Frame) -> bool {
-        self.attachments.push(attachment);
-        self.attachments.len() == self.wanted
-    }
-
-    /// The arguments, attachments included.
-    pub fn into_args(self) -> Args {
-        Args::received(self.text, self.args_at, self.attachments)
-    }
-}
-
-/// Whom an event goes to: sockets of one namespace.
-///
-/// Without rooms it is everybody there; with several rooms whoever is in any of them, once. A socket's id counts as the
-/// name of a room that holds that socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    namespace: NamespaceId,
-    rooms: Vec<String>,
-    except_rooms: Vec<String>,
-    except_socket: Option<SocketId>,
-    is_volatile: bool,
-}
-
-impl Target {
-    pub(super) fn rooms(&self) -> &[String] {
-        &self.rooms
-    }
-
-    pub(super) fn excepted_rooms(&self) -> &[String] {
-        &self.except_rooms
-    }
-
-    pub(super) fn excepted_socket(&self) -> Option<SocketId> {
-        self.except_socket
-    }
-
-    /// Everybody in this namespace.
-    pub fn namespace(namespace: NamespaceId) -> Target {
-        Target {
-            namespace,
-            rooms: Vec::new(),
-            except_rooms: Vec::new(),
-            except_socket: None,
-            is_volatile: false,
-        }
-    }
-
-    /// Whoever is in this room too.
-    pub fn to(mut self, room: impl Into<String>) -> Target {
-        self.rooms.push(room.into());
-        self
-    }
-
-    /// Another word for [`Target::to`].
-    pub fn within(self, room: impl Into<String>) -> Target {
-        self.to(room)
-    }
-
-    /// Nobody of this room.
-    pub fn except(mut self, room: impl Into<String>) -> Target {
-        self.except_rooms.push(room.into());
-        self
-    }
-
-    /// Not this socket.
-    pub fn except_socket(mut self, socket: SocketId) -> Target {
-        self.except_socket = Some(socket);
-        self
-    }
-
-    /// Only those that can take it at once: whose client waits for it and has nothing else waiting.
-    pub fn volatile(mut self) -> Target {
-        self.is_volatile = true;
-        self
-    }
-
-    /// Whether it is dropped where it would have to wait.
-    pub fn is_volatile(&self) -> bool {
-        self.is_volatile
-    }
-
-    /// The namespace of the sockets.
-    pub fn namespace_id(&self) -> NamespaceId {
-        self.namespace
-    }
 }
 
 /// All namespaces, sockets and rooms.
@@ -378,13 +251,13 @@ impl Sockets {
 
     /// Appends the sockets that a target means, each once.
     pub fn select(&self, target: &Target, out: &mut Vec<SocketId>) {
-        let namespace = &self.namespaces[usize::from(target.namespace.0)];
+        let namespace = &self.namespaces[usize::from(target.namespace_id().0)];
         let start = out.len();
-        match target.rooms.as_slice() {
+        match target.rooms() {
             [] => out.extend_from_slice(&namespace.members),
             rooms => {
                 for room in rooms {
-                    self.extend_from_room(target.namespace, room, out);
+                    self.extend_from_room(target.namespace_id(), room, out);
                 }
                 if rooms.len() > 1 {
                     out[start..].sort_unstable();
@@ -392,13 +265,13 @@ impl Sockets {
                 }
             }
         }
-        if let Some(except) = target.except_socket {
+        if let Some(except) = target.excepted_socket() {
             out.retain(|id| *id != except);
         }
-        if !target.except_rooms.is_empty() {
+        if !target.excepted_rooms().is_empty() {
             let mut excluded = Vec::new();
-            for room in &target.except_rooms {
-                self.extend_from_room(target.namespace, room, &mut excluded);
+            for room in target.excepted_rooms() {
+                self.extend_from_room(target.namespace_id(), room, &mut excluded);
             }
             excluded.sort_unstable();
             out.retain(|id| excluded.binary_search(id).is_err());
@@ -598,114 +471,4 @@ impl Sockets {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::{BTreeMap, BTreeSet};
-
-    fn world(count: u8) -> (Sockets, Vec<SocketId>) {
-        let mut sockets = Sockets::new(&["/".to_owned(), "/custom".to_owned()], || None);
-        let mut sessions = Slots::default();
-        let ids = (0..count)
-            .map(|n| {
-                let secret = Secret::draw(&mut |bytes| bytes.fill(n));
-                sockets.connect(secret, sessions.insert(()), NamespaceId(u16::from(n % 2)))
-            })
-            .collect();
-        (sockets, ids)
-    }
-
-    fn selected(sockets: &Sockets, target: &Target) -> Vec<SocketId> {
-        let mut out = Vec::new();
-        sockets.select(target, &mut out);
-        out.sort_unstable();
-        out
-    }
-
-    #[test]
-    fn targets_are_unions_without_the_excepted() {
-        let (mut sockets, ids) = world(8);
-        let root = sockets.find_namespace("/").unwrap();
-        sockets.join(ids[0], "a");
-        sockets.join(ids[2], "a");
-        sockets.join(ids[2], "b");
-        sockets.join(ids[4], "b");
-        sockets.join(ids[1], "a");
-        let all = Target::namespace(root);
-        assert_eq!(selected(&sockets, &all), [ids[0], ids[2], ids[4], ids[6]]);
-        let union = all.clone().to("a").to("b");
-        assert_eq!(selected(&sockets, &union), [ids[0], ids[2], ids[4]]);
-        assert_eq!(selected(&sockets, &union.clone().except("b")), [ids[0]]);
-        assert_eq!(
-            selected(&sockets, &union.except_socket(ids[0])),
-            [ids[2], ids[4]]
-        );
-        assert_eq!(selected(&sockets, &all.clone().to("nobody")), []);
-        let own = sockets.id_text(ids[6]).unwrap();
-        assert_eq!(selected(&sockets, &all.clone().to(own.as_str())), [ids[6]]);
-        let foreign = sockets.id_text(ids[1]).unwrap();
-        assert_eq!(selected(&sockets, &all.clone().to(foreign.as_str())), []);
-        assert_eq!(
-            selected(&sockets, &all.except(own.as_str())),
-            [ids[0], ids[2], ids[4]]
-        );
-        sockets.check_invariants();
-    }
-
-    #[test]
-    fn a_socket_is_found_by_its_id_while_it_is_connected() {
-        let (mut sockets, ids) = world(3);
-        let text = sockets.id_text(ids[1]).unwrap();
-        assert_eq!(sockets.find(text.as_str()), Some(ids[1]));
-        sockets.disconnect(ids[1]);
-        assert_eq!(sockets.find(text.as_str()), None);
-        assert!(!sockets.join(ids[1], "a"));
-        assert!(sockets.disconnect(ids[1]).is_none());
-    }
-
-    #[test]
-    fn acknowledgements_are_numbered_per_namespace_and_used_once() {
-        let (mut sockets, ids) = world(4);
-        assert_eq!(sockets.ask_ack(ids[0], 2), Some(0));
-        assert_eq!(sockets.ask_ack(ids[2], 2), Some(1));
-        assert_eq!(sockets.ask_ack(ids[1], 2), Some(0));
-        assert_eq!(sockets.ask_ack(ids[0], 2), Some(2));
-        assert_eq!(sockets.ask_ack(ids[0], 2), None);
-        assert!(!sockets.take_ack(ids[0], 1));
-        assert!(sockets.take_ack(ids[0], 2));
-        assert!(!sockets.take_ack(ids[0], 2));
-    }
-
-    proptest! {
-        #[test]
-        fn rooms_agree_with_a_simple_model(ops in prop::collection::vec((0u8..3, 0usize..6, "[a-d]"), 1..200)) {
-            let (mut sockets, ids) = world(6);
-            let mut model: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
-            let mut gone = BTreeSet::new();
-            for (op, who, room) in ops {
-                let members = model.entry(room.clone()).or_default();
-                match op {
-                    0 => {
-                        let joined = sockets.join(ids[who], &room);
-                        prop_assert_eq!(joined, !gone.contains(&who) && members.insert(who));
-                    }
-                    1 => prop_assert_eq!(sockets.leave(ids[who], &room), members.remove(&who)),
-                    _ => {
-                        prop_assert_eq!(sockets.disconnect(ids[who]).is_some(), gone.insert(who));
-                        model.values_mut().for_each(|members| { members.remove(&who); });
-                    }
-                }
-                sockets.check_invariants();
-                for (room, members) in &model {
-                    for namespace in 0..2 {
-                        let target = Target::namespace(NamespaceId(namespace)).to(room.as_str());
-                        let wanted: Vec<SocketId> = members.iter()
-                            .filter(|who| **who % 2 == usize::from(namespace))
-                            .map(|who| ids[*who]).collect();
-                        prop_assert_eq!(selected(&sockets, &target), wanted);
-                    }
-                }
-            }
-        }
-    }
-}
+mod tests;

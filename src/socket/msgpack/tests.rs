@@ -1,0 +1,124 @@
+use super::*;
+use proptest::prelude::*;
+
+const LIMITS: Limits = Limits {
+    max_attachments: 10,
+    max_json_depth: 128,
+};
+
+fn decoded(frame: &Frame) -> MsgpackPacket {
+    assert!(frame.is_binary());
+    MsgpackPacket::decode(frame.payload(), &LIMITS).expect("what was encoded")
+}
+
+#[test]
+fn reads_what_the_javascript_parser_writes() {
+    // {type: 2, data: ["hi", 1.5, undefined, <2 bytes>, {a: [true, -3]}], options: {compress: true}, id: 7, nsp: "/x"}
+    let bytes = [
+        &b"\x85\xa4type\x02\xa4data\x95\xa2hi\xcb\x3f\xf8\0\0\0\0\0\0\xd4\0\0\xc4\x02\x08\x09\x81\xa1a\x92\xc3\xfd"[..],
+        b"\xa7options\x81\xa8compress\xc3\xa2id\x07\xa3nsp\xa2/x",
+    ]
+    .concat();
+    let read = MsgpackPacket::decode(&bytes, &LIMITS).unwrap();
+    let packet = read.packet(&LIMITS).unwrap();
+    assert_eq!(
+        (packet.kind, packet.namespace, packet.id, packet.name),
+        (Kind::Event, "/x", Some(7), Some("hi"))
+    );
+    assert_eq!(
+        &packet.data[packet.args_at..],
+        r#"1.5,null,{"_placeholder":true,"num":0},{"a":[true,-3]}]"#
+    );
+    assert_eq!(read.attachments[0].payload(), [8, 9]);
+}
+
+#[test]
+fn writes_what_it_reads() {
+    let mut frames = FrameBuilder::default();
+    let id = crate::id::Secret::draw(&mut |bytes| bytes.fill(0)).id(0);
+    let connect = decoded(&encode_connect(&mut frames, "/", Some(id), None));
+    assert_eq!(connect.data, r#"{"sid":"AAAAAAAAAAAAAAAAAAAA"}"#);
+    let refused = decoded(&encode_connect_error(&mut frames, "/x", "no", false));
+    assert_eq!(
+        (refused.kind, refused.data.as_str()),
+        (Kind::ConnectError, r#"{"message":"no"}"#)
+    );
+    let gone = decoded(&encode_disconnect(&mut frames, "/x"));
+    assert_eq!((gone.kind, gone.data.as_str()), (Kind::Disconnect, ""));
+    let mut args = Args::builder();
+    args.push(&serde_json::json!({"b": [1, null]}))
+        .unwrap()
+        .push_binary(b"xyz");
+    let event = decoded(&encode_message(
+        &mut frames,
+        "/",
+        None,
+        Some("e"),
+        &args.build(),
+    ));
+    assert_eq!(
+        event.data,
+        r#"["e",{"b":[1,null]},{"_placeholder":true,"num":0}]"#
+    );
+    assert_eq!(event.attachments[0].payload(), b"xyz");
+    let ack = decoded(&encode_message(
+        &mut frames,
+        "/",
+        Some(3),
+        None,
+        &Args::none(),
+    ));
+    assert_eq!(
+        (ack.kind, ack.id, ack.data.as_str()),
+        (Kind::Ack, Some(3), "[]")
+    );
+}
+
+#[test]
+fn refuses_what_is_no_packet() {
+    for bytes in [
+        &b""[..],
+        b"\xc0",
+        b"\x80",
+        b"\x81\xa4type\x02",
+        b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x90",
+        b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x91\xa7connect",
+        b"\x82\xa4type\x05\xa3nsp\xa1/",
+        b"\x82\xa4type\x04\xa3nsp\xa1/",
+        b"\x82\xa4type\0\xa3nsp\xa1/trailing",
+        b"\xdf\xff\xff\xff\xff\xa4type",
+        b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\xdd\xff\xff\xff\xff",
+        b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data\xc6\xff\xff\xff\xff",
+    ] {
+        let read = MsgpackPacket::decode(bytes, &LIMITS);
+        assert!(
+            read.and_then(|read| read.packet(&LIMITS).map(|_| ()))
+                .is_err(),
+            "{bytes:?}"
+        );
+    }
+    let mut deep = b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data".to_vec();
+    deep.extend(std::iter::repeat_n(0x91, 100_000));
+    assert_eq!(
+        MsgpackPacket::decode(&deep, &LIMITS).unwrap_err(),
+        PacketError::TooDeep
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_end(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+        let _ = MsgpackPacket::decode(&bytes, &LIMITS);
+        let _ = read_json(&mut &*bytes, &LIMITS, &mut Vec::new());
+    }
+
+    #[test]
+    fn values_survive_the_round_trip(numbers in prop::collection::vec(any::<i64>(), 0..5), text in ".*", float in -1e300..1e300_f64) {
+        let value = serde_json::json!({"numbers": numbers, "text": text, "float": float});
+        let args = Args::one(&value).unwrap();
+        let read = decoded(&encode_message(&mut FrameBuilder::default(), "/", None, Some("e"), &args));
+        let packet = read.packet(&LIMITS).unwrap();
+        let back = Args::received(read.data.clone(), packet.args_at, Vec::new());
+        prop_assert_eq!(back.get::<Value>(0).unwrap(), value);
+    }
+}

@@ -1,0 +1,83 @@
+//! Whom an event goes to.
+
+use super::{NamespaceId, SocketId};
+
+/// Whom an event goes to: sockets of one namespace.
+///
+/// Without rooms it is everybody there; with several rooms whoever is in any of them, once. A socket's id counts as the
+/// name of a room that holds that socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    namespace: NamespaceId,
+    rooms: Vec<String>,
+    except_rooms: Vec<String>,
+    except_socket: Option<SocketId>,
+    is_volatile: bool,
+}
+
+impl Target {
+    /// Names of the rooms, or nothing for everybody.
+    pub(super) fn rooms(&self) -> &[String] {
+        &self.rooms
+    }
+
+    /// Names of the rooms whose members are left out.
+    pub(super) fn excepted_rooms(&self) -> &[String] {
+        &self.except_rooms
+    }
+
+    /// The socket that is left out.
+    pub(super) fn excepted_socket(&self) -> Option<SocketId> {
+        self.except_socket
+    }
+
+    /// Everybody in this namespace.
+    pub fn namespace(namespace: NamespaceId) -> Target {
+        Target {
+            namespace,
+            rooms: Vec::new(),
+            except_rooms: Vec::new(),
+            except_socket: None,
+            is_volatile: false,
+        }
+    }
+
+    /// Whoever is in this room too.
+    pub fn to(mut self, room: impl Into<String>) -> Target {
+        self.rooms.push(room.into());
+        self
+    }
+
+    /// Another word for [`Target::to`].
+    pub fn within(self, room: impl Into<String>) -> Target {
+        self.to(room)
+    }
+
+    /// Nobody of this room.
+    pub fn except(mut self, room: impl Into<String>) -> Target {
+        self.except_rooms.push(room.into());
+        self
+    }
+
+    /// Not this socket.
+    pub fn except_socket(mut self, socket: SocketId) -> Target {
+        self.except_socket = Some(socket);
+        self
+    }
+
+    /// Only those that can take it at once: whose client waits for it and has nothing else waiting.
+    pub fn volatile(mut self) -> Target {
+        self.is_volatile = true;
+        self
+    }
+
+    /// Whether it is dropped where it would have to wait.
+    pub fn is_volatile(&self) -> bool {
+        self.is_volatile
+    }
+
+    /// The namespace of the sockets.
+    pub fn namespace_id(&self) -> NamespaceId {
+        self.namespace
+    }
+}

@@ -58,8 +58,8 @@ pub struct ServeArgs {
     )]
     pub allowed_host: Vec<String>,
 
-    /// Site whose pages may watch over Socket.IO, as scheme://host[:port]; may be
-    /// given more than once.
+    /// Site whose pages may watch over Socket.IO, such as https://app.example.org;
+    /// may be given more than once.
     ///
     /// Pages of this server itself always may. Others could otherwise read
     /// and cancel what their visitors' browsers can reach.

@@ -58,7 +58,7 @@ pub struct ServeArgs {
     )]
     pub allowed_host: Vec<String>,
 
-    /// Site whose pages may watch over Socket.IO, such as https://app.example.org;
+    /// Site whose pages may watch over Socket.IO, as SCHEME://HOST or SCHEME://HOST:PORT;
     /// may be given more than once.
     ///
     /// Pages of this server itself always may. Others could otherwise read

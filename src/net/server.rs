@@ -82,21 +82,22 @@ impl Server<TcpListener> {
         Ok(server)
     }
 
-    /// Listens on every address that this name stands for.
+    /// Listens on every address that this name stands for, as far as that is possible: `localhost` often names an IPv6
+    /// address where there is no IPv6.
+    ///
+    /// # Errors
+    ///
+    /// When none of them can be listened on: what the last one failed for.
     pub fn listen(&mut self, address: impl ToSocketAddrs) -> io::Result<()> {
-        let mut is_any = false;
+        let nothing = "the name stands for no address";
+        let mut outcome = Err(io::Error::new(io::ErrorKind::InvalidInput, nothing));
         for address in address.to_socket_addrs()? {
-            self.add_listener(tcp_listener(address)?)?;
-            is_any = true;
+            let listening = tcp_listener(address).and_then(|socket| self.add_listener(socket));
+            if outcome.is_err() {
+                outcome = listening;
+            }
         }
-        if is_any {
-            Ok(())
-        } else {
-            Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "the name stands for no address",
-            ))
-        }
+        outcome
     }
 
     /// The addresses that are listened on, with their real ports.

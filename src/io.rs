@@ -35,6 +35,7 @@ pub struct Handlers {
     on_connect: Option<ConnectHandler>,
     on_disconnect: Option<DisconnectHandler>,
     on: HashMap<String, EventHandler>,
+    on_any: Option<EventHandler>,
 }
 
 impl Io {
@@ -120,6 +121,16 @@ impl Io {
             return Ok(());
         };
         let id = message.socket;
+        if let Some(handler) = &mut handlers.on_any {
+            handler(
+                &mut Socket {
+                    endpoint: &mut *endpoint,
+                    acks: &mut *acks,
+                    id,
+                },
+                message,
+            )?;
+        }
         match handlers.on.get_mut(&*message.name()) {
             Some(handler) => handler(&mut Socket { endpoint, acks, id }, message),
             None => Ok(()),
@@ -197,6 +208,21 @@ impl Handlers {
         handler: impl FnMut(&mut Socket<'_>, &Message) -> Result<(), Error> + Send + 'static,
     ) -> &mut Self {
         self.on.insert(event.to_owned(), Box::new(handler));
+        self
+    }
+
+    /// No longer when a client has emitted this event.
+    pub fn off(&mut self, event: &str) -> &mut Self {
+        self.on.remove(event);
+        self
+    }
+
+    /// When a client has emitted any event, before that event's own handler. Acknowledgements are not seen here.
+    pub fn on_any(
+        &mut self,
+        handler: impl FnMut(&mut Socket<'_>, &Message) -> Result<(), Error> + Send + 'static,
+    ) -> &mut Self {
+        self.on_any = Some(Box::new(handler));
         self
     }
 }

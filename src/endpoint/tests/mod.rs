@@ -1,6 +1,7 @@
 //! The endpoint without sockets and with made-up time.
 
 mod host_requests;
+mod io;
 #[cfg(feature = "msgpack")]
 mod msgpack;
 mod polling;

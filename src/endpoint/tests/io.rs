@@ -1,0 +1,158 @@
+//! Handlers by event name.
+
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::error::Error;
+use crate::io::Io;
+use crate::socket::Args;
+
+type Log = Arc<Mutex<Vec<String>>>;
+
+/// Handlers that note what they are called for.
+fn noting() -> (Io, Log) {
+    let log = Log::default();
+    let note = |log: &Log| {
+        let log = log.clone();
+        move |text: String| log.lock().unwrap().push(text)
+    };
+    let mut io = Io::new();
+    let (connected, gone, any, answered) = (note(&log), note(&log), note(&log), note(&log));
+    io.namespace("/")
+        .on_connect(move |socket, auth| {
+            connected(format!("connected {}", auth.raw(0).unwrap_or_default()));
+            socket.emit("welcome", auth)
+        })
+        .on_disconnect(move |_, _, reason| {
+            gone(format!("gone: {reason}"));
+            Ok(())
+        })
+        .on_any(move |_, message| {
+            any(format!("any {}", message.name()));
+            Ok(())
+        })
+        .on("ask me", move |socket, _| {
+            let answered = answered.clone();
+            socket.emit_with_ack("question", &Args::none(), move |socket, answer| {
+                answered(format!("answer {}", answer.raw(0).unwrap_or_default()));
+                socket.emit("thanks", &Args::none())
+            })
+        })
+        .on("echo", |socket, message| {
+            socket.acknowledge(message.ack, &message.args)
+        })
+        .on("others", |socket, message| {
+            let others = socket.broadcast()?;
+            socket.emit_to(&others, "news", &message.args)
+        })
+        .on("mistake", |socket, _| socket.emit("connect", &Args::none()));
+    (io, log)
+}
+
+fn world(io: &Io) -> World {
+    World::new(Config {
+        namespaces: io.namespace_names(),
+        progress: None,
+        ..Config::default()
+    })
+}
+
+/// Hands all events to their handlers, and gives the errors of those.
+fn dispatch(world: &mut World, io: &mut Io) -> Vec<Error> {
+    let mut errors = Vec::new();
+    for event in world.take_events() {
+        errors.extend(io.dispatch(&mut world.endpoint, event).err());
+    }
+    world.turn();
+    errors
+}
+
+fn join(world: &mut World, io: &mut Io) -> Key {
+    let key = world.open_websocket();
+    world.send(key, "40{\"a\":1}");
+    assert_eq!(dispatch(world, io), []);
+    assert_eq!(world.frames(key)[1], "42[\"welcome\",{\"a\":1}]");
+    key
+}
+
+fn taken(log: &Log) -> Vec<String> {
+    std::mem::take(&mut log.lock().unwrap())
+}
+
+#[test]
+fn events_find_their_handlers_and_others_are_ignored() {
+    let (mut io, log) = noting();
+    let mut world = world(&io);
+    let (one, other) = (join(&mut world, &mut io), join(&mut world, &mut io));
+    taken(&log);
+    world.send(one, "427[\"echo\",5]");
+    world.send(one, "42[\"nobody listens\"]");
+    world.send(one, "42[\"others\",6]");
+    assert_eq!(dispatch(&mut world, &mut io), []);
+    assert_eq!(world.frames(one), ["437[5]"]);
+    assert_eq!(world.frames(other), ["42[\"news\",6]"]);
+    assert_eq!(
+        taken(&log),
+        ["any echo", "any nobody listens", "any others"]
+    );
+    io.namespace("/").off("others");
+    world.send(one, "42[\"others\",7]");
+    dispatch(&mut world, &mut io);
+    assert!(world.frames(other).is_empty());
+}
+
+#[test]
+fn an_acknowledgement_finds_who_asked_for_it() {
+    let (mut io, log) = noting();
+    let mut world = world(&io);
+    let key = join(&mut world, &mut io);
+    taken(&log);
+    world.send(key, "42[\"ask me\"]");
+    dispatch(&mut world, &mut io);
+    assert_eq!(world.frames(key), ["420[\"question\"]"]);
+    world.send(key, "430[\"because\"]");
+    dispatch(&mut world, &mut io);
+    assert_eq!(world.frames(key), ["42[\"thanks\"]"]);
+    assert_eq!(taken(&log), ["any ask me", "answer \"because\""]);
+}
+
+#[test]
+fn whoever_leaves_is_told_of_and_owes_nothing_any_more() {
+    let (mut io, log) = noting();
+    let mut world = world(&io);
+    let key = join(&mut world, &mut io);
+    world.send(key, "42[\"ask me\"]");
+    dispatch(&mut world, &mut io);
+    taken(&log);
+    world.send(key, "41");
+    dispatch(&mut world, &mut io);
+    assert_eq!(taken(&log), ["gone: client namespace disconnect"]);
+}
+
+#[test]
+fn a_mistake_of_a_handler_comes_back_and_harms_nobody() {
+    let (mut io, _) = noting();
+    let mut world = world(&io);
+    let key = join(&mut world, &mut io);
+    world.send(key, "42[\"mistake\"]");
+    assert_eq!(
+        dispatch(&mut world, &mut io),
+        [Error::ReservedEvent("connect".to_owned())]
+    );
+    world.send(key, "427[\"echo\"]");
+    dispatch(&mut world, &mut io);
+    assert_eq!(world.frames(key), ["437[]"]);
+}
+
+#[test]
+fn events_that_are_not_socket_io_come_back() {
+    let (mut io, _) = noting();
+    let mut world = World::new(Config {
+        host_http: true,
+        ..Config::default()
+    });
+    world.request("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let event = world.take_events().remove(0);
+    let back = io.dispatch(&mut world.endpoint, event);
+    assert!(matches!(back, Ok(Some(Event::Request { .. }))));
+}

@@ -131,6 +131,12 @@ impl BodyReader {
         self.0.lock().taken_bytes
     }
 
+    /// Whether the sender is slower than the reader: nothing is queued, and more is to come.
+    pub fn is_starving(&self) -> bool {
+        let queue = self.0.lock();
+        queue.chunks.is_empty() && queue.end.is_none()
+    }
+
     /// Why the import should stop, if it should, without waiting.
     pub fn stopped(&self) -> Option<BodyEnd> {
         let queue = self.0.lock();

@@ -72,6 +72,7 @@ impl<'a> Job<'a> {
             peak_bytes: 0,
             steps: 0,
             last_report: Instant::now(),
+            has_reported: false,
             fraction: 0.0,
         };
         Job {
@@ -178,7 +179,8 @@ impl<'a> Job<'a> {
             if self.body.stopped() == Some(BodyEnd::Cancelled) {
                 return Err(Stop::Cancelled);
             }
-            if self.meter.is_due() {
+            let is_due = self.meter.is_due();
+            if is_due || self.body.is_starving() && self.meter.is_due_starving() {
                 self.report(STEP_READING, None);
             }
         }

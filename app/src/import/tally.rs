@@ -12,6 +12,9 @@ const MAX_REJECTED_ROWS: u64 = 100;
 const MAX_REJECTED_PERCENT: u64 = 5;
 /// Progress is reported no more often than this.
 const REPORT_INTERVAL: Duration = Duration::from_millis(20);
+/// The same while an upload is slower than its import: then each row may be the last
+/// for a long time, and what it says must not wait for the next one.
+const STARVING_REPORT_INTERVAL: Duration = Duration::from_millis(2);
 /// Rows and merge steps between two looks at the clock.
 const STEPS_PER_LOOK: u64 = 32;
 
@@ -52,6 +55,7 @@ pub struct Meter<'a> {
     pub peak_bytes: u64,
     pub steps: u64,
     pub last_report: Instant,
+    pub has_reported: bool,
     pub fraction: f64,
 }
 
@@ -61,8 +65,14 @@ impl Meter<'_> {
         self.steps.is_multiple_of(STEPS_PER_LOOK) && self.last_report.elapsed() >= REPORT_INTERVAL
     }
 
+    /// The same for an import that waits for its upload.
+    pub fn is_due_starving(&mut self) -> bool {
+        !self.has_reported || self.last_report.elapsed() >= STARVING_REPORT_INTERVAL
+    }
+
     pub fn sample(&mut self) {
         self.peak_bytes = self.peak_bytes.max((self.resident_bytes)().unwrap_or(0));
         self.last_report = Instant::now();
+        self.has_reported = true;
     }
 }

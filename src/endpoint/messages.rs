@@ -249,8 +249,7 @@ impl Endpoint {
 
     /// A socket's id as a client of Socket.IO 2 knows it: that of its session, behind the namespace's name.
     pub(super) fn old_socket_id(&self, session: Key, namespace: &str) -> Option<String> {
-        let peer = self.sessions.get(session)?;
-        let sid = peer.session.secret.id(session.index);
+        let sid = self.session_id(session)?;
         Some(match namespace {
             "/" => sid.to_string(),
             name => format!("{name}#{sid}"),

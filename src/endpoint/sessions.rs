@@ -84,10 +84,9 @@ impl Endpoint {
 
     /// The open packet of a session.
     pub(super) fn handshake(&self, session: Key, upgrades: &str) -> String {
-        let secret = self.sessions.get(session).map(|peer| peer.session.secret);
-        let sid = secret
-            .expect("the session was just opened")
-            .id(session.index);
+        let sid = self
+            .session_id(session)
+            .expect("the session was just opened");
         format!(
             "0{{\"sid\":\"{sid}\",\"upgrades\":{upgrades},\"pingInterval\":{},\"pingTimeout\":{},\"maxPayload\":{}}}",
             self.config.ping_interval_ms, self.config.ping_timeout_ms, self.config.max_payload_bytes

@@ -157,7 +157,7 @@ fn accepts_gzip(head: &Request) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::get;
+    use super::super::testing::{get, header};
     use super::*;
 
     const ASSET: Asset = Asset {
@@ -166,14 +166,6 @@ mod tests {
         plain: b"plain text",
         gzip: Some(b"zip"),
     };
-
-    fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
-        response
-            .headers
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| &**value)
-    }
 
     #[test]
     fn a_file_is_compressed_for_those_who_take_it() {

@@ -181,6 +181,7 @@ pub fn options(allow: Allow) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::header;
     use super::*;
 
     const ID: &str = "1b4e28ba-2fa1-4d3b-a3f5-ef19b5a7633b";
@@ -190,14 +191,6 @@ mod tests {
         route(method, &path, |path| {
             ["/", "/assets/a.js", "/socket.io/socket.io.js"].contains(&path)
         })
-    }
-
-    fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
-        response
-            .headers
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| &**value)
     }
 
     #[test]

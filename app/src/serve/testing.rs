@@ -1,6 +1,6 @@
 //! What the unit tests of this module share.
 
-use pulsewheel::http::{Framing, Method, Request};
+use pulsewheel::http::{Framing, Method, Request, Response};
 
 /// A `GET` of nothing in particular with these header fields.
 pub fn get(headers: &[(&str, &str)]) -> Request {
@@ -18,4 +18,13 @@ pub fn get(headers: &[(&str, &str)]) -> Request {
         expect_continue: false,
         content_encoded: false,
     }
+}
+
+/// The value of a header of an answer.
+pub fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+    response
+        .headers
+        .iter()
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| &**value)
 }

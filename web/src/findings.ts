@@ -14,6 +14,7 @@ export class FindingsView {
   readonly #status = byId<HTMLSelectElement>("filter-status");
   readonly #table: PagedTable<Finding>;
   readonly #tiles = new Map<string, { button: HTMLButtonElement; count: HTMLElement }>();
+  #typing: ReturnType<typeof setTimeout> | undefined;
   readonly #refreshTiles = new LatestThrottle<null>(1_000, () => void this.#loadTiles());
 
   constructor(container: HTMLElement, tiles: HTMLElement) {
@@ -30,10 +31,9 @@ export class FindingsView {
     for (const severity of SEVERITIES) this.#addTile(tiles, severity);
     this.#severity.addEventListener("change", () => this.#filtersChanged());
     this.#status.addEventListener("change", () => this.#filtersChanged());
-    let pause: ReturnType<typeof setTimeout>;
     this.#host.addEventListener("input", () => {
-      clearTimeout(pause);
-      pause = setTimeout(() => this.#filtersChanged(), TYPING_PAUSE_MS);
+      clearTimeout(this.#typing);
+      this.#typing = setTimeout(() => this.#filtersChanged(), TYPING_PAUSE_MS);
     });
   }
 
@@ -47,6 +47,8 @@ export class FindingsView {
   }
 
   #filtersChanged(): void {
+    // A pause that still runs would turn back to the first page a second time, after a reader has gone on.
+    clearTimeout(this.#typing);
     for (const [severity, { button }] of this.#tiles) {
       const chosen = this.#severity.value === severity && this.#status.value === "active";
       setAttribute(button, "aria-pressed", String(chosen));

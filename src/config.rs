@@ -17,6 +17,21 @@ pub struct Config {
     /// Namespaces that clients may join. Default `["/"]`. Joining another is answered
     /// `CONNECT_ERROR {"message":"Invalid namespace"}`.
     pub namespaces: Vec<String>,
+    /// Whether the host is asked, by [`Event::ConnectRequested`](crate::Event::ConnectRequested), before a client joins a
+    /// namespace, one that is not there yet included. Default false. The host has
+    /// [`Config::connect_timeout_ms`] for its answer.
+    pub connect_requests: bool,
+    /// Whether a namespace that was made for a client goes when nobody is in it any more. Default false, as in the reference.
+    pub cleanup_empty_child_namespaces: bool,
+    /// Namespaces that may be made for clients. Default 1,000. Beyond it: `CONNECT_ERROR`.
+    pub max_child_namespaces: usize,
+    /// Whether the host hears of rooms that come, go and change ([`Event::Room`](crate::Event::Room)). Default false.
+    pub room_events: bool,
+    /// Whether the host hears of everything that is emitted ([`Event::Emitted`](crate::Event::Emitted)). Default false.
+    pub emitted_events: bool,
+    /// Bytes of answers that one broadcast with acknowledgements gathers. Default 4 MiB. What comes beyond it counts as not
+    /// answered.
+    pub max_answer_bytes: usize,
     /// Progress sessions, or `None` for a server without them. Default: on, see [`ProgressConfig`].
     pub progress: Option<ProgressConfig>,
     /// Whether requests for other paths go to the host ([`Event::Request`](crate::Event::Request)). Default false: such
@@ -73,6 +88,8 @@ pub struct Config {
     pub max_json_depth: u32,
     /// Namespaces that one client may have joined at a time. Default 32. Beyond it: `CONNECT_ERROR`.
     pub max_namespaces_per_client: usize,
+    /// Bytes of the auth payload of a CONNECT. Default 16 KiB, as it is kept with the socket. Beyond it: `CONNECT_ERROR`.
+    pub max_auth_bytes: usize,
     /// Rooms that one socket may be in, its own not counted. Default 1,000. Beyond it joining is an error.
     pub max_rooms_per_socket: usize,
     /// Acknowledgements that one socket may owe at a time. Default 10,000. Beyond it asking for another is an error.
@@ -108,6 +125,12 @@ impl Default for Config {
             path: "/socket.io/".to_owned(),
             socket_io: true,
             namespaces: vec!["/".to_owned()],
+            connect_requests: false,
+            cleanup_empty_child_namespaces: false,
+            max_child_namespaces: 1_000,
+            room_events: false,
+            emitted_events: false,
+            max_answer_bytes: 4 * 1024 * 1024,
             progress: Some(ProgressConfig::default()),
             host_http: false,
             serve_client: false,
@@ -129,6 +152,7 @@ impl Default for Config {
             max_attachments: 10,
             max_json_depth: 128,
             max_namespaces_per_client: 32,
+            max_auth_bytes: 16 * 1024,
             max_rooms_per_socket: 1_000,
             max_pending_acks: 10_000,
             max_queued_bytes: 4 * 1024 * 1024,

@@ -52,6 +52,8 @@ pub enum Error {
     NoSuchSocket,
     /// The namespace is not served.
     NoSuchNamespace,
+    /// A namespace of this name is there already, or the name does not begin with `/`.
+    BadNamespace(String),
     /// The request is gone, or has been answered.
     NoSuchRequest,
     /// The event's name is one of Socket.IO's own, such as `connect`.
@@ -62,6 +64,10 @@ pub enum Error {
     TooManyRooms,
     /// The client owes as many acknowledgements as one may.
     TooManyAcks,
+    /// The decision has been taken already, came too late, or the client is gone.
+    NoSuchTicket,
+    /// There are no other servers: this one has no cluster adapter.
+    NoCluster,
 }
 
 impl fmt::Display for Error {
@@ -69,11 +75,18 @@ impl fmt::Display for Error {
         match self {
             Error::NoSuchSocket => f.write_str("the socket is not connected"),
             Error::NoSuchNamespace => f.write_str("the namespace is not served"),
+            Error::BadNamespace(name) => {
+                write!(f, "\"{name}\" is taken, or does not begin with a slash")
+            }
             Error::NoSuchRequest => f.write_str("the request is gone or already answered"),
             Error::ReservedEvent(name) => write!(f, "\"{name}\" is a reserved event name"),
             Error::Unserializable(why) => {
                 write!(f, "the arguments cannot be written as JSON: {why}")
             }
+            Error::NoSuchTicket => {
+                f.write_str("the decision was taken before, came too late, or the client is gone")
+            }
+            Error::NoCluster => f.write_str("this server has no adapter to reach others by"),
             Error::TooManyAcks => {
                 f.write_str("the client owes as many acknowledgements as one may")
             }

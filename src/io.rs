@@ -167,7 +167,7 @@ impl Io {
         let (_, handlers) = self
             .namespaces
             .iter_mut()
-            .find(|(known, _)| known == name)?;
+            .find(|(known, _)| Some(known.as_str()) == name)?;
         Some((handlers, &mut self.acks))
     }
 

@@ -114,8 +114,8 @@ pub mod wheel;
 
 pub use config::Config;
 pub use endpoint::{
-    AckId, ClientInfo, Closing, Counts, Endpoint, Environment, Event, Message, Random, RequestId,
-    SessionId,
+    AckId, AskId, ClientInfo, Closing, ConnectRequest, Counts, Endpoint, Environment, Event, JoinId,
+    Message, Random, RequestId, SessionId,
 };
 pub use error::{DisconnectReason, Error};
 pub use frame::{Frame, FrameBuilder};
@@ -125,5 +125,6 @@ pub use net::{Handle, HandleError, Listener, Pending, Server, Stream};
 pub use now::Now;
 pub use slots::Key as ConnectionId;
 pub use socket::{
-    Args, ArgsBuilder, ArgsError, NamespaceId, Parser, RecoveryConfig, SocketId, Target,
+    Adapter, Args, ArgsBuilder, ArgsError, Audience, ConnectError, InMemory, NamespaceId, Parser,
+    RecoveryConfig, RemoteSocket, RoomChange, SocketId, Target,
 };

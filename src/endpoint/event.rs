@@ -9,7 +9,7 @@ use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::Request;
 use crate::slots::Key;
-use crate::socket::{Args, NamespaceId, SocketId};
+use crate::socket::{Args, NamespaceId, RemoteSocket, RoomChange, SocketId, Target};
 
 /// Names one Engine.IO session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,6 +27,29 @@ pub struct RequestId {
 pub struct AckId {
     pub(crate) socket: SocketId,
     pub(crate) id: u64,
+}
+
+/// Names a client that wants to join a namespace and waits for the host's decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JoinId(pub(crate) Key);
+
+/// Names a question to several: clients, or the other servers of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AskId(pub(crate) Key);
+
+impl AskId {
+    /// The same as a number, for messages to other servers.
+    pub fn to_number(self) -> u64 {
+        u64::from(self.0.generation) << 32 | u64::from(self.0.index)
+    }
+
+    /// The name that this number stands for.
+    pub fn from_number(number: u64) -> AskId {
+        AskId(Key {
+            index: number as u32,
+            generation: (number >> 32) as u32,
+        })
+    }
 }
 
 /// An event that a client has emitted.
@@ -52,6 +75,25 @@ impl Message {
 /// What has happened. Events come in the order in which things happened.
 #[derive(Clone, Debug)]
 pub enum Event {
+    /// A client wants to join a namespace ([`Config::connect_requests`](crate::Config::connect_requests) is on). Let it in with
+    /// [`Endpoint::accept_connect`](crate::Endpoint::accept_connect) or answer it with
+    /// [`Endpoint::refuse_connect`](crate::Endpoint::refuse_connect), now or later.
+    ConnectRequested {
+        /// Names it in the answer.
+        ticket: JoinId,
+        /// The namespace's name, which need not be there yet.
+        namespace: String,
+        /// One argument: the auth payload that the client sent, or `{}`.
+        auth: Args,
+        /// How often [`Endpoint::pass_connect`](crate::Endpoint::pass_connect) has been called for it.
+        passed: u32,
+    },
+    /// A namespace has been added, for a client or by the host; those of [`Config::namespaces`](crate::Config::namespaces) are
+    /// there from the start.
+    NamespaceCreated {
+        /// The new namespace.
+        namespace: NamespaceId,
+    },
     /// A client has joined a namespace; its CONNECT is answered already.
     Connected {
         /// The new socket.
@@ -75,9 +117,72 @@ pub enum Event {
         /// The answer.
         args: Args,
     },
+    /// A client has not acknowledged in time what [`Endpoint::emit_with_ack_within`](crate::Endpoint::emit_with_ack_within)
+    /// numbered `id`.
+    AckTimedOut {
+        /// Who was asked.
+        socket: SocketId,
+        /// The number of the question.
+        id: u64,
+    },
+    /// What [`Endpoint::broadcast_with_ack`](crate::Endpoint::broadcast_with_ack) or
+    /// [`Endpoint::server_side_ask`](crate::Endpoint::server_side_ask) has asked is answered by all, or its time is over.
+    Answered {
+        /// The question.
+        ask: AskId,
+        /// The answers in the order in which they came.
+        answers: Vec<Args>,
+        /// Whether everybody has answered in time.
+        is_complete: bool,
+    },
+    /// What [`Endpoint::fetch_cluster`](crate::Endpoint::fetch_cluster) has asked for.
+    Fetched {
+        /// The question.
+        ask: AskId,
+        /// The sockets, those of this server first.
+        sockets: Vec<RemoteSocket>,
+        /// Whether all servers have answered in time.
+        is_complete: bool,
+    },
+    /// Another server of the cluster has emitted an event to this one.
+    ServerSide {
+        /// The name and the arguments.
+        args: Args,
+        /// In which namespace.
+        namespace: NamespaceId,
+        /// Where an answer is wanted: what to give [`Endpoint::reply_server_side`](crate::Endpoint::reply_server_side).
+        reply: Option<u64>,
+    },
+    /// Something has become of a room ([`Config::room_events`](crate::Config::room_events) is on).
+    Room {
+        /// The room's namespace.
+        namespace: NamespaceId,
+        /// Its name.
+        room: String,
+        /// What has become of it.
+        change: RoomChange,
+    },
+    /// Something has been emitted ([`Config::emitted_events`](crate::Config::emitted_events) is on).
+    Emitted {
+        /// To whom.
+        target: Target,
+        /// The name and the arguments.
+        args: Args,
+    },
+    /// A client is about to leave a namespace, or is gone: nothing reaches it any more, but its rooms are still there. When the
+    /// next event is asked for it leaves them, and [`Event::Disconnected`] follows.
+    Disconnecting {
+        /// The socket.
+        socket: SocketId,
+        /// What it leaves.
+        namespace: NamespaceId,
+        /// Why.
+        reason: DisconnectReason,
+    },
     /// A client has left a namespace, or is gone.
     Disconnected {
-        /// The socket that was; its id finds nothing any more, unless it comes back ([`Config::recovery`](crate::Config::recovery)).
+        /// The socket that was. It is in no room any more; its id, its data and its client's request can be asked for until the
+        /// next event is. After that it finds nothing, unless it comes back ([`Config::recovery`](crate::Config::recovery)).
         socket: SocketId,
         /// What it has left.
         namespace: NamespaceId,

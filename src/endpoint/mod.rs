@@ -1,21 +1,26 @@
 //! Where the layers meet: the one place that knows more than one of them.
 
+mod asks;
+mod cluster;
 mod event;
 mod exchange;
 mod heartbeat;
+mod joins;
 mod messages;
 mod output;
 mod polling;
 mod progress;
 mod recovery;
 mod requests;
+mod rooms;
 mod sessions;
 #[cfg(test)]
 mod tests;
 mod verbs;
 mod websockets;
 
-pub use event::{AckId, Event, Message, RequestId, SessionId};
+pub use event::{AckId, AskId, Event, JoinId, Message, RequestId, SessionId};
+pub use joins::ConnectRequest;
 pub use output::Closing;
 pub use verbs::ClientInfo;
 
@@ -31,7 +36,7 @@ use crate::http::HeadLimits;
 use crate::now::Now;
 use crate::progress::{Memory, ProgressTracker};
 use crate::slots::{Key, Slots};
-use crate::socket::{Client, Limits, PacketLog, SocketId, Sockets};
+use crate::socket::{Adapter, Client, InMemory, Limits, SocketId, Sockets};
 use crate::timer::Timer;
 use crate::wheel::Wheel;
 
@@ -71,6 +76,10 @@ pub struct Endpoint {
     connections: Slots<Connection>,
     sessions: Slots<Peer>,
     sockets: Sockets,
+    /// Clients that wait for the host to let them into a namespace.
+    joins: Slots<joins::Join>,
+    asks: asks::Asks,
+    adapter: Box<dyn Adapter>,
     tracker: Option<ProgressTracker>,
     /// Acknowledgements of `cancel_session` that wait for the host to roll back.
     cancel_acks: Vec<progress::CancelAck>,
@@ -97,8 +106,14 @@ enum Queued {
     Event(Event),
     /// A session ends.
     End(Key, Ending),
-    /// A socket leaves its namespace.
+    /// A client leaves a namespace.
     Leave(SocketId, DisconnectReason),
+    /// A socket has disconnected, which the host is told.
+    Leaving(SocketId, DisconnectReason),
+    /// The host has been told: the socket leaves its rooms.
+    Left(SocketId, DisconnectReason),
+    /// The host has heard of a socket's end, and it is forgotten.
+    Gone(SocketId),
 }
 
 /// Why and how a session ends.
@@ -145,7 +160,7 @@ enum Step {
 
 impl Endpoint {
     /// A server with nobody connected.
-    pub fn new(mut config: Config, mut environment: Environment, now: Now) -> Endpoint {
+    pub fn new(mut config: Config, environment: Environment, now: Now) -> Endpoint {
         if !config.path.ends_with('/') {
             config.path.push('/');
         }
@@ -154,7 +169,7 @@ impl Endpoint {
             .progress
             .clone()
             .map(|settings| ProgressTracker::new(settings, now, &mut wheel));
-        Endpoint {
+        let mut endpoint = Endpoint {
             head_limits: HeadLimits {
                 max_bytes: config.max_head_bytes,
                 ..HeadLimits::default()
@@ -163,10 +178,10 @@ impl Endpoint {
                 max_attachments: config.max_attachments,
                 max_json_depth: config.max_json_depth,
             },
-            sockets: Sockets::new(&config.namespaces, || {
-                let is_on = config.recovery.is_some();
-                is_on.then(|| PacketLog::new(&mut *environment.random))
-            }),
+            sockets: Sockets::new(config.room_events),
+            joins: Slots::default(),
+            asks: asks::Asks::default(),
+            adapter: Box::new(InMemory),
             environment,
             now,
             wheel,
@@ -185,7 +200,15 @@ impl Endpoint {
             spare_texts: Vec::new(),
             selected: Vec::new(),
             config,
+        };
+        for name in endpoint.config.namespaces.clone() {
+            if endpoint.sockets.find_namespace(&name).is_none() {
+                endpoint.make_namespace(&name, false);
+            }
         }
+        // Whoever has named them need not be told of them.
+        endpoint.events.clear();
+        endpoint
     }
 
     /// The settings.
@@ -360,6 +383,8 @@ impl Endpoint {
                 Timer::Ping(key) => self.ping(key, deadline_ms),
                 Timer::Pong(key) => self.pong_timed_out(key),
                 Timer::Upgrade(key) => self.abandon_upgrade(key),
+                Timer::Join(key) => self.join_timed_out(key),
+                Timer::Ask(key) => self.ask_timed_out(key),
                 Timer::Away(key) => self.recovery_expired(SocketId(key)),
                 Timer::Throttle(_) | Timer::Stale(_) | Timer::Forget(_) | Timer::Heartbeat => {
                     self.progress_timer(timer);
@@ -391,6 +416,22 @@ impl Endpoint {
                 Queued::Leave(socket, reason) => {
                     self.with_events_first(|endpoint| endpoint.forget_socket(socket, reason))
                 }
+                Queued::Leaving(socket, reason) => {
+                    let found = self.sockets.get_known(socket);
+                    let Some(namespace) = found.map(|socket| socket.namespace) else {
+                        continue;
+                    };
+                    self.events.push_front(Queued::Left(socket, reason));
+                    return Some(Event::Disconnecting {
+                        socket,
+                        namespace,
+                        reason,
+                    });
+                }
+                Queued::Left(socket, reason) => {
+                    self.with_events_first(|endpoint| endpoint.leave_rooms(socket, reason))
+                }
+                Queued::Gone(socket) => self.drop_socket(socket),
             }
         }
     }
@@ -421,6 +462,8 @@ impl Endpoint {
             self.sockets.count(),
             "every socket has one client, or is about to leave"
         );
+        let joins = self.sessions.iter().map(|(_, p)| p.client.joins().len());
+        assert_eq!(joins.sum::<usize>(), self.joins.count());
         for (key, connection) in self.connections.iter() {
             if let Protocol::WebSocket(websocket) = &connection.protocol {
                 if connection.phase == Phase::Open {

@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 
-use super::{Ending, Endpoint, Event};
+use super::{Ending, Endpoint, Event, Queued};
 use crate::error::DisconnectReason;
 use crate::slots::Key;
-use crate::socket::{Args, NamespaceId, Recovery, SocketId, Target};
+use crate::socket::{Args, Keeping, NamespaceId, SocketId, Target};
 use crate::timer::Timer;
 
 /// What a returning client says in its CONNECT.
@@ -26,19 +26,24 @@ impl Endpoint {
             DisconnectReason::ClientNamespaceDisconnect
                 | DisconnectReason::ServerNamespaceDisconnect
         );
-        if was_meant || !self.sockets.go_away(socket, recovery.max_away) {
+        if was_meant || self.sockets.away_count() >= recovery.max_away {
             return self.forget_socket(socket, reason);
         }
         let until_ms = self
             .now
             .mono_ms
             .saturating_add(recovery.max_disconnection_ms);
-        // Not cancelled when the socket comes back: it looks then whether that socket is away, and since when.
-        self.wheel.insert(until_ms, Timer::Away(socket.0));
-        if let Some(recovery) = self.sockets.recovery(socket) {
-            recovery.away_until_ms = until_ms;
+        let timer = self.wheel.insert(until_ms, Timer::Away(socket.0));
+        if !self.sockets.go_away(socket, timer) {
+            self.wheel.cancel(timer);
+            return self.forget_socket(socket, reason);
         }
         if let Ok(namespace) = self.namespace_of(socket) {
+            self.push_event(Event::Disconnecting {
+                socket,
+                namespace,
+                reason,
+            });
             self.push_event(Event::Disconnected {
                 socket,
                 namespace,
@@ -49,39 +54,36 @@ impl Endpoint {
 
     /// A socket has not come back in time.
     pub(super) fn recovery_expired(&mut self, socket: SocketId) {
-        let now_ms = self.now.mono_ms;
-        let is_over =
-            |recovery: &mut Recovery| recovery.is_away && recovery.away_until_ms <= now_ms;
-        if !self.sockets.recovery(socket).is_some_and(is_over) {
-            return;
-        }
-        if let Some(gone) = self.sockets.disconnect(socket) {
-            let namespace = gone.namespace;
+        let namespace = self.sockets.get(socket).map(|socket| socket.namespace);
+        // Its timer has just fired.
+        self.sockets.take_away_timer(socket);
+        if let Some(namespace) = namespace.filter(|_| self.sockets.begin_leaving(socket)) {
+            self.sockets.leave_all(socket);
+            self.note_rooms();
             self.push_event(Event::RecoveryExpired { socket, namespace });
+            self.events.push_back(Queued::Gone(socket));
         }
     }
 
     /// Lets a client take up its socket again, if it asks for that and it can be done: what was missed first, then CONNECT.
-    pub(super) fn recover(&mut self, session: Key, namespace: NamespaceId, payload: &str) -> bool {
-        let Some(recovery) = &self.config.recovery else {
-            return false;
-        };
+    pub(super) fn recover(
+        &mut self,
+        session: Key,
+        namespace: NamespaceId,
+        payload: &str,
+    ) -> Option<SocketId> {
+        let recovery = self.config.recovery.as_ref()?;
         let max_bytes = recovery
             .max_bytes_per_session
             .min(self.config.max_queued_bytes / 2);
-        let Ok(Return { pid, offset }) = serde_json::from_str(payload) else {
-            return false;
-        };
-        let Some(socket) = self.sockets.find_recoverable(&pid, namespace) else {
-            return false;
-        };
+        let Return { pid, offset } = serde_json::from_str(payload).ok()?;
+        let socket = self.sockets.find_recoverable(&pid, namespace)?;
         self.end_old_session(socket, session);
-        let Some(missed) = self.sockets.missed(socket, offset.as_deref(), max_bytes) else {
-            return false;
-        };
-        let Some(id) = self.sockets.id_text(socket) else {
-            return false;
-        };
+        let missed = self.sockets.missed(socket, offset.as_deref(), max_bytes)?;
+        let id = self.sockets.id_text(socket)?;
+        if let Some(timer) = self.sockets.take_away_timer(socket) {
+            self.wheel.cancel(timer);
+        }
         self.sockets.come_back(socket, session);
         if let Some(peer) = self.sessions.get_mut(session) {
             peer.client.sockets.push(socket);
@@ -92,11 +94,9 @@ impl Endpoint {
         for packet in &missed {
             self.send_packet(session, packet);
         }
-        let pid = self
-            .sockets
-            .recovery(socket)
-            .map(|recovery| recovery.secret.id(socket.0.index));
-        let name = self.sockets.namespace_name(namespace);
+        let recovery = self.sockets.recovery(socket);
+        let pid = recovery.map(|recovery| recovery.secret.id(socket.0.index));
+        let name = self.sockets.namespace_name(namespace)?;
         let parser = self.config.parser;
         let answer = parser.connect(&mut self.frames, name, Some(id), pid);
         self.send(session, answer);
@@ -106,7 +106,7 @@ impl Endpoint {
             auth: Args::received(format!("[{payload}]"), 1, Vec::new()),
             is_recovered: true,
         });
-        true
+        Some(socket)
     }
 
     /// A client that is back before its old connection was found dead: that one ends now.
@@ -124,13 +124,10 @@ impl Endpoint {
     /// Emits an event with its offset, and keeps it for those who miss it.
     pub(super) fn emit_recoverable(&mut self, target: &Target, event: &str, args: &Args) {
         let namespace = target.namespace_id();
-        let now_ms = self.now.mono_ms;
-        let Some((recovery, log)) = self
-            .config
-            .recovery
-            .as_ref()
-            .zip(self.sockets.log(namespace))
-        else {
+        let recovery = self.config.recovery.as_ref();
+        let name = self.sockets.namespace_name(namespace);
+        let offset = self.sockets.next_offset(namespace);
+        let (Some(recovery), Some(name), Some(offset)) = (recovery, name, offset) else {
             return;
         };
         // Whoever is away for as long as allowed may have had its last answered ping one heartbeat before that.
@@ -138,26 +135,25 @@ impl Endpoint {
             .config
             .ping_interval_ms
             .saturating_add(self.config.ping_timeout_ms);
-        let keep_ms = recovery
-            .max_disconnection_ms
-            .saturating_add(2 * heartbeat_ms);
-        let max_bytes = recovery.max_bytes;
-        let args = args.with_offset(&log.next_offset());
-        let name = self.sockets.namespace_name(namespace);
+        let keeping = Keeping {
+            now_ms: self.now.mono_ms,
+            for_ms: recovery
+                .max_disconnection_ms
+                .saturating_add(2 * heartbeat_ms),
+            max_bytes: recovery.max_bytes,
+        };
+        let args = args.with_offset(&offset);
         let parser = self.config.parser;
         let packet = parser.event(&mut self.frames, name, None, event, &args);
-        if let Some(log) = self.sockets.log(namespace) {
-            log.push(now_ms, keep_ms, max_bytes, target.clone(), packet.clone());
-            let number = log.last();
-            let mut selected = std::mem::take(&mut self.selected);
-            self.sockets.select(target, &mut selected);
-            for socket in selected.drain(..) {
-                if let Some(recovery) = self.sockets.recovery(socket) {
-                    recovery.sent(number);
-                }
+        let number = self.sockets.keep_packet(keeping, target, &packet);
+        let mut selected = std::mem::take(&mut self.selected);
+        self.sockets.select(target, &mut selected);
+        for socket in selected.drain(..) {
+            if let Some(recovery) = self.sockets.recovery(socket) {
+                recovery.sent(number);
             }
-            self.selected = selected;
         }
+        self.selected = selected;
         self.broadcast(target, &packet);
     }
 

@@ -357,8 +357,9 @@ impl Endpoint {
         let Some(peer) = self.sessions.get_mut(key) else {
             return;
         };
-        peer.client.pending = None;
+        let joins = peer.client.abandon();
         let sockets = std::mem::take(&mut peer.client.sockets);
+        self.abandon_joins(joins);
         for socket in sockets {
             self.lose_socket(socket, reason);
         }

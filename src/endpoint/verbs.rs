@@ -1,8 +1,9 @@
 //! What a host can do with sockets, sessions and requests.
 
+use std::any::Any;
 use std::net::SocketAddr;
 
-use super::{AckId, Ending, Endpoint, Message, RequestId, SessionId};
+use super::{AckId, Ending, Endpoint, Event, Message, RequestId, SessionId};
 use crate::connection::{Connection, Phase, Sink};
 use crate::error::{DisconnectReason, Error};
 use crate::frame::Frame;
@@ -31,8 +32,13 @@ impl Endpoint {
 
     /// As [`Endpoint::emit`], for names that are known to be good.
     pub(super) fn emit_unchecked(&mut self, target: &Target, event: &str, args: &Args) {
-        let namespace = target.namespace_id();
-        let name = self.sockets.namespace_name(namespace);
+        self.note_emitted(target, event, args);
+        self.publish(target, |adapter, audience| {
+            adapter.emit(audience, event, args, None)
+        });
+        let Some(name) = self.sockets.namespace_name(target.namespace_id()) else {
+            return;
+        };
         let parser = self.config.parser;
         // Volatile events are not sent again, so they need no offset.
         if self.config.recovery.is_some() && !target.is_volatile() {
@@ -72,57 +78,24 @@ impl Endpoint {
         }
     }
 
-    /// Emits an event to one socket and asks for an acknowledgement, which comes as
-    /// [`Event::Acknowledged`](super::Event::Acknowledged) with the number given back here, if it comes.
-    pub fn emit_with_ack(
-        &mut self,
-        socket: SocketId,
-        event: &str,
-        args: &Args,
-    ) -> Result<u64, Error> {
-        check_name(event)?;
-        self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
-        let max_pending = self.config.max_pending_acks;
-        let id = self
-            .sockets
-            .ask_ack(socket, max_pending)
-            .ok_or(Error::TooManyAcks)?;
-        self.emit_packet(socket, Some(id), event, args)?;
-        Ok(id)
-    }
-
     /// Answers an event whose sender asked for an acknowledgement. Only the first answer counts with clients.
     pub fn acknowledge(&mut self, ack: AckId, args: &Args) -> Result<(), Error> {
         let socket = self.sockets.get(ack.socket).ok_or(Error::NoSuchSocket)?;
         let (session, namespace) = (socket.session, socket.namespace);
-        let name = self.sockets.namespace_name(namespace);
+        let name = self.sockets.namespace_name(namespace).unwrap_or_default();
         let packet = self.config.parser.ack(&mut self.frames, name, ack.id, args);
         self.send_packet(session, &packet);
         Ok(())
     }
 
-    /// Puts a socket into a room, which thereby exists. Joining twice changes nothing.
-    pub fn join(&mut self, socket: SocketId, room: &str) -> Result<(), Error> {
-        self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
-        if self.sockets.room_count(socket) >= self.config.max_rooms_per_socket {
-            return Err(Error::TooManyRooms);
-        }
-        self.sockets.join(socket, room);
-        Ok(())
-    }
-
-    /// Takes a socket out of a room. Leaving a room that it is not in changes nothing.
-    pub fn leave(&mut self, socket: SocketId, room: &str) -> Result<(), Error> {
-        self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
-        self.sockets.leave(socket, room);
-        Ok(())
-    }
-
     /// Disconnects a socket from its namespace; with `close`, its client from all namespaces, and ends the connection.
     pub fn disconnect(&mut self, socket: SocketId, close: bool) -> Result<(), Error> {
+        let reason = DisconnectReason::ServerNamespaceDisconnect;
         let session = self.sockets.get(socket).ok_or(Error::NoSuchSocket)?.session;
         let Some(peer) = self.sessions.get_mut(session) else {
-            return Err(Error::NoSuchSocket);
+            // It is away, and now it shall not come back.
+            self.forget_socket(socket, reason);
+            return Ok(());
         };
         let leaving = if close {
             std::mem::take(&mut peer.client.sockets)
@@ -131,18 +104,16 @@ impl Endpoint {
             vec![socket]
         };
         for socket in leaving {
-            if let Some(namespace) = self.sockets.get(socket).map(|socket| socket.namespace) {
-                let name = self.sockets.namespace_name(namespace);
+            let namespace = self.sockets.get(socket).map(|socket| socket.namespace);
+            let name = namespace.and_then(|namespace| self.sockets.namespace_name(namespace));
+            if let Some(name) = name {
                 let packet = self.config.parser.disconnect(&mut self.frames, name);
-                self.forget_socket(socket, DisconnectReason::ServerNamespaceDisconnect);
+                self.forget_socket(socket, reason);
                 self.send(session, packet);
             }
         }
         if close {
-            self.end_now(
-                session,
-                Ending::Flush(DisconnectReason::ServerNamespaceDisconnect),
-            );
+            self.end_now(session, Ending::Flush(reason));
         }
         Ok(())
     }
@@ -157,11 +128,6 @@ impl Endpoint {
         self.sockets.find(id)
     }
 
-    /// The rooms that a socket has joined, its own not among them.
-    pub fn rooms(&self, socket: SocketId) -> impl Iterator<Item = &str> {
-        self.sockets.rooms(socket)
-    }
-
     /// The namespace with this name.
     pub fn namespace(&self, name: &str) -> Result<NamespaceId, Error> {
         self.sockets
@@ -169,27 +135,55 @@ impl Endpoint {
             .ok_or(Error::NoSuchNamespace)
     }
 
-    /// The name of a namespace.
-    pub fn namespace_name(&self, namespace: NamespaceId) -> &str {
+    /// All namespaces and their names.
+    pub fn namespaces(&self) -> impl Iterator<Item = (NamespaceId, &str)> {
+        self.sockets.namespaces()
+    }
+
+    /// The name of a namespace, unless it is gone.
+    pub fn namespace_name(&self, namespace: NamespaceId) -> Option<&str> {
         self.sockets.namespace_name(namespace)
     }
 
-    /// The namespace that a socket is in.
+    /// The namespace that a socket is in, or was in until the event that is being handled.
     pub fn namespace_of(&self, socket: SocketId) -> Result<NamespaceId, Error> {
-        Ok(self
-            .sockets
-            .get(socket)
-            .ok_or(Error::NoSuchSocket)?
-            .namespace)
+        let socket = self.sockets.get_known(socket);
+        Ok(socket.ok_or(Error::NoSuchSocket)?.namespace)
     }
 
-    /// What is known of the request that opened a socket's session.
+    /// What is known of the request that opened a socket's session, while that session lives.
     pub fn client_info(&self, socket: SocketId) -> Option<ClientInfo<'_>> {
-        let peer = self.sessions.get(self.sockets.get(socket)?.session)?;
+        self.session_info(self.sockets.get_known(socket)?.session)
+    }
+
+    pub(super) fn session_info(&self, session: Key) -> Option<ClientInfo<'_>> {
+        let peer = self.sessions.get(session)?;
         Some(ClientInfo {
             address: peer.address,
             query: &peer.session.query,
         })
+    }
+
+    /// The auth payload that a socket's client sent, as JSON text; `{}` where it sent none.
+    pub fn auth(&self, socket: SocketId) -> Option<&str> {
+        self.sockets.auth(socket)
+    }
+
+    /// What the host keeps with a socket, if it is of this type.
+    pub fn data<T: Any + Send>(&self, socket: SocketId) -> Option<&T> {
+        self.sockets.data(socket)?.downcast_ref()
+    }
+
+    /// What the host keeps with a socket, to change.
+    pub fn data_mut<T: Any + Send>(&mut self, socket: SocketId) -> Option<&mut T> {
+        self.sockets.data_mut(socket)?.as_mut()?.downcast_mut()
+    }
+
+    /// Keeps something with a socket until the host has heard of that socket's end. One value of any type: the new one
+    /// replaces the old.
+    pub fn set_data<T: Any + Send>(&mut self, socket: SocketId, data: T) -> Result<(), Error> {
+        *self.sockets.data_mut(socket).ok_or(Error::NoSuchSocket)? = Some(Box::new(data));
+        Ok(())
     }
 
     /// Takes back the memory of a message that has been handled, for the next one.
@@ -293,7 +287,7 @@ impl Endpoint {
         }
     }
 
-    fn emit_packet(
+    pub(super) fn emit_packet(
         &mut self,
         socket: SocketId,
         id: Option<u64>,
@@ -303,13 +297,25 @@ impl Endpoint {
         check_name(event)?;
         let found = self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
         let (session, namespace) = (found.session, found.namespace);
-        let name = self.sockets.namespace_name(namespace);
-        let packet = self
-            .config
-            .parser
-            .event(&mut self.frames, name, id, event, args);
+        if self.config.emitted_events {
+            let own_room = self.sockets.id_text(socket).ok_or(Error::NoSuchSocket)?;
+            let target = Target::namespace(namespace).to(own_room.as_str());
+            self.note_emitted(&target, event, args);
+        }
+        let name = self.sockets.namespace_name(namespace).unwrap_or_default();
+        let parser = self.config.parser;
+        let packet = parser.event(&mut self.frames, name, id, event, args);
         self.send_packet(session, &packet);
         Ok(())
+    }
+
+    pub(super) fn note_emitted(&mut self, target: &Target, event: &str, args: &Args) {
+        if self.config.emitted_events {
+            self.push_event(Event::Emitted {
+                target: target.clone(),
+                args: args.named(event),
+            });
+        }
     }
 
     pub(super) fn broadcast(&mut self, target: &Target, packet: &Encoded) {
@@ -335,7 +341,7 @@ impl Endpoint {
     }
 }
 
-fn check_name(event: &str) -> Result<(), Error> {
+pub(super) fn check_name(event: &str) -> Result<(), Error> {
     if is_reserved(event) {
         return Err(Error::ReservedEvent(event.to_owned()));
     }

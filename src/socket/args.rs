@@ -139,8 +139,8 @@ impl Args {
         }
     }
 
-    /// The name of the event that these arguments came with.
-    pub(crate) fn event_name(&self) -> Cow<'_, str> {
+    /// The name of the event that these arguments came with, or nothing.
+    pub fn event_name(&self) -> Cow<'_, str> {
         let Some(range) = json::elements(&self.text).next() else {
             return Cow::Borrowed("");
         };
@@ -151,6 +151,28 @@ impl Args {
         }
         // A name with a lone surrogate has no text in Rust; it keeps its escapes and so matches no handler.
         serde_json::from_str(quoted).map_or(Cow::Borrowed(raw), Cow::Owned)
+    }
+
+    /// The same arguments behind the name of an event.
+    pub(crate) fn named(&self, event: &str) -> Args {
+        let list = self.raw_list();
+        let mut text = format!("[{}", serde_json::Value::from(event));
+        let separator = if list.is_empty() { "" } else { "," };
+        let first_at = text.len() + separator.len();
+        text.push_str(separator);
+        text.push_str(list);
+        text.push(']');
+        Args {
+            text,
+            first_at,
+            attachments: self.attachments.clone(),
+        }
+    }
+
+    /// Bytes of the text and of the attachments.
+    pub(crate) fn bytes(&self) -> usize {
+        let attachments = self.attachments.iter().map(|frame| frame.payload().len());
+        self.text.len() + attachments.sum::<usize>()
     }
 
     /// What a packet carries: `text` is an array that [`json::check`] has passed, the arguments begin at `first_at`.

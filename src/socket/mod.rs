@@ -3,8 +3,10 @@
 //! Source: the Socket.IO protocol page (v5) of the Socket.IO project. Nothing here knows how packets travel: text comes
 //! in, frames go out, and `Sockets` keeps who belongs where.
 
+mod adapter;
 mod args;
 mod client;
+mod connect_error;
 #[cfg(feature = "msgpack")]
 mod msgpack;
 mod packet;
@@ -13,8 +15,10 @@ mod recovery;
 mod sockets;
 mod target;
 
+pub use adapter::{Adapter, Audience, InMemory, RemoteSocket};
 pub use args::{Args, ArgsBuilder, ArgsError};
 pub(crate) use client::{Client, PendingPacket};
+pub use connect_error::ConnectError;
 #[cfg(feature = "msgpack")]
 pub use msgpack::MsgpackPacket;
 pub use packet::{
@@ -24,6 +28,6 @@ pub use packet::{
 pub use parser::Parser;
 pub use recovery::RecoveryConfig;
 pub(crate) use recovery::{PacketLog, Recovery};
-pub(crate) use sockets::Sockets;
-pub use sockets::{NamespaceId, SocketId};
+pub(crate) use sockets::{Keeping, Sockets};
+pub use sockets::{NamespaceId, RoomChange, SocketId};
 pub use target::Target;

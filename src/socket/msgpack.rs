@@ -13,7 +13,7 @@ use rmp::Marker;
 use serde_json::Value;
 
 use super::packet::{Kind, Limits, Packet, PacketError};
-use super::Args;
+use super::{Args, ConnectError};
 use crate::frame::{Frame, FrameBuilder};
 use crate::id::IdText;
 use crate::json;
@@ -101,16 +101,13 @@ pub fn encode_connect(
 pub fn encode_connect_error(
     frames: &mut FrameBuilder,
     namespace: &str,
-    message: &str,
+    error: &ConnectError,
     is_bare: bool,
 ) -> Frame {
+    let value = serde_json::from_str(&error.to_json(is_bare)).unwrap_or(Value::Null);
     frames.binary(|out| {
         write_head(out, Kind::ConnectError, namespace, None, true);
-        if !is_bare {
-            write_map(out, 1);
-            write_text(out, "message");
-        }
-        write_text(out, message);
+        write_value(out, &value, &[]);
     })
 }
 

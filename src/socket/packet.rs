@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use super::Args;
+use super::{Args, ConnectError};
 use crate::frame::{Frame, FrameBuilder};
 use crate::id::IdText;
 use crate::json::{self, JsonError, Placeholder};
@@ -274,17 +274,12 @@ pub fn encode_connect(
 pub fn encode_connect_error(
     frames: &mut FrameBuilder,
     namespace: &str,
-    message: &str,
+    error: &ConnectError,
     is_bare: bool,
 ) -> Frame {
     frames.text(|out| {
         write_head(out, Kind::ConnectError, 0, namespace, None);
-        if is_bare {
-            return write_string(out, message);
-        }
-        push(out, "{\"message\":");
-        write_string(out, message);
-        push(out, "}");
+        push(out, &error.to_json(is_bare));
     })
 }
 

@@ -3,7 +3,7 @@
 #[cfg(feature = "msgpack")]
 use super::msgpack;
 use super::packet::{self, Encoded};
-use super::Args;
+use super::{Args, ConnectError};
 use crate::frame::{Frame, FrameBuilder};
 use crate::id::IdText;
 
@@ -35,18 +35,18 @@ impl Parser {
         }
     }
 
-    /// `CONNECT_ERROR` to a client that may not join; the message bare for clients of Socket.IO 2.
+    /// `CONNECT_ERROR` to a client that may not join; bare for clients of Socket.IO 2.
     pub fn connect_error(
         self,
         frames: &mut FrameBuilder,
         namespace: &str,
-        message: &str,
+        error: &ConnectError,
         is_bare: bool,
     ) -> Frame {
         match self {
-            Parser::Json => packet::encode_connect_error(frames, namespace, message, is_bare),
+            Parser::Json => packet::encode_connect_error(frames, namespace, error, is_bare),
             #[cfg(feature = "msgpack")]
-            Parser::Msgpack => msgpack::encode_connect_error(frames, namespace, message, is_bare),
+            Parser::Msgpack => msgpack::encode_connect_error(frames, namespace, error, is_bare),
         }
     }
 

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use super::{Encoded, SocketId, Target};
 use crate::id::Secret;
+use crate::wheel::TimerKey;
 
 /// Times and limits of recovery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,11 +17,14 @@ pub struct RecoveryConfig {
     pub max_disconnection_ms: u64,
     /// Sockets that may be away at a time. Default 1,000; one more is forgotten at once, as without recovery.
     pub max_away: usize,
-    /// Bytes of sent packets kept, in each namespace. Default 4 MiB; beyond it the oldest go, and whoever missed one of
+    /// Bytes of sent packets kept, in all namespaces together. Default 4 MiB; beyond it the oldest go, and whoever missed one of
     /// those begins a new session.
     pub max_bytes: usize,
     /// Bytes that one client may have missed. Default 1 MiB; beyond it the client begins a new session.
     pub max_bytes_per_session: usize,
+    /// Whether a client that comes back is let in without asking the host again
+    /// ([`Config::connect_requests`](crate::Config::connect_requests)). Default true, as in the reference.
+    pub skip_middlewares: bool,
 }
 
 impl Default for RecoveryConfig {
@@ -30,6 +34,7 @@ impl Default for RecoveryConfig {
             max_away: 1_000,
             max_bytes: 4 * 1024 * 1024,
             max_bytes_per_session: 1024 * 1024,
+            skip_middlewares: true,
         }
     }
 }
@@ -49,8 +54,8 @@ pub struct Recovery {
     confirmed: u64,
     /// Whether the connection is gone.
     pub is_away: bool,
-    /// Until when it may come back, on the monotonic clock.
-    pub away_until_ms: u64,
+    /// Fires when it may come back no longer.
+    pub away_timer: Option<TimerKey>,
 }
 
 impl Recovery {
@@ -63,7 +68,7 @@ impl Recovery {
             pinged: now,
             confirmed: now,
             is_away: false,
-            away_until_ms: 0,
+            away_timer: None,
         }
     }
 
@@ -119,6 +124,11 @@ impl PacketLog {
             dropped: 0,
             prefix: prefix.map(|byte| b"0123456789abcdef"[usize::from(byte % 16)]),
         }
+    }
+
+    /// Bytes that are kept.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Number of the packet sent last.
@@ -218,6 +228,7 @@ impl Target {
 mod tests {
     use super::*;
     use crate::frame::Frame;
+    use crate::slots::Slots;
     use crate::socket::NamespaceId;
 
     fn packet(text: &str) -> Encoded {
@@ -233,7 +244,7 @@ mod tests {
 
     fn push(log: &mut PacketLog, at_ms: u64, text: &str) -> String {
         let offset = log.next_offset();
-        let target = Target::namespace(NamespaceId(0));
+        let target = Target::namespace(NamespaceId(Slots::default().insert(())));
         log.push(at_ms, 1_000, 10_000, target, packet(text));
         offset
     }

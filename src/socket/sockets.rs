@@ -1,8 +1,13 @@
 //! Who is connected to which namespace and sits in which room.
 
+mod away;
+
+pub use away::Keeping;
+
+use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 
-use super::{Client, Encoded, PacketLog, Recovery, Target};
+use super::{Client, PacketLog, Recovery, Target};
 use crate::id::{IdText, Secret};
 use crate::slots::{Key, Slots};
 
@@ -10,9 +15,9 @@ use crate::slots::{Key, Slots};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SocketId(pub(crate) Key);
 
-/// Names one namespace of an endpoint.
+/// Names one namespace of an endpoint. Stale once that namespace is gone, as only dynamic ones ever are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NamespaceId(pub(crate) u16);
+pub struct NamespaceId(pub(crate) Key);
 
 /// One client in one namespace.
 #[derive(Debug)]
@@ -23,21 +28,65 @@ pub struct Socket {
     pub namespace: NamespaceId,
     /// Place in the namespace's list of members.
     seat: u32,
+    stage: Stage,
     /// The rooms it is in, and its place in each one's list. The room of its own id is not stored.
     rooms: Vec<(Key, u32)>,
+    extra: Option<Box<Extra>>,
+}
+
+/// How far the end of a socket has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Connected,
+    /// It has disconnected, and the host is being told: its rooms are still there.
+    Leaving,
+    /// It is in no room any more; what is known of it is there until the host has heard of its end.
+    Left,
+}
+
+/// What many sockets do without.
+#[derive(Debug, Default)]
+struct Extra {
     /// Acknowledgements that the client owes, oldest first.
     pending_acks: VecDeque<u64>,
     /// Where connection state recovery is on.
-    recovery: Option<Box<Recovery>>,
+    recovery: Option<Recovery>,
+    /// The auth payload, unless it was empty.
+    auth: Option<Box<str>>,
+    /// Whatever the host keeps with it.
+    data: Option<Box<dyn Any + Send>>,
 }
 
 impl Socket {
     /// Whether its connection is gone, though it may come back.
     pub fn is_away(&self) -> bool {
-        self.recovery
-            .as_ref()
-            .is_some_and(|recovery| recovery.is_away)
+        self.recovery().is_some_and(|recovery| recovery.is_away)
     }
+
+    fn recovery(&self) -> Option<&Recovery> {
+        self.extra.as_ref()?.recovery.as_ref()
+    }
+
+    fn recovery_mut(&mut self) -> Option<&mut Recovery> {
+        self.extra.as_mut()?.recovery.as_mut()
+    }
+
+    fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+}
+
+/// What becomes of rooms, in the words of the reference's adapter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoomChange {
+    /// `create-room`: the room has its first member.
+    Created,
+    /// `join-room`.
+    Joined(SocketId),
+    /// `leave-room`.
+    Left(SocketId),
+    /// `delete-room`: its last member has left.
+    Deleted,
 }
 
 #[derive(Debug)]
@@ -56,60 +105,111 @@ struct Namespace {
     next_ack: u64,
     /// What was sent, where connection state recovery is on.
     log: Option<PacketLog>,
+    /// It was made for a client that wanted to join it.
+    is_child: bool,
+    /// Sockets that are not forgotten yet.
+    users: u32,
 }
 
 /// All namespaces, sockets and rooms.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Sockets {
-    namespaces: Vec<Namespace>,
+    namespaces: Slots<Namespace>,
+    namespace_names: HashMap<Box<str>, NamespaceId>,
+    children: usize,
     sockets: Slots<Socket>,
     /// How many sockets have lost their connection and may come back.
     away: usize,
+    /// How many have disconnected and are not forgotten yet.
+    leaving: usize,
+    /// Bytes that all namespaces' logs keep.
+    log_bytes: usize,
+    /// What has become of rooms since it was last looked at, where anybody wants to know.
+    changes: Option<Vec<(NamespaceId, Box<str>, RoomChange)>>,
 }
 
 impl Sockets {
-    /// With these namespaces and nobody in them.
-    pub fn new(names: &[String], mut make_log: impl FnMut() -> Option<PacketLog>) -> Self {
-        let namespaces = names
-            .iter()
-            .map(|name| Namespace {
-                name: name.as_str().into(),
-                members: Vec::new(),
-                rooms: Slots::default(),
-                room_names: HashMap::new(),
-                next_ack: 0,
-                log: make_log(),
-            })
-            .collect();
+    /// With nobody connected; `notes_rooms` says whether [`Sockets::take_changes`] is of use.
+    pub fn new(notes_rooms: bool) -> Self {
         Sockets {
-            namespaces,
-            sockets: Slots::default(),
-            away: 0,
+            changes: notes_rooms.then(Vec::new),
+            ..Sockets::default()
+        }
+    }
+
+    /// Adds a namespace that is not there yet. A child is one that was made for a client.
+    pub fn add_namespace(
+        &mut self,
+        name: &str,
+        is_child: bool,
+        log: Option<PacketLog>,
+    ) -> NamespaceId {
+        debug_assert!(self.find_namespace(name).is_none());
+        self.children += usize::from(is_child);
+        let id = NamespaceId(self.namespaces.insert(Namespace {
+            name: name.into(),
+            members: Vec::new(),
+            rooms: Slots::default(),
+            room_names: HashMap::new(),
+            next_ack: 0,
+            log,
+            is_child,
+            users: 0,
+        }));
+        self.namespace_names.insert(name.into(), id);
+        id
+    }
+
+    /// Removes a child in which nobody is any more.
+    pub fn remove_if_deserted(&mut self, id: NamespaceId) {
+        let is_deserted = |namespace: &Namespace| namespace.is_child && namespace.users == 0;
+        if self.namespaces.get(id.0).is_some_and(is_deserted) {
+            if let Some(namespace) = self.namespaces.remove(id.0) {
+                self.namespace_names.remove(&namespace.name);
+                self.children -= 1;
+                self.drop_log(namespace.log);
+            }
         }
     }
 
     /// The namespace of this name.
     pub fn find_namespace(&self, name: &str) -> Option<NamespaceId> {
-        let index = self
-            .namespaces
-            .iter()
-            .position(|namespace| &*namespace.name == name)?;
-        Some(NamespaceId(index as u16))
+        self.namespace_names.get(name).copied()
     }
 
-    /// Its name.
-    pub fn namespace_name(&self, id: NamespaceId) -> &str {
-        &self.namespaces[usize::from(id.0)].name
+    /// Its name, unless it is gone.
+    pub fn namespace_name(&self, id: NamespaceId) -> Option<&str> {
+        Some(&self.namespaces.get(id.0)?.name)
+    }
+
+    /// All namespaces, oldest slots first.
+    pub fn namespaces(&self) -> impl Iterator<Item = (NamespaceId, &str)> {
+        let named = |(key, namespace): (Key, _)| -> (NamespaceId, &str) {
+            let namespace: &Namespace = namespace;
+            (NamespaceId(key), &namespace.name)
+        };
+        self.namespaces.iter().map(named)
+    }
+
+    /// How many namespaces were made for clients.
+    pub fn child_count(&self) -> usize {
+        self.children
     }
 
     /// A socket that is connected.
     pub fn get(&self, id: SocketId) -> Option<&Socket> {
+        let socket = self.sockets.get(id.0)?;
+        (socket.stage == Stage::Connected).then_some(socket)
+    }
+
+    /// A socket that is connected, or whose end the host has not heard of yet.
+    pub fn get_known(&self, id: SocketId) -> Option<&Socket> {
         self.sockets.get(id.0)
     }
 
     /// How many sockets are connected.
     pub fn count(&self) -> usize {
-        self.sockets.count() - self.away
+        self.sockets.count() - self.away - self.leaving
     }
 
     /// How many sockets have lost their connection and may come back.
@@ -119,59 +219,129 @@ impl Sockets {
 
     /// A socket's id as clients know it.
     pub fn id_text(&self, id: SocketId) -> Option<IdText> {
-        Some(self.get(id)?.secret.id(id.0.index))
+        Some(self.get_known(id)?.secret.id(id.0.index))
     }
 
     /// The socket with this id.
     pub fn find(&self, id_text: &str) -> Option<SocketId> {
         let (secret, index) = Secret::parse(id_text)?;
         let key = self.sockets.key_at(index)?;
-        (self.sockets.get(key)?.secret == secret).then_some(SocketId(key))
+        (self.get(SocketId(key))?.secret == secret).then_some(SocketId(key))
     }
 
-    /// Of a client's sockets, the one in this namespace.
-    pub fn of_client(&self, client: &Client, namespace: NamespaceId) -> Option<SocketId> {
-        let is_there = |id: &&SocketId| self.get(**id).is_some_and(|s| s.namespace == namespace);
+    /// Of a client's sockets, the one in the namespace of this name.
+    pub fn of_client(&self, client: &Client, namespace: &str) -> Option<SocketId> {
+        // Most clients are in one namespace, so comparing names costs less than looking one up.
+        let is_there = |id: &&SocketId| {
+            self.get(**id)
+                .and_then(|socket| self.namespace_name(socket.namespace))
+                .is_some_and(|name| name == namespace)
+        };
         client.sockets.iter().find(is_there).copied()
     }
 
-    /// Adds a socket to a namespace.
+    /// Adds a socket to a namespace, which has to be there.
     pub fn connect(&mut self, secret: Secret, session: Key, namespace: NamespaceId) -> SocketId {
-        let members = &mut self.namespaces[usize::from(namespace.0)].members;
-        let seat = members.len() as u32;
+        let place = self.namespaces.get_mut(namespace.0);
+        let place = place.expect("whoever joins a namespace has just found it");
         let id = SocketId(self.sockets.insert(Socket {
             secret,
             session,
             namespace,
-            seat,
+            seat: place.members.len() as u32,
+            stage: Stage::Connected,
             rooms: Vec::new(),
-            pending_acks: VecDeque::new(),
-            recovery: None,
+            extra: None,
         }));
-        members.push(id);
+        place.users += 1;
+        place.members.push(id);
+        self.note_own_room(id, [RoomChange::Created, RoomChange::Joined(id)]);
         id
     }
 
-    /// Takes a socket out of its rooms and its namespace.
-    pub fn disconnect(&mut self, id: SocketId) -> Option<Socket> {
-        while let Some((room, _)) = self.get(id)?.rooms.last().copied() {
+    /// A socket has disconnected: nothing reaches it any more, though its rooms are still there. False when it was not
+    /// connected.
+    pub fn begin_leaving(&mut self, id: SocketId) -> bool {
+        let Some(socket) = self.sockets.get_mut(id.0) else {
+            return false;
+        };
+        if socket.stage != Stage::Connected {
+            return false;
+        }
+        socket.stage = Stage::Leaving;
+        let was_away = socket.is_away();
+        if let Some(recovery) = socket.recovery_mut() {
+            recovery.is_away = false;
+        }
+        self.away -= usize::from(was_away);
+        self.leaving += 1;
+        true
+    }
+
+    /// Takes a socket that is leaving out of its rooms and its namespace. False when it is not leaving.
+    pub fn leave_all(&mut self, id: SocketId) -> bool {
+        let is_leaving = |socket: &Socket| socket.stage == Stage::Leaving;
+        if !self.sockets.get(id.0).is_some_and(is_leaving) {
+            return false;
+        }
+        while let Some((room, _)) = self.sockets.get(id.0).and_then(|s| s.rooms.last().copied()) {
             self.leave_seat(id, room);
         }
-        let socket = self.sockets.remove(id.0)?;
-        self.away -= usize::from(socket.is_away());
-        let members = &mut self.namespaces[usize::from(socket.namespace.0)].members;
-        members.swap_remove(socket.seat as usize);
-        if let Some(moved) = members.get(socket.seat as usize) {
-            let moved = self
-                .sockets
-                .get_mut(moved.0)
-                .expect("members are connected");
-            moved.seat = socket.seat;
+        self.note_own_room(id, [RoomChange::Left(id), RoomChange::Deleted]);
+        let Some(socket) = self.sockets.get_mut(id.0) else {
+            return false;
+        };
+        socket.stage = Stage::Left;
+        let (seat, namespace) = (socket.seat, socket.namespace);
+        let Some(Namespace { members, .. }) = self.namespaces.get_mut(namespace.0) else {
+            return false;
+        };
+        members.swap_remove(seat as usize);
+        if let Some(moved) = members.get(seat as usize) {
+            let moved = self.sockets.get_mut(moved.0);
+            moved.expect("members are there").seat = seat;
         }
         if members.is_empty() {
             *members = Vec::new();
         }
-        Some(socket)
+        true
+    }
+
+    /// Forgets a socket that has left.
+    pub fn forget(&mut self, id: SocketId) -> Option<NamespaceId> {
+        let is_left = |socket: &Socket| socket.stage == Stage::Left;
+        if !self.sockets.get(id.0).is_some_and(is_left) {
+            return None;
+        }
+        self.leaving -= 1;
+        let socket = self.sockets.remove(id.0)?;
+        if let Some(namespace) = self.namespaces.get_mut(socket.namespace.0) {
+            namespace.users -= 1;
+        }
+        Some(socket.namespace)
+    }
+
+    /// The auth payload that a socket's client sent, as JSON text.
+    pub fn auth(&self, id: SocketId) -> Option<&str> {
+        let extra = self.get_known(id)?.extra.as_ref();
+        Some(extra.and_then(|extra| extra.auth.as_deref()).unwrap_or("{}"))
+    }
+
+    /// Keeps the auth payload of a socket's client, as JSON text.
+    pub fn set_auth(&mut self, id: SocketId, auth: &str) {
+        if let Some(socket) = self.sockets.get_mut(id.0).filter(|_| auth != "{}") {
+            socket.extra().auth = Some(auth.into());
+        }
+    }
+
+    /// What the host keeps with a socket.
+    pub fn data(&self, id: SocketId) -> Option<&(dyn Any + Send)> {
+        self.get_known(id)?.extra.as_ref()?.data.as_deref()
+    }
+
+    /// What the host keeps with a socket, to change.
+    pub fn data_mut(&mut self, id: SocketId) -> Option<&mut Option<Box<dyn Any + Send>>> {
+        Some(&mut self.sockets.get_mut(id.0)?.extra().data)
     }
 
     /// Puts a socket into a room; false when it was there already, or is gone.
@@ -179,18 +349,22 @@ impl Sockets {
         let Some(socket) = self.sockets.get_mut(id.0) else {
             return false;
         };
-        let namespace = &mut self.namespaces[usize::from(socket.namespace.0)];
-        let room = match namespace.room_names.get(name) {
-            Some(room) => *room,
-            None => {
-                let room = namespace.rooms.insert(Room {
-                    name: name.into(),
-                    members: Vec::new(),
-                });
-                namespace.room_names.insert(name.into(), room);
-                room
-            }
+        if socket.stage != Stage::Connected {
+            return false;
+        }
+        let namespace_id = socket.namespace;
+        let Some(namespace) = self.namespaces.get_mut(namespace_id.0) else {
+            return false;
         };
+        let known = namespace.room_names.get(name).copied();
+        let room = known.unwrap_or_else(|| {
+            let room = namespace.rooms.insert(Room {
+                name: name.into(),
+                members: Vec::new(),
+            });
+            namespace.room_names.insert(name.into(), room);
+            room
+        });
         if socket.rooms.iter().any(|(joined, _)| *joined == room) {
             return false;
         }
@@ -201,31 +375,31 @@ impl Sockets {
             .members;
         socket.rooms.push((room, members.len() as u32));
         members.push(id);
+        if known.is_none() {
+            self.note(namespace_id, name, RoomChange::Created);
+        }
+        self.note(namespace_id, name, RoomChange::Joined(id));
         true
     }
 
     /// Takes a socket out of a room; false when it was not there.
     pub fn leave(&mut self, id: SocketId, name: &str) -> bool {
-        let Some(socket) = self.get(id) else {
-            return false;
-        };
-        let namespace = &self.namespaces[usize::from(socket.namespace.0)];
-        match namespace.room_names.get(name) {
-            Some(room) => self.leave_seat(id, *room),
-            None => false,
-        }
+        let room = self
+            .get(id)
+            .and_then(|socket| self.namespaces.get(socket.namespace.0))
+            .and_then(|namespace| namespace.room_names.get(name).copied());
+        room.is_some_and(|room| self.leave_seat(id, room))
     }
 
     /// Takes everybody out of a room, which thereby is gone.
     pub fn clear_room(&mut self, namespace: &str, name: &str) {
-        let room = self
-            .namespaces
-            .iter()
-            .find(|known| &*known.name == namespace)
-            .and_then(|namespace| {
-                let key = *namespace.room_names.get(name)?;
-                Some((key, namespace.rooms.get(key)?.members.clone()))
-            });
+        let namespace = self
+            .find_namespace(namespace)
+            .and_then(|id| self.namespaces.get(id.0));
+        let room = namespace.and_then(|namespace| {
+            let key = *namespace.room_names.get(name)?;
+            Some((key, namespace.rooms.get(key)?.members.clone()))
+        });
         if let Some((key, members)) = room {
             for member in members {
                 self.leave_seat(member, key);
@@ -235,13 +409,19 @@ impl Sockets {
 
     /// The rooms a socket has joined, its own not among them.
     pub fn rooms(&self, id: SocketId) -> impl Iterator<Item = &str> {
-        self.get(id).into_iter().flat_map(|socket| {
-            let namespace = &self.namespaces[usize::from(socket.namespace.0)];
-            socket.rooms.iter().map(|(room, _)| {
-                let room = namespace.rooms.get(*room).expect("joined rooms exist");
-                &*room.name
+        self.get_known(id).into_iter().flat_map(|socket| {
+            let namespace = self.namespaces.get(socket.namespace.0);
+            socket.rooms.iter().filter_map(move |(room, _)| {
+                let room = namespace?.rooms.get(*room);
+                Some(&*room.expect("joined rooms exist").name)
             })
         })
+    }
+
+    /// The names of a namespace's rooms, those of socket ids not among them.
+    pub fn room_names(&self, namespace: NamespaceId) -> impl Iterator<Item = &str> {
+        let namespace = self.namespaces.get(namespace.0).into_iter();
+        namespace.flat_map(|namespace| namespace.rooms.iter().map(|(_, room)| &*room.name))
     }
 
     /// How many rooms a socket has joined.
@@ -251,7 +431,9 @@ impl Sockets {
 
     /// Appends the sockets that a target means, each once.
     pub fn select(&self, target: &Target, out: &mut Vec<SocketId>) {
-        let namespace = &self.namespaces[usize::from(target.namespace_id().0)];
+        let Some(namespace) = self.namespaces.get(target.namespace_id().0) else {
+            return;
+        };
         let start = out.len();
         match target.rooms() {
             [] => out.extend_from_slice(&namespace.members),
@@ -278,129 +460,59 @@ impl Sockets {
         }
     }
 
-    /// Numbers an acknowledgement that a client is asked for; `None` when it owes `max_pending` already or is gone.
-    pub fn ask_ack(&mut self, id: SocketId, max_pending: usize) -> Option<u64> {
-        let socket = self.sockets.get_mut(id.0)?;
-        if socket.pending_acks.len() >= max_pending {
-            return None;
-        }
-        let next_ack = &mut self.namespaces[usize::from(socket.namespace.0)].next_ack;
+    /// The number of the namespace's next question to a client, or to many at a time.
+    pub fn next_ack(&mut self, namespace: NamespaceId) -> Option<u64> {
+        let next_ack = &mut self.namespaces.get_mut(namespace.0)?.next_ack;
         let ack = *next_ack;
         *next_ack += 1;
-        socket.pending_acks.push_back(ack);
         Some(ack)
+    }
+
+    /// How many acknowledgements a client owes.
+    pub fn pending_acks(&self, id: SocketId) -> usize {
+        let extra = self.get(id).and_then(|socket| socket.extra.as_ref());
+        extra.map_or(0, |extra| extra.pending_acks.len())
+    }
+
+    /// Puts an acknowledgement on the list of those that a client owes.
+    pub fn ask_ack(&mut self, id: SocketId, ack: u64) {
+        if let Some(socket) = self.sockets.get_mut(id.0) {
+            socket.extra().pending_acks.push_back(ack);
+        }
     }
 
     /// Takes an acknowledgement off the list of those owed; false when it is not on it.
     pub fn take_ack(&mut self, id: SocketId, ack: u64) -> bool {
-        let Some(socket) = self.sockets.get_mut(id.0) else {
+        let socket = self.sockets.get_mut(id.0);
+        let Some(extra) = socket.and_then(|socket| socket.extra.as_mut()) else {
             return false;
         };
         // Acknowledgements mostly come in the order in which they were asked for, so the search ends at once.
-        match socket
-            .pending_acks
-            .iter()
-            .position(|pending| *pending == ack)
-        {
+        let mut pending = extra.pending_acks.iter();
+        match pending.position(|pending| *pending == ack) {
             Some(index) => {
-                socket.pending_acks.remove(index);
+                extra.pending_acks.remove(index);
                 true
             }
             None => false,
         }
     }
 
-    /// Makes a socket one that can come back, and gives its `pid`. `None` where recovery is off.
-    pub fn make_recoverable(&mut self, id: SocketId, secret: Secret) -> Option<IdText> {
-        let socket = self.sockets.get_mut(id.0)?;
-        let log = self.namespaces[usize::from(socket.namespace.0)]
-            .log
-            .as_ref()?;
-        socket.recovery = Some(Box::new(Recovery::new(secret, log.last())));
-        Some(secret.id(id.0.index))
-    }
-
-    /// A socket has lost its connection: true when it stays, in its rooms, and may come back.
-    pub fn go_away(&mut self, id: SocketId, max_away: usize) -> bool {
-        let has_room = self.away < max_away;
-        let socket = self.sockets.get_mut(id.0);
-        match socket.and_then(|socket| socket.recovery.as_mut()) {
-            Some(recovery) if has_room && !recovery.is_away => {
-                recovery.is_away = true;
-                self.away += 1;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// The socket that a returning client means.
-    pub fn find_recoverable(&self, pid: &str, namespace: NamespaceId) -> Option<SocketId> {
-        let (secret, index) = Secret::parse(pid)?;
-        let key = self.sockets.key_at(index)?;
-        let socket = self.sockets.get(key)?;
-        let is_it = socket.recovery.as_ref()?.secret == secret && socket.namespace == namespace;
-        is_it.then_some(SocketId(key))
-    }
-
-    /// What a socket has missed; `None` when that cannot be told any more.
-    pub fn missed(
-        &self,
-        id: SocketId,
-        offset: Option<&str>,
-        max_bytes: usize,
-    ) -> Option<Vec<Encoded>> {
-        let socket = self.get(id)?;
-        let log = self.namespaces[usize::from(socket.namespace.0)]
-            .log
-            .as_ref()?;
-        let own = socket.secret.id(id.0.index);
-        let is_in =
-            |room: &str| room == own.as_str() || self.rooms(id).any(|joined| joined == room);
-        log.missed(socket.recovery.as_ref()?, offset, max_bytes, |target| {
-            target.means(id, is_in)
-        })
-    }
-
-    /// A socket is back, on another session.
-    pub fn come_back(&mut self, id: SocketId, session: Key) {
-        if let Some(socket) = self.sockets.get_mut(id.0) {
-            self.away -= usize::from(socket.is_away());
-            socket.session = session;
-            if let Some(recovery) = &mut socket.recovery {
-                recovery.is_away = false;
-            }
-        }
-    }
-
-    /// The log of a namespace, where recovery is on.
-    pub fn log(&mut self, namespace: NamespaceId) -> Option<&mut PacketLog> {
-        self.namespaces[usize::from(namespace.0)].log.as_mut()
-    }
-
-    /// A ping is sent to a socket's client.
-    pub fn note_ping(&mut self, id: SocketId) {
-        if let Some(socket) = self.sockets.get_mut(id.0) {
-            let log = &self.namespaces[usize::from(socket.namespace.0)].log;
-            if let (Some(recovery), Some(log)) = (&mut socket.recovery, log) {
-                recovery.pinged(log.last());
-            }
-        }
-    }
-
-    /// What is known of a socket for the case that it loses its connection.
-    pub fn recovery(&mut self, id: SocketId) -> Option<&mut Recovery> {
-        self.sockets.get_mut(id.0)?.recovery.as_deref_mut()
+    /// What has become of rooms since the last call, oldest first.
+    pub fn take_changes(&mut self) -> Vec<(NamespaceId, Box<str>, RoomChange)> {
+        self.changes.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Checks that every list agrees with every other; panics where it does not. For tests.
     pub fn check_invariants(&self) {
         let mut seats = 0;
-        for (index, namespace) in self.namespaces.iter().enumerate() {
+        for (key, namespace) in self.namespaces.iter() {
             seats += namespace.members.len();
+            let found = self.find_namespace(&namespace.name);
+            assert_eq!(found, Some(NamespaceId(key)));
             for (seat, id) in namespace.members.iter().enumerate() {
-                let socket = self.get(*id).expect("members are connected");
-                assert_eq!(usize::from(socket.namespace.0), index);
+                let socket = self.get_known(*id).expect("members are there");
+                assert_eq!(socket.namespace.0, key);
                 assert_eq!(socket.seat as usize, seat);
             }
             assert_eq!(namespace.rooms.count(), namespace.room_names.len());
@@ -408,16 +520,22 @@ impl Sockets {
                 assert!(!room.members.is_empty(), "empty rooms are gone");
                 assert_eq!(namespace.room_names.get(&room.name), Some(&key));
                 for (seat, id) in room.members.iter().enumerate() {
-                    let socket = self.get(*id).expect("members are connected");
+                    let socket = self.get_known(*id).expect("members are there");
                     assert!(socket.rooms.contains(&(key, seat as u32)));
                 }
             }
         }
-        assert_eq!(seats, self.sockets.count());
-        let is_away = |(_, socket): &(Key, &Socket)| socket.is_away();
-        assert_eq!(self.away, self.sockets.iter().filter(is_away).count());
+        assert_eq!(self.namespaces.count(), self.namespace_names.len());
+        let count = |is_it: fn(&Socket) -> bool| {
+            let sockets = self.sockets.iter();
+            sockets.filter(|(_, socket)| is_it(socket)).count()
+        };
+        assert_eq!(seats, count(|socket| socket.stage != Stage::Left));
+        assert_eq!(self.leaving, count(|socket| socket.stage != Stage::Connected));
+        assert_eq!(self.away, count(Socket::is_away));
         for (_, socket) in self.sockets.iter() {
-            let namespace = &self.namespaces[usize::from(socket.namespace.0)];
+            let namespace = self.namespaces.get(socket.namespace.0);
+            let namespace = namespace.expect("a namespace outlives its sockets");
             for (room, _) in &socket.rooms {
                 assert!(namespace.rooms.get(*room).is_some());
             }
@@ -425,7 +543,9 @@ impl Sockets {
     }
 
     fn extend_from_room(&self, namespace_id: NamespaceId, name: &str, out: &mut Vec<SocketId>) {
-        let namespace = &self.namespaces[usize::from(namespace_id.0)];
+        let Some(namespace) = self.namespaces.get(namespace_id.0) else {
+            return;
+        };
         if let Some(room) = namespace.room_names.get(name) {
             let room = namespace.rooms.get(*room).expect("names lead to rooms");
             out.extend_from_slice(&room.members);
@@ -448,25 +568,49 @@ impl Sockets {
             return false;
         };
         let (_, seat) = socket.rooms.swap_remove(index);
-        let namespace = &mut self.namespaces[usize::from(socket.namespace.0)];
-        let room = namespace
-            .rooms
-            .get_mut(room_key)
-            .expect("joined rooms exist");
+        let namespace_id = socket.namespace;
+        let Some(namespace) = self.namespaces.get_mut(namespace_id.0) else {
+            return false;
+        };
+        let room = namespace.rooms.get_mut(room_key);
+        let room = room.expect("joined rooms exist");
         room.members.swap_remove(seat as usize);
         if let Some(moved) = room.members.get(seat as usize) {
-            let moved = self
-                .sockets
-                .get_mut(moved.0)
-                .expect("members are connected");
+            let moved = self.sockets.get_mut(moved.0).expect("members are there");
             let place = moved.rooms.iter_mut().find(|(room, _)| *room == room_key);
             place.expect("members know their room").1 = seat;
         }
-        if room.members.is_empty() {
+        let is_empty = room.members.is_empty();
+        if let Some(changes) = &mut self.changes {
+            changes.push((namespace_id, room.name.clone(), RoomChange::Left(id)));
+            if is_empty {
+                changes.push((namespace_id, room.name.clone(), RoomChange::Deleted));
+            }
+        }
+        if is_empty {
             let room = namespace.rooms.remove(room_key).expect("it was just there");
             namespace.room_names.remove(&room.name);
         }
         true
+    }
+
+    fn note(&mut self, namespace: NamespaceId, room: &str, change: RoomChange) {
+        if let Some(changes) = &mut self.changes {
+            changes.push((namespace, room.into(), change));
+        }
+    }
+
+    /// The room of a socket's own id is not stored, but it comes and goes like any other.
+    fn note_own_room(&mut self, id: SocketId, what: [RoomChange; 2]) {
+        if self.changes.is_none() {
+            return;
+        }
+        let namespace = self.get_known(id).map(|socket| socket.namespace);
+        if let (Some(namespace), Some(name)) = (namespace, self.id_text(id)) {
+            for change in what {
+                self.note(namespace, name.as_str(), change);
+            }
+        }
     }
 }
 

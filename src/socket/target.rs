@@ -5,7 +5,8 @@ use super::{NamespaceId, SocketId};
 /// Whom an event goes to: sockets of one namespace.
 ///
 /// Without rooms it is everybody there; with several rooms whoever is in any of them, once. A socket's id counts as the
-/// name of a room that holds that socket.
+/// name of a room that holds that socket. Each method makes another target and leaves the one before as it was, if that
+/// was cloned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     namespace: NamespaceId,
@@ -13,21 +14,23 @@ pub struct Target {
     except_rooms: Vec<String>,
     except_socket: Option<SocketId>,
     is_volatile: bool,
+    is_local: bool,
+    is_uncompressed: bool,
 }
 
 impl Target {
     /// Names of the rooms, or nothing for everybody.
-    pub(super) fn rooms(&self) -> &[String] {
+    pub fn rooms(&self) -> &[String] {
         &self.rooms
     }
 
     /// Names of the rooms whose members are left out.
-    pub(super) fn excepted_rooms(&self) -> &[String] {
+    pub fn excepted_rooms(&self) -> &[String] {
         &self.except_rooms
     }
 
     /// The socket that is left out.
-    pub(super) fn excepted_socket(&self) -> Option<SocketId> {
+    pub fn excepted_socket(&self) -> Option<SocketId> {
         self.except_socket
     }
 
@@ -39,6 +42,8 @@ impl Target {
             except_rooms: Vec::new(),
             except_socket: None,
             is_volatile: false,
+            is_local: false,
+            is_uncompressed: false,
         }
     }
 
@@ -71,6 +76,18 @@ impl Target {
         self
     }
 
+    /// Only sockets of this server, not those of others in a cluster.
+    pub fn local(mut self) -> Target {
+        self.is_local = true;
+        self
+    }
+
+    /// Whether answers to polls may be compressed for what goes to this target. Default true.
+    pub fn compress(mut self, compress: bool) -> Target {
+        self.is_uncompressed = !compress;
+        self
+    }
+
     /// Whether it is dropped where it would have to wait.
     pub fn is_volatile(&self) -> bool {
         self.is_volatile
@@ -79,5 +96,15 @@ impl Target {
     /// The namespace of the sockets.
     pub fn namespace_id(&self) -> NamespaceId {
         self.namespace
+    }
+
+    /// Whether only sockets of this server are meant.
+    pub fn is_local(&self) -> bool {
+        self.is_local
+    }
+
+    /// Whether what goes to it may be compressed.
+    pub fn is_compressed(&self) -> bool {
+        !self.is_uncompressed
     }
 }

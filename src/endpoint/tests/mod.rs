@@ -24,6 +24,8 @@ use crate::slots::Key;
 pub(super) struct World {
     pub endpoint: Endpoint,
     pub events: Vec<Event>,
+    /// The rooms that each socket was in when it began to leave.
+    pub left_rooms: Vec<Vec<String>>,
     now_ms: u64,
     /// Where each connection's bytes went, by slot.
     received: Vec<(Key, Vec<u8>)>,
@@ -54,6 +56,7 @@ impl World {
         World {
             endpoint: Endpoint::new(config, environment, now(START_MS)),
             events: Vec::new(),
+            left_rooms: Vec::new(),
             now_ms: START_MS,
             received: Vec::new(),
             shut: Vec::new(),
@@ -112,7 +115,13 @@ impl World {
             }
             self.endpoint.handle_timeouts();
             while let Some(event) = self.endpoint.poll_event() {
-                self.events.push(event);
+                match event {
+                    Event::Disconnecting { socket, .. } => {
+                        let rooms = self.endpoint.rooms(socket).map(str::to_owned);
+                        self.left_rooms.push(rooms.collect());
+                    }
+                    event => self.events.push(event),
+                }
             }
             self.write();
             if !self.endpoint.has_work() {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::error::DisconnectReason;
+use crate::slots::Slots;
 use crate::socket::{Args, NamespaceId, RecoveryConfig, SocketId, Target};
 
 fn config() -> Config {
@@ -58,7 +59,8 @@ fn come_back(world: &mut World, client: &mut Recoverable, offset: Option<&str>) 
 }
 
 fn everybody() -> Target {
-    Target::namespace(NamespaceId(0))
+    // The first slot of all, in every world of these tests.
+    Target::namespace(NamespaceId(Slots::default().insert(())))
 }
 
 fn emit(world: &mut World, target: &Target, text: &str) {

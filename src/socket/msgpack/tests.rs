@@ -38,7 +38,12 @@ fn writes_what_it_reads() {
     let id = crate::id::Secret::draw(&mut |bytes| bytes.fill(0)).id(0);
     let connect = decoded(&encode_connect(&mut frames, "/", Some(id), None));
     assert_eq!(connect.data, r#"{"sid":"AAAAAAAAAAAAAAAAAAAA"}"#);
-    let refused = decoded(&encode_connect_error(&mut frames, "/x", "no", false));
+    let refused = decoded(&encode_connect_error(
+        &mut frames,
+        "/x",
+        &ConnectError::new("no"),
+        false,
+    ));
     assert_eq!(
         (refused.kind, refused.data.as_str()),
         (Kind::ConnectError, r#"{"message":"no"}"#)

@@ -115,7 +115,7 @@ fn writes_what_servers_send() {
         text_of(&encode_connect_error(
             &mut frames,
             "/x",
-            "Invalid namespace",
+            &ConnectError::new("Invalid namespace"),
             false
         )),
         r#"44/x,{"message":"Invalid namespace"}"#

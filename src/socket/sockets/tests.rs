@@ -3,12 +3,13 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 fn world(count: u8) -> (Sockets, Vec<SocketId>) {
-    let mut sockets = Sockets::new(&["/".to_owned(), "/custom".to_owned()], || None);
+    let mut sockets = Sockets::new(false);
+    let namespaces = ["/", "/custom"].map(|name| sockets.add_namespace(name, false, None));
     let mut sessions = Slots::default();
     let ids = (0..count)
         .map(|n| {
             let secret = Secret::draw(&mut |bytes| bytes.fill(n));
-            sockets.connect(secret, sessions.insert(()), NamespaceId(u16::from(n % 2)))
+            sockets.connect(secret, sessions.insert(()), namespaces[usize::from(n % 2)])
         })
         .collect();
     (sockets, ids)
@@ -56,23 +57,99 @@ fn a_socket_is_found_by_its_id_while_it_is_connected() {
     let (mut sockets, ids) = world(3);
     let text = sockets.id_text(ids[1]).unwrap();
     assert_eq!(sockets.find(text.as_str()), Some(ids[1]));
-    sockets.disconnect(ids[1]);
+    assert!(sockets.begin_leaving(ids[1]));
     assert_eq!(sockets.find(text.as_str()), None);
     assert!(!sockets.join(ids[1], "a"));
-    assert!(sockets.disconnect(ids[1]).is_none());
+    assert!(!sockets.begin_leaving(ids[1]));
+    assert_eq!(sockets.id_text(ids[1]), Some(text), "until it is forgotten");
+    assert!(sockets.forget(ids[1]).is_none(), "it has not left");
+    assert!(sockets.leave_all(ids[1]));
+    assert!(sockets.forget(ids[1]).is_some());
+    assert_eq!(sockets.id_text(ids[1]), None);
 }
 
 #[test]
 fn acknowledgements_are_numbered_per_namespace_and_used_once() {
     let (mut sockets, ids) = world(4);
-    assert_eq!(sockets.ask_ack(ids[0], 2), Some(0));
-    assert_eq!(sockets.ask_ack(ids[2], 2), Some(1));
-    assert_eq!(sockets.ask_ack(ids[1], 2), Some(0));
-    assert_eq!(sockets.ask_ack(ids[0], 2), Some(2));
-    assert_eq!(sockets.ask_ack(ids[0], 2), None);
+    let mut ask = |who: usize| {
+        let namespace = sockets.get(ids[who]).unwrap().namespace;
+        let ack = sockets.next_ack(namespace).unwrap();
+        sockets.ask_ack(ids[who], ack);
+        ack
+    };
+    assert_eq!([ask(0), ask(2), ask(1), ask(0)], [0, 1, 0, 2]);
+    assert_eq!(sockets.pending_acks(ids[0]), 2);
     assert!(!sockets.take_ack(ids[0], 1));
     assert!(sockets.take_ack(ids[0], 2));
     assert!(!sockets.take_ack(ids[0], 2));
+    assert_eq!(sockets.pending_acks(ids[0]), 1);
+}
+
+#[test]
+fn a_socket_that_leaves_is_in_its_rooms_until_it_has_left() {
+    let (mut sockets, ids) = world(2);
+    sockets.join(ids[0], "a");
+    sockets.begin_leaving(ids[0]);
+    sockets.check_invariants();
+    assert_eq!(sockets.rooms(ids[0]).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(sockets.count(), 1);
+    sockets.leave_all(ids[0]);
+    sockets.check_invariants();
+    assert_eq!(sockets.rooms(ids[0]).count(), 0);
+    assert!(sockets.get_known(ids[0]).is_some());
+}
+
+#[test]
+fn a_namespace_made_for_clients_goes_with_the_last_of_them() {
+    let (mut sockets, ids) = world(1);
+    let root = sockets.get(ids[0]).unwrap().namespace;
+    let child = sockets.add_namespace("/child", true, None);
+    assert_eq!(sockets.child_count(), 1);
+    let secret = Secret::draw(&mut |bytes| bytes.fill(9));
+    let guest = sockets.connect(secret, Slots::default().insert(()), child);
+    sockets.remove_if_deserted(child);
+    assert_eq!(sockets.find_namespace("/child"), Some(child));
+    sockets.begin_leaving(guest);
+    sockets.leave_all(guest);
+    sockets.remove_if_deserted(child);
+    assert_eq!(sockets.namespace_name(child), Some("/child"), "not yet");
+    assert_eq!(sockets.forget(guest), Some(child));
+    sockets.remove_if_deserted(child);
+    assert_eq!(sockets.find_namespace("/child"), None);
+    assert_eq!(sockets.child_count(), 0);
+    sockets.remove_if_deserted(root);
+    assert_eq!(sockets.find_namespace("/"), Some(root));
+    sockets.check_invariants();
+}
+
+#[test]
+fn what_becomes_of_rooms_is_noted_in_order() {
+    let mut sockets = Sockets::new(true);
+    let root = sockets.add_namespace("/", false, None);
+    let secret = Secret::draw(&mut |bytes| bytes.fill(9));
+    let id = sockets.connect(secret, Slots::default().insert(()), root);
+    let own = sockets.id_text(id).unwrap().to_string();
+    sockets.join(id, "a");
+    sockets.join(id, "a");
+    sockets.begin_leaving(id);
+    sockets.leave_all(id);
+    let expected = [
+        (&own[..], RoomChange::Created),
+        (&own, RoomChange::Joined(id)),
+        ("a", RoomChange::Created),
+        ("a", RoomChange::Joined(id)),
+        ("a", RoomChange::Left(id)),
+        ("a", RoomChange::Deleted),
+        (&own, RoomChange::Left(id)),
+        (&own, RoomChange::Deleted),
+    ];
+    let changes = sockets.take_changes();
+    let noted = changes.iter().map(|(namespace, room, change)| {
+        assert_eq!(*namespace, root);
+        (&**room, change.clone())
+    });
+    assert_eq!(noted.collect::<Vec<_>>(), expected);
+    assert!(sockets.take_changes().is_empty());
 }
 
 proptest! {
@@ -90,16 +167,18 @@ proptest! {
                 }
                 1 => prop_assert_eq!(sockets.leave(ids[who], &room), members.remove(&who)),
                 _ => {
-                    prop_assert_eq!(sockets.disconnect(ids[who]).is_some(), gone.insert(who));
+                    prop_assert_eq!(sockets.begin_leaving(ids[who]), gone.insert(who));
+                    sockets.leave_all(ids[who]);
                     model.values_mut().for_each(|members| { members.remove(&who); });
                 }
             }
             sockets.check_invariants();
             for (room, members) in &model {
-                for namespace in 0..2 {
-                    let target = Target::namespace(NamespaceId(namespace)).to(room.as_str());
+                for (number, namespace) in ["/", "/custom"].into_iter().enumerate() {
+                    let namespace = sockets.find_namespace(namespace).unwrap();
+                    let target = Target::namespace(namespace).to(room.as_str());
                     let wanted: Vec<SocketId> = members.iter()
-                        .filter(|who| **who % 2 == usize::from(namespace))
+                        .filter(|who| **who % 2 == number)
                         .map(|who| ids[*who]).collect();
                     prop_assert_eq!(selected(&sockets, &target), wanted);
                 }

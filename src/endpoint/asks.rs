@@ -1,0 +1,325 @@
+//! Questions: acknowledgements with a time limit, and answers gathered from many.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::verbs::check_name;
+use super::{AskId, Endpoint, Event};
+use crate::error::Error;
+use crate::slots::{Key, Slots};
+use crate::socket::{Args, NamespaceId, RemoteSocket, SocketId, Target};
+use crate::timer::Timer;
+use crate::wheel::TimerKey;
+
+/// All questions that have a time limit.
+#[derive(Default)]
+pub(super) struct Asks {
+    open: Slots<Ask>,
+    /// By the number that clients acknowledge.
+    by_ack: BTreeMap<(NamespaceId, u64), Key>,
+}
+
+struct Ask {
+    timer: TimerKey,
+    /// What clients acknowledge.
+    ack: Option<(NamespaceId, u64)>,
+    kind: Kind,
+    /// How many answers of other servers have come, and how many there will be, as far as that is known.
+    remote: u64,
+    remote_expected: Option<u64>,
+}
+
+enum Kind {
+    /// One client's acknowledgement.
+    One(SocketId),
+    /// Those of many.
+    Many {
+        waiting: BTreeSet<SocketId>,
+        answers: Vec<Args>,
+        left_bytes: usize,
+    },
+    /// Sockets of other servers, behind those of this one.
+    Fetch(Vec<RemoteSocket>),
+}
+
+impl Ask {
+    fn is_complete(&self) -> bool {
+        let is_local_complete = match &self.kind {
+            Kind::One(_) => false,
+            Kind::Many { waiting, .. } => waiting.is_empty(),
+            Kind::Fetch(_) => true,
+        };
+        is_local_complete && self.remote_expected == Some(self.remote)
+    }
+}
+
+impl Endpoint {
+    /// Emits an event to one socket and asks for an acknowledgement, which comes as
+    /// [`Event::Acknowledged`](super::Event::Acknowledged) with the number given back here, if it comes.
+    pub fn emit_with_ack(
+        &mut self,
+        socket: SocketId,
+        event: &str,
+        args: &Args,
+    ) -> Result<u64, Error> {
+        check_name(event)?;
+        let namespace = self.sockets.get(socket).ok_or(Error::NoSuchSocket)?.namespace;
+        if self.sockets.pending_acks(socket) >= self.config.max_pending_acks {
+            return Err(Error::TooManyAcks);
+        }
+        let id = self.sockets.next_ack(namespace).ok_or(Error::NoSuchSocket)?;
+        self.sockets.ask_ack(socket, id);
+        self.emit_packet(socket, Some(id), event, args)?;
+        Ok(id)
+    }
+
+    /// As [`Endpoint::emit_with_ack`]; when no acknowledgement has come within so many milliseconds,
+    /// [`Event::AckTimedOut`] does, also when the socket has disconnected meanwhile.
+    pub fn emit_with_ack_within(
+        &mut self,
+        socket: SocketId,
+        event: &str,
+        args: &Args,
+        timeout_ms: u64,
+    ) -> Result<u64, Error> {
+        let id = self.emit_with_ack(socket, event, args)?;
+        if let Ok(namespace) = self.namespace_of(socket) {
+            self.open_ask(Some((namespace, id)), Kind::One(socket), Some(0), timeout_ms);
+        }
+        Ok(id)
+    }
+
+    /// Emits an event to all sockets that a target means and gathers their acknowledgements; those that have come after so
+    /// many milliseconds, or all, come as [`Event::Answered`]. Clients that owe too many already are not asked.
+    pub fn broadcast_with_ack(
+        &mut self,
+        target: &Target,
+        event: &str,
+        args: &Args,
+        timeout_ms: u64,
+    ) -> Result<AskId, Error> {
+        check_name(event)?;
+        let namespace = target.namespace_id();
+        let id = self.sockets.next_ack(namespace).ok_or(Error::NoSuchNamespace)?;
+        self.note_emitted(target, event, args);
+        let max_pending = self.config.max_pending_acks;
+        let asked = self.fetch_sockets(target);
+        let has_room = |socket: &SocketId| self.sockets.pending_acks(*socket) < max_pending;
+        let waiting: BTreeSet<SocketId> = asked.into_iter().filter(has_room).collect();
+        let sockets: Vec<SocketId> = waiting.iter().copied().collect();
+        let kind = Kind::Many {
+            waiting,
+            answers: Vec::new(),
+            left_bytes: self.config.max_answer_bytes,
+        };
+        let remote_expected = (!self.reaches_others(target)).then_some(0);
+        let ask = self.open_ask(Some((namespace, id)), kind, remote_expected, timeout_ms);
+        self.publish(target, |adapter, audience| {
+            adapter.emit(audience, event, args, Some(ask.to_number()))
+        });
+        let name = self.sockets.namespace_name(namespace).unwrap_or_default();
+        let parser = self.config.parser;
+        let packet = parser.event(&mut self.frames, name, Some(id), event, args);
+        for socket in sockets {
+            self.sockets.ask_ack(socket, id);
+            if let Some(session) = self.sockets.get(socket).map(|socket| socket.session) {
+                self.send_packet(session, &packet);
+            }
+        }
+        self.close_if_complete(ask.0);
+        Ok(ask)
+    }
+
+    /// Asks for the sockets that a target means on all servers of the cluster; they come as [`Event::Fetched`], those that are
+    /// known after so many milliseconds at the latest.
+    pub fn fetch_cluster(&mut self, target: &Target, timeout_ms: u64) -> AskId {
+        let sockets = self.fetch_sockets(target).into_iter();
+        let sockets = sockets.filter_map(|socket| self.remote_socket(socket));
+        let kind = Kind::Fetch(sockets.collect());
+        let remote_expected = (!self.reaches_others(target)).then_some(0);
+        let ask = self.open_ask(None, kind, remote_expected, timeout_ms);
+        self.publish(target, |adapter, audience| {
+            adapter.fetch(audience, ask.to_number())
+        });
+        self.close_if_complete(ask.0);
+        ask
+    }
+
+    /// Emits an event to the other servers of the cluster and gathers their answers: [`Event::Answered`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Endpoint::server_side_emit`].
+    pub fn server_side_ask(
+        &mut self,
+        namespace: NamespaceId,
+        event: &str,
+        args: &Args,
+        timeout_ms: u64,
+    ) -> Result<AskId, Error> {
+        let kind = Kind::Many {
+            waiting: BTreeSet::new(),
+            answers: Vec::new(),
+            left_bytes: self.config.max_answer_bytes,
+        };
+        let ask = self.open_ask(None, kind, None, timeout_ms);
+        let sent = self.send_server_side(namespace, event, args, Some(ask.to_number()));
+        if let Err(error) = sent {
+            self.close_ask(ask.0);
+            return Err(error);
+        }
+        Ok(ask)
+    }
+
+    /// For adapters: so many answers of other servers or their clients are to be expected to a question.
+    pub fn ask_expects(&mut self, ask: AskId, answers: u64) {
+        if let Some(open) = self.asks.open.get_mut(ask.0) {
+            open.remote_expected = Some(answers);
+            self.close_if_complete(ask.0);
+        }
+    }
+
+    /// For adapters: another server, or a client of one, has answered a question. One that is closed already ignores it.
+    pub fn ask_answered(&mut self, ask: AskId, answer: Args) {
+        if let Some(open) = self.asks.open.get_mut(ask.0) {
+            open.remote += 1;
+            if let Kind::Many {
+                answers,
+                left_bytes,
+                ..
+            } = &mut open.kind
+            {
+                keep_answer(answers, left_bytes, answer);
+            }
+            self.close_if_complete(ask.0);
+        }
+    }
+
+    /// For adapters: another server has said which sockets it has.
+    pub fn ask_fetched(&mut self, ask: AskId, sockets: Vec<RemoteSocket>) {
+        if let Some(open) = self.asks.open.get_mut(ask.0) {
+            open.remote += 1;
+            if let Kind::Fetch(known) = &mut open.kind {
+                known.extend(sockets);
+            }
+            self.close_if_complete(ask.0);
+        }
+    }
+
+    /// A client has acknowledged something that it was asked.
+    pub(super) fn answered(&mut self, socket: SocketId, id: u64, args: Args) {
+        let namespace = self.sockets.get(socket).map(|socket| socket.namespace);
+        let key = namespace.and_then(|namespace| self.asks.by_ack.get(&(namespace, id)).copied());
+        let Some(ask) = key.and_then(|key| self.asks.open.get_mut(key)) else {
+            return self.push_event(Event::Acknowledged { socket, id, args });
+        };
+        if let Kind::Many {
+            waiting,
+            answers,
+            left_bytes,
+        } = &mut ask.kind
+        {
+            if keep_answer(answers, left_bytes, args) {
+                waiting.remove(&socket);
+            }
+            if let Some(key) = key {
+                self.close_if_complete(key);
+            }
+            return;
+        }
+        if let Some(key) = key {
+            self.close_ask(key);
+        }
+        self.push_event(Event::Acknowledged { socket, id, args });
+    }
+
+    /// A question's time is over.
+    pub(super) fn ask_timed_out(&mut self, key: Key) {
+        let Some(ask) = self.close_ask(key) else {
+            return;
+        };
+        if let (Kind::One(socket), Some((_, id))) = (&ask.kind, ask.ack) {
+            let socket = *socket;
+            self.sockets.take_ack(socket, id);
+            self.push_event(Event::AckTimedOut { socket, id });
+        } else {
+            self.tell_answers(key, ask, false);
+        }
+    }
+
+    fn open_ask(
+        &mut self,
+        ack: Option<(NamespaceId, u64)>,
+        kind: Kind,
+        remote_expected: Option<u64>,
+        timeout_ms: u64,
+    ) -> AskId {
+        let by_ms = self.now.mono_ms.saturating_add(timeout_ms);
+        let wheel = &mut self.wheel;
+        let key = self.asks.open.insert_with(|key| Ask {
+            timer: wheel.insert(by_ms, Timer::Ask(key)),
+            ack,
+            kind,
+            remote: 0,
+            remote_expected,
+        });
+        if let Some(ack) = ack {
+            self.asks.by_ack.insert(ack, key);
+        }
+        AskId(key)
+    }
+
+    fn close_ask(&mut self, key: Key) -> Option<Ask> {
+        let ask = self.asks.open.remove(key)?;
+        self.wheel.cancel(ask.timer);
+        if let Some(ack) = ask.ack {
+            self.asks.by_ack.remove(&ack);
+        }
+        Some(ask)
+    }
+
+    fn close_if_complete(&mut self, key: Key) {
+        if self.asks.open.get(key).is_some_and(Ask::is_complete) {
+            if let Some(ask) = self.close_ask(key) {
+                self.tell_answers(key, ask, true);
+            }
+        }
+    }
+
+    fn tell_answers(&mut self, key: Key, ask: Ask, is_complete: bool) {
+        let event = match ask.kind {
+            Kind::One(_) => return,
+            Kind::Many {
+                waiting, answers, ..
+            } => {
+                if let Some((_, id)) = ask.ack {
+                    for socket in waiting {
+                        self.sockets.take_ack(socket, id);
+                    }
+                }
+                Event::Answered {
+                    ask: AskId(key),
+                    answers,
+                    is_complete,
+                }
+            }
+            Kind::Fetch(sockets) => Event::Fetched {
+                ask: AskId(key),
+                sockets,
+                is_complete,
+            },
+        };
+        self.push_event(event);
+    }
+}
+
+/// Keeps an answer, unless there is no room for it any more.
+fn keep_answer(answers: &mut Vec<Args>, left_bytes: &mut usize, answer: Args) -> bool {
+    const OVERHEAD_BYTES: usize = 64;
+    let bytes = answer.bytes() + OVERHEAD_BYTES;
+    let has_room = bytes <= *left_bytes;
+    if has_room {
+        *left_bytes -= bytes;
+        answers.push(answer);
+    }
+    has_room
+}

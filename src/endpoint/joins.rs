@@ -1,0 +1,356 @@
+//! How clients get into namespaces: at once, or when the host has let them in.
+
+use std::any::Any;
+
+use super::{ClientInfo, Endpoint, Event, JoinId, Queued};
+use crate::engine::Revision;
+use crate::error::{DisconnectReason, Error};
+use crate::http::query_pairs;
+use crate::id::Secret;
+use crate::slots::Key;
+use crate::socket::{Args, ConnectError, NamespaceId, Packet, PacketError, PacketLog, SocketId};
+use crate::timer::Timer;
+use crate::wheel::TimerKey;
+
+/// A client that waits for the host to let it into a namespace.
+pub(super) struct Join {
+    session: Key,
+    namespace: Box<str>,
+    /// The auth payload, as JSON text, or nothing.
+    payload: Box<str>,
+    /// How often the host has passed it on.
+    passed: u32,
+    /// What the socket is to begin with.
+    data: Option<Box<dyn Any + Send>>,
+    timer: TimerKey,
+}
+
+/// What is known of a client that wants to join a namespace.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectRequest<'a> {
+    /// The namespace's name, its query part included.
+    pub namespace: &'a str,
+    /// The auth payload as JSON text, `{}` where there was none.
+    pub auth: &'a str,
+    /// The request that opened the client's session.
+    pub client: ClientInfo<'a>,
+}
+
+/// Longest name of a namespace that the host is asked about.
+const MAX_NAME_BYTES: usize = 1024;
+
+impl Endpoint {
+    /// Lets a client into the namespace that it has asked for, which is made where it is not there yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchTicket`] when that was decided before, or too late, or the client is gone; [`Error::BadNamespace`] when
+    /// there are as many namespaces as may be made for clients, who hears of that.
+    pub fn accept_connect(&mut self, ticket: JoinId) -> Result<SocketId, Error> {
+        let join = self.take_join(ticket.0).ok_or(Error::NoSuchTicket)?;
+        let namespace = match self.sockets.find_namespace(&join.namespace) {
+            Some(namespace) => namespace,
+            None if self.sockets.child_count() < self.config.max_child_namespaces => {
+                self.make_namespace(&join.namespace, true)
+            }
+            None => {
+                let error = ConnectError::new("Too many namespaces");
+                self.refuse(join.session, &join.namespace, &error);
+                return Err(Error::BadNamespace(join.namespace.into()));
+            }
+        };
+        if let Some(socket) = self.recover(join.session, namespace, &join.payload) {
+            return Ok(socket);
+        }
+        Ok(self.complete_join(join.session, namespace, &join.payload, join.data))
+    }
+
+    /// Answers a client that it may not join: its `connect_error` handler is called, and it may try again.
+    pub fn refuse_connect(&mut self, ticket: JoinId, error: &ConnectError) -> Result<(), Error> {
+        let join = self.take_join(ticket.0).ok_or(Error::NoSuchTicket)?;
+        self.refuse(join.session, &join.namespace, error);
+        Ok(())
+    }
+
+    /// Has the host asked once more, with [`Event::ConnectRequested`]'s `passed` one higher: for decisions of several steps.
+    pub fn pass_connect(&mut self, ticket: JoinId) -> Result<(), Error> {
+        let join = self.joins.get_mut(ticket.0).ok_or(Error::NoSuchTicket)?;
+        join.passed += 1;
+        self.push_join(ticket.0);
+        Ok(())
+    }
+
+    /// What is known of a client that waits to be let in.
+    pub fn connect_request(&self, ticket: JoinId) -> Option<ConnectRequest<'_>> {
+        let join = self.joins.get(ticket.0)?;
+        Some(ConnectRequest {
+            namespace: &join.namespace,
+            auth: if join.payload.is_empty() {
+                "{}"
+            } else {
+                &join.payload
+            },
+            client: self.session_info(join.session)?,
+        })
+    }
+
+    /// Keeps something that the client's socket is to begin with ([`Endpoint::data`]) once it has been let in.
+    pub fn set_connect_data<T: Any + Send>(&mut self, ticket: JoinId, data: T) -> Result<(), Error> {
+        let join = self.joins.get_mut(ticket.0).ok_or(Error::NoSuchTicket)?;
+        join.data = Some(Box::new(data));
+        Ok(())
+    }
+
+    /// Adds a namespace for clients to join. Whoever asks for one that is not there gets `Invalid namespace`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadNamespace`] when there is one of this name, or the name does not begin with `/`.
+    pub fn add_namespace(&mut self, name: &str) -> Result<NamespaceId, Error> {
+        if !name.starts_with('/') || self.sockets.find_namespace(name).is_some() {
+            return Err(Error::BadNamespace(name.to_owned()));
+        }
+        Ok(self.make_namespace(name, false))
+    }
+
+    /// Clients of Socket.IO 2 are in `/` without having asked.
+    pub(super) fn join_by_default(&mut self, session: Key) {
+        let revision = self.sessions.get(session).map(|peer| peer.session.revision);
+        if revision == Some(Revision::V3) && self.config.socket_io {
+            // Where there is no such namespace the client hears of it, as of any other.
+            let _ = self.join_namespace(session, "/", "");
+        }
+    }
+
+    pub(super) fn connect(&mut self, session: Key, packet: &Packet<'_>) -> Result<(), PacketError> {
+        let revision = self.sessions.get(session).map(|peer| peer.session.revision);
+        if revision != Some(Revision::V3) {
+            return self.join_namespace(session, packet.namespace, packet.data);
+        }
+        // Before Socket.IO 3 the payload was the query of the namespace's name.
+        let (name, query) = packet
+            .namespace
+            .split_once('?')
+            .unwrap_or((packet.namespace, ""));
+        let payload: serde_json::Map<String, serde_json::Value> = query_pairs(query)
+            .map(|(name, value)| (name.into_owned(), value.into_owned().into()))
+            .collect();
+        let payload = serde_json::Value::Object(payload).to_string();
+        self.join_namespace(session, name, &payload)
+    }
+
+    fn join_namespace(
+        &mut self,
+        session: Key,
+        name: &str,
+        payload: &str,
+    ) -> Result<(), PacketError> {
+        let Some(peer) = self.sessions.get(session) else {
+            return Ok(());
+        };
+        let is_named = |join: &Key| self.joins.get(*join).is_some_and(|j| &*j.namespace == name);
+        let joins = peer.client.joins();
+        if self.sockets.of_client(&peer.client, name).is_some() || joins.iter().any(is_named) {
+            return Err(PacketError::BadPayload);
+        }
+        let namespaces = peer.client.sockets.len() + joins.len();
+        let namespace = self.sockets.find_namespace(name);
+        let is_asked = self.config.connect_requests && name.len() <= MAX_NAME_BYTES;
+        let refusal = if namespace.is_none() && !is_asked {
+            Some("Invalid namespace")
+        } else if namespaces >= self.config.max_namespaces_per_client {
+            Some("Too many namespaces")
+        } else if payload.len() > self.config.max_auth_bytes {
+            Some("The auth payload is too large")
+        } else {
+            None
+        };
+        if let Some(message) = refusal {
+            self.refuse(session, name, &ConnectError::new(message));
+            return Ok(());
+        }
+        let skips = |recovery: &crate::RecoveryConfig| !is_asked || recovery.skip_middlewares;
+        if let Some(namespace) = namespace.filter(|_| self.config.recovery.as_ref().is_some_and(skips)) {
+            if self.recover(session, namespace, payload).is_some() {
+                return Ok(());
+            }
+        }
+        match namespace {
+            Some(namespace) if !is_asked => {
+                self.complete_join(session, namespace, payload, None);
+            }
+            _ => self.begin_join(session, name, payload),
+        }
+        Ok(())
+    }
+
+    fn begin_join(&mut self, session: Key, name: &str, payload: &str) {
+        let by_ms = self.now.mono_ms.saturating_add(self.config.connect_timeout_ms);
+        let wheel = &mut self.wheel;
+        let key = self.joins.insert_with(|key| Join {
+            session,
+            namespace: name.into(),
+            payload: payload.into(),
+            passed: 0,
+            data: None,
+            timer: wheel.insert(by_ms, Timer::Join(key)),
+        });
+        if let Some(peer) = self.sessions.get_mut(session) {
+            peer.client.begin_join(key);
+        }
+        self.push_join(key);
+    }
+
+    fn push_join(&mut self, key: Key) {
+        if let Some(join) = self.joins.get(key) {
+            let event = Event::ConnectRequested {
+                ticket: JoinId(key),
+                namespace: join.namespace.to_string(),
+                auth: auth_args(&join.payload),
+                passed: join.passed,
+            };
+            self.push_event(event);
+        }
+    }
+
+    /// The host has not decided in time.
+    pub(super) fn join_timed_out(&mut self, key: Key) {
+        let error = ConnectError::new("No decision in time");
+        // Where it is gone meanwhile, there is nobody to tell.
+        let _ = self.refuse_connect(JoinId(key), &error);
+    }
+
+    /// Drops what a client waits for.
+    pub(super) fn abandon_joins(&mut self, joins: Vec<Key>) {
+        for join in joins.into_iter().filter_map(|key| self.joins.remove(key)) {
+            self.wheel.cancel(join.timer);
+        }
+    }
+
+    fn take_join(&mut self, key: Key) -> Option<Join> {
+        let join = self.joins.remove(key)?;
+        self.wheel.cancel(join.timer);
+        if let Some(peer) = self.sessions.get_mut(join.session) {
+            peer.client.end_join(key);
+        }
+        Some(join)
+    }
+
+    pub(super) fn make_namespace(&mut self, name: &str, is_child: bool) -> NamespaceId {
+        let has_log = self.config.recovery.is_some();
+        let log = has_log.then(|| PacketLog::new(&mut *self.environment.random));
+        let namespace = self.sockets.add_namespace(name, is_child, log);
+        self.push_event(Event::NamespaceCreated { namespace });
+        namespace
+    }
+
+    fn complete_join(
+        &mut self,
+        session: Key,
+        namespace: NamespaceId,
+        payload: &str,
+        data: Option<Box<dyn Any + Send>>,
+    ) -> SocketId {
+        let secret = Secret::draw(&mut *self.environment.random);
+        let socket = self.sockets.connect(secret, session, namespace);
+        let mut revision = Revision::V4;
+        if let Some(peer) = self.sessions.get_mut(session) {
+            peer.client.sockets.push(socket);
+            revision = peer.session.revision;
+            if let Some(timer) = peer.session.connect_timer.take() {
+                self.wheel.cancel(timer);
+            }
+        }
+        let payload = if payload.is_empty() { "{}" } else { payload };
+        self.sockets.set_auth(socket, payload);
+        if let Some(data) = data {
+            if let Some(place) = self.sockets.data_mut(socket) {
+                *place = Some(data);
+            }
+        }
+        let parser = self.config.parser;
+        let name = self.sockets.namespace_name(namespace).unwrap_or_default();
+        let answer = match revision {
+            Revision::V4 => {
+                let name = name.to_owned();
+                let pid_secret = Secret::draw(&mut *self.environment.random);
+                let pid = self.sockets.make_recoverable(socket, pid_secret);
+                let id = secret.id(socket.0.index);
+                parser.connect(&mut self.frames, &name, Some(id), pid)
+            }
+            Revision::V3 => {
+                // These clients make their id up themselves, of what they know; so that is their room's name.
+                let answer = parser.connect(&mut self.frames, name, None, None);
+                if let Some(id) = self.old_socket_id(session, socket) {
+                    self.sockets.join(socket, &id);
+                }
+                answer
+            }
+        };
+        self.note_rooms();
+        self.send(session, answer);
+        self.push_event(Event::Connected {
+            socket,
+            namespace,
+            auth: auth_args(payload),
+            is_recovered: false,
+        });
+        socket
+    }
+
+    fn refuse(&mut self, session: Key, namespace: &str, error: &ConnectError) {
+        let peer = self.sessions.get(session);
+        let is_old = peer.is_some_and(|peer| peer.session.revision == Revision::V3);
+        let parser = self.config.parser;
+        let answer = parser.connect_error(&mut self.frames, namespace, error, is_old);
+        self.send(session, answer);
+    }
+
+    /// A socket's id as a client of Socket.IO 2 knows it: that of its session, behind the namespace's name.
+    pub(super) fn old_socket_id(&self, session: Key, socket: SocketId) -> Option<String> {
+        let sid = self.session_id(session)?;
+        let namespace = self.sockets.get(socket)?.namespace;
+        Some(match self.sockets.namespace_name(namespace)? {
+            "/" => sid.to_string(),
+            name => format!("{name}#{sid}"),
+        })
+    }
+
+    /// Begins the end of a socket: nothing reaches it any more, and the host is told.
+    pub(super) fn forget_socket(&mut self, socket: SocketId, reason: DisconnectReason) {
+        if let Some(timer) = self.sockets.take_away_timer(socket) {
+            self.wheel.cancel(timer);
+        }
+        if self.sockets.begin_leaving(socket) {
+            self.events.push_back(Queued::Leaving(socket, reason));
+        }
+    }
+
+    /// The host has heard that a socket is leaving: now it leaves.
+    pub(super) fn leave_rooms(&mut self, socket: SocketId, reason: DisconnectReason) {
+        let namespace = self.sockets.get_known(socket).map(|socket| socket.namespace);
+        if let Some(namespace) = namespace.filter(|_| self.sockets.leave_all(socket)) {
+            self.note_rooms();
+            self.push_event(Event::Disconnected {
+                socket,
+                namespace,
+                reason,
+            });
+            self.events.push_back(Queued::Gone(socket));
+        }
+    }
+
+    /// The host has heard of the end of a socket.
+    pub(super) fn drop_socket(&mut self, socket: SocketId) {
+        if let Some(namespace) = self.sockets.forget(socket) {
+            if self.config.cleanup_empty_child_namespaces {
+                self.sockets.remove_if_deserted(namespace);
+            }
+        }
+    }
+}
+
+fn auth_args(payload: &str) -> Args {
+    let payload = if payload.is_empty() { "{}" } else { payload };
+    Args::received(format!("[{payload}]"), 1, Vec::new())
+}

@@ -1,0 +1,93 @@
+//! Rooms, and what is done to all sockets of a target.
+
+use super::{Endpoint, Event};
+use crate::error::Error;
+use crate::socket::{NamespaceId, SocketId, Target};
+
+impl Endpoint {
+    /// Puts a socket into a room, which thereby exists. Joining twice changes nothing.
+    pub fn join(&mut self, socket: SocketId, room: &str) -> Result<(), Error> {
+        self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
+        if self.sockets.room_count(socket) >= self.config.max_rooms_per_socket {
+            return Err(Error::TooManyRooms);
+        }
+        self.sockets.join(socket, room);
+        self.note_rooms();
+        Ok(())
+    }
+
+    /// Takes a socket out of a room. Leaving a room that it is not in changes nothing.
+    pub fn leave(&mut self, socket: SocketId, room: &str) -> Result<(), Error> {
+        self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
+        self.sockets.leave(socket, room);
+        self.note_rooms();
+        Ok(())
+    }
+
+    /// The rooms that a socket has joined, its own not among them.
+    pub fn rooms(&self, socket: SocketId) -> impl Iterator<Item = &str> {
+        self.sockets.rooms(socket)
+    }
+
+    /// All rooms of a namespace that somebody has joined; the rooms of sockets' own ids are not among them.
+    pub fn all_rooms(&self, namespace: NamespaceId) -> impl Iterator<Item = &str> {
+        self.sockets.room_names(namespace)
+    }
+
+    /// The sockets of this server that a target means, each once. [`Endpoint::fetch_cluster`] asks other servers too.
+    pub fn fetch_sockets(&self, target: &Target) -> Vec<SocketId> {
+        let mut selected = Vec::new();
+        self.sockets.select(target, &mut selected);
+        selected.retain(|socket| self.sockets.get(*socket).is_some());
+        selected
+    }
+
+    /// Puts all sockets that a target means into rooms.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManyRooms`] when one of them is in as many as one may be; the others have joined all the same.
+    pub fn sockets_join(&mut self, target: &Target, rooms: &[&str]) -> Result<(), Error> {
+        self.publish(target, |adapter, audience| adapter.join(audience, rooms));
+        let mut outcome = Ok(());
+        for socket in self.fetch_sockets(target) {
+            for room in rooms {
+                outcome = outcome.and(self.join(socket, room));
+            }
+        }
+        outcome
+    }
+
+    /// Takes all sockets that a target means out of rooms.
+    pub fn sockets_leave(&mut self, target: &Target, rooms: &[&str]) {
+        self.publish(target, |adapter, audience| adapter.leave(audience, rooms));
+        for socket in self.fetch_sockets(target) {
+            for room in rooms {
+                self.sockets.leave(socket, room);
+            }
+        }
+        self.note_rooms();
+    }
+
+    /// Disconnects all sockets that a target means; with `close`, their clients from all namespaces.
+    pub fn disconnect_sockets(&mut self, target: &Target, close: bool) {
+        self.publish(target, |adapter, audience| {
+            adapter.disconnect(audience, close)
+        });
+        for socket in self.fetch_sockets(target) {
+            // One of them may have gone with another one's connection.
+            let _ = self.disconnect(socket, close);
+        }
+    }
+
+    /// Tells the host what has become of rooms.
+    pub(super) fn note_rooms(&mut self) {
+        for (namespace, room, change) in self.sockets.take_changes() {
+            self.push_event(Event::Room {
+                namespace,
+                room: room.into(),
+                change,
+            });
+        }
+    }
+}

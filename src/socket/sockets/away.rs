@@ -1,0 +1,128 @@
+//! Sockets that lose their connection and may come back.
+
+use super::{NamespaceId, SocketId, Sockets};
+use crate::id::{IdText, Secret};
+use crate::slots::Key;
+use crate::socket::{Encoded, PacketLog, Recovery, Target};
+use crate::wheel::TimerKey;
+
+/// How long, and how much of, a packet is kept for those who miss it.
+#[derive(Clone, Copy, Debug)]
+pub struct Keeping {
+    pub now_ms: u64,
+    pub for_ms: u64,
+    /// Of all namespaces together.
+    pub max_bytes: usize,
+}
+
+impl Sockets {
+    /// Makes a socket one that can come back, and gives its `pid`. `None` where recovery is off.
+    pub fn make_recoverable(&mut self, id: SocketId, secret: Secret) -> Option<IdText> {
+        let socket = self.sockets.get_mut(id.0)?;
+        let log = self.namespaces.get(socket.namespace.0)?.log.as_ref()?;
+        socket.extra().recovery = Some(Recovery::new(secret, log.last()));
+        Some(secret.id(id.0.index))
+    }
+
+    /// A socket has lost its connection: true when it stays, in its rooms, and may come back before `timer` fires.
+    pub fn go_away(&mut self, id: SocketId, timer: TimerKey) -> bool {
+        let socket = self.sockets.get_mut(id.0);
+        match socket.and_then(|socket| socket.recovery_mut()) {
+            Some(recovery) if !recovery.is_away => {
+                recovery.is_away = true;
+                recovery.away_timer = Some(timer);
+                self.away += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The timer that ends a socket's being away.
+    pub fn take_away_timer(&mut self, id: SocketId) -> Option<TimerKey> {
+        self.recovery(id)?.away_timer.take()
+    }
+
+    /// The socket that a returning client means.
+    pub fn find_recoverable(&self, pid: &str, namespace: NamespaceId) -> Option<SocketId> {
+        let (secret, index) = Secret::parse(pid)?;
+        let id = SocketId(self.sockets.key_at(index)?);
+        let socket = self.get(id)?;
+        let is_it = socket.recovery()?.secret == secret && socket.namespace == namespace;
+        is_it.then_some(id)
+    }
+
+    /// What a socket has missed; `None` when that cannot be told any more.
+    pub fn missed(
+        &self,
+        id: SocketId,
+        offset: Option<&str>,
+        max_bytes: usize,
+    ) -> Option<Vec<Encoded>> {
+        let socket = self.get(id)?;
+        let log = self.namespaces.get(socket.namespace.0)?.log.as_ref()?;
+        let own = socket.secret.id(id.0.index);
+        let is_in =
+            |room: &str| room == own.as_str() || self.rooms(id).any(|joined| joined == room);
+        log.missed(socket.recovery()?, offset, max_bytes, |target| {
+            target.means(id, is_in)
+        })
+    }
+
+    /// A socket is back, on another session.
+    pub fn come_back(&mut self, id: SocketId, session: Key) {
+        if let Some(socket) = self.sockets.get_mut(id.0) {
+            self.away -= usize::from(socket.is_away());
+            socket.session = session;
+            if let Some(recovery) = socket.recovery_mut() {
+                recovery.is_away = false;
+            }
+        }
+    }
+
+    /// The offset that the next packet of a namespace carries, where recovery is on.
+    pub fn next_offset(&self, namespace: NamespaceId) -> Option<String> {
+        let log = self.namespaces.get(namespace.0)?.log.as_ref()?;
+        Some(log.next_offset())
+    }
+
+    /// Keeps a packet for those who miss it, and gives its number.
+    pub fn keep_packet(&mut self, keeping: Keeping, target: &Target, packet: &Encoded) -> u64 {
+        let namespace = self.namespaces.get_mut(target.namespace_id().0);
+        let Some(log) = namespace.and_then(|namespace| namespace.log.as_mut()) else {
+            return 0;
+        };
+        self.log_bytes -= log.bytes();
+        let max_bytes = keeping.max_bytes.saturating_sub(self.log_bytes);
+        log.push(
+            keeping.now_ms,
+            keeping.for_ms,
+            max_bytes,
+            target.clone(),
+            packet.clone(),
+        );
+        self.log_bytes += log.bytes();
+        log.last()
+    }
+
+    /// A ping is sent to a socket's client.
+    pub fn note_ping(&mut self, id: SocketId) {
+        if let Some(socket) = self.sockets.get_mut(id.0) {
+            let namespace = self.namespaces.get(socket.namespace.0);
+            let log = namespace.and_then(|namespace| namespace.log.as_ref());
+            if let (Some(recovery), Some(log)) = (socket.recovery_mut(), log) {
+                recovery.pinged(log.last());
+            }
+        }
+    }
+
+    /// What is known of a socket for the case that it loses its connection.
+    pub fn recovery(&mut self, id: SocketId) -> Option<&mut Recovery> {
+        self.sockets.get_mut(id.0)?.recovery_mut()
+    }
+
+    /// Bytes of a log that is about to go with its namespace.
+    pub(super) fn drop_log(&mut self, log: Option<PacketLog>) {
+        self.log_bytes -= log.map_or(0, |log| log.bytes());
+    }
+}

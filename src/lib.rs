@@ -114,8 +114,8 @@ pub mod wheel;
 
 pub use config::Config;
 pub use endpoint::{
-    AckId, AskId, ClientInfo, Closing, ConnectRequest, Counts, Endpoint, Environment, Event, JoinId,
-    Message, Random, RequestId, SessionId,
+    AckId, AskId, ClientInfo, Closing, ConnectRequest, Counts, Endpoint, Environment, Event,
+    JoinId, Message, Random, RequestId, SessionId,
 };
 pub use error::{DisconnectReason, Error};
 pub use frame::{Frame, FrameBuilder};
@@ -125,6 +125,6 @@ pub use net::{Handle, HandleError, Listener, Pending, Server, Stream};
 pub use now::Now;
 pub use slots::Key as ConnectionId;
 pub use socket::{
-    Adapter, Args, ArgsBuilder, ArgsError, Audience, ConnectError, InMemory, NamespaceId, Parser,
-    RecoveryConfig, RemoteSocket, RoomChange, SocketId, Target,
+    Adapter, Args, ArgsBuilder, ArgsError, Audience, Bytes, ConnectError, InMemory, NamespaceId,
+    Parser, RecoveryConfig, RemoteSocket, RoomChange, SocketId, Target,
 };

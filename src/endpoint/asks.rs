@@ -62,11 +62,18 @@ impl Endpoint {
         args: &Args,
     ) -> Result<u64, Error> {
         check_name(event)?;
-        let namespace = self.sockets.get(socket).ok_or(Error::NoSuchSocket)?.namespace;
+        let namespace = self
+            .sockets
+            .get(socket)
+            .ok_or(Error::NoSuchSocket)?
+            .namespace;
         if self.sockets.pending_acks(socket) >= self.config.max_pending_acks {
             return Err(Error::TooManyAcks);
         }
-        let id = self.sockets.next_ack(namespace).ok_or(Error::NoSuchSocket)?;
+        let id = self
+            .sockets
+            .next_ack(namespace)
+            .ok_or(Error::NoSuchSocket)?;
         self.sockets.ask_ack(socket, id);
         self.emit_packet(socket, Some(id), event, args)?;
         Ok(id)
@@ -83,7 +90,12 @@ impl Endpoint {
     ) -> Result<u64, Error> {
         let id = self.emit_with_ack(socket, event, args)?;
         if let Ok(namespace) = self.namespace_of(socket) {
-            self.open_ask(Some((namespace, id)), Kind::One(socket), Some(0), timeout_ms);
+            self.open_ask(
+                Some((namespace, id)),
+                Kind::One(socket),
+                Some(0),
+                timeout_ms,
+            );
         }
         Ok(id)
     }
@@ -99,7 +111,10 @@ impl Endpoint {
     ) -> Result<AskId, Error> {
         check_name(event)?;
         let namespace = target.namespace_id();
-        let id = self.sockets.next_ack(namespace).ok_or(Error::NoSuchNamespace)?;
+        let id = self
+            .sockets
+            .next_ack(namespace)
+            .ok_or(Error::NoSuchNamespace)?;
         self.note_emitted(target, event, args);
         let max_pending = self.config.max_pending_acks;
         let asked = self.fetch_sockets(target);

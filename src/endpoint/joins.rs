@@ -95,7 +95,11 @@ impl Endpoint {
     }
 
     /// Keeps something that the client's socket is to begin with ([`Endpoint::data`]) once it has been let in.
-    pub fn set_connect_data<T: Any + Send>(&mut self, ticket: JoinId, data: T) -> Result<(), Error> {
+    pub fn set_connect_data<T: Any + Send>(
+        &mut self,
+        ticket: JoinId,
+        data: T,
+    ) -> Result<(), Error> {
         let join = self.joins.get_mut(ticket.0).ok_or(Error::NoSuchTicket)?;
         join.data = Some(Box::new(data));
         Ok(())
@@ -170,7 +174,9 @@ impl Endpoint {
             return Ok(());
         }
         let skips = |recovery: &crate::RecoveryConfig| !is_asked || recovery.skip_middlewares;
-        if let Some(namespace) = namespace.filter(|_| self.config.recovery.as_ref().is_some_and(skips)) {
+        if let Some(namespace) =
+            namespace.filter(|_| self.config.recovery.as_ref().is_some_and(skips))
+        {
             if self.recover(session, namespace, payload).is_some() {
                 return Ok(());
             }
@@ -185,7 +191,10 @@ impl Endpoint {
     }
 
     fn begin_join(&mut self, session: Key, name: &str, payload: &str) {
-        let by_ms = self.now.mono_ms.saturating_add(self.config.connect_timeout_ms);
+        let by_ms = self
+            .now
+            .mono_ms
+            .saturating_add(self.config.connect_timeout_ms);
         let wheel = &mut self.wheel;
         let key = self.joins.insert_with(|key| Join {
             session,
@@ -328,7 +337,10 @@ impl Endpoint {
 
     /// The host has heard that a socket is leaving: now it leaves.
     pub(super) fn leave_rooms(&mut self, socket: SocketId, reason: DisconnectReason) {
-        let namespace = self.sockets.get_known(socket).map(|socket| socket.namespace);
+        let namespace = self
+            .sockets
+            .get_known(socket)
+            .map(|socket| socket.namespace);
         if let Some(namespace) = namespace.filter(|_| self.sockets.leave_all(socket)) {
             self.note_rooms();
             self.push_event(Event::Disconnected {

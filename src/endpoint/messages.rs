@@ -48,9 +48,10 @@ impl Endpoint {
         let Some(peer) = self.sessions.get_mut(session) else {
             return;
         };
-        let handled = peer.client.attach(attachment).and_then(|packet| {
-            packet.map_or(Ok(()), |packet| self.handle_binary(session, packet))
-        });
+        let handled = peer
+            .client
+            .attach(attachment)
+            .and_then(|packet| packet.map_or(Ok(()), |packet| self.handle_binary(session, packet)));
         if handled.is_err() {
             self.end(session, Ending::Flush(DisconnectReason::ForcedClose));
         }

@@ -155,7 +155,9 @@ impl Endpoint {
 
     /// Does what a client asks of progress sessions; an event that asks nothing of them comes back.
     pub(super) fn progress_command(&mut self, message: Message) -> Option<Message> {
-        if self.tracker.is_none() || self.sockets.namespace_name(message.namespace) != Some(NAMESPACE) {
+        if self.tracker.is_none()
+            || self.sockets.namespace_name(message.namespace) != Some(NAMESPACE)
+        {
             return Some(message);
         }
         let command = Command::parse(&message.name(), message.args.raw(0));

@@ -3,24 +3,41 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
-use serde::Serialize;
+use serde::ser::Error as _;
+use serde::{Deserialize, Serialize};
 
+use super::arg_list::ArgList;
+use super::bytes;
 use crate::frame::Frame;
 use crate::json;
 
 /// Arguments of an event or of an acknowledgement.
 ///
 /// What a client sent is kept as the text that it sent, so passing it on changes nothing: no number loses digits, no
-/// key its place. Binary values are objects `{"_placeholder":true,"num":N}` in that text and attachments beside it.
+/// key its place. Binary values are objects `{"_placeholder":true,"num":N}` in that text and attachments beside it; a serde
+/// type has them as [`Bytes`](super::Bytes).
+///
+/// ```
+/// use pulsewheel::{Args, Bytes};
+///
+/// let args = Args::from_values(&("chunk", 3, Bytes::from(b"\0\x01")))?;
+/// assert_eq!(args.get::<u32>(1)?, 3);
+/// assert_eq!(args.binary(2), Some(&b"\0\x01"[..]));
+///
+/// let (name, number, chunk): (String, u32, Bytes) = args.get_all()?;
+/// assert_eq!((name.as_str(), number, &chunk[..]), ("chunk", 3, &b"\0\x01"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Args {
     /// A JSON array; of a received event its first element is the event's name. Empty stands for `[]`.
     text: String,
     /// Byte offset of the first argument, or of the closing bracket where there is none.
     first_at: usize,
-    attachments: Vec<Frame>,
+    /// `None` where there are none, so that reading what most clients send touches no reference count.
+    attachments: Option<Arc<[Frame]>>,
 }
 
 /// Why an argument could not be read.
@@ -56,6 +73,21 @@ impl Args {
         Ok(builder.build())
     }
 
+    /// Several arguments: each element of a tuple, an array or a `Vec` is one; `()` is none.
+    ///
+    /// What serde writes as anything but a JSON array is an error.
+    pub fn from_values(values: &(impl Serialize + ?Sized)) -> Result<Args, serde_json::Error> {
+        let mut attachments = Vec::new();
+        let text = bytes::write(values, &mut attachments)?;
+        match text.as_bytes() {
+            [b'[', ..] => Ok(Args::received(text, 1, attachments)),
+            b"null" => Ok(Args::none()),
+            _ => Err(serde_json::Error::custom(
+                "arguments are a tuple or a sequence",
+            )),
+        }
+    }
+
     /// One argument that is JSON text already; `None` when it is not.
     pub fn from_json(text: &str) -> Option<Args> {
         json::check(text, json::MAX_DEPTH).ok()?;
@@ -84,26 +116,34 @@ impl Args {
 
     /// One argument as JSON text.
     pub fn raw(&self, index: usize) -> Option<&str> {
-        self.ranges().nth(index).map(|range| &self.text[range])
+        self.iter_raw().nth(index)
     }
 
-    /// One argument as a value. A binary argument has no JSON value of its own: see [`Args::binary`].
-    pub fn get<T: DeserializeOwned>(&self, index: usize) -> Result<T, ArgsError> {
+    /// All arguments as JSON text, one after the other.
+    pub fn iter_raw(&self) -> impl Iterator<Item = &str> + '_ {
+        self.ranges().map(|range| &self.text[range])
+    }
+
+    /// One argument as a value. Binary values in it, at any depth, are [`Bytes`](super::Bytes); any other type sees the
+    /// placeholder's object.
+    pub fn get<'a, T: Deserialize<'a>>(&'a self, index: usize) -> Result<T, ArgsError> {
         let raw = self.raw(index).ok_or(ArgsError::Missing(index))?;
-        serde_json::from_str(raw).map_err(|error| ArgsError::Mismatch(index, error))
+        bytes::reading(self.attachments.as_ref(), || serde_json::from_str(raw))
+            .map_err(|error| ArgsError::Mismatch(index, error))
+    }
+
+    /// All arguments as one value: a tuple, whose elements are the first arguments (further ones are ignored, as a
+    /// handler in JavaScript does), or a `Vec` of all of them. Binary values are read as in [`Args::get`].
+    pub fn get_all<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ArgsError> {
+        bytes::reading(self.attachments.as_ref(), || {
+            ArgList::new(self.iter_raw()).read()
+        })
     }
 
     /// One argument's bytes, when that argument is binary.
     pub fn binary(&self, index: usize) -> Option<&[u8]> {
-        let raw = self.raw(index)?;
-        let places = json::placeholders(raw);
-        let [place] = places.as_slice() else {
-            return None;
-        };
-        if place.range != (0..raw.len()) {
-            return None;
-        }
-        self.attachments.get(place.number?).map(Frame::payload)
+        let number = bytes::placeholder_number(self.raw(index)?)?;
+        self.attachments().get(number).map(Frame::payload)
     }
 
     /// The same arguments without the first `count`.
@@ -128,7 +168,7 @@ impl Args {
 
     /// All binary attachments, as placeholders number them.
     pub fn attachments(&self) -> &[Frame] {
-        &self.attachments
+        self.attachments.as_deref().unwrap_or_default()
     }
 
     /// The arguments as JSON text between the brackets, comma separated.
@@ -181,7 +221,7 @@ impl Args {
         Args {
             text,
             first_at,
-            attachments,
+            attachments: shared(attachments),
         }
     }
 
@@ -195,6 +235,10 @@ impl Args {
     }
 }
 
+fn shared(attachments: Vec<Frame>) -> Option<Arc<[Frame]>> {
+    (!attachments.is_empty()).then(|| Arc::from(attachments))
+}
+
 /// Puts arguments together.
 #[derive(Clone, Debug)]
 pub struct ArgsBuilder {
@@ -203,12 +247,13 @@ pub struct ArgsBuilder {
 }
 
 impl ArgsBuilder {
-    /// Appends anything that serde can write as JSON.
+    /// Appends anything that serde can write as JSON. Each [`Bytes`](super::Bytes) in it becomes an attachment. An error
+    /// leaves the builder as it was.
     pub fn push(
         &mut self,
         value: &(impl Serialize + ?Sized),
     ) -> Result<&mut Self, serde_json::Error> {
-        let text = serde_json::to_string(value)?;
+        let text = bytes::write(value, &mut self.attachments)?;
         self.push_raw(&text);
         Ok(self)
     }
@@ -230,7 +275,7 @@ impl ArgsBuilder {
         Args {
             text: self.text,
             first_at: 1,
-            attachments: self.attachments,
+            attachments: shared(self.attachments),
         }
     }
 

@@ -4,7 +4,9 @@
 //! in, frames go out, and `Sockets` keeps who belongs where.
 
 mod adapter;
+mod arg_list;
 mod args;
+mod bytes;
 mod client;
 mod connect_error;
 #[cfg(feature = "msgpack")]
@@ -17,6 +19,7 @@ mod target;
 
 pub use adapter::{Adapter, Audience, InMemory, RemoteSocket};
 pub use args::{Args, ArgsBuilder, ArgsError};
+pub use bytes::Bytes;
 pub(crate) use client::{Client, PendingPacket};
 pub use connect_error::ConnectError;
 #[cfg(feature = "msgpack")]

@@ -136,8 +136,7 @@ pub fn encode_message(
         if let Some(name) = name {
             write_text(out, name);
         }
-        for index in 0..args.len() {
-            let raw = args.raw(index).unwrap_or("null");
+        for raw in args.iter_raw() {
             // Only a lone surrogate in a string makes valid JSON text unreadable here, and MessagePack has none.
             let value = serde_json::from_str(raw).unwrap_or(Value::Null);
             write_value(out, &value, args.attachments());

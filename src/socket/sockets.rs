@@ -324,7 +324,11 @@ impl Sockets {
     /// The auth payload that a socket's client sent, as JSON text.
     pub fn auth(&self, id: SocketId) -> Option<&str> {
         let extra = self.get_known(id)?.extra.as_ref();
-        Some(extra.and_then(|extra| extra.auth.as_deref()).unwrap_or("{}"))
+        Some(
+            extra
+                .and_then(|extra| extra.auth.as_deref())
+                .unwrap_or("{}"),
+        )
     }
 
     /// Keeps the auth payload of a socket's client, as JSON text.
@@ -500,7 +504,10 @@ impl Sockets {
 
     /// What has become of rooms since the last call, oldest first.
     pub fn take_changes(&mut self) -> Vec<(NamespaceId, Box<str>, RoomChange)> {
-        self.changes.as_mut().map(std::mem::take).unwrap_or_default()
+        self.changes
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
     }
 
     /// Checks that every list agrees with every other; panics where it does not. For tests.
@@ -531,7 +538,10 @@ impl Sockets {
             sockets.filter(|(_, socket)| is_it(socket)).count()
         };
         assert_eq!(seats, count(|socket| socket.stage != Stage::Left));
-        assert_eq!(self.leaving, count(|socket| socket.stage != Stage::Connected));
+        assert_eq!(
+            self.leaving,
+            count(|socket| socket.stage != Stage::Connected)
+        );
         assert_eq!(self.away, count(Socket::is_away));
         for (_, socket) in self.sockets.iter() {
             let namespace = self.namespaces.get(socket.namespace.0);

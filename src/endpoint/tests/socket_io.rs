@@ -345,7 +345,10 @@ fn what_a_client_sent_after_it_was_disconnected_is_not_heard() {
         Some(Event::Message(_))
     ));
     world.endpoint.disconnect(socket, false).unwrap();
-    assert!(matches!(world.endpoint.poll_event(), Some(Event::Disconnecting { .. })));
+    assert!(matches!(
+        world.endpoint.poll_event(),
+        Some(Event::Disconnecting { .. })
+    ));
     assert!(matches!(
         world.endpoint.poll_event(),
         Some(Event::Disconnected { .. })

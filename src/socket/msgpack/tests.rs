@@ -80,6 +80,19 @@ fn writes_what_it_reads() {
 }
 
 #[test]
+fn binary_values_inside_of_others_are_native() {
+    let value = serde_json::json!({"_placeholder": false, "num": 0});
+    let args = Args::from_values(&([("k", crate::Bytes::from(b"xyz"))], &value)).unwrap();
+    let frame = encode_message(&mut FrameBuilder::default(), "/", None, None, &args);
+    let data = [
+        &b"\xa4data\x92\x91\x92\xa1k\xc4\x03xyz"[..],
+        b"\x82\xac_placeholder\xc2\xa3num\x00",
+    ]
+    .concat();
+    assert!(frame.payload().ends_with(&data), "{frame:?}");
+}
+
+#[test]
 fn refuses_what_is_no_packet() {
     for bytes in [
         &b""[..],

@@ -17,16 +17,18 @@ fn main() {
         register(&mut io, namespace);
     }
     let config = Config {
-        namespaces: io.namespace_names(),
         progress: None,
         max_queued_bytes: MAX_QUEUED_BYTES,
         ..flags.apply_to(Config::default())
     };
-    common::run(Server::bind(config, &*flags.listen), |endpoint, event| {
-        if let Err(error) = io.dispatch(endpoint, event) {
-            eprintln!("echo: {error}");
-        }
-    });
+    common::run(
+        Server::bind(io.configure(config), &*flags.listen),
+        |endpoint, event| {
+            if let Err(error) = io.dispatch(endpoint, event) {
+                eprintln!("echo: {error}");
+            }
+        },
+    );
 }
 
 fn register(io: &mut Io, namespace: &str) {

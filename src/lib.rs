@@ -51,8 +51,7 @@
 //!         let others = socket.broadcast()?;
 //!         socket.emit_to(&others, "chat", &message.args)
 //!     });
-//! let config = Config { namespaces: io.namespace_names(), ..Config::default() };
-//! let mut server = Server::bind(config, "127.0.0.1:0")?;
+//! let mut server = Server::bind(io.configure(Config::default()), "127.0.0.1:0")?;
 //! # server.handle().shut_down()?;
 //! server.run(|endpoint, event| {
 //!     if let Err(error) = io.dispatch(endpoint, event) {
@@ -120,7 +119,7 @@ pub use endpoint::{
 pub use error::{DisconnectReason, Error};
 pub use frame::{Frame, FrameBuilder};
 pub use id::IdText;
-pub use io::{Handlers, Io, Socket};
+pub use io::{AckTimeout, Answers, Handlers, Io, Joining, Socket, Verdict};
 pub use net::{Handle, HandleError, Listener, Pending, Server, Stream};
 pub use now::Now;
 pub use slots::Key as ConnectionId;

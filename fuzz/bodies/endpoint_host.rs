@@ -69,6 +69,12 @@ impl Host {
             Event::Acknowledged { socket, id, .. } => {
                 assert!(self.asked.remove(&(socket, id)), "only what was asked");
             }
+            Event::Disconnecting { socket, .. } => {
+                assert!(self.sockets.contains(&socket) || self.witness == Some(socket));
+                let reached = endpoint.emit_volatile(socket, "too late", &Args::none());
+                let may_return = endpoint.config().recovery.is_some();
+                assert!(may_return || reached.is_err());
+            }
             Event::Disconnected { socket, .. } => {
                 if self.witness == Some(socket) {
                     self.witness = None;
@@ -76,8 +82,9 @@ impl Host {
                     assert!(self.sockets.remove(&socket), "only who was connected");
                 }
                 self.asked.retain(|(asked, _)| *asked != socket);
+                let has_rooms = endpoint.rooms(socket).next().is_some();
                 let may_return = endpoint.config().recovery.is_some();
-                assert!(may_return || endpoint.socket_id(socket).is_none());
+                assert!(may_return || !has_rooms, "it has left them");
             }
             Event::RecoveryExpired { socket, .. } => assert!(!self.sockets.contains(&socket)),
             Event::EngineOpened { session } => assert!(self.sessions.insert(session)),
@@ -130,7 +137,7 @@ impl Host {
         let done = match &*message.name() {
             "all" => {
                 // Other namespaces have no witness.
-                self.broadcasts += usize::from(endpoint.namespace_name(message.namespace) == "/");
+                self.broadcasts += usize::from(endpoint.namespace_name(message.namespace) == Some("/"));
                 let everybody = Target::namespace(message.namespace);
                 endpoint.emit(&everybody, "all", &message.args)
             }

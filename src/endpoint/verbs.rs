@@ -128,6 +128,13 @@ impl Endpoint {
         self.sockets.find(id)
     }
 
+    /// Whether a socket has lost its connection and may come back.
+    pub fn is_away(&self, socket: SocketId) -> bool {
+        self.sockets
+            .get(socket)
+            .is_some_and(|socket| socket.is_away())
+    }
+
     /// The namespace with this name.
     pub fn namespace(&self, name: &str) -> Result<NamespaceId, Error> {
         self.sockets

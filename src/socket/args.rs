@@ -211,7 +211,7 @@ impl Args {
 
     /// Bytes of the text and of the attachments.
     pub(crate) fn bytes(&self) -> usize {
-        let attachments = self.attachments.iter().map(|frame| frame.payload().len());
+        let attachments = self.attachments().iter().map(|frame| frame.payload().len());
         self.text.len() + attachments.sum::<usize>()
     }
 

@@ -78,8 +78,8 @@ impl Client {
     }
 
     fn tidy(&mut self) {
-        let is_over = |it: &Box<Unfinished>| it.packet.is_none() && it.joins.is_empty();
-        if self.unfinished.as_ref().is_some_and(is_over) {
+        let is_over = |it: &Unfinished| it.packet.is_none() && it.joins.is_empty();
+        if self.unfinished.as_deref().is_some_and(is_over) {
             self.unfinished = None;
         }
     }

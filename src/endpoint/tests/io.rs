@@ -23,7 +23,7 @@ fn noting() -> (Io, Log) {
             connected(format!("connected {}", auth.raw(0).unwrap_or_default()));
             socket.emit("welcome", auth)
         })
-        .on_disconnect(move |_, _, reason| {
+        .on_disconnect(move |_, reason| {
             gone(format!("gone: {reason}"));
             Ok(())
         })
@@ -50,11 +50,10 @@ fn noting() -> (Io, Log) {
 }
 
 fn world(io: &Io) -> World {
-    World::new(Config {
-        namespaces: io.namespace_names(),
+    World::new(io.configure(Config {
         progress: None,
         ..Config::default()
-    })
+    }))
 }
 
 /// Hands all events to their handlers, and gives the errors of those.

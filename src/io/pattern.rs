@@ -1,0 +1,97 @@
+//! Which namespaces a set of handlers serves.
+
+use crate::Args;
+
+/// Whether a client with this auth payload may join the namespace of this name.
+pub(super) type Decision = Box<dyn FnMut(&str, &Args) -> bool + Send>;
+
+/// Which namespaces a set of handlers serves.
+pub(super) enum Pattern {
+    /// The one of this name, which is there from the start.
+    Name(String),
+    /// Those whose names are like this; `*` stands for any characters.
+    Like(String),
+    /// Those that are let in, and a label for them.
+    Decision(String, Decision),
+}
+
+impl Pattern {
+    /// The name, where it is exactly one.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Pattern::Name(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Whether this is the pattern, or the decision with the label, that somebody means.
+    pub fn is_called(&self, pattern_or_label: &str) -> bool {
+        match self {
+            Pattern::Name(_) => false,
+            Pattern::Like(text) | Pattern::Decision(text, _) => text == pattern_or_label,
+        }
+    }
+
+    /// Whether handlers of both are the same.
+    pub fn is_same(&self, other: &Pattern) -> bool {
+        match (self, other) {
+            (Pattern::Name(a), Pattern::Name(b))
+            | (Pattern::Like(a), Pattern::Like(b))
+            | (Pattern::Decision(a, _), Pattern::Decision(b, _)) => a == b,
+            _ => false,
+        }
+    }
+
+    /// Whether a client may have the namespace of this name made.
+    pub fn matches(&mut self, name: &str, auth: &Args) -> bool {
+        match self {
+            Pattern::Name(known) => known == name,
+            Pattern::Like(pattern) => is_like(name, pattern),
+            Pattern::Decision(_, decide) => decide(name, auth),
+        }
+    }
+}
+
+/// Whether a text has the parts between a pattern's asterisks in their order, the first at its start and the last at its end.
+fn is_like(text: &str, pattern: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else {
+        return text == pattern;
+    };
+    let Some(mut text) = text.strip_prefix(start) else {
+        return false;
+    };
+    let mut parts = rest.split('*');
+    let end = parts.next_back().unwrap_or_default();
+    for part in parts {
+        // Taking each part where it comes first leaves the most for those behind it.
+        match text.find(part) {
+            Some(at) => text = &text[at + part.len()..],
+            None => return false,
+        }
+    }
+    text.ends_with(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asterisks_stand_for_any_characters() {
+        for (text, pattern, is_it) in [
+            ("/a", "/a", true),
+            ("/a", "/b", false),
+            ("/room-", "/room-*", true),
+            ("/room-17", "/room-*", true),
+            ("/rooms", "/room-*", false),
+            ("/a/b/c", "/*/c", true),
+            ("/a/b/d", "/*/c", false),
+            ("/x-1-y-2-z", "/x*y*z", true),
+            ("/x-1-z", "/x*y*z", false),
+            ("/ab", "/ab*b", false),
+            ("/anything", "*", true),
+        ] {
+            assert_eq!(is_like(text, pattern), is_it, "{text} like {pattern}");
+        }
+    }
+}

@@ -1,5 +1,9 @@
 //! What the fixtures share: flags, the first line on stdout, and an end on SIGTERM.
 
+#![allow(dead_code, reason = "each example uses a part of it")]
+
+pub mod page;
+
 use std::io::{self, Write};
 use std::process::exit;
 use std::thread;

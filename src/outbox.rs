@@ -31,10 +31,17 @@ impl Chunk {
     }
 }
 
-/// Buffers in the order in which they go out. Empty, it holds no memory.
+/// Buffers in the order in which they go out. Empty, and with one buffer in it, it holds no memory outside of itself: what
+/// mostly waits for a client is one packet.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    chunks: VecDeque<Chunk>,
+    first: Option<Chunk>,
+    /// What is behind the first one.
+    #[allow(
+        clippy::box_collection,
+        reason = "that it is 8 bytes when there is nothing is the point of it"
+    )]
+    rest: Option<Box<VecDeque<Chunk>>>,
     /// How much of the first chunk has been written.
     written_bytes: usize,
     /// Sum of what is still to be written.
@@ -42,15 +49,17 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Queue capacity that is kept for the next burst instead of being given back.
-    const KEPT_CHUNKS: usize = 4;
-
     /// Appends a buffer.
     pub fn push(&mut self, chunk: Chunk) {
         let length = chunk.bytes().len();
-        if length > 0 {
-            self.bytes += length;
-            self.chunks.push_back(chunk);
+        if length == 0 {
+            return;
+        }
+        self.bytes += length;
+        if self.first.is_none() {
+            self.first = Some(chunk);
+        } else {
+            self.rest.get_or_insert_default().push_back(chunk);
         }
     }
 
@@ -68,7 +77,7 @@ impl Outbox {
     pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut count = 0;
         let mut skip = self.written_bytes;
-        for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
+        for (slice, chunk) in slices.iter_mut().zip(self.chunks()) {
             *slice = IoSlice::new(&chunk.bytes()[skip..]);
             skip = 0;
             count += 1;
@@ -81,17 +90,23 @@ impl Outbox {
         debug_assert!(bytes <= self.bytes, "no more is written than was there");
         self.bytes -= bytes;
         self.written_bytes += bytes;
-        while let Some(first) = self.chunks.front() {
+        while let Some(first) = &self.first {
             let length = first.bytes().len();
             if self.written_bytes < length {
                 break;
             }
             self.written_bytes -= length;
-            self.chunks.pop_front();
+            self.first = self.rest.as_mut().and_then(|rest| rest.pop_front());
         }
-        if self.chunks.is_empty() && self.chunks.capacity() > Self::KEPT_CHUNKS {
-            self.chunks = VecDeque::new();
+        if self.first.is_none() {
+            // What a burst made it grow to goes back.
+            self.rest = None;
         }
+    }
+
+    fn chunks(&self) -> impl Iterator<Item = &Chunk> {
+        let rest = self.rest.as_deref().into_iter().flatten();
+        self.first.iter().chain(rest)
     }
 }
 
@@ -129,6 +144,6 @@ mod tests {
             outbox.push(Chunk::Static(b"x"));
         }
         outbox.advance(1000);
-        assert_eq!(outbox.chunks.capacity(), 0);
+        assert!(outbox.first.is_none() && outbox.rest.is_none());
     }
 }

@@ -157,7 +157,7 @@ impl Endpoint {
         if self.sockets.of_client(&peer.client, name).is_some() || joins.iter().any(is_named) {
             return Err(PacketError::BadPayload);
         }
-        let namespaces = peer.client.sockets.len() + joins.len();
+        let namespaces = peer.client.namespace_count();
         let namespace = self.sockets.find_namespace(name);
         let is_asked = self.config.connect_requests && name.len() <= MAX_NAME_BYTES;
         let refusal = if namespace.is_none() && !is_asked {
@@ -264,7 +264,7 @@ impl Endpoint {
         let socket = self.sockets.connect(secret, session, namespace);
         let mut revision = Revision::V4;
         if let Some(peer) = self.sessions.get_mut(session) {
-            peer.client.sockets.push(socket);
+            peer.client.add_socket(socket);
             revision = peer.session.revision;
             if let Some(timer) = peer.session.connect_timer.take() {
                 self.wheel.cancel(timer);

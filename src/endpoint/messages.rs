@@ -102,7 +102,7 @@ impl Endpoint {
             }
             Kind::Disconnect => {
                 if let Some(peer) = self.sessions.get_mut(session) {
-                    peer.client.sockets.retain(|joined| *joined != socket);
+                    peer.client.remove_socket(socket);
                 }
                 let reason = DisconnectReason::ClientNamespaceDisconnect;
                 self.events.push_back(Queued::Leave(socket, reason));

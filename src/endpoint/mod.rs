@@ -453,7 +453,7 @@ impl Endpoint {
         let mut sockets = 0;
         for (key, peer) in self.sessions.iter() {
             peer.check(key, self);
-            sockets += peer.client.sockets.len();
+            sockets += peer.client.sockets().count();
         }
         let is_leave = |queued: &&Queued| matches!(queued, Queued::Leave(socket, _) if self.sockets.get(*socket).is_some());
         sockets += self.events.iter().filter(is_leave).count();

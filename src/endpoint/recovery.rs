@@ -86,7 +86,7 @@ impl Endpoint {
         }
         self.sockets.come_back(socket, session);
         if let Some(peer) = self.sessions.get_mut(session) {
-            peer.client.sockets.push(socket);
+            peer.client.add_socket(socket);
             if let Some(timer) = peer.session.connect_timer.take() {
                 self.wheel.cancel(timer);
             }
@@ -165,10 +165,10 @@ impl Endpoint {
         let Some(peer) = self.sessions.get(session) else {
             return;
         };
-        for socket in &peer.client.sockets {
+        for socket in peer.client.sockets() {
             if !is_pong {
-                self.sockets.note_ping(*socket);
-            } else if let Some(recovery) = self.sockets.recovery(*socket) {
+                self.sockets.note_ping(socket);
+            } else if let Some(recovery) = self.sockets.recovery(socket) {
                 recovery.ponged();
             }
         }

@@ -358,7 +358,7 @@ impl Endpoint {
             return;
         };
         let joins = peer.client.abandon();
-        let sockets = std::mem::take(&mut peer.client.sockets);
+        let sockets = peer.client.take_sockets();
         self.abandon_joins(joins);
         for socket in sockets {
             self.lose_socket(socket, reason);
@@ -395,10 +395,10 @@ impl Peer {
         assert_eq!(sum, *queued_bytes);
         let is_end = |queued: &Queued| matches!(queued, Queued::End(session, _) if *session == key);
         assert!(!self.is_ending || endpoint.events.iter().any(is_end));
-        for socket in &self.client.sockets {
+        for socket in self.client.sockets() {
             let socket = endpoint
                 .sockets
-                .get(*socket)
+                .get(socket)
                 .expect("a client's sockets are connected");
             assert_eq!(socket.session, key);
         }

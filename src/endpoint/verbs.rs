@@ -98,9 +98,9 @@ impl Endpoint {
             return Ok(());
         };
         let leaving = if close {
-            std::mem::take(&mut peer.client.sockets)
+            peer.client.take_sockets()
         } else {
-            peer.client.sockets.retain(|joined| *joined != socket);
+            peer.client.remove_socket(socket);
             vec![socket]
         };
         for socket in leaving {

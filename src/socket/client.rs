@@ -8,13 +8,16 @@ use crate::slots::Key;
 /// What one Engine.IO session has of Socket.IO.
 #[derive(Debug, Default)]
 pub struct Client {
-    pub sockets: Vec<SocketId>,
-    unfinished: Option<Box<Unfinished>>,
+    /// Its first socket, which for most clients is the only one.
+    first: Option<SocketId>,
+    more: Option<Box<More>>,
 }
 
-/// What is under way, and is nothing for nearly all clients nearly always.
+/// What nearly all clients do without nearly always.
 #[derive(Debug, Default)]
-struct Unfinished {
+struct More {
+    /// The sockets behind the first.
+    sockets: Vec<SocketId>,
     /// The packet whose attachments have not all come yet.
     packet: Option<PendingPacket>,
     /// Namespaces that the host has not let the client into yet.
@@ -22,15 +25,56 @@ struct Unfinished {
 }
 
 impl Client {
+    /// Its sockets, one for each namespace, in the order in which it has joined.
+    pub fn sockets(&self) -> impl Iterator<Item = SocketId> + '_ {
+        let more = self.more.iter().flat_map(|more| &more.sockets);
+        self.first.iter().chain(more).copied()
+    }
+
+    /// How many sockets and how many joins under way it has.
+    pub fn namespace_count(&self) -> usize {
+        self.sockets().count() + self.joins().len()
+    }
+
+    /// It has joined a namespace.
+    pub fn add_socket(&mut self, socket: SocketId) {
+        match self.first {
+            None => self.first = Some(socket),
+            Some(_) => self.more.get_or_insert_default().sockets.push(socket),
+        }
+    }
+
+    /// It has left a namespace.
+    pub fn remove_socket(&mut self, socket: SocketId) {
+        if let Some(more) = &mut self.more {
+            more.sockets.retain(|known| *known != socket);
+        }
+        if self.first == Some(socket) {
+            let more = self.more.as_mut().filter(|more| !more.sockets.is_empty());
+            self.first = more.map(|more| more.sockets.remove(0));
+        }
+        self.tidy();
+    }
+
+    /// It leaves all namespaces: what it was in.
+    pub fn take_sockets(&mut self) -> Vec<SocketId> {
+        let sockets = self.sockets().collect();
+        self.first = None;
+        if let Some(more) = &mut self.more {
+            more.sockets = Vec::new();
+        }
+        self.tidy();
+        sockets
+    }
+
     /// Whether a packet waits for its attachments.
     pub fn awaits_attachment(&self) -> bool {
-        let unfinished = self.unfinished.as_ref();
-        unfinished.is_some_and(|unfinished| unfinished.packet.is_some())
+        self.more.as_ref().is_some_and(|more| more.packet.is_some())
     }
 
     /// Has a packet wait for its attachments.
     pub fn begin_packet(&mut self, packet: PendingPacket) {
-        self.unfinished.get_or_insert_default().packet = Some(packet);
+        self.more.get_or_insert_default().packet = Some(packet);
     }
 
     /// Takes an attachment, and gives the packet when that was its last one.
@@ -39,48 +83,52 @@ impl Client {
     ///
     /// When no packet waits for one.
     pub fn attach(&mut self, attachment: Frame) -> Result<Option<PendingPacket>, PacketError> {
-        let unfinished = self.unfinished.as_mut();
-        let Some(unfinished) = unfinished.filter(|unfinished| unfinished.packet.is_some()) else {
+        let pending = self.more.as_mut().map(|more| &mut more.packet);
+        let Some(pending) = pending.filter(|pending| pending.is_some()) else {
             return Err(PacketError::BadPayload);
         };
-        let is_last = unfinished
-            .packet
+        let is_last = pending
             .as_mut()
             .is_some_and(|packet| packet.add(attachment));
-        let packet = is_last.then(|| unfinished.packet.take()).flatten();
+        let packet = is_last.then(|| pending.take()).flatten();
         self.tidy();
         Ok(packet)
     }
 
     /// The joins that the host has not decided on.
     pub fn joins(&self) -> &[Key] {
-        let unfinished = self.unfinished.as_ref();
-        unfinished.map_or(&[], |unfinished| &unfinished.joins)
+        self.more.as_ref().map_or(&[], |more| &more.joins)
     }
 
     /// A join waits for the host's decision.
     pub fn begin_join(&mut self, join: Key) {
-        self.unfinished.get_or_insert_default().joins.push(join);
+        self.more.get_or_insert_default().joins.push(join);
     }
 
     /// It waits no longer.
     pub fn end_join(&mut self, join: Key) {
-        if let Some(unfinished) = &mut self.unfinished {
-            unfinished.joins.retain(|known| *known != join);
+        if let Some(more) = &mut self.more {
+            more.joins.retain(|known| *known != join);
         }
         self.tidy();
     }
 
     /// Gives up on all that is under way, and names the joins among it.
     pub fn abandon(&mut self) -> Vec<Key> {
-        let unfinished = self.unfinished.take();
-        unfinished.map_or_else(Vec::new, |unfinished| unfinished.joins)
+        let Some(more) = &mut self.more else {
+            return Vec::new();
+        };
+        more.packet = None;
+        let joins = std::mem::take(&mut more.joins);
+        self.tidy();
+        joins
     }
 
     fn tidy(&mut self) {
-        let is_over = |it: &Unfinished| it.packet.is_none() && it.joins.is_empty();
-        if self.unfinished.as_deref().is_some_and(is_over) {
-            self.unfinished = None;
+        let is_empty =
+            |more: &More| more.sockets.is_empty() && more.packet.is_none() && more.joins.is_empty();
+        if self.more.as_deref().is_some_and(is_empty) {
+            self.more = None;
         }
     }
 }

@@ -232,12 +232,12 @@ impl Sockets {
     /// Of a client's sockets, the one in the namespace of this name.
     pub fn of_client(&self, client: &Client, namespace: &str) -> Option<SocketId> {
         // Most clients are in one namespace, so comparing names costs less than looking one up.
-        let is_there = |id: &&SocketId| {
-            self.get(**id)
+        let is_there = |id: &SocketId| {
+            self.get(*id)
                 .and_then(|socket| self.namespace_name(socket.namespace))
                 .is_some_and(|name| name == namespace)
         };
-        client.sockets.iter().find(is_there).copied()
+        client.sockets().find(is_there)
     }
 
     /// Adds a socket to a namespace, which has to be there.

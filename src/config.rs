@@ -1,7 +1,9 @@
 //! Every path, time and limit, each with its unit, its default, its reason, and what happens beyond it.
 
-use crate::engine::Transports;
-use crate::http::{Cookie, Cors};
+use crate::engine::{HandshakeDetail, Transports};
+#[cfg(feature = "compression")]
+use crate::http::HttpCompression;
+use crate::http::{Cookie, Cors, HeaderHook};
 use crate::progress::ProgressConfig;
 use crate::socket::{Parser, RecoveryConfig};
 
@@ -9,8 +11,12 @@ use crate::socket::{Parser, RecoveryConfig};
 /// where it has them.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Requests whose path begins with this are Engine.IO's. Default `/socket.io/`; a missing slash at the end is added.
+    /// Requests whose path begins with this are Engine.IO's. Default `/socket.io/`; its slash at the end is a matter of
+    /// [`Config::add_trailing_slash`].
     pub path: String,
+    /// Whether [`Config::path`] ends with a slash, whatever it is given as. Default true; else `/socket.io?EIO=4` is
+    /// served too.
+    pub add_trailing_slash: bool,
     /// Whether Socket.IO runs on top. Default true; without it the host gets bare Engine.IO messages
     /// ([`Event::EngineMessage`](crate::Event::EngineMessage)).
     pub socket_io: bool,
@@ -40,6 +46,31 @@ pub struct Config {
     /// Whether `GET` for `*.js` and `*.map` under [`Config::path`] goes to the host, which then serves the client's
     /// files. Default false: such a request is answered 400, code 0.
     pub serve_client: bool,
+
+    /// Milliseconds after which a WebSocket handshake for another path is closed if the host, which got it by
+    /// [`Config::host_http`], has not answered it. Default 1,000; `None` for never.
+    pub destroy_upgrade_ms: Option<u64>,
+
+    /// Whether the host is asked before a session opens ([`Event::AllowRequest`](crate::Event::AllowRequest)). Default
+    /// false. What it has not decided within [`Config::connect_timeout_ms`] is refused.
+    pub allow_request: bool,
+    /// Whether the host hears of every request that is refused with a code
+    /// ([`Event::ConnectionError`](crate::Event::ConnectionError)). Default false, as each is copied for it.
+    pub connection_errors: bool,
+    /// Fields for the first answer of each session. Default `None`.
+    pub initial_headers: Option<HeaderHook>,
+    /// Fields for every answer to a request of Engine.IO, refusals and the answers to WebSocket handshakes included, but not
+    /// preflights. It is called when the request has come in, which for a poll may be long before its answer. Default `None`.
+    pub headers: Option<HeaderHook>,
+    /// A message that each session begins with: it comes along with the open packet. Default `None`. Clients of Socket.IO
+    /// expect none that they have not joined a namespace for; it is of use to those of bare Engine.IO.
+    pub initial_packet: Option<String>,
+    /// How much is kept of the request that opened a session. Default [`HandshakeDetail::Minimal`].
+    pub handshake: HandshakeDetail,
+    /// Which answers to polls are compressed, with gzip or deflate as their clients accept. Default: those of 1,024 bytes
+    /// and more. `None`: no answer.
+    #[cfg(feature = "compression")]
+    pub http_compression: Option<HttpCompression>,
 
     /// The transports that are offered. Default both; one that is not is answered 400, code 0.
     pub transports: Transports,
@@ -100,12 +131,15 @@ pub struct Config {
 
     /// Connections at a time. Default 20,000. Beyond it a connection is closed as soon as it is accepted.
     pub max_connections: usize,
+    /// Engine.IO sessions at a time, those included that close and still have something queued. Default 20,000. Beyond it
+    /// a handshake is answered 503 with `Retry-After`; a connection of polling clients can open many.
+    pub max_sessions: usize,
     /// Bytes of a request head. Default 16 KiB. Beyond it: 431.
     pub max_head_bytes: usize,
     /// Milliseconds from a request's first byte to the end of its head, and between two reads of its body. Default
-    /// 10,000; then 408.
+    /// 10,000; then 408. Also for how long a peer may take nothing of its answer; then it is disconnected.
     pub request_timeout_ms: u64,
-    /// Milliseconds that a connection may wait for its next request. Default 75,000, longer than browsers and proxies
+    /// Milliseconds that a connection may wait for its next request, once its last answer is written. Default 75,000, longer than browsers and proxies
     /// wait, so that the side that closes is rarely the one that is just being asked.
     pub keep_alive_ms: u64,
     /// Milliseconds for which a connection that has been answered for the last time is still read from, so that what
@@ -123,6 +157,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             path: "/socket.io/".to_owned(),
+            add_trailing_slash: true,
             socket_io: true,
             namespaces: vec!["/".to_owned()],
             connect_requests: false,
@@ -134,6 +169,15 @@ impl Default for Config {
             progress: Some(ProgressConfig::default()),
             host_http: false,
             serve_client: false,
+            destroy_upgrade_ms: Some(1_000),
+            allow_request: false,
+            connection_errors: false,
+            initial_headers: None,
+            headers: None,
+            initial_packet: None,
+            handshake: HandshakeDetail::Minimal,
+            #[cfg(feature = "compression")]
+            http_compression: Some(HttpCompression::default()),
             transports: Transports::Both,
             allow_upgrades: true,
             cors: None,
@@ -157,6 +201,7 @@ impl Default for Config {
             max_pending_acks: 10_000,
             max_queued_bytes: 4 * 1024 * 1024,
             max_connections: 20_000,
+            max_sessions: 20_000,
             max_head_bytes: 16 * 1024,
             request_timeout_ms: 10_000,
             keep_alive_ms: 75_000,

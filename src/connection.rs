@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+#[cfg(feature = "compression")]
+use crate::http::Coding;
 use crate::http::{BodyDecoder, Field, HeadOptions, HeadScan};
 use crate::outbox::Outbox;
 use crate::slots::Key;
@@ -66,6 +68,9 @@ pub(crate) struct Exchange {
     pub expects_continue: bool,
     /// What the answer says beside its own header fields.
     pub extra_fields: Vec<Field>,
+    /// How packets in the answer may be compressed.
+    #[cfg(feature = "compression")]
+    pub coding: Option<Coding>,
 }
 
 /// Where a request's body goes, and so who answers the request.
@@ -84,6 +89,8 @@ pub(crate) enum Sink {
         is_octets: bool,
         is_complete: bool,
     },
+    /// Nowhere before the host has decided whether this request, whose head this is, may open a session.
+    Admission { head: Box<[u8]> },
     /// To the host, which takes this many bytes more.
     Host { credit_bytes: usize },
 }
@@ -129,6 +136,10 @@ impl Connection {
             Protocol::Http(http) => match http.exchange.as_deref() {
                 None => self.outbox.is_empty(),
                 Some(Exchange { body: None, .. }) => false,
+                Some(Exchange {
+                    sink: Sink::Admission { .. },
+                    ..
+                }) => false,
                 Some(Exchange {
                     sink: Sink::Host { credit_bytes },
                     ..

@@ -19,6 +19,7 @@ const BINARY: u8 = 0x82;
 pub struct Frame {
     bytes: Arc<[u8]>,
     payload_at: u8,
+    is_uncompressed: bool,
 }
 
 impl Frame {
@@ -30,6 +31,17 @@ impl Frame {
     /// A frame around these bytes.
     pub fn binary(bytes: &[u8]) -> Frame {
         FrameBuilder::default().binary(|out| out.extend_from_slice(bytes))
+    }
+
+    /// The same frame, which asks for no compression: an answer to a poll is compressed if any of its packets wants that.
+    pub fn without_compression(mut self) -> Frame {
+        self.is_uncompressed = true;
+        self
+    }
+
+    /// Whether an answer to a poll may be compressed for its sake.
+    pub fn wants_compression(&self) -> bool {
+        !self.is_uncompressed
     }
 
     /// The whole WebSocket frame.
@@ -80,6 +92,7 @@ impl FrameBuilder {
         let frame = Frame {
             bytes: Arc::from(&self.scratch[start..]),
             payload_at: header_bytes as u8,
+            is_uncompressed: false,
         };
         if self.scratch.capacity() > Self::KEPT_BYTES {
             self.scratch = Vec::new();
@@ -114,6 +127,15 @@ mod tests {
         let frame = Frame::text("2");
         assert_eq!(frame.websocket(), [0x81, 1, b'2']);
         assert!(!frame.is_binary());
+    }
+
+    #[test]
+    fn compression_is_a_matter_of_each_handle() {
+        let frame = Frame::text("4x");
+        let plain = frame.clone().without_compression();
+        assert!(frame.wants_compression() && !plain.wants_compression());
+        assert_eq!(plain.websocket().as_ptr(), frame.websocket().as_ptr());
+        assert_eq!(std::mem::size_of::<Frame>(), 24);
     }
 
     #[test]

@@ -113,9 +113,10 @@ pub mod wheel;
 
 pub use config::Config;
 pub use endpoint::{
-    AckId, AskId, ClientInfo, Closing, ConnectRequest, Counts, Endpoint, Environment, Event,
-    JoinId, Message, Random, RequestId, SessionId,
+    AckId, Admission, AdmissionId, AskId, ClientInfo, Closing, ConnectRequest, Counts, Endpoint,
+    Environment, Event, JoinId, Message, Random, RequestId, SessionId,
 };
+pub use engine::{HandshakeDetail, HandshakeDetails};
 pub use error::{DisconnectReason, Error};
 pub use frame::{Frame, FrameBuilder};
 pub use id::IdText;

@@ -9,6 +9,12 @@ pub enum Timer {
     Request(Key),
     /// When to close a connection on which no further request has begun.
     KeepAlive(Key),
+    /// When to give up on a peer that takes nothing of its answer.
+    Output(Key),
+    /// When to refuse a session about which the host has not decided.
+    Admission(Key),
+    /// When to close a connection that asks for a WebSocket which nobody serves.
+    Unserved(Key),
     /// When to stop reading what a peer still sends after its connection has been answered for the last time.
     Linger(Key),
     /// When to close an Engine.IO session that has joined no namespace.

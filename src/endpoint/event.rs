@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use uuid::Uuid;
 
+use super::AdmissionId;
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::Request;
@@ -216,6 +217,33 @@ pub enum Event {
         session: SessionId,
         /// Why it ended.
         reason: DisconnectReason,
+    },
+
+    /// A request would open a session ([`Config::allow_request`](crate::Config::allow_request) is on): answer it with
+    /// [`Endpoint::admit`](crate::Endpoint::admit), now or later. Only the version of its protocol is judged after that.
+    AllowRequest {
+        /// Names the decision.
+        ticket: AdmissionId,
+        /// Method, path, query and headers.
+        head: Box<Request>,
+        /// The address of its sender.
+        peer: SocketAddr,
+    },
+    /// A request has been refused with a code ([`Config::connection_errors`](crate::Config::connection_errors) is on).
+    ConnectionError {
+        /// Method, path, query and headers.
+        head: Box<Request>,
+        /// The address of its sender.
+        peer: SocketAddr,
+        /// The code, see [`EngineError`](crate::engine::EngineError).
+        code: u8,
+        /// What the code stands for.
+        message: String,
+        /// More about it, by the names of the reference: `transport` for code 0, `sid` for 1, `method` for 2, `name` for 3
+        /// (`TRANSPORT_MISMATCH` with `transport` and `previousTransport`, `INVALID_ORIGIN` with `origin`,
+        /// `TRANSPORT_HANDSHAKE_ERROR`), `message` for a 4 of the host's (`name` `HOST_NOT_ALLOWED` with `host`, or
+        /// `ORIGIN_NOT_ALLOWED` with `origin`, for one of the settings'), `protocol` for 5.
+        context: Vec<(&'static str, String)>,
     },
 
     /// A request that is not Socket.IO's. Answer it with [`Endpoint::respond`](crate::Endpoint::respond). No byte of its

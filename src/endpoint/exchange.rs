@@ -78,6 +78,9 @@ impl Endpoint {
         };
         // What the host has not asked for stays unread; the framing is only looked at as far as the data is taken.
         let mut window = input;
+        if let Sink::Admission { .. } = exchange.sink {
+            return Step::Blocked;
+        }
         if let Sink::Host { credit_bytes } = exchange.sink {
             if credit_bytes == 0 {
                 // All of it has come: that news is not held back.
@@ -115,7 +118,7 @@ impl Endpoint {
             return;
         };
         match &mut exchange.sink {
-            Sink::Poll { .. } => {}
+            Sink::Poll { .. } | Sink::Admission { .. } => {}
             Sink::Discard { left_bytes } => match left_bytes.checked_sub(data.len() as u64) {
                 Some(left) => *left_bytes = left,
                 None => self.finish(key),
@@ -160,7 +163,7 @@ impl Endpoint {
                 *is_complete = true;
                 self.continue_post(key);
             }
-            Sink::Discard { .. } | Sink::Poll { .. } => {}
+            Sink::Discard { .. } | Sink::Poll { .. } | Sink::Admission { .. } => {}
         }
         self.end_exchange(key);
     }
@@ -192,6 +195,8 @@ impl Endpoint {
                 options,
                 expects_continue: head.expect_continue,
                 extra_fields: Vec::new(),
+                #[cfg(feature = "compression")]
+                coding: None,
             }));
         }
     }
@@ -270,8 +275,18 @@ impl Endpoint {
         if let Protocol::Http(http) = &mut connection.protocol {
             http.exchange = None;
         }
-        self.arm(key, Timer::KeepAlive(key), self.config.keep_alive_ms);
+        self.await_request(key);
         self.input_wanted(key);
+    }
+
+    /// Sets the time for the next request, which begins when the last answer has been written; until then the peer has to
+    /// take some of it from time to time.
+    pub(super) fn await_request(&mut self, key: Key) {
+        if self.has_output(key) {
+            self.arm(key, Timer::Output(key), self.config.request_timeout_ms);
+        } else {
+            self.arm(key, Timer::KeepAlive(key), self.config.keep_alive_ms);
+        }
     }
 
     /// Input of this connection can be handled again: goes on with it if some was turned away or kept meanwhile.
@@ -323,7 +338,7 @@ impl Endpoint {
             let is_answerable = match &exchange.sink {
                 Sink::Host { .. } => true,
                 Sink::Post { is_complete, .. } => *is_complete,
-                Sink::Poll { .. } | Sink::Discard { .. } => false,
+                Sink::Poll { .. } | Sink::Discard { .. } | Sink::Admission { .. } => false,
             };
             is_answerable && exchange.body.is_none() && !exchange.is_answered
         })
@@ -342,6 +357,7 @@ impl Endpoint {
         assert!(!exchange.is_answered);
         match exchange.sink {
             Sink::Discard { .. } => panic!("such a request is answered at once"),
+            Sink::Admission { .. } => panic!("such a decision has its time"),
             Sink::Host { .. } => {}
             Sink::Post { is_complete, .. } => assert!(is_complete && connection.is_input_due),
             Sink::Poll { session } => {

@@ -1,9 +1,13 @@
 //! Where the layers meet: the one place that knows more than one of them.
 
+mod admission;
 mod asks;
 mod cluster;
+#[cfg(feature = "compression")]
+mod compression;
 mod event;
 mod exchange;
+mod handshakes;
 mod heartbeat;
 mod joins;
 mod messages;
@@ -11,6 +15,7 @@ mod output;
 mod polling;
 mod progress;
 mod recovery;
+mod refusals;
 mod requests;
 mod rooms;
 mod sessions;
@@ -19,6 +24,7 @@ mod tests;
 mod verbs;
 mod websockets;
 
+pub use admission::{Admission, AdmissionId};
 pub use event::{AckId, AskId, Event, JoinId, Message, RequestId, SessionId};
 pub use joins::ConnectRequest;
 pub use output::Closing;
@@ -85,6 +91,8 @@ pub struct Endpoint {
     cancel_acks: Vec<progress::CancelAck>,
     frames: FrameBuilder,
     ping: Frame,
+    /// What sessions begin with, if anything.
+    initial_packet: Option<Frame>,
     events: VecDeque<Queued>,
     /// Connections with something to write, each once.
     output_due: VecDeque<Key>,
@@ -161,7 +169,10 @@ enum Step {
 impl Endpoint {
     /// A server with nobody connected.
     pub fn new(mut config: Config, environment: Environment, now: Now) -> Endpoint {
-        if !config.path.ends_with('/') {
+        if config.path.ends_with('/') {
+            config.path.pop();
+        }
+        if config.add_trailing_slash {
             config.path.push('/');
         }
         let mut wheel = Wheel::new(now.mono_ms);
@@ -191,6 +202,10 @@ impl Endpoint {
             cancel_acks: Vec::new(),
             frames: FrameBuilder::default(),
             ping: Frame::text("2"),
+            initial_packet: config
+                .initial_packet
+                .as_ref()
+                .map(|message| Frame::text(&format!("4{message}"))),
             events: VecDeque::new(),
             output_due: VecDeque::new(),
             input_due: VecDeque::new(),
@@ -311,15 +326,16 @@ impl Endpoint {
         self.hang_up(key);
     }
 
-    /// The peer has closed its side, though bytes that it sent before may not have been read: ends a poll that waits, as
-    /// nobody is there to read its answer. All others find out when they have read everything.
+    /// The peer has closed its side, though bytes that it sent before may not have been read: ends a poll that waits, and a
+    /// handshake that the host has not decided about, as nobody is there to read the answer. All others find out when they
+    /// have read everything.
     pub fn read_closing(&mut self, key: Key) {
-        let is_poll = |connection: &mut Connection| {
-            connection
-                .exchange()
-                .is_some_and(|e| matches!(e.sink, Sink::Poll { .. }) && !e.is_answered)
+        let is_waiting = |connection: &mut Connection| {
+            connection.exchange().is_some_and(|e| {
+                matches!(e.sink, Sink::Poll { .. } | Sink::Admission { .. }) && !e.is_answered
+            })
         };
-        if self.connections.get_mut(key).is_some_and(is_poll) {
+        if self.connections.get_mut(key).is_some_and(is_waiting) {
             self.hang_up(key);
         }
     }
@@ -378,7 +394,11 @@ impl Endpoint {
         while let Some((deadline_ms, timer)) = self.wheel.expire(self.now.mono_ms) {
             match timer {
                 Timer::Request(key) => self.request_timed_out(key),
-                Timer::KeepAlive(key) | Timer::Linger(key) => self.hang_up(key),
+                Timer::KeepAlive(key)
+                | Timer::Linger(key)
+                | Timer::Output(key)
+                | Timer::Unserved(key) => self.hang_up(key),
+                Timer::Admission(key) => self.admission_timed_out(key),
                 Timer::Connect(key) => self.connect_timed_out(key),
                 Timer::Ping(key) => self.ping(key, deadline_ms),
                 Timer::Pong(key) => self.pong_timed_out(key),

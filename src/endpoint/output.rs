@@ -70,8 +70,15 @@ impl Endpoint {
         } else if connection.phase == Phase::Finishing && bytes > 0 {
             // As long as the peer takes something, it may have the rest.
             self.arm(key, Timer::Linger(key), self.config.request_timeout_ms);
-        } else if connection.outbox.is_empty() && matches!(connection.protocol, Protocol::Http(_)) {
-            self.input_wanted(key);
+        } else if let Protocol::Http(http) = &connection.protocol {
+            let is_between_requests = connection.phase == Phase::Open && http.exchange.is_none();
+            let is_written = connection.outbox.is_empty();
+            if is_between_requests && bytes > 0 {
+                self.await_request(key);
+            }
+            if is_written {
+                self.input_wanted(key);
+            }
         }
     }
 

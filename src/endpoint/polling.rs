@@ -9,7 +9,7 @@ use crate::engine::{
 };
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
-use crate::http::Response;
+use crate::http::{Field, Response};
 use crate::slots::Key;
 
 impl Endpoint {
@@ -42,15 +42,36 @@ impl Endpoint {
         if is_last {
             frames.push(Frame::text("1"));
         }
-        let response = self.poll_response(key, &frames);
-        self.answer_engine(connection, response);
+        self.answer_packets(connection, key, &frames, Vec::new());
         if is_last {
             self.remove_session(key);
         }
     }
 
+    /// Answers a request of a session with packets.
+    pub(super) fn answer_packets(
+        &mut self,
+        connection: Key,
+        session: Key,
+        frames: &[Frame],
+        fields: Vec<Field>,
+    ) {
+        let mut response = self.poll_response(session, frames);
+        response.headers.extend(fields);
+        #[cfg(feature = "compression")]
+        if frames.iter().any(Frame::wants_compression) {
+            self.compress(connection, &mut response);
+        }
+        self.answer_engine(connection, response);
+    }
+
+    /// Answers a poll or a post that went well.
+    fn answer_engine(&mut self, key: Key, response: Response) {
+        self.answer(key, response.with_header("cache-control", "no-store"));
+    }
+
     /// The answer to a poll, in the format of the session's protocol.
-    pub(super) fn poll_response(&self, session: Key, frames: &[Frame]) -> Response {
+    fn poll_response(&self, session: Key, frames: &[Frame]) -> Response {
         let session = self.sessions.get(session).map(|peer| &peer.session);
         let revision = session.map_or(Revision::V4, |session| session.revision);
         let reads_octets = session.is_some_and(|session| session.reads_octets);
@@ -79,8 +100,7 @@ impl Endpoint {
         if let Some(Peer { session, .. }) = self.sessions.get_mut(key) {
             if let Transport::Polling { poll, .. } = &mut session.transport {
                 if let Some(connection) = poll.take() {
-                    let response = self.poll_response(key, &[Frame::text(packet)]);
-                    self.answer_engine(connection, response);
+                    self.answer_packets(connection, key, &[Frame::text(packet)], Vec::new());
                 }
             }
         }

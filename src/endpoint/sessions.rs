@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 
 use super::{Ending, Endpoint, Event, Peer, Queued, SessionId};
 use crate::connection::{Connection, Phase, Protocol, Sink};
-use crate::engine::{EngineError, Heartbeat, Packet, PacketAction, Revision, Session, Transport};
+use crate::engine::{
+    EngineError, HandshakeDetails, Heartbeat, Packet, PacketAction, Revision, Session, Transport,
+};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::Response;
@@ -23,6 +25,7 @@ pub(super) struct Opening<'a> {
     pub reads_octets: bool,
     pub address: SocketAddr,
     pub query: &'a str,
+    pub details: Option<Box<HandshakeDetails>>,
 }
 
 impl Endpoint {
@@ -62,6 +65,7 @@ impl Endpoint {
                     is_closing: false,
                     is_flush_due: false,
                     query: opening.query.into(),
+                    details: opening.details,
                 },
                 client: Client::default(),
                 address: opening.address,
@@ -289,6 +293,8 @@ impl Endpoint {
                 };
                 match exchange.sink {
                     Sink::Discard { .. } => {}
+                    // The host finds its ticket stale.
+                    Sink::Admission { .. } => exchange.is_answered = true,
                     Sink::Host { .. } => {
                         exchange.is_answered = true;
                         let request = super::RequestId {

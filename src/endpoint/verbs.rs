@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::{AckId, Ending, Endpoint, Event, Message, RequestId, SessionId};
 use crate::connection::{Connection, Phase, Sink};
+use crate::engine::HandshakeDetails;
 use crate::error::{DisconnectReason, Error};
 use crate::frame::Frame;
 use crate::http::Response;
@@ -20,6 +21,8 @@ pub struct ClientInfo<'a> {
     pub address: SocketAddr,
     /// The query as it came, without its `?`.
     pub query: &'a str,
+    /// More of it, where [`Config::handshake`](crate::Config::handshake) says so.
+    pub details: Option<&'a HandshakeDetails>,
 }
 
 impl Endpoint {
@@ -168,6 +171,7 @@ impl Endpoint {
         Some(ClientInfo {
             address: peer.address,
             query: &peer.session.query,
+            details: peer.session.details.as_deref(),
         })
     }
 

@@ -4,15 +4,17 @@
 //! WebSocket frames or Socket.IO: functions take text and return what it says, and the session's state answers each thing that
 //! happens to it with what is to be done.
 
+mod handshake;
 mod packet;
 mod payload;
 pub mod payload3;
 mod request;
 mod session;
 
+pub use handshake::{HandshakeDetail, HandshakeDetails};
 pub use packet::Packet;
 pub use payload::{decode_payload, encode_payload, Part};
-pub use request::{Ask, EngineError, Revision, Route, Transports};
+pub use request::{Ask, EngineError, Rejection, Revision, Route, Transports};
 pub(crate) use session::{
     Heartbeat, PacketAction, PollAction, PostAction, ProbeAction, Session, Transport,
 };

@@ -44,11 +44,13 @@ impl EngineError {
 
     /// The body of the answer to a plain request.
     pub fn body(self) -> String {
-        format!(
-            "{{\"code\":{},\"message\":\"{}\"}}",
-            self as u8,
-            self.message()
-        )
+        self.body_with(self.message())
+    }
+
+    /// As [`EngineError::body`], with another message.
+    pub fn body_with(self, message: &str) -> String {
+        let message = serde_json::Value::from(message);
+        format!("{{\"code\":{},\"message\":{message}}}", self as u8)
     }
 }
 
@@ -102,54 +104,92 @@ pub struct Ask<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
     /// A new session by polling.
-    OpenPolling(Revision),
+    OpenPolling,
     /// A new session by WebSocket.
-    OpenWebSocket(Revision),
+    OpenWebSocket,
     /// A poll of a session that exists, if it does.
     Poll(Secret, u32),
     /// Packets for a session that exists, if it does.
     Post(Secret, u32),
     /// A WebSocket that is to take over a session from polling.
     Upgrade(Secret, u32),
+    /// Nothing that a session understands; it is refused for this, if there is such a session.
+    Misuse(Secret, u32, EngineError),
+}
+
+/// Why a request is refused before anybody has looked for its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// `transport` is none that is served.
+    Transport,
+    /// The `Origin` header holds what no header may hold.
+    Origin,
+    /// A WebSocket is asked for without a handshake, or the other way round; or JSONP, which is not served.
+    Handshake,
+    /// `sid` cannot be an id of ours.
+    Session,
+    /// A session is opened by another method than `GET`.
+    Method,
+}
+
+impl Rejection {
+    /// The code that it is answered with.
+    pub fn error(self) -> EngineError {
+        match self {
+            Rejection::Transport => EngineError::UnknownTransport,
+            Rejection::Origin | Rejection::Handshake => EngineError::BadRequest,
+            Rejection::Session => EngineError::UnknownSession,
+            Rejection::Method => EngineError::BadHandshakeMethod,
+        }
+    }
 }
 
 impl Ask<'_> {
     /// Decides, without a look at the sessions that there are.
-    pub fn route(&self) -> Result<Route, EngineError> {
+    pub fn route(&self) -> Result<Route, Rejection> {
         let websocket = match self.transport {
             Some("polling") if self.transports != Transports::WebSocketOnly => false,
             Some("websocket") if self.transports != Transports::PollingOnly => true,
-            _ => return Err(EngineError::UnknownTransport),
+            _ => return Err(Rejection::Transport),
         };
-        if self.has_bad_origin || self.is_jsonp {
-            return Err(EngineError::BadRequest);
+        if self.has_bad_origin {
+            return Err(Rejection::Origin);
+        }
+        if self.is_jsonp {
+            return Err(Rejection::Handshake);
         }
         if let Some(sid) = self.sid {
-            let (secret, index) = Secret::parse(sid).ok_or(EngineError::UnknownSession)?;
+            let (secret, index) = Secret::parse(sid).ok_or(Rejection::Session)?;
+            let misuse = |error| Ok(Route::Misuse(secret, index, error));
             return match (websocket, self.is_upgrade) {
                 (true, true) => Ok(Route::Upgrade(secret, index)),
                 (false, false) if self.is_get => Ok(Route::Poll(secret, index)),
                 (false, false) if self.is_post => Ok(Route::Post(secret, index)),
-                _ => Err(EngineError::BadRequest),
+                (false, false) => misuse(EngineError::BadHandshakeMethod),
+                _ => misuse(EngineError::BadRequest),
             };
         }
         if !self.is_get {
-            return Err(EngineError::BadHandshakeMethod);
+            return Err(Rejection::Method);
         }
         if websocket != self.is_upgrade {
-            return Err(EngineError::BadRequest);
+            return Err(Rejection::Handshake);
         }
-        // Whatever does not say 4 speaks 3: the first clients of revision 3 said nothing at all.
-        let revision = match self.protocol {
-            Some("4") => Revision::V4,
-            _ if self.allow_eio3 => Revision::V3,
-            _ => return Err(EngineError::UnsupportedProtocolVersion),
-        };
         Ok(if websocket {
-            Route::OpenWebSocket(revision)
+            Route::OpenWebSocket
         } else {
-            Route::OpenPolling(revision)
+            Route::OpenPolling
         })
+    }
+
+    /// The revision that a new session would speak; `None` when that is not served. It is judged last, after the host has
+    /// been asked.
+    pub fn revision(&self) -> Option<Revision> {
+        // Whatever does not say 4 speaks 3: the first clients of revision 3 said nothing at all.
+        match self.protocol {
+            Some("4") => Some(Revision::V4),
+            _ => self.allow_eio3.then_some(Revision::V3),
+        }
     }
 }
 
@@ -170,13 +210,13 @@ mod tests {
 
     #[test]
     fn sessions_open_by_get_on_either_transport() {
-        assert_eq!(get().route(), Ok(Route::OpenPolling(Revision::V4)));
+        assert_eq!(get().route(), Ok(Route::OpenPolling));
         let websocket = Ask {
             transport: Some("websocket"),
             is_upgrade: true,
             ..get()
         };
-        assert_eq!(websocket.route(), Ok(Route::OpenWebSocket(Revision::V4)));
+        assert_eq!(websocket.route(), Ok(Route::OpenWebSocket));
     }
 
     #[test]
@@ -196,7 +236,7 @@ mod tests {
                 sid: Some("unknown"),
                 ..get()
             };
-            assert_eq!(ask.route(), Err(EngineError::UnknownTransport));
+            assert_eq!(ask.route(), Err(Rejection::Transport));
         }
     }
 
@@ -212,27 +252,29 @@ mod tests {
             is_upgrade: true,
             ..get()
         };
-        assert_eq!(polling.route(), Err(EngineError::UnknownTransport));
-        assert_eq!(websocket.route(), Err(EngineError::UnknownTransport));
+        assert_eq!(polling.route(), Err(Rejection::Transport));
+        assert_eq!(websocket.route(), Err(Rejection::Transport));
     }
 
     #[test]
-    fn the_method_is_judged_before_the_version() {
+    fn the_version_is_judged_apart() {
         let post = Ask {
             is_get: false,
             is_post: true,
             protocol: Some("3"),
             ..get()
         };
-        assert_eq!(post.route(), Err(EngineError::BadHandshakeMethod));
+        assert_eq!(post.route(), Err(Rejection::Method));
+        assert_eq!(get().revision(), Some(Revision::V4));
         for protocol in [None, Some("3"), Some("5"), Some("04")] {
             let ask = Ask { protocol, ..get() };
-            assert_eq!(ask.route(), Err(EngineError::UnsupportedProtocolVersion));
+            assert_eq!(ask.route(), Ok(Route::OpenPolling));
+            assert_eq!(ask.revision(), None);
             let allowed = Ask {
                 allow_eio3: true,
                 ..ask
             };
-            assert_eq!(allowed.route(), Ok(Route::OpenPolling(Revision::V3)));
+            assert_eq!(allowed.revision(), Some(Revision::V3));
         }
     }
 
@@ -246,23 +288,19 @@ mod tests {
             is_upgrade: true,
             ..get()
         };
-        let upgrade_of_session_to_polling = Ask {
-            sid: Some(SID),
-            is_upgrade: true,
-            ..get()
-        };
         let jsonp = Ask {
             is_jsonp: true,
             ..get()
         };
-        for ask in [
-            plain_get_for_websocket,
-            upgrade_to_polling,
-            upgrade_of_session_to_polling,
-            jsonp,
-        ] {
-            assert_eq!(ask.route(), Err(EngineError::BadRequest));
+        for ask in [plain_get_for_websocket, upgrade_to_polling, jsonp] {
+            assert_eq!(ask.route(), Err(Rejection::Handshake));
         }
+        let bad_origin = Ask {
+            has_bad_origin: true,
+            ..jsonp
+        };
+        assert_eq!(bad_origin.route(), Err(Rejection::Origin));
+        assert_eq!(Rejection::Origin.error(), EngineError::BadRequest);
     }
 
     #[test]
@@ -283,7 +321,13 @@ mod tests {
             is_get: false,
             ..poll
         };
-        assert_eq!(put.route(), Err(EngineError::BadRequest));
+        let misuse = |error| Ok(Route::Misuse(secret, index, error));
+        assert_eq!(put.route(), misuse(EngineError::BadHandshakeMethod));
+        let upgrade_to_polling = Ask {
+            is_upgrade: true,
+            ..poll
+        };
+        assert_eq!(upgrade_to_polling.route(), misuse(EngineError::BadRequest));
         let upgrade = Ask {
             is_upgrade: true,
             transport: Some("websocket"),
@@ -294,7 +338,7 @@ mod tests {
             sid: Some("nobody"),
             ..get()
         };
-        assert_eq!(nobody.route(), Err(EngineError::UnknownSession));
+        assert_eq!(nobody.route(), Err(Rejection::Session));
     }
 
     #[test]
@@ -302,6 +346,10 @@ mod tests {
         assert_eq!(
             EngineError::UnknownSession.body(),
             r#"{"code":1,"message":"Session ID unknown"}"#
+        );
+        assert_eq!(
+            EngineError::Forbidden.body_with("say \"please\""),
+            r#"{"code":4,"message":"say \"please\""}"#
         );
         assert_eq!(EngineError::Forbidden.status(), 403);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Packet, Revision};
+use super::{HandshakeDetails, Packet, Revision};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::id::Secret;
@@ -61,6 +61,8 @@ pub struct Session {
     pub is_flush_due: bool,
     /// The query of the request that opened it, as it came.
     pub query: Box<str>,
+    /// More of it, where that is wanted.
+    pub details: Option<Box<HandshakeDetails>>,
 }
 
 /// What a `GET` leads to.
@@ -266,6 +268,7 @@ mod tests {
             is_closing: false,
             is_flush_due: false,
             query: "".into(),
+            details: None,
         };
         (session, keys.0, keys.1)
     }

@@ -39,6 +39,20 @@ impl Method {
             _ => Method::Other,
         }
     }
+
+    /// The token, in capitals; `OTHER` for any other.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Delete => "DELETE",
+            Method::Options => "OPTIONS",
+            Method::Patch => "PATCH",
+            Method::Other => "OTHER",
+        }
+    }
 }
 
 /// The head of one request, borrowed from the bytes it came in.
@@ -70,6 +84,8 @@ pub struct Head<'b> {
     pub content_encoded: bool,
     /// The header lines, each with its CR LF.
     lines: &'b [u8],
+    /// All of it, as it came.
+    bytes: &'b [u8],
 }
 
 impl<'b> Head<'b> {
@@ -92,6 +108,11 @@ impl<'b> Head<'b> {
             let value = line.get(colon + 1..).unwrap_or_default();
             (name, value.trim_ascii())
         })
+    }
+
+    /// The bytes that it was parsed from: whoever keeps them has the same head again by [`parse_head`](super::parse_head).
+    pub fn as_bytes(&self) -> &'b [u8] {
+        self.bytes
     }
 
     /// Parses a head of which the scan has found the end.
@@ -129,6 +150,7 @@ impl<'b> Head<'b> {
             upgrade: fields.connection_upgrade && fields.websocket && minor_version == 1,
             content_encoded: fields.content_encoded,
             lines: header_lines(bytes),
+            bytes,
         })
     }
 }
@@ -255,6 +277,8 @@ mod tests {
                 "{line}"
             );
             assert_eq!(head.host, Some("a"), "{line}");
+            assert!(method == Method::Other || line.starts_with(method.as_str()));
+            assert_eq!(head.as_bytes(), text.as_bytes());
         }
     }
 

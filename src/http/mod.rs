@@ -24,10 +24,13 @@
 //! section 6.6.1 asks it only of servers with a clock, and a host that wants one adds the header.
 
 mod body;
+#[cfg(feature = "compression")]
+mod compression;
 mod cookie;
 mod cors;
 mod fields;
 mod head;
+mod hook;
 mod origin;
 mod query;
 mod refusal;
@@ -37,10 +40,16 @@ mod response_body;
 mod scan;
 
 pub use body::{BodyDecoder, BodyPart, MAX_CHUNK_EXTRA_BYTES};
+#[cfg(feature = "compression")]
+pub(crate) use compression::Coding;
+#[cfg(feature = "compression")]
+pub use compression::HttpCompression;
 pub use cookie::{Cookie, SameSite};
 pub use cors::{Cors, Field, Origins};
 pub use fields::Framing;
 pub use head::{Head, Method};
+pub(crate) use hook::is_addable;
+pub use hook::HeaderHook;
 pub use origin::{is_allowed_host, parse_host, parse_origin, same_origin, HostPort, Origin};
 pub use query::{query_pairs, query_value};
 pub use refusal::Refusal;

@@ -1,5 +1,9 @@
 //! The endpoint without sockets and with made-up time.
 
+mod admission;
+#[cfg(feature = "compression")]
+mod compression;
+mod handshakes;
 mod host_requests;
 mod io;
 #[cfg(feature = "msgpack")]
@@ -7,7 +11,9 @@ mod msgpack;
 mod polling;
 mod progress;
 mod recovery;
+mod refusals;
 mod revision_3;
+mod slow_readers;
 mod socket_io;
 mod upgrade;
 mod websocket;
@@ -31,6 +37,8 @@ pub(super) struct World {
     received: Vec<(Key, Vec<u8>)>,
     pub shut: Vec<Key>,
     pub closed: Vec<Key>,
+    /// Connections whose peers take nothing by themselves; see [`World::read_some`].
+    pub slow: Vec<Key>,
 }
 
 /// Well within reach of the wheel and far from zero, as a real clock is.
@@ -61,6 +69,7 @@ impl World {
             received: Vec::new(),
             shut: Vec::new(),
             closed: Vec::new(),
+            slow: Vec::new(),
         }
     }
 
@@ -133,6 +142,9 @@ impl World {
 
     fn write(&mut self) {
         while let Some(key) = self.endpoint.next_output() {
+            if self.slow.contains(&key) {
+                continue;
+            }
             let mut bytes = Vec::new();
             loop {
                 let mut slices = [IoSlice::new(&[]); 3];
@@ -158,6 +170,18 @@ impl World {
                 Closing::Both => self.closed.push(key),
             }
         }
+    }
+
+    /// Has a slow peer take up to so many bytes; how many it took.
+    pub fn read_some(&mut self, key: Key, bytes: usize) -> usize {
+        self.endpoint.begin_turn(now(self.now_ms));
+        let mut slices = [IoSlice::new(&[]); 8];
+        let count = self.endpoint.gather(key, &mut slices);
+        let waiting: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+        let taken = waiting.min(bytes);
+        self.endpoint.wrote(key, taken);
+        self.turn();
+        taken
     }
 
     /// What has been written to a connection since it was last asked.

@@ -1,0 +1,152 @@
+//! Sessions that the host decides about: who asks waits, with nothing of its input read, until there is a decision.
+
+use super::refusals::Refused;
+use super::{Endpoint, Event, RequestId};
+use crate::connection::{Connection, Phase, Sink};
+use crate::engine::EngineError;
+use crate::error::Error;
+use crate::http::{is_addable, parse_head, Field, Head, Parsed, Response};
+use crate::slots::Key;
+use crate::timer::Timer;
+
+/// Names one request that the host is to decide about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AdmissionId(RequestId);
+
+/// Whether a request may open a session.
+///
+/// ```
+/// use pulsewheel::Admission;
+///
+/// let yes = Admission::accept().header("Set-Cookie", "seen=1");
+/// let no = Admission::refuse("come back tomorrow");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Admission {
+    decision: Decision,
+    fields: Vec<Field>,
+}
+
+#[derive(Clone, Debug)]
+enum Decision {
+    Accept,
+    Refuse(String),
+    Respond(Response),
+}
+
+impl Admission {
+    /// It may.
+    pub fn accept() -> Admission {
+        Admission {
+            decision: Decision::Accept,
+            fields: Vec::new(),
+        }
+    }
+
+    /// It may not: it is answered 403 `{"code":4,"message":...}`, and if it is a WebSocket handshake, 400 with the message.
+    pub fn refuse(message: impl Into<String>) -> Admission {
+        Admission {
+            decision: Decision::Refuse(message.into()),
+            fields: Vec::new(),
+        }
+    }
+
+    /// It may not, and is answered so; if it is a WebSocket handshake, its connection is closed without an answer.
+    pub fn respond(response: Response) -> Admission {
+        Admission {
+            decision: Decision::Respond(response),
+            fields: Vec::new(),
+        }
+    }
+
+    /// Adds a header field to the answer, which for a session is its first. One that would change the message it travels in
+    /// is left out, as with a [`HeaderHook`](crate::http::HeaderHook).
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Admission {
+        let (name, value) = (name.into(), value.into());
+        if is_addable(&name, &value) {
+            self.fields.push((name.into(), value.into()));
+        }
+        self
+    }
+}
+
+impl Endpoint {
+    /// Decides about a request of which [`Event::AllowRequest`](super::Event::AllowRequest) told.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchRequest`] when it has been decided about, by the host or because its time was over, and when its
+    /// sender is gone.
+    pub fn admit(&mut self, ticket: AdmissionId, admission: Admission) -> Result<(), Error> {
+        let AdmissionId(request) = ticket;
+        if self.request_id(request.connection) != Some(request) {
+            return Err(Error::NoSuchRequest);
+        }
+        self.decide(request.connection, admission)
+            .ok_or(Error::NoSuchRequest)
+    }
+
+    /// Keeps a request, which is good but for the version of its protocol, until the host has decided about it.
+    pub(super) fn ask_host(&mut self, key: Key, head: &Head<'_>) {
+        let sink = Sink::Admission {
+            head: head.as_bytes().into(),
+        };
+        self.begin_answered_by_head(key, head, sink);
+        // Not that of a body, of which nothing is read before the decision.
+        self.arm(key, Timer::Admission(key), self.config.connect_timeout_ms);
+        let (Some(request), Some(connection)) = (self.request_id(key), self.connections.get(key))
+        else {
+            return;
+        };
+        self.push_event(Event::AllowRequest {
+            ticket: AdmissionId(request),
+            head: Box::new(head.into()),
+            peer: connection.peer,
+        });
+    }
+
+    pub(super) fn admission_timed_out(&mut self, key: Key) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.timer = None;
+        }
+        self.decide(key, Admission::refuse("No decision in time"));
+    }
+
+    /// Goes on with the request that waits on a connection, as if its head had only now come in; `None` when there is none.
+    fn decide(&mut self, key: Key, admission: Admission) -> Option<()> {
+        let bytes = self.take_undecided(key)?;
+        let Ok(Parsed::Complete { head, .. }) = parse_head(&bytes, &self.head_limits) else {
+            return None;
+        };
+        match admission.decision {
+            Decision::Accept => self.open_engine(key, &head, admission.fields),
+            Decision::Refuse(message) => self.refuse_with(
+                key,
+                &head,
+                Refused {
+                    error: EngineError::Forbidden,
+                    message: Some(&message),
+                    context: &[("message", &message)],
+                    fields: admission.fields,
+                },
+            ),
+            Decision::Respond(_) if head.upgrade => self.finish(key),
+            Decision::Respond(mut response) => {
+                response.headers.extend(admission.fields);
+                self.turn_away(key, &head, response);
+            }
+        }
+        self.input_wanted(key);
+        Some(())
+    }
+
+    /// The head of the request that waits for a decision; from now on it does so no more.
+    fn take_undecided(&mut self, key: Key) -> Option<Box<[u8]>> {
+        let open = |connection: &&mut Connection| connection.phase == Phase::Open;
+        let exchange = self.connections.get_mut(key).filter(open)?.exchange()?;
+        match &mut exchange.sink {
+            Sink::Admission { head } if !exchange.is_answered => Some(std::mem::take(head)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Requests that open a session, or a WebSocket for one.
+
+use std::borrow::Cow;
+
+use super::sessions::Opening;
+use super::Endpoint;
+use crate::config::Config;
+use crate::connection::{Protocol, WebSocket};
+use crate::engine::{Ask, EngineError, HandshakeDetail, HandshakeDetails, Transport, Transports};
+use crate::frame::Frame;
+use crate::http::{query_pairs, Field, Framing, Head, Method, Request, Response};
+use crate::outbox::Chunk;
+use crate::slots::Key;
+use crate::timer::Timer;
+use crate::websocket::{accept, write_switching_protocols, Accepted, Decoder, Handshake};
+
+/// Seconds after which somebody who found the server full may try again.
+const RETRY_AFTER_S: &str = "5";
+
+/// The part of a query that Engine.IO looks at: the first value of each parameter.
+#[derive(Default)]
+pub(super) struct EngineQuery<'a> {
+    pub transport: Option<Cow<'a, str>>,
+    pub protocol: Option<Cow<'a, str>>,
+    pub sid: Option<Cow<'a, str>>,
+    pub is_jsonp: bool,
+    pub wants_base64: bool,
+}
+
+impl<'a> EngineQuery<'a> {
+    pub fn of(head: &Head<'a>) -> EngineQuery<'a> {
+        let mut query = EngineQuery::default();
+        for (name, value) in query_pairs(head.query) {
+            match &*name {
+                "transport" => query.transport = query.transport.or(Some(value)),
+                "EIO" => query.protocol = query.protocol.or(Some(value)),
+                "sid" => query.sid = query.sid.or(Some(value)),
+                "j" => query.is_jsonp = true,
+                "b64" => query.wants_base64 = true,
+                _ => {}
+            }
+        }
+        query
+    }
+
+    pub fn ask(&self, head: &Head<'_>, config: &Config) -> Ask<'_> {
+        Ask {
+            is_get: head.method == Method::Get,
+            is_post: head.method == Method::Post,
+            is_upgrade: head.upgrade,
+            has_bad_origin: head.header("Origin") == Some("\u{fffd}"),
+            transport: self.transport.as_deref(),
+            protocol: self.protocol.as_deref(),
+            sid: self.sid.as_deref(),
+            is_jsonp: self.is_jsonp,
+            allow_eio3: config.allow_eio3,
+            transports: config.transports,
+        }
+    }
+}
+
+impl Endpoint {
+    /// A request that would open a session, good but for the version of its protocol.
+    pub(super) fn handshake_request(&mut self, key: Key, head: &Head<'_>) {
+        if head.upgrade && self.accept_websocket(key, head).is_none() {
+            return;
+        }
+        if self.config.allow_request {
+            self.ask_host(key, head);
+        } else {
+            self.open_engine(key, head, Vec::new());
+        }
+    }
+
+    /// Opens a session for a request that may have one; these fields go with its first answer.
+    pub(super) fn open_engine(&mut self, key: Key, head: &Head<'_>, mut fields: Vec<Field>) {
+        let query = EngineQuery::of(head);
+        let Some(revision) = query.ask(head, &self.config).revision() else {
+            let error = EngineError::UnsupportedProtocolVersion;
+            return self.refuse(key, head, error, &[("protocol", "3")]);
+        };
+        if self.sessions.count() >= self.config.max_sessions {
+            return self.turn_away_for_now(key, head);
+        }
+        let Some(address) = self.connections.get(key).map(|connection| connection.peer) else {
+            return;
+        };
+        if let Some(hook) = &self.config.initial_headers {
+            fields.extend(hook.fields(head));
+        }
+        let opening = Opening {
+            transport: if head.upgrade {
+                Transport::WebSocket(key)
+            } else {
+                Transport::Polling {
+                    poll: None,
+                    post: None,
+                }
+            },
+            revision,
+            reads_octets: head.upgrade || !query.wants_base64,
+            address,
+            query: head.query,
+            details: self.handshake_details(head),
+        };
+        if head.upgrade {
+            self.open_websocket(key, head, opening, &fields);
+        } else {
+            self.open_polling(key, head, opening, fields);
+        }
+    }
+
+    /// There are as many sessions as allowed.
+    fn turn_away_for_now(&mut self, key: Key, head: &Head<'_>) {
+        const MESSAGE: &str = "Too many sessions";
+        let response = if head.upgrade {
+            Response::new(503, "text/html", MESSAGE)
+        } else {
+            Response::json(503, format!("{{\"message\":\"{MESSAGE}\"}}"))
+        };
+        self.turn_away(
+            key,
+            head,
+            response.with_header("Retry-After", RETRY_AFTER_S),
+        );
+    }
+
+    fn handshake_details(&self, head: &Head<'_>) -> Option<Box<HandshakeDetails>> {
+        if self.config.handshake == HandshakeDetail::Minimal {
+            return None;
+        }
+        Some(Box::new(HandshakeDetails {
+            headers: Request::from(head).headers,
+            url: match head.query {
+                "" => head.path.to_owned(),
+                query => format!("{}?{query}", head.path),
+            },
+            issued_ms: self.now.unix_ms,
+            secure: false,
+            xdomain: head.header("Origin").is_some(),
+        }))
+    }
+
+    fn open_polling(
+        &mut self,
+        key: Key,
+        head: &Head<'_>,
+        opening: Opening<'_>,
+        mut fields: Vec<Field>,
+    ) {
+        self.begin_discarding(key, head);
+        self.prepare_answer(key, head);
+        let session = self.open_session(opening);
+        let can_upgrade =
+            self.config.allow_upgrades && self.config.transports != Transports::PollingOnly;
+        let upgrades = if can_upgrade { "[\"websocket\"]" } else { "[]" };
+        let mut frames = vec![Frame::text(&self.handshake(session, upgrades))];
+        frames.extend(self.initial_packet.clone());
+        if let (Some(cookie), Some(sid)) = (&self.config.cookie, self.session_id(session)) {
+            fields.push(("Set-Cookie".into(), cookie.set(sid.as_str()).into()));
+        }
+        self.answer_packets(key, session, &frames, fields);
+        self.join_by_default(session);
+    }
+
+    fn open_websocket(
+        &mut self,
+        key: Key,
+        head: &Head<'_>,
+        opening: Opening<'_>,
+        fields: &[Field],
+    ) {
+        let Some(accepted) = self.accept_websocket(key, head) else {
+            return;
+        };
+        let session = self.open_session(opening);
+        self.switch_protocols(key, session, head, &accepted, fields);
+        let handshake = self.handshake(session, "[]");
+        self.send_raw(key, Frame::text(&handshake));
+        if let Some(packet) = self.initial_packet.clone() {
+            self.send_raw(key, packet);
+        }
+        self.join_by_default(session);
+    }
+
+    pub(super) fn open_upgrade(&mut self, key: Key, session: Key, head: &Head<'_>) {
+        let Some(peer) = self.sessions.get(session) else {
+            return;
+        };
+        let can_upgrade = self.config.allow_upgrades
+            && matches!(peer.session.transport, Transport::Polling { .. })
+            && peer.session.upgrade.is_none()
+            && peer.takes_input();
+        let Some(accepted) = self.accept_websocket(key, head) else {
+            return;
+        };
+        self.switch_protocols(key, session, head, &accepted, &[]);
+        if can_upgrade {
+            let deadline_ms = self
+                .now
+                .mono_ms
+                .saturating_add(self.config.upgrade_timeout_ms);
+            let timer = self.wheel.insert(deadline_ms, Timer::Upgrade(session));
+            if let Some(peer) = self.sessions.get_mut(session) {
+                peer.session.begin_upgrade(key, timer);
+            }
+        } else {
+            // One that is running, or done, is not disturbed.
+            self.close_websocket(key, None);
+        }
+    }
+
+    /// Judges a WebSocket handshake; `None` when it has been refused.
+    fn accept_websocket<'b>(&mut self, key: Key, head: &Head<'b>) -> Option<Accepted<'b>> {
+        if head.framing != Framing::None {
+            let context = [("name", "TRANSPORT_HANDSHAKE_ERROR")];
+            self.refuse(key, head, EngineError::BadRequest, &context);
+            return None;
+        }
+        let handshake = Handshake {
+            // The head has looked for these two in all fields of the name; here only one of each would be seen.
+            upgrade: Some("websocket"),
+            connection: Some("Upgrade"),
+            version: head.header("Sec-WebSocket-Version"),
+            key: head.header("Sec-WebSocket-Key"),
+            protocol: head.header("Sec-WebSocket-Protocol"),
+        };
+        match accept(&handshake) {
+            Ok(accepted) => Some(accepted),
+            Err(refusal) => {
+                let mut response = Response::new(400, "text/html", refusal.message());
+                if let Some((name, value)) = refusal.header() {
+                    response = response.with_header(name, value);
+                }
+                self.turn_away(key, head, response);
+                None
+            }
+        }
+    }
+
+    fn switch_protocols(
+        &mut self,
+        key: Key,
+        session: Key,
+        head: &Head<'_>,
+        accepted: &Accepted<'_>,
+        fields: &[Field],
+    ) {
+        let hook_fields: Vec<Field> = self.hook_fields(head).collect();
+        let fields: Vec<(&str, &str)> = fields
+            .iter()
+            .chain(&hook_fields)
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
+        let mut response = Vec::with_capacity(192);
+        write_switching_protocols(&mut response, accepted, &fields);
+        self.disarm(key);
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.protocol = Protocol::WebSocket(WebSocket {
+                decoder: Decoder::default(),
+                session,
+            });
+            connection.outbox.push(Chunk::Owned(response));
+            self.output_due(key);
+        }
+    }
+}

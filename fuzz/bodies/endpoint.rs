@@ -1,7 +1,8 @@
 //! The whole server: the input is a script of what clients, the network, the clock and the host do.
 //!
 //! A script is text, so that a person can write one and read what the fuzzer has found. Its first character `e` asks for
-//! bare Engine.IO, `m` for MessagePack, `r` for recovery, any other for plain Socket.IO. Every step is one letter and its
+//! bare Engine.IO, `m` for MessagePack, `r` for recovery, `a` for a host that is asked before sessions open, any other for
+//! plain Socket.IO. Every step is one letter and its
 //! arguments: digits choose connections (0 to 5), Engine.IO sessions, sockets, rooms or variants (of what there is, by
 //! remainder), a text ends with its line. After each step the server runs a turn, and everything is checked.
 //!
@@ -20,6 +21,7 @@
 //! | `E`v, `e`kv | the host emits to many, or to socket k |
 //! | `j`kn, `l`kn, `d`k, `D`k, `a` | joins or leaves room n, disconnects (and closes), acknowledges what waits longest |
 //! | `q`n, `R`n | asks for so much of each request's body, answers a request |
+//! | `A`v | decides about the session that waits longest for it |
 //! | `P`v | does something with progress sessions |
 //! | `S` | shuts the server down |
 
@@ -94,6 +96,7 @@ fn step(letter: u8, script: &mut Script<'_>, world: &mut World) -> bool {
         b'n' => world.pass_to_deadline(),
         b'q' => world.with_host(|host, endpoint| host.grant(endpoint, BYTES[script.number()])),
         b'R' => world.with_host(|host, endpoint| host.respond(endpoint, script.number())),
+        b'A' => world.with_host(|host, endpoint| host.decide(endpoint, script.number())),
         b'S' => world.endpoint.shut_down(),
         b'E' | b'e' | b'j' | b'l' | b'd' | b'D' | b'a' | b'P' => {
             let numbers = [script.number(), script.number()];

@@ -6,7 +6,7 @@ use pulsewheel::http::Response;
 use pulsewheel::progress::{JsonObject, SessionOptions};
 use pulsewheel::socket::Parser;
 use pulsewheel::{
-    AckId, Args, Endpoint, Event, Frame, Message, RequestId, SessionId, SocketId, Target,
+    AckId, Admission, AdmissionId, Args, Endpoint, Event, Frame, Message, RequestId, SessionId, SocketId, Target,
 };
 use serde_json::json;
 
@@ -16,6 +16,8 @@ pub struct Host {
     sockets: BTreeSet<SocketId>,
     sessions: BTreeSet<SessionId>,
     requests: BTreeMap<RequestId, Asked>,
+    /// Sessions to decide about; whoever asked for one may be gone.
+    tickets: VecDeque<AdmissionId>,
     /// Acknowledgements that clients wait for.
     acks: VecDeque<AckId>,
     /// Acknowledgements that clients owe.
@@ -106,6 +108,11 @@ impl Host {
             Event::Request { request, .. } => {
                 assert!(self.requests.insert(request, Asked::default()).is_none());
             }
+            Event::AllowRequest { ticket, .. } => {
+                assert!(!self.tickets.contains(&ticket), "nobody asks twice");
+                self.tickets.push_back(ticket);
+            }
+            Event::ConnectionError { code, .. } => assert!(code <= 5),
             Event::RequestBody { request, data } => {
                 let asked = self.requests.get_mut(&request);
                 // What was on its way when the host answered may still come.
@@ -282,6 +289,23 @@ impl Host {
             asked.granted_bytes = asked.granted_bytes.saturating_add(bytes);
             let granted = endpoint.grant_body(*request, bytes);
             granted.expect("the request is open");
+        }
+    }
+
+    /// Decides about the session that has waited longest for it.
+    pub fn decide(&mut self, endpoint: &mut Endpoint, number: usize) {
+        let Some(ticket) = self.tickets.pop_front() else {
+            return;
+        };
+        let admission = match number % 4 {
+            0 => Admission::accept(),
+            1 => Admission::accept().header("X", "a\r\nb"),
+            2 => Admission::refuse("no"),
+            _ => Admission::respond(Response::text(503, "later")),
+        };
+        if endpoint.admit(ticket, admission).is_ok() {
+            let again = endpoint.admit(ticket, Admission::accept());
+            again.expect_err("a decision is made once");
         }
     }
 

@@ -2,10 +2,12 @@
 
 use std::io::IoSlice;
 
-use pulsewheel::http::{Cookie, Cors, Origins};
+use pulsewheel::http::{Cookie, Cors, HeaderHook, Origins};
 use pulsewheel::progress::{Memory, ProgressConfig};
 use pulsewheel::socket::{Parser, RecoveryConfig};
-use pulsewheel::{Closing, Config, ConnectionId, Counts, Endpoint, Environment, Now};
+use pulsewheel::{
+    Closing, Config, ConnectionId, Counts, Endpoint, Environment, HandshakeDetail, Now,
+};
 
 use super::client::{Client, Told};
 use super::host::Host;
@@ -94,6 +96,10 @@ impl World {
         };
         self.send_on_link(WITNESS, &connect);
         self.turn();
+        if self.endpoint.config().allow_request {
+            self.with_host(|host, endpoint| host.decide(endpoint, 0));
+            self.turn();
+        }
         self.host.adopt_witness();
         self.told = Told::default();
     }
@@ -357,6 +363,7 @@ impl World {
 /// Low limits, which a short script can reach.
 fn config(mode: u8) -> Config {
     let socket_io = mode != b'e';
+    let is_asking = mode == b'a';
     Config {
         socket_io,
         parser: if mode == b'm' {
@@ -370,6 +377,15 @@ fn config(mode: u8) -> Config {
             max_bytes_per_session: 5_000,
             ..RecoveryConfig::default()
         }),
+        allow_request: is_asking,
+        connection_errors: is_asking,
+        handshake: if is_asking {
+            HandshakeDetail::Full
+        } else {
+            HandshakeDetail::Minimal
+        },
+        headers: is_asking.then(|| HeaderHook::new(|_| vec![("X-Every".into(), "1".into())])),
+        max_sessions: if is_asking { 4 } else { 1000 },
         allow_eio3: true,
         cors: Some(Cors {
             origins: Origins::Reflect,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::sessions::Opening;
-use super::Endpoint;
+use super::{ClientInfo, Endpoint, SessionId};
 use crate::config::Config;
 use crate::connection::{Protocol, WebSocket};
 use crate::engine::{Ask, EngineError, HandshakeDetail, HandshakeDetails, Transport, Transports};
@@ -60,15 +60,22 @@ impl<'a> EngineQuery<'a> {
 }
 
 impl Endpoint {
+    /// What is known of the request that opened an Engine.IO session.
+    pub fn session_info(&self, session: SessionId) -> Option<ClientInfo<'_>> {
+        let peer = self.sessions.get(session.0)?;
+        Some(ClientInfo {
+            address: peer.address,
+            query: &peer.session.query,
+            details: peer.session.details.as_deref(),
+        })
+    }
+
     /// A request that would open a session, good but for the version of its protocol.
     pub(super) fn handshake_request(&mut self, key: Key, head: &Head<'_>) {
-        if head.upgrade && self.accept_websocket(key, head).is_none() {
-            return;
-        }
-        if self.config.allow_request {
-            self.ask_host(key, head);
-        } else {
+        if !self.config.allow_request {
             self.open_engine(key, head, Vec::new());
+        } else if !head.upgrade || self.accept_websocket(key, head).is_some() {
+            self.ask_host(key, head);
         }
     }
 

@@ -194,6 +194,23 @@ fn the_handshake_is_kept_as_far_as_is_wanted() {
 }
 
 #[test]
+fn bare_sessions_have_a_handshake_too() {
+    let mut world = World::new(Config {
+        handshake: HandshakeDetail::Full,
+        ..Config::engine_only("/socket.io")
+    });
+    let sid = world.open_polling();
+    let Some(Event::EngineOpened { session }) = world.take_events().pop() else {
+        panic!("opened")
+    };
+    let info = world.endpoint.session_info(session).expect("open");
+    assert_eq!(info.query, "EIO=4&transport=polling");
+    assert!(!info.details.expect("kept").xdomain);
+    world.post(&sid, "1");
+    assert_eq!(world.endpoint.session_info(session), None);
+}
+
+#[test]
 fn there_are_no_more_sessions_than_allowed() {
     let mut world = World::new(Config {
         max_sessions: 2,

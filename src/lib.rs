@@ -87,6 +87,13 @@
 //! Nothing that a peer sends makes the library panic or return an error to its host: it becomes a status, a close code or a
 //! [`DisconnectReason`]. Every limit is a field of [`Config`] with its unit, its default and what happens beyond it. What a
 //! host does wrong is an [`Error`], a [`ProgressError`](progress::ProgressError) or a [`HandleError`].
+//!
+//! # Cargo features
+//!
+//! Both are on by default; `default-features = false` is the small library.
+//!
+//! - `compression`: answers to polls are compressed for whoever accepts it, see `Config::http_compression`.
+//! - `msgpack`: the parser `socket.io-msgpack-parser`, see [`Parser`].
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 #[cfg(feature = "compression")]
 use crate::http::Coding;
 use crate::http::{BodyDecoder, Field, HeadOptions, HeadScan};
-use crate::outbox::Outbox;
+use crate::outbox::{Due, Outbox};
 use crate::slots::Key;
 use crate::websocket::Decoder;
 use crate::wheel::TimerKey;
@@ -20,8 +20,8 @@ pub(crate) struct Connection {
     pub outbox: Outbox,
     pub timer: Option<TimerKey>,
     pub phase: Phase,
-    /// Whether it is in the endpoint's list of connections with output.
-    pub is_output_due: bool,
+    /// Which of the endpoint's lists of connections with output it is in.
+    pub output_due: Due,
     /// Whether it is in the endpoint's list of connections whose input goes on.
     pub is_input_due: bool,
     /// Input was turned away because the connection could not take it.
@@ -111,7 +111,7 @@ impl Connection {
             outbox: Outbox::default(),
             timer: None,
             phase: Phase::Open,
-            is_output_due: false,
+            output_due: Due::No,
             is_input_due: false,
             is_starved: false,
             is_read_closed: false,

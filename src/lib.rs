@@ -127,8 +127,8 @@ pub use engine::{HandshakeDetail, HandshakeDetails};
 pub use error::{DisconnectReason, Error};
 pub use frame::{Frame, FrameBuilder};
 pub use id::IdText;
-pub use io::{AckTimeout, Answers, Handlers, Io, Joining, Socket, Verdict};
-pub use net::{Handle, HandleError, Listener, Pending, Server, Stream};
+pub use io::{AckTimeout, Answers, ConnectionError, Handlers, Io, Joining, Socket, Verdict};
+pub use net::{Handle, HandleError, Histogram, Listener, Pending, Server, Stats, Stream};
 pub use now::Now;
 pub use slots::Key as ConnectionId;
 pub use socket::{

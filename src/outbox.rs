@@ -31,6 +31,17 @@ impl Chunk {
     }
 }
 
+/// When something is to go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Due {
+    /// Nothing has to.
+    No,
+    /// After what goes to few.
+    Bulk,
+    /// As soon as can be.
+    Now,
+}
+
 /// Buffers in the order in which they go out. Empty, and with one buffer in it, it holds no memory outside of itself: what
 /// mostly waits for a client is one packet.
 #[derive(Debug, Default)]

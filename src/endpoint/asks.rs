@@ -134,6 +134,7 @@ impl Endpoint {
         let name = self.sockets.namespace_name(namespace).unwrap_or_default();
         let parser = self.config.parser;
         let packet = parser.event(&mut self.frames, name, Some(id), event, args);
+        let packet = packet.compressed(target.is_compressed());
         for socket in sockets {
             self.sockets.ask_ack(socket, id);
             if let Some(session) = self.sockets.get(socket).map(|socket| socket.session) {

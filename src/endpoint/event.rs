@@ -182,8 +182,8 @@ pub enum Event {
     },
     /// A client has left a namespace, or is gone.
     Disconnected {
-        /// The socket that was. It is in no room any more; its id, its data and its client's request can be asked for until the
-        /// next event is. After that it finds nothing, unless it comes back ([`Config::recovery`](crate::Config::recovery)).
+        /// The socket that was. It is in no room any more; its id and its data can be asked for until the next event is. After
+        /// that it finds nothing, unless it comes back ([`Config::recovery`](crate::Config::recovery)).
         socket: SocketId,
         /// What it has left.
         namespace: NamespaceId,

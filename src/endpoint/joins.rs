@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use super::{ClientInfo, Endpoint, Event, JoinId, Queued};
+use super::{ClientInfo, Endpoint, Event, JoinId, Queued, SessionId};
 use crate::engine::Revision;
 use crate::error::{DisconnectReason, Error};
 use crate::http::query_pairs;
@@ -55,7 +55,7 @@ impl Endpoint {
             }
             None => {
                 let error = ConnectError::new("Too many namespaces");
-                self.refuse(join.session, &join.namespace, &error);
+                self.refuse_join(join.session, &join.namespace, &error);
                 return Err(Error::BadNamespace(join.namespace.into()));
             }
         };
@@ -68,7 +68,7 @@ impl Endpoint {
     /// Answers a client that it may not join: its `connect_error` handler is called, and it may try again.
     pub fn refuse_connect(&mut self, ticket: JoinId, error: &ConnectError) -> Result<(), Error> {
         let join = self.take_join(ticket.0).ok_or(Error::NoSuchTicket)?;
-        self.refuse(join.session, &join.namespace, error);
+        self.refuse_join(join.session, &join.namespace, error);
         Ok(())
     }
 
@@ -90,7 +90,7 @@ impl Endpoint {
             } else {
                 &join.payload
             },
-            client: self.session_info(join.session)?,
+            client: self.session_info(SessionId(join.session))?,
         })
     }
 
@@ -170,7 +170,7 @@ impl Endpoint {
             None
         };
         if let Some(message) = refusal {
-            self.refuse(session, name, &ConnectError::new(message));
+            self.refuse_join(session, name, &ConnectError::new(message));
             return Ok(());
         }
         let skips = |recovery: &crate::RecoveryConfig| !is_asked || recovery.skip_middlewares;
@@ -307,7 +307,7 @@ impl Endpoint {
         socket
     }
 
-    fn refuse(&mut self, session: Key, namespace: &str, error: &ConnectError) {
+    fn refuse_join(&mut self, session: Key, namespace: &str, error: &ConnectError) {
         let peer = self.sessions.get(session);
         let is_old = peer.is_some_and(|peer| peer.session.revision == Revision::V3);
         let parser = self.config.parser;

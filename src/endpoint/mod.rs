@@ -40,6 +40,7 @@ use crate::error::DisconnectReason;
 use crate::frame::{Frame, FrameBuilder};
 use crate::http::HeadLimits;
 use crate::now::Now;
+use crate::outbox::Due;
 use crate::progress::{Memory, ProgressTracker};
 use crate::slots::{Key, Slots};
 use crate::socket::{Adapter, Client, InMemory, Limits, SocketId, Sockets};
@@ -96,10 +97,15 @@ pub struct Endpoint {
     events: VecDeque<Queued>,
     /// Connections with something to write, each once.
     output_due: VecDeque<Key>,
+    /// Those for which there are only broadcasts to many.
+    bulk_output_due: VecDeque<Key>,
     /// Connections whose input goes on without a new readiness, each once.
     input_due: VecDeque<Key>,
     /// Polling sessions that have both a packet and a poll to answer with it.
-    flush_due: Vec<Key>,
+    flush_due: VecDeque<Key>,
+    bulk_flush_due: VecDeque<Key>,
+    /// What is sent now goes to many.
+    is_bulk: bool,
     closings: VecDeque<(Key, Closing)>,
     is_shutting_down: bool,
     /// Memory of handled messages, for the next ones.
@@ -156,6 +162,9 @@ struct Peer {
     is_ending: bool,
 }
 
+/// Requests and frames of one connection that are handled in one go: nobody keeps others waiting by sending many tiny ones.
+const MAX_STEPS: usize = 256;
+
 /// How handling a piece of input went on.
 enum Step {
     /// So many bytes are done with.
@@ -208,8 +217,11 @@ impl Endpoint {
                 .map(|message| Frame::text(&format!("4{message}"))),
             events: VecDeque::new(),
             output_due: VecDeque::new(),
+            bulk_output_due: VecDeque::new(),
             input_due: VecDeque::new(),
-            flush_due: Vec::new(),
+            flush_due: VecDeque::new(),
+            bulk_flush_due: VecDeque::new(),
+            is_bulk: false,
             closings: VecDeque::new(),
             is_shutting_down: false,
             spare_texts: Vec::new(),
@@ -379,8 +391,10 @@ impl Endpoint {
     pub fn has_work(&self) -> bool {
         !(self.events.is_empty()
             && self.output_due.is_empty()
+            && self.bulk_output_due.is_empty()
             && self.input_due.is_empty()
             && self.flush_due.is_empty()
+            && self.bulk_flush_due.is_empty()
             && self.closings.is_empty())
     }
 
@@ -400,7 +414,8 @@ impl Endpoint {
                 | Timer::Unserved(key) => self.hang_up(key),
                 Timer::Admission(key) => self.admission_timed_out(key),
                 Timer::Connect(key) => self.connect_timed_out(key),
-                Timer::Ping(key) => self.ping(key, deadline_ms),
+                // Of many clients, most pings are due at about the same time.
+                Timer::Ping(key) => self.in_bulk(usize::MAX, |it| it.ping(key, deadline_ms)),
                 Timer::Pong(key) => self.pong_timed_out(key),
                 Timer::Upgrade(key) => self.abandon_upgrade(key),
                 Timer::Join(key) => self.join_timed_out(key),
@@ -497,13 +512,19 @@ impl Endpoint {
             }
             self.check_exchange(key, connection);
             assert_eq!(connection.is_input_due, self.input_due.contains(&key));
-            assert_eq!(connection.is_output_due, self.output_due.contains(&key));
+            let is_listed = match connection.output_due {
+                Due::No => !self.output_due.contains(&key),
+                Due::Bulk => self.bulk_output_due.contains(&key),
+                Due::Now => self.output_due.contains(&key),
+            };
+            assert!(is_listed, "whoever is to be written to is in its list");
         }
     }
 
     /// Handles input from its start and says how many bytes of it are done with.
     fn handle(&mut self, key: Key, input: &mut [u8]) -> usize {
         let mut at = 0;
+        let mut steps = 0;
         loop {
             let Some(connection) = self.connections.get(key) else {
                 return input.len();
@@ -515,6 +536,11 @@ impl Endpoint {
                 self.input_due(key);
                 return at;
             }
+            if steps >= MAX_STEPS {
+                self.input_due(key);
+                return at;
+            }
+            steps += 1;
             let step = match connection.protocol {
                 Protocol::Http(_) => self.http_input(key, &input[at..]),
                 Protocol::WebSocket(_) => self.websocket_input(key, &mut input[at..]),

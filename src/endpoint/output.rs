@@ -2,8 +2,9 @@
 
 use std::io::IoSlice;
 
-use super::Endpoint;
+use super::{Endpoint, Peer};
 use crate::connection::{Connection, Phase, Protocol};
+use crate::outbox::Due;
 use crate::slots::Key;
 use crate::timer::Timer;
 
@@ -17,36 +18,87 @@ pub enum Closing {
     Both,
 }
 
+/// What goes to more receivers than this counts as a broadcast to many.
+const MAX_FEW: usize = 64;
+
 impl Endpoint {
     /// The next connection that has something to write: [`gather`](Endpoint::gather) it, then say what was
     /// [`wrote`](Endpoint::wrote). A connection that could not take all of it is not named again before
     /// [`Endpoint::output_due`].
+    ///
+    /// Answers and what is sent to few come before broadcasts to many, which a driver may spread over several turns.
     pub fn next_output(&mut self) -> Option<Key> {
-        while let Some(session) = self.flush_due.pop() {
-            self.flush_poll(session);
-        }
         loop {
-            let key = self.output_due.pop_front()?;
-            if let Some(connection) = self.connections.get_mut(key) {
-                connection.is_output_due = false;
-                return Some(key);
+            if let Some(key) = self.output_due.pop_front() {
+                if let Some(key) = self.take_output(key, Due::Now) {
+                    return Some(key);
+                }
+            } else if let Some(session) = self.flush_due.pop_front() {
+                self.flush_poll(session);
+            } else if let Some(key) = self.bulk_output_due.pop_front() {
+                if let Some(key) = self.take_output(key, Due::Bulk) {
+                    return Some(key);
+                }
+            } else {
+                let session = self.bulk_flush_due.pop_front()?;
+                self.flush_poll(session);
             }
         }
     }
 
     /// Puts a connection on the list of those that have something to write.
     pub fn output_due(&mut self, key: Key) {
-        if let Some(connection) = self.connections.get_mut(key) {
-            if !connection.is_output_due {
-                connection.is_output_due = true;
-                self.output_due.push_back(key);
+        let due = self.due_of_output();
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if connection.output_due < due {
+            connection.output_due = due;
+            match due {
+                Due::Bulk => self.bulk_output_due.push_back(key),
+                _ => self.output_due.push_back(key),
             }
         }
     }
 
-    /// How many connections wait to be written to.
-    pub fn output_due_len(&self) -> usize {
-        self.output_due.len()
+    /// Puts a session on the list of those whose poll is to be answered.
+    pub(super) fn flush_due(&mut self, key: Key) {
+        let due = self.due_of_output();
+        let Some(Peer { session, .. }) = self.sessions.get_mut(key) else {
+            return;
+        };
+        if session.flush_due < due {
+            session.flush_due = due;
+            match due {
+                Due::Bulk => self.bulk_flush_due.push_back(key),
+                _ => self.flush_due.push_back(key),
+            }
+        }
+    }
+
+    /// Does something whose output goes to so many that others must not wait behind it.
+    pub(super) fn in_bulk(&mut self, receivers: usize, send: impl FnOnce(&mut Self)) {
+        self.is_bulk = receivers > MAX_FEW;
+        send(self);
+        self.is_bulk = false;
+    }
+
+    fn due_of_output(&self) -> Due {
+        if self.is_bulk {
+            Due::Bulk
+        } else {
+            Due::Now
+        }
+    }
+
+    /// Takes a connection off the list that it was found on, unless it has changed lists or was written to since.
+    fn take_output(&mut self, key: Key, list: Due) -> Option<Key> {
+        let connection = self.connections.get_mut(key)?;
+        if connection.output_due != list {
+            return None;
+        }
+        connection.output_due = Due::No;
+        Some(key)
     }
 
     /// Fills `slices` with what waits for a connection and returns how many it filled; 0 when nothing waits.

@@ -10,6 +10,7 @@ use crate::engine::{
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::{Field, Response};
+use crate::outbox::Due;
 use crate::slots::Key;
 
 impl Endpoint {
@@ -19,7 +20,7 @@ impl Endpoint {
         let Some(Peer { session, .. }) = self.sessions.get_mut(key) else {
             return;
         };
-        session.is_flush_due = false;
+        session.flush_due = Due::No;
         let Transport::Polling { poll, .. } = &mut session.transport else {
             return;
         };

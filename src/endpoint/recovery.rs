@@ -145,6 +145,7 @@ impl Endpoint {
         let args = args.with_offset(&offset);
         let parser = self.config.parser;
         let packet = parser.event(&mut self.frames, name, None, event, &args);
+        let packet = packet.compressed(target.is_compressed());
         let number = self.sockets.keep_packet(keeping, target, &packet);
         let mut selected = std::mem::take(&mut self.selected);
         self.sockets.select(target, &mut selected);

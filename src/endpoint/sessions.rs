@@ -12,7 +12,7 @@ use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::Response;
 use crate::id::{IdText, Secret};
-use crate::outbox::Chunk;
+use crate::outbox::{Chunk, Due};
 use crate::slots::Key;
 use crate::socket::Client;
 use crate::timer::Timer;
@@ -63,7 +63,7 @@ impl Endpoint {
                     queue: VecDeque::new(),
                     queued_bytes: 0,
                     is_closing: false,
-                    is_flush_due: false,
+                    flush_due: Due::No,
                     query: opening.query.into(),
                     details: opening.details,
                 },
@@ -116,11 +116,11 @@ impl Endpoint {
             Transport::Polling { poll, .. } => {
                 session.queued_bytes += frame.payload().len();
                 session.queue.push_back(frame);
-                if poll.is_some() && !session.is_flush_due {
-                    session.is_flush_due = true;
-                    self.flush_due.push(key);
+                let queued_bytes = session.queued_bytes;
+                if poll.is_some() {
+                    self.flush_due(key);
                 }
-                session.queued_bytes
+                queued_bytes
             }
         };
         if waiting_bytes > self.config.max_queued_bytes {
@@ -231,9 +231,8 @@ impl Endpoint {
         session.heartbeat = Heartbeat::PongBy(by_ms);
         session.heartbeat_timer = self.wheel.insert(by_ms, Timer::Pong(key));
         let has_poll = matches!(session.transport, Transport::Polling { poll: Some(_), .. });
-        if has_poll && !session.is_flush_due {
-            session.is_flush_due = true;
-            self.flush_due.push(key);
+        if has_poll {
+            self.flush_due(key);
         }
     }
 

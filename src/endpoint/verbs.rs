@@ -48,7 +48,7 @@ impl Endpoint {
             return self.emit_recoverable(target, event, args);
         }
         let packet = parser.event(&mut self.frames, name, None, event, args);
-        self.broadcast(target, &packet);
+        self.broadcast(target, &packet.compressed(target.is_compressed()));
     }
 
     /// Emits an event to one socket.
@@ -163,16 +163,7 @@ impl Endpoint {
 
     /// What is known of the request that opened a socket's session, while that session lives.
     pub fn client_info(&self, socket: SocketId) -> Option<ClientInfo<'_>> {
-        self.session_info(self.sockets.get_known(socket)?.session)
-    }
-
-    pub(super) fn session_info(&self, session: Key) -> Option<ClientInfo<'_>> {
-        let peer = self.sessions.get(session)?;
-        Some(ClientInfo {
-            address: peer.address,
-            query: &peer.session.query,
-            details: peer.session.details.as_deref(),
-        })
+        self.session_info(SessionId(self.sockets.get_known(socket)?.session))
     }
 
     /// The auth payload that a socket's client sent, as JSON text; `{}` where it sent none.
@@ -332,15 +323,18 @@ impl Endpoint {
     pub(super) fn broadcast(&mut self, target: &Target, packet: &Encoded) {
         let mut selected = std::mem::take(&mut self.selected);
         self.sockets.select(target, &mut selected);
-        for socket in selected.drain(..) {
-            // A client may go while others are served: whoever cannot take what waits for it is disconnected.
-            let Some(session) = self.sockets.get(socket).map(|socket| socket.session) else {
-                continue;
-            };
-            if !target.is_volatile() || self.is_writable(session) {
-                self.send_packet(session, packet);
+        self.in_bulk(selected.len(), |endpoint| {
+            for socket in selected.drain(..) {
+                // A client may go while others are served: whoever cannot take what waits for it is disconnected.
+                let Some(socket) = endpoint.sockets.get(socket) else {
+                    continue;
+                };
+                let session = socket.session;
+                if !target.is_volatile() || endpoint.is_writable(session) {
+                    endpoint.send_packet(session, packet);
+                }
             }
-        }
+        });
         self.selected = selected;
     }
 

@@ -6,6 +6,7 @@ use super::{HandshakeDetails, Packet, Revision};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::id::Secret;
+use crate::outbox::Due;
 use crate::slots::Key;
 use crate::wheel::TimerKey;
 
@@ -57,8 +58,8 @@ pub struct Session {
     pub queued_bytes: usize,
     /// The session has ended and only what is queued is still to be fetched by a last poll.
     pub is_closing: bool,
-    /// Whether the endpoint has been told to look for a poll to answer.
-    pub is_flush_due: bool,
+    /// Which of the endpoint's lists of polls to answer it is in.
+    pub flush_due: Due,
     /// The query of the request that opened it, as it came.
     pub query: Box<str>,
     /// More of it, where that is wanted.
@@ -266,7 +267,7 @@ mod tests {
             queue: VecDeque::new(),
             queued_bytes: 0,
             is_closing: false,
-            is_flush_due: false,
+            flush_due: Due::No,
             query: "".into(),
             details: None,
         };

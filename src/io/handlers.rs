@@ -1,6 +1,6 @@
 //! The handlers of one namespace.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Joining, Socket};
 use crate::{Args, ConnectError, DisconnectReason, Endpoint, Error, Message, SocketId, Target};
@@ -38,7 +38,7 @@ pub struct Handlers {
     pub(super) on_disconnect: Option<DisconnectHandler>,
     pub(super) on_recovery_expired: Option<ExpiryHandler>,
     on: HashMap<String, EventHandler>,
-    once: HashMap<String, Once>,
+    once: BTreeMap<String, Once>,
     on_any: Option<EventHandler>,
     on_error: Option<ErrorHandler>,
     pub(super) on_any_outgoing: Option<OutgoingHandler>,

@@ -13,15 +13,20 @@ pub use questions::{AckTimeout, Answers};
 pub use socket::{Joining, Socket};
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use self::handlers::Outcome;
 use self::pattern::Pattern;
 use self::questions::Questions;
+use crate::http::Request;
 use crate::{
-    Args, AskId, Config, ConnectError, DisconnectReason, Endpoint, Error, Event, JoinId, Message,
-    NamespaceId, RemoteSocket, RoomChange, SocketId, Target,
+    Admission, AdmissionId, Args, AskId, Config, ConnectError, DisconnectReason, Endpoint, Error,
+    Event, JoinId, Message, NamespaceId, RemoteSocket, RoomChange, SocketId, Target,
 };
 
+type AllowRequest =
+    Box<dyn FnMut(&mut Endpoint, AdmissionId, &Request, SocketAddr) -> Option<Admission> + Send>;
+type ConnectionErrorHandler = Box<dyn FnMut(&ConnectionError<'_>) + Send>;
 type NamespaceHandler = Box<dyn FnMut(&mut Endpoint, NamespaceId) -> Outcome + Send>;
 type RoomHandler = Box<dyn FnMut(&mut Endpoint, NamespaceId, &str, &RoomChange) -> Outcome + Send>;
 type ServerSideHandler =
@@ -37,9 +42,26 @@ pub struct Io {
     /// Which of them serves a namespace.
     by_namespace: BTreeMap<NamespaceId, usize>,
     questions: Questions,
+    allow_request: Option<AllowRequest>,
+    on_connection_error: Option<ConnectionErrorHandler>,
     on_namespace: Option<NamespaceHandler>,
     on_room: Option<RoomHandler>,
     on_server_side: Option<ServerSideHandler>,
+}
+
+/// A request that was refused with a code; see [`Event::ConnectionError`].
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionError<'a> {
+    /// Method, path, query and headers.
+    pub head: &'a Request,
+    /// The address of its sender.
+    pub peer: SocketAddr,
+    /// The code.
+    pub code: u8,
+    /// What the code stands for.
+    pub message: &'a str,
+    /// More about it, by the names of the reference.
+    pub context: &'a [(&'static str, String)],
 }
 
 struct Served {
@@ -72,6 +94,27 @@ impl Io {
         decide: impl FnMut(&str, &Args) -> bool + Send + 'static,
     ) -> &mut Handlers {
         self.serve(Pattern::Decision(label.to_owned(), Box::new(decide)))
+    }
+
+    /// Before a session opens: says what becomes of the request, or `None` when that is said later, by [`Endpoint::admit`]
+    /// with the same ticket. Without this handler every request may open one.
+    pub fn allow_request(
+        &mut self,
+        decide: impl FnMut(&mut Endpoint, AdmissionId, &Request, SocketAddr) -> Option<Admission>
+            + Send
+            + 'static,
+    ) -> &mut Self {
+        self.allow_request = Some(Box::new(decide));
+        self
+    }
+
+    /// When a request has been refused with a code.
+    pub fn on_connection_error(
+        &mut self,
+        handler: impl FnMut(&ConnectionError<'_>) + Send + 'static,
+    ) -> &mut Self {
+        self.on_connection_error = Some(Box::new(handler));
+        self
     }
 
     /// When a namespace has been added, be it for a client or by the host.
@@ -117,6 +160,8 @@ impl Io {
             connect_requests: config.connect_requests || has(is_asked),
             emitted_events: config.emitted_events
                 || has(|served| served.handlers.on_any_outgoing.is_some()),
+            allow_request: config.allow_request || self.allow_request.is_some(),
+            connection_errors: config.connection_errors || self.on_connection_error.is_some(),
             room_events: config.room_events || self.on_room.is_some(),
             ..config
         }
@@ -167,6 +212,35 @@ impl Io {
         event: Event,
     ) -> Result<Option<Event>, Error> {
         let result = match event {
+            Event::AllowRequest { ticket, head, peer } => {
+                let admission = match &mut self.allow_request {
+                    Some(decide) => decide(endpoint, ticket, &head, peer),
+                    None => Some(Admission::accept()),
+                };
+                match admission.map(|admission| endpoint.admit(ticket, admission)) {
+                    // It has been decided already, or its sender is gone.
+                    Some(Err(Error::NoSuchRequest)) | None => Ok(()),
+                    Some(outcome) => outcome,
+                }
+            }
+            Event::ConnectionError {
+                head,
+                peer,
+                code,
+                message,
+                context,
+            } => {
+                if let Some(handler) = &mut self.on_connection_error {
+                    handler(&ConnectionError {
+                        head: &head,
+                        peer,
+                        code,
+                        message: &message,
+                        context: &context,
+                    });
+                }
+                Ok(())
+            }
             Event::ConnectRequested {
                 ticket,
                 namespace,

@@ -2,10 +2,14 @@
 //! [`Handle`] by which other threads reach into it.
 
 mod handle;
+mod histogram;
 mod server;
+mod stats;
 mod stream;
 mod system;
 
 pub use handle::{Handle, HandleError, Pending};
+pub use histogram::Histogram;
 pub use server::Server;
+pub use stats::Stats;
 pub use stream::{Listener, Stream};

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
@@ -13,14 +13,20 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::handle::Queue;
 use super::system::{environment, Clock};
-use super::{Handle, Listener, Stream};
+use super::{Handle, Listener, Stats, Stream};
 use crate::slots::Key;
 use crate::{Closing, Config, Endpoint, Event};
 
 /// Connections that may wait to be accepted; the operating system cuts it to its own limit.
 const ACCEPT_BACKLOG: i32 = 4096;
 /// Connections accepted in one turn, so that a storm of them does not keep others waiting.
-const ACCEPTS_PER_TURN: usize = 64;
+const ACCEPTS_PER_TURN: usize = 32;
+/// Readiness taken in one turn. What else is ready is told of in the next one.
+const READY_PER_TURN: usize = 64;
+/// Bytes read in one turn, of all connections together.
+const READ_BYTES_PER_TURN: usize = 1024 * 1024;
+/// Connections written to in one turn: what goes to very many is spread over several, and answers go out in between.
+const WRITES_PER_TURN: usize = 128;
 /// Size of the one read buffer.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 /// Reads of one connection in one turn.
@@ -57,6 +63,11 @@ pub struct Server<L: Listener = TcpListener> {
     buffer: Box<[u8]>,
     /// Connections that have used up their share of a turn's writing.
     unfinished: VecDeque<Key>,
+    stats: Stats,
+    /// Bytes read in this turn.
+    turn_read_bytes: usize,
+    /// When this turn began to work.
+    turn_began: Instant,
     accept_again_at_ms: Option<u64>,
 }
 
@@ -119,13 +130,16 @@ impl<L: Listener> Server<L> {
         Ok(Server {
             endpoint,
             poll,
-            readiness: Events::with_capacity(1024),
+            readiness: Events::with_capacity(READY_PER_TURN),
             listeners: Vec::new(),
             connections: Vec::new(),
             clock,
             queue,
             buffer: vec![0; READ_BUFFER_BYTES].into_boxed_slice(),
             unfinished: VecDeque::new(),
+            stats: Stats::default(),
+            turn_read_bytes: 0,
+            turn_began: Instant::now(),
             accept_again_at_ms: None,
         })
     }
@@ -184,7 +198,13 @@ impl<L: Listener> Server<L> {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        match self.poll.poll(&mut self.readiness, timeout) {
+        self.stats.turn_took(self.turn_began.elapsed());
+        let result = self.poll.poll(&mut self.readiness, timeout);
+        self.turn_began = Instant::now();
+        self.turn_read_bytes = 0;
+        self.stats.turns += 1;
+        self.stats.polls += 1;
+        match result {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.readiness.clear(),
             result => result?,
         }
@@ -193,6 +213,10 @@ impl<L: Listener> Server<L> {
         self.take_readiness();
         self.continue_input();
         self.accept();
+        let now_ms = self.endpoint.now().mono_ms;
+        if let Some(deadline_ms) = self.endpoint.next_deadline().filter(|at| *at <= now_ms) {
+            self.stats.timer_lateness_ms.record(now_ms - deadline_ms);
+        }
         self.endpoint.handle_timeouts();
         Ok(())
     }
@@ -221,6 +245,11 @@ impl<L: Listener> Server<L> {
         let now_ms = self.clock.now().mono_ms;
         let deadline_ms = deadlines.min()?;
         Some(Duration::from_millis(deadline_ms.saturating_sub(now_ms)))
+    }
+
+    /// What the loop has done so far, and how long its turns took.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
     }
 
     fn take_commands(&mut self) {
@@ -292,12 +321,18 @@ impl<L: Listener> Server<L> {
                 }
                 return;
             }
+            if self.turn_read_bytes >= READ_BYTES_PER_TURN {
+                break;
+            }
+            self.stats.reads += 1;
             match connected.stream.read(&mut self.buffer) {
                 Ok(0) => {
                     connected.is_readable = false;
                     return self.endpoint.read_closed(key);
                 }
                 Ok(length) => {
+                    self.turn_read_bytes += length;
+                    self.stats.read_bytes += length as u64;
                     self.endpoint.feed(key, &mut self.buffer[..length]);
                     // A read that leaves room in the buffer has drained the socket, unless its end is still to be read.
                     if length < self.buffer.len() && !connected.is_read_closed {
@@ -318,14 +353,22 @@ impl<L: Listener> Server<L> {
 
     /// Writes what is queued, each connection once, and closes what is to be closed.
     fn write(&mut self) {
-        for _ in 0..self.unfinished.len() {
+        let mut left = WRITES_PER_TURN;
+        for _ in 0..self.unfinished.len().min(left) {
             if let Some(key) = self.unfinished.pop_front() {
                 self.write_to(key);
+                left -= 1;
             }
         }
-        while let Some(key) = self.endpoint.next_output() {
+        while left > 0 {
+            let Some(key) = self.endpoint.next_output() else {
+                break;
+            };
             self.write_to(key);
+            left -= 1;
         }
+        let written = (WRITES_PER_TURN - left) as u64;
+        self.stats.max_writes_per_turn = self.stats.max_writes_per_turn.max(written);
         while let Some((key, closing)) = self.endpoint.next_closing() {
             match (closing, self.connected(key)) {
                 (_, None) => {}
@@ -358,8 +401,10 @@ impl<L: Listener> Server<L> {
                 // Nothing to write is news too, for a connection that was only waiting to be closed.
                 return self.endpoint.wrote(key, 0);
             }
+            self.stats.writes += 1;
             match connected.stream.write_vectored(&slices[..count]) {
                 Ok(bytes) => {
+                    self.stats.written_bytes += bytes as u64;
                     self.endpoint.wrote(key, bytes);
                     if bytes < offered_bytes {
                         connected.is_writable = false;
@@ -399,6 +444,7 @@ impl<L: Listener> Server<L> {
                 if !listening.is_ready {
                     break;
                 }
+                self.stats.accepts += 1;
                 match listening.socket.accept() {
                     Ok((stream, peer)) => self.add_connection(stream, peer),
                     Err(error) => match error.kind() {
@@ -420,6 +466,8 @@ impl<L: Listener> Server<L> {
         let Some(key) = self.endpoint.open(peer) else {
             return;
         };
+        self.stats.accepted += 1;
+        self.stats.registrations += 1;
         let interest = Interest::READABLE | Interest::WRITABLE;
         let token = Token(key.index());
         if self

@@ -93,6 +93,16 @@ impl Encoded {
         self.text.payload().len() + attachments.sum::<usize>()
     }
 
+    /// The same, to be compressed on the way or not.
+    pub(crate) fn compressed(mut self, is_wanted: bool) -> Encoded {
+        if !is_wanted {
+            self.text = self.text.without_compression();
+            let attachments = self.attachments.into_iter();
+            self.attachments = attachments.map(Frame::without_compression).collect();
+        }
+        self
+    }
+
     /// A packet without attachments.
     #[cfg(feature = "msgpack")]
     pub(super) fn alone(text: Frame) -> Encoded {

@@ -1,6 +1,6 @@
 //! The handlers of one namespace.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Joining, Socket};
 use crate::{Args, ConnectError, DisconnectReason, Endpoint, Error, Message, SocketId, Target};
@@ -37,7 +37,7 @@ pub struct Handlers {
     pub(super) on_disconnecting: Option<DisconnectHandler>,
     pub(super) on_disconnect: Option<DisconnectHandler>,
     pub(super) on_recovery_expired: Option<ExpiryHandler>,
-    on: HashMap<String, EventHandler>,
+    on: BTreeMap<String, EventHandler>,
     once: BTreeMap<String, Once>,
     on_any: Option<EventHandler>,
     on_error: Option<ErrorHandler>,

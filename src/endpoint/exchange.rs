@@ -279,16 +279,6 @@ impl Endpoint {
         self.input_wanted(key);
     }
 
-    /// Sets the time for the next request, which begins when the last answer has been written; until then the peer has to
-    /// take some of it from time to time.
-    pub(super) fn await_request(&mut self, key: Key) {
-        if self.has_output(key) {
-            self.arm(key, Timer::Output(key), self.config.request_timeout_ms);
-        } else {
-            self.arm(key, Timer::KeepAlive(key), self.config.keep_alive_ms);
-        }
-    }
-
     /// Input of this connection can be handled again: goes on with it if some was turned away or kept meanwhile.
     pub(super) fn input_wanted(&mut self, key: Key) {
         if let Some(connection) = self.connections.get_mut(key) {

@@ -134,6 +134,16 @@ impl Endpoint {
         }
     }
 
+    /// Sets the time for the next request, which begins when the last answer has been written; until then the peer has to
+    /// take some of it from time to time.
+    pub(super) fn await_request(&mut self, key: Key) {
+        if self.has_output(key) {
+            self.arm(key, Timer::Output(key), self.config.request_timeout_ms);
+        } else {
+            self.arm(key, Timer::KeepAlive(key), self.config.keep_alive_ms);
+        }
+    }
+
     /// Whether bytes wait for a connection.
     pub fn has_output(&self, key: Key) -> bool {
         let has_bytes = |connection: &Connection| !connection.outbox.is_empty();

@@ -20,7 +20,7 @@ pub struct Flags {
     connect_timeout_ms: Option<u64>,
     max_payload_bytes: Option<usize>,
     allow_eio3: bool,
-    is_msgpack: bool,
+    parser: Option<Parser>,
     has_recovery: bool,
 }
 
@@ -54,7 +54,7 @@ impl Flags {
             connect_timeout_ms: None,
             max_payload_bytes: None,
             allow_eio3: false,
-            is_msgpack: false,
+            parser: None,
             has_recovery: false,
         };
         while let Some(argument) = parser.next()? {
@@ -76,10 +76,8 @@ impl Flags {
                 Long("recovery") if limits.contains(&Limit::Connect) => flags.has_recovery = true,
                 Long("parser") if limits.contains(&Limit::Connect) => {
                     let name = parser.value()?.string()?;
-                    if name != "msgpack" {
-                        return Err(format!("--parser {name}: only msgpack is known").into());
-                    }
-                    flags.is_msgpack = true;
+                    let known = parser_named(&name);
+                    flags.parser = Some(known.ok_or(format!("--parser {name}: not known"))?);
                 }
                 other => return Err(other.unexpected()),
             }
@@ -97,13 +95,17 @@ impl Flags {
             max_payload_bytes: self.max_payload_bytes.unwrap_or(config.max_payload_bytes),
             allow_eio3: self.allow_eio3,
             recovery: self.has_recovery.then(RecoveryConfig::default),
-            parser: if self.is_msgpack {
-                Parser::Msgpack
-            } else {
-                config.parser
-            },
+            parser: self.parser.unwrap_or(config.parser),
             ..config
         }
+    }
+}
+
+fn parser_named(name: &str) -> Option<Parser> {
+    match name {
+        #[cfg(feature = "msgpack")]
+        "msgpack" => Some(Parser::Msgpack),
+        _ => None,
     }
 }
 

@@ -19,23 +19,33 @@ impl Key {
 }
 
 /// Entries of one kind, found by [`Key`] in constant time.
+///
+/// They live in pages of 64, so that growing never moves or copies what is there, nothing is held for entries that may
+/// never come, and what a crowd took goes back page by page.
 #[derive(Debug)]
 pub struct Slots<T> {
-    slab: Slab<(u32, T)>,
+    pages: Vec<Slab<(u32, T)>>,
+    /// Pages with room, the one to be filled next at the end.
+    open: Vec<u32>,
+    count: usize,
     next_generation: u32,
 }
+
+const PAGE_ENTRIES: usize = 64;
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
         Slots {
-            slab: Slab::new(),
+            pages: Vec::new(),
+            open: Vec::new(),
+            count: 0,
             next_generation: 0,
         }
     }
 }
 
 impl<T> Slots<T> {
-    /// Puts an entry into the lowest kind of free slot and names it.
+    /// Puts an entry into a free slot and names it.
     pub fn insert(&mut self, value: T) -> Key {
         self.insert_with(|_| value)
     }
@@ -45,22 +55,37 @@ impl<T> Slots<T> {
         // One counter for all slots: 2^32 insertions pass before a generation comes again, and then it must also
         // meet the same slot and a key that somebody kept all the while.
         self.next_generation = self.next_generation.wrapping_add(1);
-        if self.slab.len() == self.slab.capacity() {
-            // Growing by an eighth and not by the double: at ten thousand clients the difference is most of a megabyte.
-            self.slab.reserve_exact((self.slab.len() / 8).max(8));
+        let number = match self.open.last() {
+            Some(number) => *number,
+            None => {
+                let number = u32::try_from(self.pages.len()).expect("it is counted in 32 bits");
+                self.pages.push(Slab::new());
+                self.open.push(number);
+                number
+            }
+        };
+        let page = &mut self.pages[number as usize];
+        if page.capacity() == 0 {
+            page.reserve_exact(PAGE_ENTRIES);
         }
-        let entry = self.slab.vacant_entry();
+        let entry = page.vacant_entry();
+        let index = number as usize * PAGE_ENTRIES + entry.key();
         let key = Key {
-            index: u32::try_from(entry.key()).expect("fewer than 2^32 entries fit into memory"),
+            index: u32::try_from(index).expect("fewer than 2^32 entries fit into memory"),
             generation: self.next_generation,
         };
         entry.insert((key.generation, make(key)));
+        if page.len() == PAGE_ENTRIES {
+            self.open.pop();
+        }
+        self.count += 1;
         key
     }
 
     /// The entry, unless it is gone.
     pub fn get(&self, key: Key) -> Option<&T> {
-        match self.slab.get(key.index()) {
+        let page = self.pages.get(key.index() / PAGE_ENTRIES)?;
+        match page.get(key.index() % PAGE_ENTRIES) {
             Some((generation, value)) if *generation == key.generation => Some(value),
             _ => None,
         }
@@ -68,7 +93,8 @@ impl<T> Slots<T> {
 
     /// The entry, to change, unless it is gone.
     pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
-        match self.slab.get_mut(key.index()) {
+        let page = self.pages.get_mut(key.index() / PAGE_ENTRIES)?;
+        match page.get_mut(key.index() % PAGE_ENTRIES) {
             Some((generation, value)) if *generation == key.generation => Some(value),
             _ => None,
         }
@@ -77,17 +103,24 @@ impl<T> Slots<T> {
     /// Takes the entry out, unless it is gone already.
     pub fn remove(&mut self, key: Key) -> Option<T> {
         self.get(key)?;
-        let value = self.slab.remove(key.index()).1;
-        if self.slab.is_empty() {
-            // The memory of a crowd that has left goes back.
-            self.slab.shrink_to_fit();
+        let number = key.index() / PAGE_ENTRIES;
+        let page = &mut self.pages[number];
+        if page.len() == PAGE_ENTRIES {
+            self.open.push(number as u32);
         }
+        let (_, value) = page.remove(key.index() % PAGE_ENTRIES);
+        // The first page stays, so that one client that comes and goes does not have it made anew each time.
+        if page.is_empty() && number > 0 {
+            *page = Slab::new();
+        }
+        self.count -= 1;
         Some(value)
     }
 
     /// The key of whatever lives in this slot now.
     pub fn key_at(&self, index: u32) -> Option<Key> {
-        let (generation, _) = self.slab.get(index as usize)?;
+        let page = self.pages.get(index as usize / PAGE_ENTRIES)?;
+        let (generation, _) = page.get(index as usize % PAGE_ENTRIES)?;
         Some(Key {
             index,
             generation: *generation,
@@ -96,17 +129,20 @@ impl<T> Slots<T> {
 
     /// How many entries live.
     pub fn count(&self) -> usize {
-        self.slab.len()
+        self.count
     }
 
     /// All entries in the order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
-        self.slab.iter().map(|(index, (generation, value))| {
-            let key = Key {
-                index: index as u32,
-                generation: *generation,
-            };
-            (key, value)
+        let numbered = self.pages.iter().enumerate();
+        numbered.flat_map(|(number, page)| {
+            page.iter().map(move |(index, (generation, value))| {
+                let key = Key {
+                    index: (number * PAGE_ENTRIES + index) as u32,
+                    generation: *generation,
+                };
+                (key, value)
+            })
         })
     }
 }
@@ -136,5 +172,21 @@ mod tests {
         assert_eq!(slots.get(key), Some(&key));
         assert_eq!(slots.iter().collect::<Vec<_>>(), [(key, &key)]);
         assert_eq!(slots.count(), 1);
+    }
+
+    #[test]
+    fn a_crowd_that_leaves_gives_its_pages_back() {
+        let mut slots = Slots::default();
+        let keys: Vec<Key> = (0..1_000).map(|number| slots.insert(number)).collect();
+        assert_eq!(slots.count(), 1_000);
+        assert!(slots.iter().map(|(key, _)| key).eq(keys.iter().copied()));
+        for key in keys.iter().skip(1) {
+            assert!(slots.remove(*key).is_some());
+        }
+        let held: usize = slots.pages.iter().map(Slab::capacity).sum();
+        assert_eq!(held, PAGE_ENTRIES);
+        let again: Vec<Key> = (0..999).map(|number| slots.insert(number)).collect();
+        assert!(again.iter().all(|key| key.index() < 1_024));
+        assert_eq!(slots.get(keys[0]), Some(&0));
     }
 }

@@ -1,0 +1,175 @@
+//! What messages allocate, what clients hold of the heap while nothing happens, and that they leave nothing behind.
+
+#[path = "memory/world.rs"]
+mod world;
+
+use std::alloc::System;
+use std::sync::Mutex;
+
+use pulsewheel::{Args, Config, ConnectionId, Endpoint, Event, Target};
+use stats_alloc::{Region, StatsAlloc, INSTRUMENTED_SYSTEM};
+use world::{ignore, masked_text, World};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Memory and allocations are counted for the whole process, so only one test may run at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+const CLIENTS: usize = 10_000;
+
+fn new_world() -> World {
+    World::new(Config {
+        progress: None,
+        ..Config::default()
+    })
+}
+
+/// Heap bytes that each of many clients holds.
+fn bytes_per_client(world: &mut World, mut join: impl FnMut(&mut World) -> ConnectionId) -> isize {
+    let region = Region::new(ALLOCATOR);
+    for _ in 0..CLIENTS {
+        join(world);
+    }
+    let change = region.change();
+    let held = change.bytes_allocated as isize - change.bytes_deallocated as isize;
+    held / CLIENTS as isize
+}
+
+#[test]
+fn an_idle_websocket_client_holds_its_slots_and_nothing_else() {
+    let _alone = ALONE.lock();
+    let bytes = bytes_per_client(&mut new_world(), World::join_by_websocket);
+    println!("WebSocket: {bytes}");
+    assert!(bytes <= 600, "{bytes} bytes");
+}
+
+#[test]
+fn an_idle_polling_client_holds_its_waiting_request_too() {
+    let _alone = ALONE.lock();
+    let bytes = bytes_per_client(&mut new_world(), World::join_by_polling);
+    println!("polling: {bytes}");
+    assert!(bytes <= 800, "{bytes} bytes");
+}
+
+#[test]
+fn three_rooms_cost_a_client_little_more_than_three_places() {
+    let _alone = ALONE.lock();
+    let mut world = new_world();
+    let namespace = world.endpoint.namespace("/").expect("it is served");
+    let newest = |world: &World| {
+        let everybody = world.endpoint.fetch_sockets(&Target::namespace(namespace));
+        everybody.last().copied().expect("somebody is there")
+    };
+    let without = bytes_per_client(&mut world, World::join_by_websocket);
+    let with = bytes_per_client(&mut world, |world| {
+        let connection = world.join_by_websocket();
+        let socket = newest(world);
+        for room in ["one", "two", "three"] {
+            let joined = world.endpoint.join(socket, room);
+            joined.expect("a room more");
+        }
+        connection
+    });
+    println!("without rooms: {without}, with three: {with}");
+    assert!(with <= without + 120, "{without} and {with} bytes");
+}
+
+#[test]
+fn whoever_has_left_holds_nothing() {
+    let _alone = ALONE.lock();
+    let mut world = new_world();
+    let region = Region::new(ALLOCATOR);
+    let mut held = [0; 10];
+    let mut resident = [0; 10];
+    for round in 0..10 {
+        let clients: Vec<ConnectionId> = (0..5_000).map(|_| world.join_by_websocket()).collect();
+        for client in clients {
+            world.endpoint.hang_up(client);
+            world.turn(client, &[], ignore);
+        }
+        let change = region.change();
+        held[round] = change.bytes_allocated - change.bytes_deallocated;
+        resident[round] = resident_bytes();
+    }
+    assert_eq!(held[9], held[1], "{held:?}");
+    let grown = resident[9].saturating_sub(resident[2]);
+    assert!(grown <= 1024 * 1024, "{resident:?}");
+}
+
+/// How often memory was asked for, reallocations included, while this ran.
+fn allocations(act: impl FnOnce()) -> usize {
+    let region = Region::new(ALLOCATOR);
+    act();
+    let change = region.change();
+    change.allocations + change.reallocations
+}
+
+fn text() -> String {
+    "x".repeat(300)
+}
+
+fn echo(endpoint: &mut Endpoint, event: Event) {
+    if let Event::Message(message) = event {
+        let echoed = endpoint.emit_to(message.socket, "echo", &message.args);
+        echoed.expect("its sender is there");
+        endpoint.recycle(message);
+    }
+}
+
+#[test]
+fn an_echo_costs_one_allocation_which_is_its_frame() {
+    let _alone = ALONE.lock();
+    let mut world = new_world();
+    let client = world.join_by_websocket();
+    let message = masked_text(&format!("42[\"echo\",\"{}\"]", text()));
+    for _ in 0..10 {
+        world.turn(client, &message, echo);
+    }
+    let count = allocations(|| (0..100).for_each(|_| world.turn(client, &message, echo)));
+    assert!(count <= 100, "{count} allocations for 100 echoes");
+}
+
+#[test]
+fn a_broadcast_costs_one_allocation_however_many_hear_it() {
+    let _alone = ALONE.lock();
+    let mut world = new_world();
+    for _ in 0..1_000 {
+        world.join_by_websocket();
+    }
+    let namespace = world.endpoint.namespace("/").expect("it is served");
+    let everybody = Target::namespace(namespace);
+    let args = Args::one(&text()).expect("a text");
+    let mut broadcast = || {
+        let emitted = world.endpoint.emit(&everybody, "tick", &args);
+        emitted.expect("a good name");
+        world.write();
+    };
+    (0..3).for_each(|_| broadcast());
+    let count = allocations(|| (0..10).for_each(|_| broadcast()));
+    assert!(count <= 10, "{count} allocations for 10 broadcasts");
+}
+
+#[test]
+fn a_heartbeat_costs_no_allocation() {
+    let _alone = ALONE.lock();
+    let mut world = new_world();
+    let client = world.join_by_websocket();
+    let pong = masked_text("3");
+    let mut beat = || {
+        world.sleep_until_next_deadline();
+        world.turn(client, &pong, ignore);
+    };
+    (0..10).for_each(|_| beat());
+    assert_eq!(allocations(|| (0..100).for_each(|_| beat())), 0);
+}
+
+/// Memory of this process that is in use and not swapped out.
+fn resident_bytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has this file");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1));
+    kib.and_then(|kib| kib.parse::<usize>().ok())
+        .expect("a number of KiB")
+        * 1024
+}

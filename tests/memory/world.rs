@@ -1,0 +1,148 @@
+//! Drives an endpoint without sockets, for tests that count what it allocates.
+
+use std::io::IoSlice;
+
+use pulsewheel::{Config, ConnectionId, Endpoint, Environment, Event, Now};
+
+/// An endpoint, the time, and buffers that are used again, so that driving it allocates nothing.
+pub struct World {
+    pub endpoint: Endpoint,
+    now_ms: u64,
+    input: Vec<u8>,
+    /// The beginning of what was written last.
+    written: Vec<u8>,
+}
+
+impl World {
+    pub fn new(config: Config) -> World {
+        let mut seed = 0_u64;
+        let environment = Environment {
+            random: Box::new(move |bytes| {
+                for byte in bytes {
+                    seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    *byte = (seed >> 56) as u8;
+                }
+            }),
+            memory: Box::new(Default::default),
+        };
+        World {
+            endpoint: Endpoint::new(config, environment, at(0)),
+            now_ms: 0,
+            input: Vec::with_capacity(4096),
+            written: Vec::with_capacity(4096),
+        }
+    }
+
+    /// A turn: input on one connection, what the host does with the events, and all output written.
+    pub fn turn(
+        &mut self,
+        connection: ConnectionId,
+        input: &[u8],
+        mut host: impl FnMut(&mut Endpoint, Event),
+    ) {
+        self.endpoint.begin_turn(at(self.now_ms));
+        self.input.clear();
+        self.input.extend_from_slice(input);
+        self.endpoint.feed(connection, &mut self.input);
+        while let Some(event) = self.endpoint.poll_event() {
+            host(&mut self.endpoint, event);
+        }
+        self.write();
+    }
+
+    /// Lets time pass until the next deadline, does what is due, and writes all output.
+    pub fn sleep_until_next_deadline(&mut self) {
+        self.now_ms = self.endpoint.next_deadline().expect("a timer is pending");
+        self.endpoint.begin_turn(at(self.now_ms));
+        self.endpoint.handle_timeouts();
+        while self.endpoint.poll_event().is_some() {}
+        self.write();
+    }
+
+    /// A client that has joined the namespace `/` by WebSocket.
+    pub fn join_by_websocket(&mut self) -> ConnectionId {
+        let connection = self.open();
+        self.turn(connection, UPGRADE.as_bytes(), ignore);
+        self.turn(connection, &masked_text("40"), ignore);
+        connection
+    }
+
+    /// A client that has joined the namespace `/` by polling and waits for the next event: the connection of that poll.
+    pub fn join_by_polling(&mut self) -> ConnectionId {
+        let connection = self.open();
+        self.turn(connection, get("").as_bytes(), ignore);
+        let answer = String::from_utf8_lossy(&self.written).into_owned();
+        let (_, behind) = answer.split_once("\"sid\":\"").expect("an open packet");
+        let sid = format!("&sid={}", &behind[..20]);
+        let post = format!(
+            "POST /socket.io/?EIO=4&transport=polling{sid} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n40"
+        );
+        self.turn(connection, post.as_bytes(), ignore);
+        // The first poll brings the answer to CONNECT, the second one waits.
+        self.turn(connection, get(&sid).as_bytes(), ignore);
+        self.turn(connection, get(&sid).as_bytes(), ignore);
+        connection
+    }
+
+    pub fn open(&mut self) -> ConnectionId {
+        let peer = "127.0.0.1:5000".parse().expect("an address");
+        self.endpoint.open(peer).expect("room for one more")
+    }
+
+    pub fn write(&mut self) {
+        self.written.clear();
+        while let Some(connection) = self.endpoint.next_output() {
+            loop {
+                let mut slices = [IoSlice::new(&[]); 8];
+                let count = self.endpoint.gather(connection, &mut slices);
+                let bytes = slices[..count].iter().map(|slice| slice.len()).sum();
+                for slice in &slices[..count] {
+                    let room = self.written.capacity() - self.written.len();
+                    self.written
+                        .extend_from_slice(&slice[..slice.len().min(room)]);
+                }
+                self.endpoint.wrote(connection, bytes);
+                if bytes == 0 {
+                    break;
+                }
+            }
+        }
+        while let Some((connection, _)) = self.endpoint.next_closing() {
+            self.endpoint.hang_up(connection);
+        }
+    }
+}
+
+/// A frame with a text as clients send it: masked, here with zeros, and shorter than 64 KiB.
+pub fn masked_text(text: &str) -> Vec<u8> {
+    let length = text.len() as u16;
+    let mut frame = vec![0x81];
+    match length {
+        0..=125 => frame.push(0x80 | length as u8),
+        _ => {
+            frame.push(0x80 | 126);
+            frame.extend(length.to_be_bytes());
+        }
+    }
+    frame.extend([0; 4]);
+    frame.extend(text.bytes());
+    frame
+}
+
+pub fn ignore(_: &mut Endpoint, _: Event) {}
+
+const UPGRADE: &str =
+    "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost:3000\r\n\
+    Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+fn get(sid: &str) -> String {
+    format!("GET /socket.io/?EIO=4&transport=polling{sid} HTTP/1.1\r\nHost: a\r\n\r\n")
+}
+
+fn at(mono_ms: u64) -> Now {
+    Now {
+        mono_ms,
+        unix_ms: 1_736_677_800_000 + mono_ms,
+    }
+}

@@ -3,10 +3,13 @@
 //! Arguments of events are passed on as the text they came in, so that numbers, escapes and key order survive
 //! (RFC 8259 leaves their range to the reader). What has to be known of the text is: that it is JSON at all, that it is
 //! not nested deeper than allowed, where the elements of the outer array are, and where attachments have their place.
-//! One scanner answers all of it, without recursion and, below 128 levels, without memory.
+//! One scan answers all of it, without recursion and without memory.
 
-use std::borrow::Cow;
+mod placeholders;
+
 use std::ops::Range;
+
+pub use placeholders::{placeholders, Placeholder};
 
 /// The deepest nesting that a limit can allow: the scanner keeps one bit a level.
 pub const MAX_DEPTH: u32 = 128;
@@ -20,154 +23,171 @@ pub enum JsonError {
     TooDeep,
 }
 
-/// One step of the scanner; ranges are byte offsets of the text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Token {
+/// What is told of a text by [`scan`]; places and ranges are byte offsets.
+pub trait Visitor {
     /// `{` or `[`
-    Open { at: usize, object: bool },
+    fn open(&mut self, _at: usize) {}
     /// `}` or `]`
-    Close { at: usize, object: bool },
+    fn close(&mut self, _at: usize) {}
     /// A key of an object, quotes included.
-    Key(Range<usize>),
+    fn key(&mut self, _range: Range<usize>) {}
     /// A string (quotes included), number, `true`, `false` or `null`.
-    Scalar(Range<usize>),
+    fn scalar(&mut self, _range: Range<usize>) {}
 }
 
-/// What may come next at the place that the scanner has reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Expect {
-    Value,
-    ValueOrEnd,
-    KeyOrEnd,
-    Key,
-    CommaOrEnd,
-    Nothing,
-}
+/// Sees nothing.
+impl Visitor for () {}
 
-/// Yields the tokens of one JSON value and checks the grammar on the way.
-#[derive(Clone, Debug)]
-pub struct Scanner<'a> {
-    text: &'a [u8],
-    at: usize,
-    expect: Expect,
-    depth: u32,
-    max_depth: u32,
-    /// One bit a level: whether it is an object.
-    objects: u128,
-}
-
-impl<'a> Scanner<'a> {
-    /// Starts at the first byte. `max_depth` above [`MAX_DEPTH`] counts as that.
-    pub fn new(text: &'a str, max_depth: u32) -> Self {
-        Scanner {
-            text: text.as_bytes(),
-            at: 0,
-            expect: Expect::Value,
-            depth: 0,
-            max_depth: max_depth.min(MAX_DEPTH),
-            objects: 0,
+/// Checks that the whole text is one JSON value, nested at most `max_depth` deep (and never more than [`MAX_DEPTH`]), and
+/// tells the visitor what is in it, up to where it turns out that it is not.
+///
+/// The grammar is that of RFC 8259, with white space before and after the value.
+pub fn scan(text: &str, max_depth: u32, visitor: &mut impl Visitor) -> Result<(), JsonError> {
+    let max_depth = max_depth.min(MAX_DEPTH);
+    let mut reader = Reader::new(text);
+    let mut depth = 0;
+    // One bit a level: whether it is an object.
+    let mut objects = 0u128;
+    reader.skip_space();
+    loop {
+        // A value begins here.
+        let start = reader.at;
+        let byte = reader.peek();
+        if let b'{' | b'[' = byte {
+            if depth == max_depth {
+                return Err(JsonError::TooDeep);
+            }
+            let is_object = byte == b'{';
+            depth += 1;
+            objects = objects << 1 | u128::from(is_object);
+            visitor.open(start);
+            reader.at += 1;
+            reader.skip_space();
+            match (is_object, reader.peek()) {
+                (true, b'}') | (false, b']') => {}
+                (true, _) => {
+                    reader.key(visitor)?;
+                    continue;
+                }
+                (false, _) => continue,
+            }
+        } else {
+            reader.scalar(byte)?;
+            visitor.scalar(start..reader.at);
         }
-    }
-
-    /// How many levels are open.
-    pub fn depth(&self) -> u32 {
-        self.depth
-    }
-
-    /// The next token; `None` after the last byte of a complete value.
-    pub fn next_token(&mut self) -> Result<Option<Token>, JsonError> {
+        // A value ended here, or the closing bracket of an empty one follows.
         loop {
-            self.skip_space();
-            let Some(&byte) = self.text.get(self.at) else {
-                return match self.expect {
-                    Expect::Nothing => Ok(None),
-                    _ => Err(JsonError::Syntax(self.at)),
+            reader.skip_space();
+            if depth == 0 {
+                return match reader.at == text.len() {
+                    true => Ok(()),
+                    false => reader.fail(),
                 };
-            };
-            let start = self.at;
-            match (self.expect, byte) {
-                (Expect::CommaOrEnd, b',') => {
-                    self.at += 1;
-                    self.expect = if self.in_object() {
-                        Expect::Key
-                    } else {
-                        Expect::Value
-                    };
-                }
-                (Expect::CommaOrEnd | Expect::KeyOrEnd, b'}') if self.in_object() => {
-                    return Ok(Some(self.close(start, true)))
-                }
-                (Expect::CommaOrEnd | Expect::ValueOrEnd, b']') if !self.in_object() => {
-                    return Ok(Some(self.close(start, false)))
-                }
-                (Expect::Key | Expect::KeyOrEnd, b'"') => {
-                    self.string()?;
-                    let key = start..self.at;
-                    self.skip_space();
-                    if self.text.get(self.at) != Some(&b':') {
-                        return Err(JsonError::Syntax(self.at));
+            }
+            let is_object = objects & 1 == 1;
+            match (reader.peek(), is_object) {
+                (b',', _) => {
+                    reader.at += 1;
+                    reader.skip_space();
+                    if is_object {
+                        reader.key(visitor)?;
                     }
-                    self.at += 1;
-                    self.expect = Expect::Value;
-                    return Ok(Some(Token::Key(key)));
+                    break;
                 }
-                (Expect::Value | Expect::ValueOrEnd, b'{') => return self.open(start, true),
-                (Expect::Value | Expect::ValueOrEnd, b'[') => return self.open(start, false),
-                (Expect::Value | Expect::ValueOrEnd, _) => {
-                    match byte {
-                        b'"' => self.string()?,
-                        b'-' | b'0'..=b'9' => self.number()?,
-                        b't' => self.word(b"true")?,
-                        b'f' => self.word(b"false")?,
-                        b'n' => self.word(b"null")?,
-                        _ => return Err(JsonError::Syntax(start)),
-                    }
-                    self.after_value();
-                    return Ok(Some(Token::Scalar(start..self.at)));
+                (b'}', true) | (b']', false) => {
+                    visitor.close(reader.at);
+                    reader.at += 1;
+                    depth -= 1;
+                    objects >>= 1;
                 }
-                _ => return Err(JsonError::Syntax(start)),
+                _ => return reader.fail(),
             }
         }
     }
+}
 
-    fn in_object(&self) -> bool {
-        self.objects & 1 == 1
+/// Checks that the whole text is one JSON value, nested at most `max_depth` deep.
+pub fn check(text: &str, max_depth: u32) -> Result<(), JsonError> {
+    scan(text, max_depth, &mut ())
+}
+
+/// The text without white space of JSON before and after it.
+pub fn trim(text: &str) -> &str {
+    const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+    match text.as_bytes() {
+        // A look at both ends is cheaper than to search them, and mostly enough.
+        [b'!'..=b'~', .., b'!'..=b'~'] => text,
+        _ => text.trim_matches(SPACE),
     }
+}
 
-    fn open(&mut self, at: usize, object: bool) -> Result<Option<Token>, JsonError> {
-        if self.depth == self.max_depth {
-            return Err(JsonError::TooDeep);
+/// Whether a string with this text needs no escapes, or this text between the quotes of a string has none.
+pub fn is_plain(text: &str) -> bool {
+    let mut reader = Reader::new(text);
+    reader.skip_plain();
+    let rest = &reader.text[reader.at..];
+    rest.len() < 8
+        && !rest
+            .iter()
+            .any(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))
+}
+
+/// A place in a text.
+#[derive(Clone, Debug)]
+struct Reader<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn new(text: &'a str) -> Self {
+        Reader {
+            text: text.as_bytes(),
+            at: 0,
         }
-        self.depth += 1;
-        self.objects = self.objects << 1 | u128::from(object);
-        self.at += 1;
-        self.expect = if object {
-            Expect::KeyOrEnd
-        } else {
-            Expect::ValueOrEnd
-        };
-        Ok(Some(Token::Open { at, object }))
     }
 
-    fn close(&mut self, at: usize, object: bool) -> Token {
-        self.depth -= 1;
-        self.objects >>= 1;
-        self.at += 1;
-        self.after_value();
-        Token::Close { at, object }
+    /// The next byte; at the end a zero, which JSON has nowhere.
+    fn peek(&self) -> u8 {
+        self.text.get(self.at).copied().unwrap_or(0)
     }
 
-    fn after_value(&mut self) {
-        self.expect = if self.depth == 0 {
-            Expect::Nothing
-        } else {
-            Expect::CommaOrEnd
-        };
+    fn fail<T>(&self) -> Result<T, JsonError> {
+        Err(JsonError::Syntax(self.at))
     }
 
     fn skip_space(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.text.get(self.at) {
+        while let b' ' | b'\t' | b'\n' | b'\r' = self.peek() {
             self.at += 1;
+        }
+    }
+
+    /// A key, its colon, and all space up to the value.
+    fn key(&mut self, visitor: &mut impl Visitor) -> Result<(), JsonError> {
+        let start = self.at;
+        if self.peek() != b'"' {
+            return self.fail();
+        }
+        self.string()?;
+        visitor.key(start..self.at);
+        self.skip_space();
+        if self.peek() != b':' {
+            return self.fail();
+        }
+        self.at += 1;
+        self.skip_space();
+        Ok(())
+    }
+
+    /// A value that is no object and no array.
+    fn scalar(&mut self, first: u8) -> Result<(), JsonError> {
+        match first {
+            b'"' => self.string(),
+            b'-' | b'0'..=b'9' => self.number(),
+            b't' => self.word(b"true"),
+            b'f' => self.word(b"false"),
+            b'n' => self.word(b"null"),
+            _ => self.fail(),
         }
     }
 
@@ -175,44 +195,63 @@ impl<'a> Scanner<'a> {
     fn string(&mut self) -> Result<(), JsonError> {
         self.at += 1;
         loop {
-            match self.text.get(self.at) {
-                Some(b'"') => {
+            self.skip_plain();
+            match self.peek() {
+                b'"' => {
                     self.at += 1;
                     return Ok(());
                 }
-                Some(b'\\') => match self.text.get(self.at + 1) {
-                    Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
-                    Some(b'u') => {
-                        let digits = self.text.get(self.at + 2..self.at + 6);
-                        if !digits.is_some_and(|d| d.iter().all(u8::is_ascii_hexdigit)) {
-                            return Err(JsonError::Syntax(self.at));
-                        }
-                        self.at += 6;
-                    }
-                    _ => return Err(JsonError::Syntax(self.at)),
-                },
-                Some(0x20..) => self.at += 1,
-                Some(_) | None => return Err(JsonError::Syntax(self.at)),
+                b'\\' => self.escape()?,
+                0x20.. => self.at += 1,
+                _ => return self.fail(),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), JsonError> {
+        match self.text.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+            Some(b'u') => {
+                let digits = self.text.get(self.at + 2..self.at + 6);
+                if !digits.is_some_and(|d| d.iter().all(u8::is_ascii_hexdigit)) {
+                    return self.fail();
+                }
+                self.at += 6;
+            }
+            _ => return self.fail(),
+        }
+        Ok(())
+    }
+
+    /// Passes over bytes of a string that stand for themselves, eight at a time, while there are eight.
+    fn skip_plain(&mut self) {
+        while let Some(&bytes) = self.text[self.at..].first_chunk() {
+            match special_bytes(u64::from_le_bytes(bytes)) {
+                0 => self.at += 8,
+                special => {
+                    self.at += special.trailing_zeros() as usize / 8;
+                    return;
+                }
             }
         }
     }
 
     /// RFC 8259 section 6.
     fn number(&mut self) -> Result<(), JsonError> {
-        if self.text[self.at] == b'-' {
+        if self.peek() == b'-' {
             self.at += 1;
         }
-        match self.text.get(self.at) {
-            Some(b'0') => self.at += 1,
+        match self.peek() {
+            b'0' => self.at += 1,
             _ => self.digits()?,
         }
-        if self.text.get(self.at) == Some(&b'.') {
+        if self.peek() == b'.' {
             self.at += 1;
             self.digits()?;
         }
-        if let Some(b'e' | b'E') = self.text.get(self.at) {
+        if let b'e' | b'E' = self.peek() {
             self.at += 1;
-            if let Some(b'+' | b'-') = self.text.get(self.at) {
+            if let b'+' | b'-' = self.peek() {
                 self.at += 1;
             }
             self.digits()?;
@@ -222,129 +261,102 @@ impl<'a> Scanner<'a> {
 
     fn digits(&mut self) -> Result<(), JsonError> {
         let start = self.at;
-        while self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
+        while self.peek().is_ascii_digit() {
             self.at += 1;
         }
         if self.at == start {
-            return Err(JsonError::Syntax(start));
+            return self.fail();
         }
         Ok(())
     }
 
     fn word(&mut self, word: &[u8]) -> Result<(), JsonError> {
         if !self.text[self.at..].starts_with(word) {
-            return Err(JsonError::Syntax(self.at));
+            return self.fail();
         }
         self.at += word.len();
         Ok(())
     }
 }
 
-/// Checks that the whole text is one JSON value, nested at most `max_depth` deep.
-pub fn check(text: &str, max_depth: u32) -> Result<(), JsonError> {
-    let mut scanner = Scanner::new(text, max_depth);
-    while scanner.next_token()?.is_some() {}
-    Ok(())
+/// Of eight bytes of a string, the first in the lowest ones: the high bit of the first one that ends the string, begins an
+/// escape or may not be in it. Higher bits may be set beside it, for no reason; zero when there is no such byte.
+fn special_bytes(bytes: u64) -> u64 {
+    const EACH: u64 = u64::MAX / 255;
+    // Subtracting borrows from a byte's high bit when the byte is smaller; those of 0x80 and above had that bit before.
+    let below = |bytes: u64, limit: u64| bytes.wrapping_sub(EACH * limit) & !bytes;
+    let quote = below(bytes ^ (EACH * u64::from(b'"')), 1);
+    let backslash = below(bytes ^ (EACH * u64::from(b'\\')), 1);
+    (quote | backslash | below(bytes, 0x20)) & (EACH * 0x80)
 }
 
-/// The elements of a JSON array, as ranges of a text that [`check`] has passed; stops early where it has not.
-pub fn elements(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
-    let mut scanner = Scanner::new(text, MAX_DEPTH);
-    let mut start = 0;
-    std::iter::from_fn(move || loop {
-        match scanner.next_token().ok()?? {
-            Token::Scalar(range) if scanner.depth() == 1 => return Some(range),
-            Token::Open { at, .. } if scanner.depth() == 2 => start = at,
-            Token::Close { at, .. } if scanner.depth() == 1 => return Some(start..at + 1),
+/// The elements of a JSON array, as ranges of a text that [`check`] has passed. Where it has not, they are of no use, but
+/// still ranges of the text.
+pub fn elements(text: &str) -> Elements<'_> {
+    let mut reader = Reader::new(text);
+    reader.skip_space();
+    if reader.peek() == b'[' {
+        reader.at += 1;
+        reader.skip_space();
+    } else {
+        reader.at = text.len();
+    }
+    Elements { reader }
+}
+
+/// See [`elements`].
+#[derive(Clone, Debug)]
+pub struct Elements<'a> {
+    reader: Reader<'a>,
+}
+
+impl Iterator for Elements<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        let reader = &mut self.reader;
+        let start = reader.at;
+        match reader.peek() {
+            b']' | 0 => return None,
+            b'"' => reader.string().ok()?,
+            b'{' | b'[' => skip_nested(reader)?,
+            _ => {
+                while !matches!(
+                    reader.peek(),
+                    b',' | b']' | b' ' | b'\t' | b'\n' | b'\r' | 0
+                ) {
+                    reader.at += 1;
+                }
+            }
+        }
+        let end = reader.at;
+        reader.skip_space();
+        if reader.peek() == b',' {
+            reader.at += 1;
+            reader.skip_space();
+        }
+        Some(start..end)
+    }
+}
+
+/// Passes over an object or an array, of which only brackets and strings matter; `None` where the text ends too early.
+fn skip_nested(reader: &mut Reader<'_>) -> Option<()> {
+    let mut depth = 0u32;
+    loop {
+        match reader.peek() {
+            b'"' => {
+                reader.string().ok()?;
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            0 => return None,
             _ => {}
         }
-    })
-}
-
-/// Where the place of an attachment is in a packet's data, and which attachment belongs there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placeholder {
-    /// The whole object that stands for the attachment.
-    pub range: Range<usize>,
-    /// Its `num`; `None` when that is missing or not a number from 0 up.
-    pub number: Option<usize>,
-}
-
-/// All objects with `"_placeholder": true`, in the order in which they end.
-///
-/// Source: Socket.IO protocol v5, "Displaying" of binary packets. Further keys of such an object are lost, as they are
-/// in the JavaScript client.
-pub fn placeholders(text: &str) -> Vec<Placeholder> {
-    struct Open {
-        start: usize,
-        placeholder: bool,
-        number: Option<usize>,
-    }
-    impl Open {
-        /// Takes note of a key's value. As everywhere in JSON, the last one of several counts.
-        fn entry(&mut self, key: &str, value: &str) {
-            if is_key(key, "_placeholder") {
-                self.placeholder = value == "true";
-            } else if is_key(key, "num") {
-                self.number = value.parse().ok();
-            }
+        reader.at += 1;
+        if depth == 0 {
+            return Some(());
         }
-    }
-    let mut scanner = Scanner::new(text, MAX_DEPTH);
-    let mut open: Vec<Open> = Vec::new();
-    let mut key = 0..0;
-    let mut found = Vec::new();
-    while let Ok(Some(token)) = scanner.next_token() {
-        match token {
-            Token::Open { at, .. } => {
-                if let Some(level) = open.last_mut() {
-                    level.entry(&text[std::mem::take(&mut key)], "");
-                }
-                open.push(Open {
-                    start: at,
-                    placeholder: false,
-                    number: None,
-                });
-            }
-            Token::Key(range) => key = range,
-            Token::Scalar(range) => {
-                if let Some(level) = open.last_mut() {
-                    level.entry(&text[std::mem::take(&mut key)], &text[range]);
-                }
-            }
-            Token::Close { at, .. } => {
-                if let Some(Open {
-                    start,
-                    placeholder: true,
-                    number,
-                }) = open.pop()
-                {
-                    // What is inside of a placeholder is replaced with it.
-                    while found
-                        .last()
-                        .is_some_and(|p: &Placeholder| p.range.start > start)
-                    {
-                        found.pop();
-                    }
-                    found.push(Placeholder {
-                        range: start..at + 1,
-                        number,
-                    });
-                }
-            }
-        }
-    }
-    found
-}
-
-/// Whether a key, quotes and escapes included, is this name.
-fn is_key(key: &str, name: &str) -> bool {
-    match key.get(1..key.len().saturating_sub(1)) {
-        Some(text) if text.contains('\\') => {
-            serde_json::from_str::<Cow<'_, str>>(key).is_ok_and(|text| text == name)
-        }
-        Some(text) => text == name,
-        None => false,
     }
 }
 

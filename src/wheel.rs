@@ -1,39 +1,42 @@
 //! A hierarchical timer wheel: every pending deadline of the program, integers only, no clock.
 //!
-//! Eleven levels of 64 slots cover all of `u64`, so no deadline is too far and nothing ever wraps around:
+//! Eight levels of 256 slots cover all of `u64`, so no deadline is too far and nothing ever wraps around:
 //!
 //! ```text
-//! level 0   64 slots of    1 ms     64 ms ahead
-//! level 1   64 slots of   64 ms      4 s
-//! level 2   64 slots of    4 s       4 min
-//! level 3   64 slots of    4 min     4 h
-//! level 4   64 slots of    4 h      12 d
+//! level 0   256 slots of    1 ms    256 ms ahead
+//! level 1   256 slots of  256 ms     65 s
+//! level 2   256 slots of   65 s     4.6 h
+//! level 3   256 slots of  4.6 h      49 d
 //!   ...
-//! level 10  16 slots of 2^60 ms     the rest of u64
+//! level 7   256 slots of 2^56 ms    the rest of u64
 //! ```
 //!
-//! A number of six-bit digits stands for a time, and the wheel stands at a time of its own, its *cursor*. A timer lives
-//! on the level of the highest digit in which its deadline differs from the cursor, in the slot that this digit names.
-//! So its place follows from the two times and need not be stored; timers of one deadline are always in one slot, in the
-//! order in which they were armed; and what is on a lower level is due before what is on a higher one. When the cursor
-//! reaches a slot of a higher level, the timers of that slot move down (they *cascade*): at most once per level, and a
-//! timer that is cancelled or armed again before its time, as most are, never moves at all.
+//! A time is a number of eight bytes, and the wheel stands at a time of its own, its *cursor*. A timer lives on the level
+//! of the highest byte in which its deadline differs from the cursor, in the slot that this byte names. So its slot follows
+//! from the two times and need not be stored; timers of one deadline are always in one slot, in the order in which they were
+//! armed; and what is on a lower level is due before what is on a higher one. When the cursor reaches a slot of a higher
+//! level, the timers of that slot move down (they *cascade*): at most once per level, and a timer that is cancelled or armed
+//! again before its time, as most are, never moves at all.
 //!
-//! A timer costs `20 + size_of::<Option<T>>()` bytes rounded up to eight: 32 for the program's `Timer`, and one bit. The
-//! timers lie in one `Vec`; the lowest unused entry is always the next to be used, so that the high end empties and its
-//! memory goes back once a crowd has left. The slots themselves take 11 KiB, once.
+//! With many timers the cost is that of waiting for memory, so each verb looks at as few places as it can. Levels are wide:
+//! a ping moves once before it is due. What a slot holds are not links from timer to timer but lists of their numbers
+//! (see `lists`), of which two cache lines name 28, so that many timers can be fetched at the same time.
+//!
+//! A timer costs `16 + size_of::<Option<T>>()` bytes rounded up to 32, that is 32 for the program's `Timer`, a bit, and 4.6
+//! in a full list: 37 in all. Lists shrink by whole chunks of 128 bytes, and in the worst case one timer is left in each.
+//! The slots themselves take 32 KiB, once.
+
+mod lists;
+mod pool;
 
 use std::num::NonZeroU32;
 
-const DIGIT_BITS: u32 = 6;
+use lists::{List, Lists, ITEMS};
+use pool::Pool;
+
+const DIGIT_BITS: u32 = 8;
 const SLOTS: usize = 1 << DIGIT_BITS;
-const LEVELS: usize = u64::BITS.div_ceil(DIGIT_BITS) as usize;
-
-/// No entry.
-const NIL: u32 = u32::MAX;
-
-/// Below this many entries the memory is not worth giving back.
-const KEPT_ENTRIES: usize = 1024;
+const LEVELS: usize = (u64::BITS / DIGIT_BITS) as usize;
 
 /// Names one timer for as long as it is pending; afterwards it names nothing. Eight bytes, also in an `Option`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,13 +54,13 @@ pub struct TimerKey {
 pub struct Wheel<T> {
     /// Where the wheel stands: no pending timer is due before it.
     cursor_ms: u64,
-    /// One bit per slot of each level: whether it has timers.
-    occupied: [u64; LEVELS],
+    /// One bit per slot: whether it has timers.
+    occupied: [u64; LEVELS * SLOTS / 64],
     /// Level by level.
-    slots: [Slot; LEVELS * SLOTS],
-    entries: Vec<Entry<T>>,
-    unused: Unused,
-    len: usize,
+    slots: Box<[Slot]>,
+    /// What the lists of the slots hold: numbers of entries.
+    lists: Lists,
+    entries: Pool<Entry<T>>,
     last_generation: NonZeroU32,
 }
 
@@ -66,15 +69,16 @@ pub struct Wheel<T> {
 struct Slot {
     /// None of the timers is due before this time. It is the deadline of the earliest until that one is taken out.
     earliest_ms: u64,
-    first: u32,
-    last: u32,
+    list: List,
 }
 
+/// A timer. Aligned so that none lies across two cache lines.
 #[derive(Debug)]
+#[repr(align(32))]
 struct Entry<T> {
     deadline_ms: u64,
-    previous: u32,
-    next: u32,
+    /// Where in the list of its slot it is.
+    position: u32,
     generation: NonZeroU32,
     /// `None` in an unused entry.
     value: Option<T>,
@@ -83,17 +87,16 @@ struct Entry<T> {
 impl<T> Wheel<T> {
     /// An empty wheel that stands at this time.
     pub fn new(now_ms: u64) -> Self {
+        let empty = Slot {
+            earliest_ms: u64::MAX,
+            list: List::EMPTY,
+        };
         Wheel {
             cursor_ms: now_ms,
-            occupied: [0; LEVELS],
-            slots: [Slot {
-                earliest_ms: u64::MAX,
-                first: NIL,
-                last: NIL,
-            }; LEVELS * SLOTS],
-            entries: Vec::new(),
-            unused: Unused::default(),
-            len: 0,
+            occupied: [0; LEVELS * SLOTS / 64],
+            slots: vec![empty; LEVELS * SLOTS].into(),
+            lists: Lists::default(),
+            entries: Pool::default(),
             last_generation: NonZeroU32::MIN,
         }
     }
@@ -110,27 +113,12 @@ impl<T> Wheel<T> {
             .checked_add(1)
             .unwrap_or(NonZeroU32::MIN);
         let generation = self.last_generation;
-        let entry = Entry {
+        let index = self.entries.add(Entry {
             deadline_ms,
-            next: NIL,
-            previous: NIL,
+            position: 0,
             generation,
             value: Some(value),
-        };
-        let index = match self.unused.take_lowest() {
-            Some(index) => {
-                self.entries[index] = entry;
-                index as u32
-            }
-            None => {
-                let index = u32::try_from(self.entries.len())
-                    .ok()
-                    .filter(|&index| index != NIL);
-                self.entries.push(entry);
-                index.expect("fewer than 2^32 timers fit into memory")
-            }
-        };
-        self.len += 1;
+        });
         self.arm(index, deadline_ms);
         TimerKey { index, generation }
     }
@@ -157,8 +145,7 @@ impl<T> Wheel<T> {
     /// it may be the deadline which that one had. Calling `expire` at such a time fires nothing, but moves the timers near
     /// it to where they can be told apart, and the answer is exact again.
     pub fn next_deadline(&self) -> Option<u64> {
-        let (level, slot) = self.first_slot()?;
-        Some(self.slots[level * SLOTS + slot].earliest_ms)
+        Some(self.slots[self.first_slot()?].earliest_ms)
     }
 
     /// Takes out the next timer whose deadline has come, with its deadline; call it until it returns `None`.
@@ -167,24 +154,22 @@ impl<T> Wheel<T> {
     /// series of calls too, so whoever re-arms a timer must do so for later than `now_ms`, or never finishes.
     /// A time before that of an earlier call fires nothing.
     pub fn expire(&mut self, now_ms: u64) -> Option<(u64, T)> {
-        while let Some((level, slot)) = self.first_slot() {
-            let Slot {
-                earliest_ms, first, ..
-            } = self.slots[level * SLOTS + slot];
-            if earliest_ms > now_ms {
+        while let Some(slot) = self.first_slot() {
+            if self.slots[slot].earliest_ms > now_ms {
                 break;
             }
             // Whatever is pending is due at the start of this slot or later: the cursor passes over nothing.
-            let start_ms = self.slot_start(level, slot);
+            let start_ms = self.slot_start(slot);
             debug_assert!(start_ms >= self.cursor_ms);
             self.cursor_ms = start_ms;
-            if level > 0 {
-                self.cascade(level, slot);
+            if slot >= SLOTS {
+                self.cascade(slot);
                 continue;
             }
-            debug_assert_eq!(start_ms, self.entries[first as usize].deadline_ms);
-            self.unlink(level, slot, first);
-            let value = self.release(first).expect("entries in slots are in use");
+            let (position, index) = self.lists.first(&self.slots[slot].list)?;
+            debug_assert_eq!(start_ms, self.entries[index].deadline_ms);
+            self.unlink(slot, position);
+            let value = self.release(index).expect("entries in slots are in use");
             return Some((start_ms, value));
         }
         None
@@ -192,179 +177,97 @@ impl<T> Wheel<T> {
 
     /// How many timers are pending.
     pub fn len(&self) -> usize {
-        self.len
+        self.entries.in_use()
     }
 
     /// Whether no timer is pending.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
-    /// Level and slot of a deadline that is not before the cursor.
-    fn place(&self, deadline_ms: u64) -> (usize, usize) {
+    /// The slot of a deadline that is not before the cursor.
+    fn place(&self, deadline_ms: u64) -> usize {
         debug_assert!(deadline_ms >= self.cursor_ms);
         let differing = deadline_ms ^ self.cursor_ms;
         let level = (u64::BITS - 1 - (differing | 1).leading_zeros()) / DIGIT_BITS;
-        let slot = (deadline_ms >> (level * DIGIT_BITS)) as usize % SLOTS;
-        (level as usize, slot)
+        let digit = (deadline_ms >> (level * DIGIT_BITS)) as usize % SLOTS;
+        level as usize * SLOTS + digit
     }
 
     /// The first instant that belongs to this slot.
-    fn slot_start(&self, level: usize, slot: usize) -> u64 {
-        let shift = level as u32 * DIGIT_BITS;
+    fn slot_start(&self, slot: usize) -> u64 {
+        let shift = (slot / SLOTS) as u32 * DIGIT_BITS;
         let digits_above = (self.cursor_ms >> shift) & !(SLOTS as u64 - 1);
-        (digits_above | slot as u64) << shift
+        (digits_above | (slot % SLOTS) as u64) << shift
     }
 
     /// The slot with the timers that are due first. Slots of a level are never used behind the cursor's digit, so the
     /// lowest bit is the next one.
-    fn first_slot(&self) -> Option<(usize, usize)> {
-        let level = self.occupied.iter().position(|&bits| bits != 0)?;
-        Some((level, self.occupied[level].trailing_zeros() as usize))
+    fn first_slot(&self) -> Option<usize> {
+        let word = self.occupied.iter().position(|&bits| bits != 0)?;
+        Some(word * 64 + self.occupied[word].trailing_zeros() as usize)
     }
 
     /// Puts an entry that is in no list where its deadline belongs.
     fn arm(&mut self, index: u32, deadline_ms: u64) {
         let deadline_ms = deadline_ms.max(self.cursor_ms);
-        self.entries[index as usize].deadline_ms = deadline_ms;
-        let (level, slot) = self.place(deadline_ms);
-        self.link(level, slot, index);
+        self.entries[index].deadline_ms = deadline_ms;
+        self.link(index, deadline_ms);
     }
 
     /// Takes the entry that the key names out of its slot; `None` when the key is stale.
     fn disarm(&mut self, key: TimerKey) -> Option<()> {
-        let entry = self.entries.get(key.index as usize)?;
+        let entry = self.entries.get(key.index)?;
         if entry.generation != key.generation || entry.value.is_none() {
             return None;
         }
-        let (level, slot) = self.place(entry.deadline_ms);
-        self.unlink(level, slot, key.index);
+        let (slot, position) = (self.place(entry.deadline_ms), entry.position);
+        self.unlink(slot, position);
         Some(())
     }
 
     /// Moves the timers of a slot that the cursor has reached to lower levels, in their order.
-    fn cascade(&mut self, level: usize, slot: usize) {
-        let mut index = std::mem::replace(&mut self.slots[level * SLOTS + slot].first, NIL);
-        self.occupied[level] &= !(1 << slot);
-        while index != NIL {
-            let entry = &self.entries[index as usize];
-            let next = entry.next;
-            let (lower_level, lower_slot) = self.place(entry.deadline_ms);
-            debug_assert!(lower_level < level);
-            self.link(lower_level, lower_slot, index);
-            index = next;
+    fn cascade(&mut self, slot: usize) {
+        let mut list = std::mem::replace(&mut self.slots[slot].list, List::EMPTY);
+        self.occupied[slot / 64] &= !(1 << (slot % 64));
+        while let Some(indices) = self.lists.take_some(&mut list) {
+            // All deadlines first, and then all moves: so the processor need not wait for one entry after the other.
+            let mut deadlines_ms = [0; ITEMS];
+            for (deadline_ms, index) in deadlines_ms.iter_mut().zip(indices.clone()) {
+                *deadline_ms = self.entries[index].deadline_ms;
+            }
+            for (deadline_ms, index) in deadlines_ms.into_iter().zip(indices) {
+                self.link(index, deadline_ms);
+            }
         }
     }
 
-    /// Makes an entry that is in no list unused, and gives back what memory the last entries no longer need.
+    /// Makes an entry that is in no list unused.
     fn release(&mut self, index: u32) -> Option<T> {
-        let value = self.entries[index as usize].value.take();
-        self.len -= 1;
-        self.unused.add(index as usize);
-        while self
-            .entries
-            .last()
-            .is_some_and(|entry| entry.value.is_none())
-        {
-            self.entries.pop();
-            self.unused.remove(self.entries.len());
-        }
-        let kept = KEPT_ENTRIES.max(2 * self.entries.len());
-        if self.entries.capacity() > 2 * kept {
-            self.entries.shrink_to(kept);
-            self.unused.shrink_to(kept);
-        }
+        let value = self.entries[index].value.take();
+        self.entries.free(index);
         value
     }
 
-    /// Puts an entry that is in no list at the end of a slot's.
-    fn link(&mut self, level: usize, slot: usize, index: u32) {
-        let list = &mut self.slots[level * SLOTS + slot];
-        let entry = &mut self.entries[index as usize];
-        entry.next = NIL;
-        if list.first == NIL {
-            *list = Slot {
-                earliest_ms: entry.deadline_ms,
-                first: index,
-                last: index,
-            };
-            entry.previous = NIL;
-            self.occupied[level] |= 1 << slot;
+    /// Puts an entry that is in no list at the end of that of its slot.
+    fn link(&mut self, index: u32, deadline_ms: u64) {
+        let number = self.place(deadline_ms);
+        let slot = &mut self.slots[number];
+        if slot.list.is_empty() {
+            slot.earliest_ms = deadline_ms;
+            self.occupied[number / 64] |= 1 << (number % 64);
         } else {
-            list.earliest_ms = list.earliest_ms.min(entry.deadline_ms);
-            entry.previous = std::mem::replace(&mut list.last, index);
-            let previous = entry.previous as usize;
-            self.entries[previous].next = index;
+            slot.earliest_ms = slot.earliest_ms.min(deadline_ms);
         }
+        self.entries[index].position = self.lists.push(&mut slot.list, index);
     }
 
-    /// Takes an entry out of the list of its slot.
-    fn unlink(&mut self, level: usize, slot: usize, index: u32) {
-        let list = &mut self.slots[level * SLOTS + slot];
-        let Entry { previous, next, .. } = self.entries[index as usize];
-        match previous {
-            NIL => list.first = next,
-            _ => self.entries[previous as usize].next = next,
-        }
-        match next {
-            NIL => list.last = previous,
-            _ => self.entries[next as usize].previous = previous,
-        }
-        if list.first == NIL {
-            self.occupied[level] &= !(1 << slot);
-        }
-    }
-}
-
-/// Numbers of unused entries: a bit for each, a bit for each word of these that is not zero, and once more.
-#[derive(Debug, Default)]
-struct Unused {
-    layers: [Vec<u64>; 3],
-}
-
-impl Unused {
-    fn add(&mut self, mut number: usize) {
-        for layer in &mut self.layers {
-            let (word, bit) = (number / 64, number % 64);
-            if layer.len() <= word {
-                layer.resize(word + 1, 0);
-            }
-            let others = layer[word];
-            layer[word] |= 1 << bit;
-            if others != 0 {
-                return;
-            }
-            number = word;
-        }
-    }
-
-    fn remove(&mut self, mut number: usize) {
-        for layer in &mut self.layers {
-            let (word, bit) = (number / 64, number % 64);
-            layer[word] &= !(1 << bit);
-            if layer[word] != 0 {
-                return;
-            }
-            number = word;
-        }
-    }
-
-    fn take_lowest(&mut self) -> Option<usize> {
-        // A word of the last layer stands for 2^18 entries, so there are few of them.
-        let mut number = self.layers[2].iter().position(|&word| word != 0)?;
-        for layer in self.layers.iter().rev() {
-            number = number * 64 + layer[number].trailing_zeros() as usize;
-        }
-        self.remove(number);
-        Some(number)
-    }
-
-    /// Gives back memory beyond so many numbers; none from there on is unused.
-    fn shrink_to(&mut self, mut numbers: usize) {
-        for layer in &mut self.layers {
-            numbers = numbers.div_ceil(64);
-            layer.truncate(numbers);
-            layer.shrink_to_fit();
+    /// Takes what is at this position out of the list of the slot.
+    fn unlink(&mut self, number: usize, position: u32) {
+        let slot = &mut self.slots[number];
+        self.lists.remove(&mut slot.list, position);
+        if slot.list.is_empty() {
+            self.occupied[number / 64] &= !(1 << (number % 64));
         }
     }
 }

@@ -158,3 +158,85 @@ proptest! {
         prop_assert_eq!(check(&text, MAX_DEPTH).is_ok(), theirs, "{}", text);
     }
 }
+
+/// Text that has much of what JSON is made of, in an order that is mostly wrong.
+fn json_like() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        4 => prop::sample::select(vec![
+            "[", "]", "{", "}", ",", ":", "\"", "\"a\"", "\"a\":", "\"\\u00e9\"", "\"\\ud800\"", "\"\\x\"", "\\", "0", "-",
+            "1.5e3", "01", "1.", "true", "false", "null", "nul", " ", "\t", "\n", "\u{b}", "\0", "\u{1f}", "ü",
+        ])
+        .prop_map(str::to_owned),
+        1 => "\"[ -!#-~]{0,40}\"",
+        1 => "\"[\\u{20}-\\u{10ffff}]{0,20}\"",
+        1 => "[0-9eE+.-]{1,10}",
+    ];
+    prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
+}
+
+/// Whether serde_json takes it for JSON. It wants surrogates in pairs where it makes text of them; as `IgnoredAny` and as
+/// `RawValue` it does not.
+fn serde_takes(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2048, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn agrees_with_serde_json_on_text_that_looks_like_json(text in json_like()) {
+        prop_assert_eq!(check(&text, MAX_DEPTH).is_ok(), serde_takes(&text));
+    }
+
+    #[test]
+    fn agrees_with_serde_json_on_strings_of_any_bytes(
+        before in "[a-z]{0,17}",
+        special in prop_oneof![(0u8..128).prop_map(|byte| char::from(byte).to_string()), ".{1,3}"],
+        behind in "[a-zé]{0,17}",
+    ) {
+        let text = format!("\"{before}{special}{behind}\"");
+        prop_assert_eq!(check(&text, MAX_DEPTH).is_ok(), serde_takes(&text));
+    }
+
+    #[test]
+    fn elements_of_any_text_are_parts_of_it(text in json_like()) {
+        for range in elements(&text) {
+            prop_assert!(text.get(range).is_some());
+        }
+    }
+}
+
+#[test]
+fn says_which_byte_of_eight_is_special() {
+    for at in 0..8 {
+        for byte in 0..=255u8 {
+            let mut bytes = *b"abcdefgh";
+            bytes[at] = byte;
+            // What is behind the byte must not be taken for what is before it.
+            bytes[at + 1..].fill(b'"');
+            let special = special_bytes(u64::from_le_bytes(bytes));
+            let is_special = byte < 0x20 || byte == b'"' || byte == b'\\';
+            let first = if is_special { at } else { at + 1 };
+            assert_eq!(
+                special.trailing_zeros() as usize / 8,
+                first,
+                "{byte} at {at}"
+            );
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_plain_text_is_one_that_serde_json_writes_as_it_is(text in prop_oneof![".{0,30}", "[ -~]{0,30}", "[a-z]{0,30}"]) {
+        prop_assert_eq!(is_plain(&text), serde_json::to_string(&text).unwrap() == format!("\"{text}\""));
+    }
+}
+
+#[test]
+fn trims_white_space_of_json_alone() {
+    assert_eq!(trim(" \t[1 ]\r\n"), "[1 ]");
+    assert_eq!(trim("[1] "), "[1]");
+    assert_eq!(trim("\u{a0}1\u{b}"), "\u{a0}1\u{b}");
+    assert_eq!((trim(" "), trim("1"), trim("")), ("", "1", ""));
+}

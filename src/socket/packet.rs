@@ -1,6 +1,7 @@
 //! The packet of Socket.IO: what is behind the `4` of an Engine.IO message.
 
 use std::io::Write as _;
+use std::ops::Range;
 
 use super::{Args, ConnectError};
 use crate::frame::{Frame, FrameBuilder};
@@ -129,17 +130,17 @@ pub fn is_reserved(name: &str) -> bool {
 impl<'a> Packet<'a> {
     /// Reads a packet.
     pub fn decode(text: &'a str, limits: &Limits) -> Result<Packet<'a>, PacketError> {
-        let (kind, rest) = text.split_at_checked(1).ok_or(PacketError::UnknownType)?;
-        let kind = match kind {
-            "0" => Kind::Connect,
-            "1" => Kind::Disconnect,
-            "2" => Kind::Event,
-            "3" => Kind::Ack,
-            "4" => Kind::ConnectError,
-            "5" => Kind::BinaryEvent,
-            "6" => Kind::BinaryAck,
+        let kind = match text.as_bytes().first() {
+            Some(b'0') => Kind::Connect,
+            Some(b'1') => Kind::Disconnect,
+            Some(b'2') => Kind::Event,
+            Some(b'3') => Kind::Ack,
+            Some(b'4') => Kind::ConnectError,
+            Some(b'5') => Kind::BinaryEvent,
+            Some(b'6') => Kind::BinaryAck,
             _ => return Err(PacketError::UnknownType),
         };
+        let rest = &text[1..];
         let (attachments, rest) = match kind {
             Kind::BinaryEvent | Kind::BinaryAck => {
                 let (count, rest) = rest
@@ -171,7 +172,7 @@ impl<'a> Packet<'a> {
             namespace,
             id,
             attachments,
-            data: data.trim_matches([' ', '\t', '\n', '\r']),
+            data: json::trim(data),
             args_at: 0,
             name: None,
         };
@@ -201,11 +202,27 @@ impl<'a> Packet<'a> {
         Ok(packet)
     }
 
+    /// The arguments of an event or an acknowledgement without attachments, as a copy.
+    pub fn args(&self) -> Args {
+        let (text, first_at) = match self.kind {
+            Kind::Event | Kind::Ack => (self.data, self.args_at),
+            _ => ("[]", 1),
+        };
+        Args::received(text.to_owned(), first_at, Vec::new())
+    }
+
     fn check_data(&mut self, limits: &Limits) -> Result<(), PacketError> {
+        let mut beginning = Beginning {
+            values: 0,
+            name: 0..0,
+            args_at: self.data.len().saturating_sub(1),
+        };
         if !self.data.is_empty() {
-            json::check(self.data, limits.max_json_depth).map_err(|error| match error {
-                JsonError::Syntax(_) => PacketError::BadJson,
-                JsonError::TooDeep => PacketError::TooDeep,
+            json::scan(self.data, limits.max_json_depth, &mut beginning).map_err(|error| {
+                match error {
+                    JsonError::Syntax(_) => PacketError::BadJson,
+                    JsonError::TooDeep => PacketError::TooDeep,
+                }
             })?;
         }
         match self.kind {
@@ -215,23 +232,21 @@ impl<'a> Packet<'a> {
                 self.args_at = 1;
                 Ok(())
             }
-            Kind::Event | Kind::BinaryEvent if self.data.starts_with('[') => self.check_name(),
+            Kind::Event | Kind::BinaryEvent if self.data.starts_with('[') => {
+                self.args_at = beginning.args_at;
+                self.check_name(beginning.name)
+            }
             // Clients do not refuse servers.
             _ => Err(PacketError::BadPayload),
         }
     }
 
-    fn check_name(&mut self) -> Result<(), PacketError> {
-        let mut elements = json::elements(self.data);
-        let name = elements.next().ok_or(PacketError::BadPayload)?;
-        self.args_at = elements
-            .next()
-            .map_or(self.data.len() - 1, |first| first.start);
+    fn check_name(&mut self, name: Range<usize>) -> Result<(), PacketError> {
         match self.data.as_bytes()[name.start] {
             b'"' => {
                 let quoted = &self.data[name];
                 let name = &quoted[1..quoted.len() - 1];
-                let is_reserved = if name.contains('\\') {
+                let is_reserved = if !json::is_plain(name) {
                     serde_json::from_str::<String>(quoted).is_ok_and(|name| is_reserved(&name))
                 } else {
                     is_reserved(name)
@@ -245,6 +260,37 @@ impl<'a> Packet<'a> {
             b'-' | b'0'..=b'9' => Ok(()),
             _ => Err(PacketError::BadPayload),
         }
+    }
+}
+
+/// What an event's array begins with; of other data it says nothing of use.
+struct Beginning {
+    /// How many values have begun, the array itself among them.
+    values: usize,
+    /// The first element, where that is no array and no object. Otherwise empty, at a bracket.
+    name: Range<usize>,
+    /// The second element, or the closing bracket.
+    args_at: usize,
+}
+
+impl Beginning {
+    fn value(&mut self, range: Range<usize>) {
+        match self.values {
+            1 => self.name = range,
+            2 => self.args_at = range.start,
+            _ => {}
+        }
+        self.values += 1;
+    }
+}
+
+impl json::Visitor for Beginning {
+    fn open(&mut self, at: usize) {
+        self.value(at..at);
+    }
+
+    fn scalar(&mut self, range: Range<usize>) {
+        self.value(range);
     }
 }
 
@@ -416,6 +462,11 @@ fn write_head(out: &mut Vec<u8>, kind: Kind, attachments: usize, namespace: &str
 }
 
 fn write_string(out: &mut Vec<u8>, text: &str) {
+    if json::is_plain(text) {
+        out.push(b'"');
+        push(out, text);
+        return out.push(b'"');
+    }
     serde_json::to_writer(out, text).expect("a string always has a JSON text and a Vec takes it");
 }
 

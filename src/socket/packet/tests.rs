@@ -42,6 +42,10 @@ fn reads_the_packets_of_the_protocol_page() {
     assert_eq!(decode("0/a/b?c=d,{}").unwrap().namespace, "/a/b?c=d");
     assert_eq!(decode("0/a").unwrap().namespace, "/a");
     assert_eq!(decode("2[\"a\"]").unwrap().args_at, 4);
+    let spaced = decode("2[ \"a\" , [ \"b\" ] , 1 ] ").unwrap();
+    assert_eq!(spaced.name, Some("a"));
+    assert_eq!(&spaced.data[spaced.args_at..], "[ \"b\" ] , 1 ]");
+    assert_eq!(decode("2[ \"a\" ]").unwrap().args_at, 6);
 }
 
 #[test]

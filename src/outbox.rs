@@ -70,7 +70,11 @@ impl Outbox {
         if self.first.is_none() {
             self.first = Some(chunk);
         } else {
-            self.rest.get_or_insert_default().push_back(chunk);
+            let rest = self.rest.get_or_insert_with(|| {
+                // A burst is seldom longer, and growing step by step would cost more than a little room.
+                Box::new(VecDeque::with_capacity(15))
+            });
+            rest.push_back(chunk);
         }
     }
 

@@ -41,6 +41,13 @@ enum Kind {
     Fetch(Vec<RemoteSocket>),
 }
 
+#[cfg(test)]
+impl Asks {
+    pub fn is_empty(&self) -> bool {
+        self.open.count() == 0 && self.by_ack.is_empty()
+    }
+}
+
 impl Ask {
     fn is_complete(&self) -> bool {
         let is_local_complete = match &self.kind {
@@ -48,7 +55,10 @@ impl Ask {
             Kind::Many { waiting, .. } => waiting.is_empty(),
             Kind::Fetch(_) => true,
         };
-        is_local_complete && self.remote_expected == Some(self.remote)
+        is_local_complete
+            && self
+                .remote_expected
+                .is_some_and(|answers| self.remote >= answers)
     }
 }
 
@@ -101,7 +111,7 @@ impl Endpoint {
     }
 
     /// Emits an event to all sockets that a target means and gathers their acknowledgements; those that have come after so
-    /// many milliseconds, or all, come as [`Event::Answered`]. Clients that owe too many already are not asked.
+    /// many milliseconds, or all, come as [`Event::Answered`]. Clients that owe too many already, or are away, are not asked.
     pub fn broadcast_with_ack(
         &mut self,
         target: &Target,
@@ -118,8 +128,11 @@ impl Endpoint {
         self.note_emitted(target, event, args);
         let max_pending = self.config.max_pending_acks;
         let asked = self.fetch_sockets(target);
-        let has_room = |socket: &SocketId| self.sockets.pending_acks(*socket) < max_pending;
-        let waiting: BTreeSet<SocketId> = asked.into_iter().filter(has_room).collect();
+        // Whoever is away is not sent a question when it comes back, and so cannot answer it.
+        let can_answer = |socket: &SocketId| {
+            self.sockets.pending_acks(*socket) < max_pending && !self.is_away(*socket)
+        };
+        let waiting: BTreeSet<SocketId> = asked.into_iter().filter(can_answer).collect();
         let sockets: Vec<SocketId> = waiting.iter().copied().collect();
         let kind = Kind::Many {
             waiting,
@@ -197,14 +210,13 @@ impl Endpoint {
     /// For adapters: another server, or a client of one, has answered a question. One that is closed already ignores it.
     pub fn ask_answered(&mut self, ask: AskId, answer: Args) {
         if let Some(open) = self.asks.open.get_mut(ask.0) {
-            open.remote += 1;
             if let Kind::Many {
                 answers,
                 left_bytes,
                 ..
             } = &mut open.kind
             {
-                keep_answer(answers, left_bytes, answer);
+                open.remote += u64::from(keep_answer(answers, left_bytes, answer));
             }
             self.close_if_complete(ask.0);
         }
@@ -213,8 +225,8 @@ impl Endpoint {
     /// For adapters: another server has said which sockets it has.
     pub fn ask_fetched(&mut self, ask: AskId, sockets: Vec<RemoteSocket>) {
         if let Some(open) = self.asks.open.get_mut(ask.0) {
-            open.remote += 1;
             if let Kind::Fetch(known) = &mut open.kind {
+                open.remote += 1;
                 known.extend(sockets);
             }
             self.close_if_complete(ask.0);

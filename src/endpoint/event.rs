@@ -191,7 +191,8 @@ pub enum Event {
         reason: DisconnectReason,
     },
 
-    /// A socket that had lost its connection did not come back in time; its [`Event::Disconnected`] came long before.
+    /// A socket that had lost its connection did not come back in time, or the host has disconnected it meanwhile; its
+    /// [`Event::Disconnected`] came long before.
     RecoveryExpired {
         /// The socket that was.
         socket: SocketId,

@@ -36,7 +36,7 @@ pub struct ConnectRequest<'a> {
     pub client: ClientInfo<'a>,
 }
 
-/// Longest name of a namespace that the host is asked about.
+/// Longest name of a namespace that is not there yet, with which the host is asked about it.
 const MAX_NAME_BYTES: usize = 1024;
 
 impl Endpoint {
@@ -60,6 +60,7 @@ impl Endpoint {
             }
         };
         if let Some(socket) = self.recover(join.session, namespace, &join.payload) {
+            self.begin_with(socket, join.data);
             return Ok(socket);
         }
         Ok(self.complete_join(join.session, namespace, &join.payload, join.data))
@@ -77,6 +78,14 @@ impl Endpoint {
         let join = self.joins.get_mut(ticket.0).ok_or(Error::NoSuchTicket)?;
         join.passed += 1;
         self.push_join(ticket.0);
+        Ok(())
+    }
+
+    /// Says how many steps of a decision are done where the host has taken several in one turn: after
+    /// [`Endpoint::pass_connect`] `passed` is one more than this.
+    pub fn set_passed(&mut self, ticket: JoinId, passed: u32) -> Result<(), Error> {
+        let join = self.joins.get_mut(ticket.0).ok_or(Error::NoSuchTicket)?;
+        join.passed = passed;
         Ok(())
     }
 
@@ -159,7 +168,8 @@ impl Endpoint {
         }
         let namespaces = peer.client.namespace_count();
         let namespace = self.sockets.find_namespace(name);
-        let is_asked = self.config.connect_requests && name.len() <= MAX_NAME_BYTES;
+        let may_be_asked = namespace.is_some() || name.len() <= MAX_NAME_BYTES;
+        let is_asked = self.config.connect_requests && may_be_asked;
         let refusal = if namespace.is_none() && !is_asked {
             Some("Invalid namespace")
         } else if namespaces >= self.config.max_namespaces_per_client {
@@ -272,11 +282,7 @@ impl Endpoint {
         }
         let payload = if payload.is_empty() { "{}" } else { payload };
         self.sockets.set_auth(socket, payload);
-        if let Some(data) = data {
-            if let Some(place) = self.sockets.data_mut(socket) {
-                *place = Some(data);
-            }
-        }
+        self.begin_with(socket, data);
         let parser = self.config.parser;
         let name = self.sockets.namespace_name(namespace).unwrap_or_default();
         let answer = match revision {
@@ -297,14 +303,22 @@ impl Endpoint {
             }
         };
         self.note_rooms();
-        self.send(session, answer);
+        // Sending may end the session, and the socket's end has to stand behind its beginning.
         self.push_event(Event::Connected {
             socket,
             namespace,
             auth: auth_args(payload),
             is_recovered: false,
         });
+        self.send(session, answer);
         socket
+    }
+
+    /// Keeps with a socket what the host wants it to begin with; where that is nothing, a recovered one has what it had.
+    fn begin_with(&mut self, socket: SocketId, data: Option<Box<dyn Any + Send>>) {
+        if let (Some(data), Some(place)) = (data, self.sockets.data_mut(socket)) {
+            *place = Some(data);
+        }
     }
 
     fn refuse_join(&mut self, session: Key, namespace: &str, error: &ConnectError) {
@@ -327,9 +341,6 @@ impl Endpoint {
 
     /// Begins the end of a socket: nothing reaches it any more, and the host is told.
     pub(super) fn forget_socket(&mut self, socket: SocketId, reason: DisconnectReason) {
-        if let Some(timer) = self.sockets.take_away_timer(socket) {
-            self.wheel.cancel(timer);
-        }
         if self.sockets.begin_leaving(socket) {
             self.events.push_back(Queued::Leaving(socket, reason));
         }

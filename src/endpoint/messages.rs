@@ -104,6 +104,8 @@ impl Endpoint {
                 if let Some(peer) = self.sessions.get_mut(session) {
                     peer.client.remove_socket(socket);
                 }
+                // It may ask for its socket again before the host has heard of this.
+                self.sockets.make_unrecoverable(socket);
                 let reason = DisconnectReason::ClientNamespaceDisconnect;
                 self.events.push_back(Queued::Leave(socket, reason));
             }

@@ -440,10 +440,10 @@ impl Endpoint {
                 return None;
             };
             match queued {
-                // The host has disconnected its sender meanwhile.
-                Queued::Event(
-                    Event::Message(Message { socket, .. }) | Event::Acknowledged { socket, .. },
-                ) if self.sockets.get(socket).is_none() => {}
+                // The host has disconnected its sender meanwhile. Acknowledgements that have come are told of all the same:
+                // somebody may wait for them.
+                Queued::Event(Event::Message(Message { socket, .. }))
+                    if self.sockets.get(socket).is_none() => {}
                 Queued::Event(event) => return Some(event),
                 Queued::End(session, ending) => {
                     self.with_events_first(|endpoint| endpoint.end_now(session, ending))

@@ -52,11 +52,13 @@ impl Endpoint {
         }
     }
 
-    /// A socket has not come back in time.
+    /// A socket that is away will not come back: its time is over, or the host does not want it any more.
     pub(super) fn recovery_expired(&mut self, socket: SocketId) {
         let namespace = self.sockets.get(socket).map(|socket| socket.namespace);
-        // Its timer has just fired.
-        self.sockets.take_away_timer(socket);
+        if let Some(timer) = self.sockets.take_away_timer(socket) {
+            // Nothing is to be cancelled where it has just fired.
+            self.wheel.cancel(timer);
+        }
         if let Some(namespace) = namespace.filter(|_| self.sockets.begin_leaving(socket)) {
             self.sockets.leave_all(socket);
             self.note_rooms();
@@ -91,6 +93,13 @@ impl Endpoint {
                 self.wheel.cancel(timer);
             }
         }
+        // Sending may end the session, and the socket's new end has to stand behind its return.
+        self.push_event(Event::Connected {
+            socket,
+            namespace,
+            auth: Args::received(format!("[{payload}]"), 1, Vec::new()),
+            is_recovered: true,
+        });
         for packet in &missed {
             self.send_packet(session, packet);
         }
@@ -100,12 +109,6 @@ impl Endpoint {
         let parser = self.config.parser;
         let answer = parser.connect(&mut self.frames, name, Some(id), pid);
         self.send(session, answer);
-        self.push_event(Event::Connected {
-            socket,
-            namespace,
-            auth: Args::received(format!("[{payload}]"), 1, Vec::new()),
-            is_recovered: true,
-        });
         Some(socket)
     }
 

@@ -8,7 +8,8 @@ impl Endpoint {
     /// Puts a socket into a room, which thereby exists. Joining twice changes nothing.
     pub fn join(&mut self, socket: SocketId, room: &str) -> Result<(), Error> {
         self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
-        if self.sockets.room_count(socket) >= self.config.max_rooms_per_socket {
+        let is_full = self.sockets.room_count(socket) >= self.config.max_rooms_per_socket;
+        if is_full && !self.rooms(socket).any(|joined| joined == room) {
             return Err(Error::TooManyRooms);
         }
         self.sockets.join(socket, room);

@@ -184,6 +184,9 @@ impl Endpoint {
             let is_closing = peer.session.is_closing && matches!(ending, Ending::Flush(_));
             if !peer.is_ending && !is_closing {
                 peer.is_ending = true;
+                // Whoever is about to go is not let in anywhere any more.
+                let joins = peer.client.abandon();
+                self.abandon_joins(joins);
                 self.events.push_back(Queued::End(key, ending));
             }
         }

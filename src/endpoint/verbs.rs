@@ -60,7 +60,7 @@ impl Endpoint {
         let namespace = found.namespace;
         let own_room = self.sockets.id_text(socket).ok_or(Error::NoSuchSocket)?;
         self.emit(
-            &Target::namespace(namespace).to(own_room.as_str()),
+            &Target::namespace(namespace).to(own_room.as_str()).local(),
             event,
             args,
         )
@@ -96,8 +96,12 @@ impl Endpoint {
         let reason = DisconnectReason::ServerNamespaceDisconnect;
         let session = self.sockets.get(socket).ok_or(Error::NoSuchSocket)?.session;
         let Some(peer) = self.sessions.get_mut(session) else {
-            // It is away, and now it shall not come back.
-            self.forget_socket(socket, reason);
+            if self.is_away(socket) {
+                // The host has heard of its disconnection; now it shall not come back.
+                self.recovery_expired(socket);
+            } else {
+                self.forget_socket(socket, reason);
+            }
             return Ok(());
         };
         let leaving = if close {

@@ -41,7 +41,7 @@ pub struct Io {
     served: Vec<Served>,
     /// Which of them serves a namespace.
     by_namespace: BTreeMap<NamespaceId, usize>,
-    questions: Questions,
+    pub(crate) questions: Questions,
     allow_request: Option<AllowRequest>,
     on_connection_error: Option<ConnectionErrorHandler>,
     on_namespace: Option<NamespaceHandler>,
@@ -87,7 +87,8 @@ impl Io {
     }
 
     /// The handlers of all namespaces that a decision, given the name and the auth payload, lets clients join. The label
-    /// names them in [`Io::children`]; with one that is known already the decision is replaced.
+    /// names them in [`Io::children`]; with one that is known already the decision is replaced. It may be asked several times
+    /// about one client, where a middleware takes its time.
     pub fn namespaces_if(
         &mut self,
         label: &str,
@@ -269,7 +270,22 @@ impl Io {
                 ask,
                 answers,
                 is_complete,
-            } => return self.answered(endpoint, ask, answers, is_complete),
+            } => match self.questions.take_ask(ask) {
+                Some(handler) => {
+                    let answers = Answers {
+                        answers: &answers,
+                        is_complete,
+                    };
+                    handler(endpoint, answers)
+                }
+                None => {
+                    return Ok(Some(Event::Answered {
+                        ask,
+                        answers,
+                        is_complete,
+                    }))
+                }
+            },
             Event::Fetched {
                 ask,
                 sockets,
@@ -328,7 +344,7 @@ impl Io {
             other => return Ok(Some(other)),
         };
         match result {
-            Ok(()) | Err(Error::NoSuchSocket) => Ok(None),
+            Ok(()) | Err(Error::NoSuchSocket | Error::NoSuchTicket) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -378,12 +394,11 @@ impl Io {
                 Err(_) => endpoint.refuse_connect(ticket, &ConnectError::new("Invalid namespace")),
             };
         };
-        for middleware in self.served[index]
-            .handlers
-            .middlewares
-            .iter_mut()
-            .skip(passed as usize)
-        {
+        let middlewares = &mut self.served[index].handlers.middlewares;
+        for (middleware, number) in middlewares.iter_mut().zip(0..).skip(passed as usize) {
+            // Where this one decides later, the client is passed on to the one behind it. A client that is gone by now, or has
+            // been decided on, is none of the others' business.
+            endpoint.set_passed(ticket, number)?;
             match middleware(&mut Joining { endpoint, ticket }) {
                 Ok(Verdict::Next) => {}
                 Ok(Verdict::Later) => return Ok(()),
@@ -391,8 +406,8 @@ impl Io {
             }
         }
         match endpoint.accept_connect(ticket) {
-            // It has decided by itself, or has its reasons not to be let in.
-            Err(Error::NoSuchTicket | Error::BadNamespace(_)) => Ok(()),
+            // There are as many namespaces as may be, which the client has been told.
+            Err(Error::BadNamespace(_)) => Ok(()),
             Err(error) => Err(error),
             Ok(socket) => {
                 let namespace = endpoint.namespace_of(socket)?;
@@ -419,6 +434,14 @@ impl Io {
         auth: &Args,
         is_recovered: bool,
     ) -> Outcome {
+        if self.of(endpoint, namespace).is_none() {
+            // Its first client was let in later, by somebody else than the middlewares.
+            let name = endpoint.namespace_name(namespace).unwrap_or_default();
+            let mut served = self.served.iter_mut();
+            if let Some(index) = served.position(|served| served.pattern.matches(name, auth)) {
+                self.settle(endpoint, namespace, index);
+            }
+        }
         let Some((handlers, questions)) = self.of(endpoint, namespace) else {
             return Ok(());
         };
@@ -442,29 +465,6 @@ impl Io {
         };
         endpoint.recycle(message);
         result
-    }
-
-    fn answered(
-        &mut self,
-        endpoint: &mut Endpoint,
-        ask: AskId,
-        answers: Vec<Args>,
-        is_complete: bool,
-    ) -> Result<Option<Event>, Error> {
-        match self.questions.take_ask(ask) {
-            Some(handler) => {
-                let answers = Answers {
-                    answers: &answers,
-                    is_complete,
-                };
-                handler(endpoint, answers).map(|()| None)
-            }
-            None => Ok(Some(Event::Answered {
-                ask,
-                answers,
-                is_complete,
-            })),
-        }
     }
 
     fn emitted(&mut self, endpoint: &mut Endpoint, target: &Target, args: &Args) -> Outcome {

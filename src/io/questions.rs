@@ -58,6 +58,11 @@ pub struct Questions {
 }
 
 impl Questions {
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.acks.is_empty() && self.asks.is_empty() && self.fetches.is_empty()
+    }
+
     pub(super) fn expect(
         &mut self,
         socket: SocketId,

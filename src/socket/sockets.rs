@@ -284,10 +284,15 @@ impl Sockets {
         if !self.sockets.get(id.0).is_some_and(is_leaving) {
             return false;
         }
-        while let Some((room, _)) = self.sockets.get(id.0).and_then(|s| s.rooms.last().copied()) {
+        // In the order in which it has joined them, its own first.
+        self.note_own_room(id, [RoomChange::Left(id), RoomChange::Deleted]);
+        while let Some((room, _)) = self
+            .sockets
+            .get(id.0)
+            .and_then(|s| s.rooms.first().copied())
+        {
             self.leave_seat(id, room);
         }
-        self.note_own_room(id, [RoomChange::Left(id), RoomChange::Deleted]);
         let Some(socket) = self.sockets.get_mut(id.0) else {
             return false;
         };
@@ -348,12 +353,13 @@ impl Sockets {
         Some(&mut self.sockets.get_mut(id.0)?.extra().data)
     }
 
-    /// Puts a socket into a room; false when it was there already, or is gone.
+    /// Puts a socket into a room; false when it was there already, as in the room of its own id, or is gone.
     pub fn join(&mut self, id: SocketId, name: &str) -> bool {
         let Some(socket) = self.sockets.get_mut(id.0) else {
             return false;
         };
-        if socket.stage != Stage::Connected {
+        let is_own = || socket.secret.id(id.0.index).as_str() == name;
+        if socket.stage != Stage::Connected || is_own() {
             return false;
         }
         let namespace_id = socket.namespace;
@@ -577,7 +583,7 @@ impl Sockets {
         let Some(index) = socket.rooms.iter().position(|(room, _)| *room == room_key) else {
             return false;
         };
-        let (_, seat) = socket.rooms.swap_remove(index);
+        let (_, seat) = socket.rooms.remove(index);
         let namespace_id = socket.namespace;
         let Some(namespace) = self.namespaces.get_mut(namespace_id.0) else {
             return false;

@@ -1,18 +1,24 @@
 //! The endpoint without sockets and with made-up time.
 
 mod admission;
+mod asks;
+mod cluster;
 #[cfg(feature = "compression")]
 mod compression;
 mod handshakes;
 mod host_requests;
 mod io;
+mod joins;
+mod leaving;
 #[cfg(feature = "msgpack")]
 mod msgpack;
 mod polling;
 mod progress;
+mod random;
 mod recovery;
 mod refusals;
 mod revision_3;
+mod rooms;
 mod slow_readers;
 mod socket_io;
 mod upgrade;
@@ -25,6 +31,7 @@ use crate::config::Config;
 use crate::now::Now;
 use crate::progress::Memory;
 use crate::slots::Key;
+use crate::socket::{SocketId, Target};
 
 /// An endpoint and the time, driven as a server drives it.
 pub(super) struct World {
@@ -250,6 +257,26 @@ impl World {
         assert!(self.frames(key)[0].starts_with("40{\"sid\":"));
         self.take_events();
         key
+    }
+
+    /// A client on a WebSocket that has joined by this packet, its socket, and the events of that taken.
+    pub fn enter(&mut self, connect: &str) -> (Key, SocketId) {
+        let key = self.open_websocket();
+        self.send(key, connect);
+        self.take(key);
+        let connected = self
+            .take_events()
+            .into_iter()
+            .find_map(|event| match event {
+                Event::Connected { socket, .. } => Some(socket),
+                _ => None,
+            });
+        (key, connected.expect("it was let in"))
+    }
+
+    /// Everybody in `/`.
+    pub fn everybody(&self) -> Target {
+        Target::namespace(self.endpoint.namespace("/").expect("it is served"))
     }
 
     /// Sends one text frame.

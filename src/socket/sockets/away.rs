@@ -38,6 +38,13 @@ impl Sockets {
         }
     }
 
+    /// A socket's client is leaving it on purpose, so it shall not come back.
+    pub fn make_unrecoverable(&mut self, id: SocketId) {
+        if let Some(extra) = self.sockets.get_mut(id.0).and_then(|s| s.extra.as_mut()) {
+            extra.recovery = None;
+        }
+    }
+
     /// The timer that ends a socket's being away.
     pub fn take_away_timer(&mut self, id: SocketId) -> Option<TimerKey> {
         self.recovery(id)?.away_timer.take()
@@ -69,9 +76,10 @@ impl Sockets {
         })
     }
 
-    /// A socket is back, on another session.
+    /// A socket is back, on another session. What its client was asked before is not asked again, so it owes nothing.
     pub fn come_back(&mut self, id: SocketId, session: Key) {
         if let Some(socket) = self.sockets.get_mut(id.0) {
+            socket.extra().pending_acks.clear();
             self.away -= usize::from(socket.is_away());
             socket.session = session;
             if let Some(recovery) = socket.recovery_mut() {

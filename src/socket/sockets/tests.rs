@@ -138,10 +138,10 @@ fn what_becomes_of_rooms_is_noted_in_order() {
         (&own, RoomChange::Joined(id)),
         ("a", RoomChange::Created),
         ("a", RoomChange::Joined(id)),
-        ("a", RoomChange::Left(id)),
-        ("a", RoomChange::Deleted),
         (&own, RoomChange::Left(id)),
         (&own, RoomChange::Deleted),
+        ("a", RoomChange::Left(id)),
+        ("a", RoomChange::Deleted),
     ];
     let changes = sockets.take_changes();
     let noted = changes.iter().map(|(namespace, room, change)| {

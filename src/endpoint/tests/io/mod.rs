@@ -1,5 +1,9 @@
 //! Handlers by event name.
 
+mod joining;
+mod questions;
+mod talking;
+
 use std::sync::{Arc, Mutex};
 
 use super::*;
@@ -56,14 +60,47 @@ fn world(io: &Io) -> World {
     }))
 }
 
-/// Hands all events to their handlers, and gives the errors of those.
+/// Hands all events to their handlers, those that come of it too, and gives the errors of handlers.
 fn dispatch(world: &mut World, io: &mut Io) -> Vec<Error> {
     let mut errors = Vec::new();
-    for event in world.take_events() {
-        errors.extend(io.dispatch(&mut world.endpoint, event).err());
+    loop {
+        let events = world.take_events();
+        if events.is_empty() {
+            return errors;
+        }
+        for event in events {
+            errors.extend(io.dispatch(&mut world.endpoint, event).err());
+        }
+        world.turn();
+    }
+}
+
+/// Hands each event to its handlers before the next one is asked for, as a server does.
+fn dispatch_at_once(world: &mut World, io: &mut Io) {
+    while let Some(event) = world.endpoint.poll_event() {
+        io.dispatch(&mut world.endpoint, event).unwrap();
     }
     world.turn();
-    errors
+}
+
+/// Sends a packet on a session of its own and hands all events to their handlers.
+fn enter(world: &mut World, io: &mut Io, connect: &str) -> Key {
+    let key = world.open_websocket();
+    say(world, io, key, connect);
+    key
+}
+
+/// Sends a packet and hands all events to their handlers, who make no mistake.
+fn say(world: &mut World, io: &mut Io, key: Key, packet: &str) {
+    world.send(key, packet);
+    assert_eq!(dispatch(world, io), []);
+}
+
+/// A list, and what adds to it.
+fn log() -> (Log, impl Fn(String) + Clone + Send + 'static) {
+    let log = Log::default();
+    let into = log.clone();
+    (log, move |text| into.lock().unwrap().push(text))
 }
 
 fn join(world: &mut World, io: &mut Io) -> Key {

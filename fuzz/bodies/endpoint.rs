@@ -1,8 +1,9 @@
 //! The whole server: the input is a script of what clients, the network, the clock and the host do.
 //!
 //! A script is text, so that a person can write one and read what the fuzzer has found. Its first character `e` asks for
-//! bare Engine.IO, `m` for MessagePack, `r` for recovery, `a` for a host that is asked before sessions open, any other for
-//! plain Socket.IO. Every step is one letter and its
+//! bare Engine.IO, `m` for MessagePack, `r` for recovery, `a` for a host that is asked before sessions open, `c` for a host
+//! that wants to hear of everything and lets clients in (later where they say so), `C` for that with recovery, any other
+//! for plain Socket.IO. Every step is one letter and its
 //! arguments: digits choose connections (0 to 5), Engine.IO sessions, sockets, rooms or variants (of what there is, by
 //! remainder), a text ends with its line. After each step the server runs a turn, and everything is checked.
 //!
@@ -20,8 +21,11 @@
 //! | `+`n, `n` | time passes: a while, or until the next deadline |
 //! | `E`v, `e`kv | the host emits to many, or to socket k |
 //! | `j`kn, `l`kn, `d`k, `D`k, `a` | joins or leaves room n, disconnects (and closes), acknowledges what waits longest |
+//! | `A`nv | the host decides on a client that waits to be let in |
+//! | `k`kt, `K`vt, `s`kn | asks socket k or many, for some time at most; keeps n with socket k |
+//! | `J`vn | many sockets join or leave rooms, or are disconnected |
 //! | `q`n, `R`n | asks for so much of each request's body, answers a request |
-//! | `A`v | decides about the session that waits longest for it |
+//! | `I`v | decides about the session that waits longest for it |
 //! | `P`v | does something with progress sessions |
 //! | `S` | shuts the server down |
 
@@ -29,6 +33,8 @@
 mod client;
 #[path = "endpoint_host.rs"]
 mod host;
+#[path = "endpoint_ledger.rs"]
+mod ledger;
 #[path = "endpoint_world.rs"]
 mod world;
 
@@ -96,9 +102,10 @@ fn step(letter: u8, script: &mut Script<'_>, world: &mut World) -> bool {
         b'n' => world.pass_to_deadline(),
         b'q' => world.with_host(|host, endpoint| host.grant(endpoint, BYTES[script.number()])),
         b'R' => world.with_host(|host, endpoint| host.respond(endpoint, script.number())),
-        b'A' => world.with_host(|host, endpoint| host.decide(endpoint, script.number())),
+        b'I' => world.with_host(|host, endpoint| host.decide(endpoint, script.number())),
         b'S' => world.endpoint.shut_down(),
-        b'E' | b'e' | b'j' | b'l' | b'd' | b'D' | b'a' | b'P' => {
+        b'E' | b'e' | b'j' | b'l' | b'd' | b'D' | b'a' | b'P' | b'A' | b'k' | b'K' | b's'
+        | b'J' => {
             let numbers = [script.number(), script.number()];
             world.with_host(|host, endpoint| host.verb(endpoint, letter, numbers));
         }

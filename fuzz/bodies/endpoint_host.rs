@@ -10,6 +10,8 @@ use pulsewheel::{
 };
 use serde_json::json;
 
+use super::ledger::Ledger;
+
 /// What the host knows.
 #[derive(Default)]
 pub struct Host {
@@ -22,6 +24,7 @@ pub struct Host {
     acks: VecDeque<AckId>,
     /// Acknowledgements that clients owe.
     asked: BTreeSet<(SocketId, u64)>,
+    ledger: Ledger,
     progress: Vec<String>,
     witness: Option<SocketId>,
     /// Events to everybody.
@@ -59,9 +62,13 @@ impl Host {
     pub fn check_all_gone(&self) {
         assert!(self.sockets.is_empty() && self.sessions.is_empty() && self.witness.is_none());
         assert!(self.requests.is_empty() && self.asked.is_empty());
+        self.ledger.check_all_gone();
     }
 
     pub fn handle(&mut self, endpoint: &mut Endpoint, event: Event) {
+        let Some(event) = self.ledger.handle(endpoint, event) else {
+            return;
+        };
         match event {
             Event::Connected { socket, .. } => assert!(self.sockets.insert(socket)),
             Event::Message(message) => {
@@ -144,7 +151,8 @@ impl Host {
         let done = match &*message.name() {
             "all" => {
                 // Other namespaces have no witness.
-                self.broadcasts += usize::from(endpoint.namespace_name(message.namespace) == Some("/"));
+                self.broadcasts +=
+                    usize::from(endpoint.namespace_name(message.namespace) == Some("/"));
                 let everybody = Target::namespace(message.namespace);
                 endpoint.emit(&everybody, "all", &message.args)
             }
@@ -176,6 +184,14 @@ impl Host {
         match letter {
             b'E' => self.emit(endpoint, first, second),
             b'P' => self.progress(endpoint, first, second),
+            b'A' => self.ledger.decide_late(endpoint, first, second),
+            b'K' => {
+                if let Some((target, _)) = self.target(endpoint, first) {
+                    let timeout_ms = super::TIMES_MS[second];
+                    self.ledger.ask_many(endpoint, &target, timeout_ms);
+                }
+            }
+            b'J' => self.move_many(endpoint, first, second),
             b'a' => {
                 if let Some(ack) = self.acks.pop_front() {
                     let _ = endpoint.acknowledge(ack, &Args::none());
@@ -211,6 +227,15 @@ impl Host {
         number: usize,
     ) {
         let done = match letter {
+            b'k' => {
+                let timeout_ms = super::TIMES_MS[number];
+                self.ledger.ask(endpoint, socket, timeout_ms);
+                Ok(())
+            }
+            b's' => {
+                self.ledger.keep(endpoint, socket, number);
+                Ok(())
+            }
             b'j' => endpoint.join(socket, room(number)).or(Ok(())),
             b'l' => endpoint.leave(socket, room(number)),
             b'd' => endpoint.disconnect(socket, false),
@@ -229,11 +254,18 @@ impl Host {
     }
 
     fn emit(&mut self, endpoint: &mut Endpoint, target: usize, size: usize) {
-        let Ok(namespace) = endpoint.namespace("/") else {
+        let Some((target, event)) = self.target(endpoint, target) else {
             return;
         };
-        let everybody = Target::namespace(namespace);
-        let (target, event) = match target % 5 {
+        self.broadcasts += usize::from(event == "all");
+        let emitted = endpoint.emit(&target, event, &args(size));
+        emitted.expect("the name is not reserved");
+    }
+
+    /// Sockets of `/`, and the event that is emitted to them.
+    fn target(&self, endpoint: &Endpoint, number: usize) -> Option<(Target, &'static str)> {
+        let everybody = Target::namespace(endpoint.namespace("/").ok()?);
+        Some(match number % 5 {
             0 => (everybody, "all"),
             1 => (everybody.volatile(), "some"),
             2 => (everybody.to(room(0)).to(room(1)), "some"),
@@ -243,10 +275,25 @@ impl Host {
                 let to = |target: Target, id: pulsewheel::IdText| target.to(id.as_str());
                 (ids.fold(everybody.to("nobody"), to), "some")
             }
+        })
+    }
+
+    /// Does something with many sockets, the witness not among them.
+    fn move_many(&mut self, endpoint: &mut Endpoint, target: usize, number: usize) {
+        let Some((mut target, _)) = self.target(endpoint, target) else {
+            return;
         };
-        self.broadcasts += usize::from(event == "all");
-        let emitted = endpoint.emit(&target, event, &args(size));
-        emitted.expect("the name is not reserved");
+        if let Some(witness) = self.witness {
+            target = target.except_socket(witness);
+        }
+        match number {
+            0..=4 => {
+                // Some may be in as many rooms as they may.
+                let _ = endpoint.sockets_join(&target, &[room(number)]);
+            }
+            5..=7 => endpoint.sockets_leave(&target, &[room(number)]),
+            _ => endpoint.disconnect_sockets(&target, number == 9),
+        }
     }
 
     fn progress(&mut self, endpoint: &mut Endpoint, verb: usize, number: usize) {

@@ -363,7 +363,8 @@ impl World {
 /// Low limits, which a short script can reach.
 fn config(mode: u8) -> Config {
     let socket_io = mode != b'e';
-    let is_asking = mode == b'a';
+    let is_asked = mode == b'a';
+    let is_asking = matches!(mode, b'c' | b'C');
     Config {
         socket_io,
         parser: if mode == b'm' {
@@ -371,21 +372,29 @@ fn config(mode: u8) -> Config {
         } else {
             Parser::Json
         },
-        recovery: (mode == b'r').then(|| RecoveryConfig {
+        connect_requests: is_asking,
+        room_events: is_asking,
+        emitted_events: is_asking,
+        cleanup_empty_child_namespaces: is_asking,
+        max_child_namespaces: 2,
+        max_answer_bytes: 300,
+        max_auth_bytes: 300,
+        recovery: matches!(mode, b'r' | b'C').then(|| RecoveryConfig {
+            skip_middlewares: mode == b'r',
             max_away: 2,
             max_bytes: 20_000,
             max_bytes_per_session: 5_000,
             ..RecoveryConfig::default()
         }),
-        allow_request: is_asking,
-        connection_errors: is_asking,
-        handshake: if is_asking {
+        allow_request: is_asked,
+        connection_errors: is_asked,
+        handshake: if is_asked {
             HandshakeDetail::Full
         } else {
             HandshakeDetail::Minimal
         },
-        headers: is_asking.then(|| HeaderHook::new(|_| vec![("X-Every".into(), "1".into())])),
-        max_sessions: if is_asking { 4 } else { 1000 },
+        headers: is_asked.then(|| HeaderHook::new(|_| vec![("X-Every".into(), "1".into())])),
+        max_sessions: if is_asked { 4 } else { 1000 },
         allow_eio3: true,
         cors: Some(Cors {
             origins: Origins::Reflect,

@@ -302,7 +302,6 @@ impl Endpoint {
                 answer
             }
         };
-        self.note_rooms();
         // Sending may end the session, and the socket's end has to stand behind its beginning.
         self.push_event(Event::Connected {
             socket,
@@ -353,7 +352,6 @@ impl Endpoint {
             .get_known(socket)
             .map(|socket| socket.namespace);
         if let Some(namespace) = namespace.filter(|_| self.sockets.leave_all(socket)) {
-            self.note_rooms();
             self.push_event(Event::Disconnected {
                 socket,
                 namespace,

@@ -390,6 +390,7 @@ impl Endpoint {
     /// Whether there is something to do without waiting for input or a deadline.
     pub fn has_work(&self) -> bool {
         !(self.events.is_empty()
+            && !self.sockets.has_changes()
             && self.output_due.is_empty()
             && self.bulk_output_due.is_empty()
             && self.input_due.is_empty()
@@ -433,6 +434,14 @@ impl Endpoint {
     /// Ask for it when the one before has been handled: where a client is about to leave, this is what makes it leave.
     pub fn poll_event(&mut self) -> Option<Event> {
         loop {
+            // Before all that waits, as what waits may go on with those rooms.
+            if let Some((namespace, room, change)) = self.sockets.next_change() {
+                return Some(Event::Room {
+                    namespace,
+                    room: room.into(),
+                    change,
+                });
+            }
             let Some(queued) = self.events.pop_front() else {
                 if self.events.capacity() > 2 * self.config.max_pending_events {
                     self.events = VecDeque::new();

@@ -61,7 +61,6 @@ impl Endpoint {
         }
         if let Some(namespace) = namespace.filter(|_| self.sockets.begin_leaving(socket)) {
             self.sockets.leave_all(socket);
-            self.note_rooms();
             self.push_event(Event::RecoveryExpired { socket, namespace });
             self.events.push_back(Queued::Gone(socket));
         }

@@ -1,6 +1,6 @@
 //! Rooms, and what is done to all sockets of a target.
 
-use super::{Endpoint, Event};
+use super::Endpoint;
 use crate::error::Error;
 use crate::socket::{NamespaceId, SocketId, Target};
 
@@ -13,7 +13,6 @@ impl Endpoint {
             return Err(Error::TooManyRooms);
         }
         self.sockets.join(socket, room);
-        self.note_rooms();
         Ok(())
     }
 
@@ -21,7 +20,6 @@ impl Endpoint {
     pub fn leave(&mut self, socket: SocketId, room: &str) -> Result<(), Error> {
         self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
         self.sockets.leave(socket, room);
-        self.note_rooms();
         Ok(())
     }
 
@@ -67,7 +65,6 @@ impl Endpoint {
                 self.sockets.leave(socket, room);
             }
         }
-        self.note_rooms();
     }
 
     /// Disconnects all sockets that a target means; with `close`, their clients from all namespaces.
@@ -78,17 +75,6 @@ impl Endpoint {
         for socket in self.fetch_sockets(target) {
             // One of them may have gone with another one's connection.
             let _ = self.disconnect(socket, close);
-        }
-    }
-
-    /// Tells the host what has become of rooms.
-    pub(super) fn note_rooms(&mut self) {
-        for (namespace, room, change) in self.sockets.take_changes() {
-            self.push_event(Event::Room {
-                namespace,
-                room: room.into(),
-                change,
-            });
         }
     }
 }

@@ -20,8 +20,8 @@ use self::pattern::Pattern;
 use self::questions::Questions;
 use crate::http::Request;
 use crate::{
-    Admission, AdmissionId, Args, AskId, Config, ConnectError, DisconnectReason, Endpoint, Error,
-    Event, JoinId, Message, NamespaceId, RemoteSocket, RoomChange, SocketId, Target,
+    Admission, AdmissionId, Args, Config, ConnectError, DisconnectReason, Endpoint, Error, Event,
+    JoinId, Message, NamespaceId, RemoteSocket, RoomChange, SocketId, Target,
 };
 
 type AllowRequest =

@@ -125,14 +125,14 @@ pub struct Sockets {
     /// Bytes that all namespaces' logs keep.
     log_bytes: usize,
     /// What has become of rooms since it was last looked at, where anybody wants to know.
-    changes: Option<Vec<(NamespaceId, Box<str>, RoomChange)>>,
+    changes: Option<VecDeque<(NamespaceId, Box<str>, RoomChange)>>,
 }
 
 impl Sockets {
-    /// With nobody connected; `notes_rooms` says whether [`Sockets::take_changes`] is of use.
+    /// With nobody connected; `notes_rooms` says whether [`Sockets::next_change`] is of use.
     pub fn new(notes_rooms: bool) -> Self {
         Sockets {
-            changes: notes_rooms.then(Vec::new),
+            changes: notes_rooms.then(VecDeque::new),
             ..Sockets::default()
         }
     }
@@ -508,12 +508,15 @@ impl Sockets {
         }
     }
 
-    /// What has become of rooms since the last call, oldest first.
-    pub fn take_changes(&mut self) -> Vec<(NamespaceId, Box<str>, RoomChange)> {
-        self.changes
-            .as_mut()
-            .map(std::mem::take)
-            .unwrap_or_default()
+    /// What has become of a room, oldest first, each change once.
+    pub fn next_change(&mut self) -> Option<(NamespaceId, Box<str>, RoomChange)> {
+        self.changes.as_mut()?.pop_front()
+    }
+
+    /// Whether [`Sockets::next_change`] has something to tell.
+    pub fn has_changes(&self) -> bool {
+        let changes = self.changes.as_ref();
+        changes.is_some_and(|changes| !changes.is_empty())
     }
 
     /// Checks that every list agrees with every other; panics where it does not. For tests.
@@ -598,9 +601,9 @@ impl Sockets {
         }
         let is_empty = room.members.is_empty();
         if let Some(changes) = &mut self.changes {
-            changes.push((namespace_id, room.name.clone(), RoomChange::Left(id)));
+            changes.push_back((namespace_id, room.name.clone(), RoomChange::Left(id)));
             if is_empty {
-                changes.push((namespace_id, room.name.clone(), RoomChange::Deleted));
+                changes.push_back((namespace_id, room.name.clone(), RoomChange::Deleted));
             }
         }
         if is_empty {
@@ -612,7 +615,7 @@ impl Sockets {
 
     fn note(&mut self, namespace: NamespaceId, room: &str, change: RoomChange) {
         if let Some(changes) = &mut self.changes {
-            changes.push((namespace, room.into(), change));
+            changes.push_back((namespace, room.into(), change));
         }
     }
 

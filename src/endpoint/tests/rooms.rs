@@ -244,3 +244,32 @@ fn a_socket_is_in_no_more_rooms_than_allowed() {
     world.endpoint.join(full, "c").unwrap();
     assert_eq!(rooms(&world, full), ["b", "c"]);
 }
+
+#[test]
+fn a_room_is_not_left_before_it_is_joined() {
+    let mut world = World::new(config());
+    let (key, socket) = world.enter("40");
+    let own = id(&world, socket);
+    // It leaves before the host has handled what it sent before.
+    let bytes = [masked(0x81, b"42[\"join\"]"), masked(0x81, b"41")];
+    world.endpoint.feed(key, &mut bytes.concat());
+    assert!(matches!(
+        world.endpoint.poll_event(),
+        Some(Event::Message(_))
+    ));
+    world.endpoint.join(socket, "a").unwrap();
+    assert!(world.endpoint.has_work());
+    world.turn();
+    assert_eq!(
+        changes(&mut world),
+        [
+            "create-room a",
+            "join-room a",
+            &*format!("leave-room {own}"),
+            &format!("delete-room {own}"),
+            "leave-room a",
+            "delete-room a",
+            "disconnect"
+        ]
+    );
+}

@@ -16,15 +16,15 @@ fn config() -> Config {
 /// What has become of rooms, in the reference's words: `create-room a`, `join-room a`, ...
 fn changes(world: &mut World) -> Vec<String> {
     let events = world.take_events().into_iter();
-    let changes = events.filter_map(|event| match event {
-        Event::Room { room, change, .. } => Some(match change {
+    let changes = events.map(|event| match event {
+        Event::Room { room, change, .. } => match change {
             RoomChange::Created => format!("create-room {room}"),
             RoomChange::Joined(_) => format!("join-room {room}"),
             RoomChange::Left(_) => format!("leave-room {room}"),
             RoomChange::Deleted => format!("delete-room {room}"),
-        }),
-        Event::Connected { .. } => Some("connect".to_owned()),
-        Event::Disconnected { .. } => Some("disconnect".to_owned()),
+        },
+        Event::Connected { .. } => "connect".to_owned(),
+        Event::Disconnected { .. } => "disconnect".to_owned(),
         other => panic!("{other:?}"),
     });
     changes.collect()

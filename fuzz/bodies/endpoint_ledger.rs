@@ -54,7 +54,10 @@ impl Ledger {
             }
             Event::Disconnected { socket, .. } => {
                 self.check_data(endpoint, socket);
-                if !endpoint.is_away(socket) {
+                // Where it is only away, or back already, it keeps what it has.
+                let id = endpoint.socket_id(socket);
+                let id = id.expect("it is known until the host has heard of its end");
+                if endpoint.find_socket(id.as_str()).is_none() {
                     self.data.remove(&socket);
                 }
                 return Some(event);

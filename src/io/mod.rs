@@ -509,9 +509,10 @@ impl Io {
         }
     }
 
-    /// A client is gone, though it may come back where it is only away.
+    /// A client is gone, though it may come back where it is only away, or be back already.
     fn forget(&mut self, endpoint: &Endpoint, id: SocketId, namespace: NamespaceId) {
-        if !endpoint.is_away(id) {
+        let text = endpoint.socket_id(id);
+        if text.is_none_or(|text| endpoint.find_socket(text.as_str()).is_none()) {
             if let Some((handlers, _)) = self.of(endpoint, namespace) {
                 handlers.forget(id);
             }

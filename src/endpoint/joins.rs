@@ -315,8 +315,10 @@ impl Endpoint {
 
     /// Keeps with a socket what the host wants it to begin with; where that is nothing, a recovered one has what it had.
     fn begin_with(&mut self, socket: SocketId, data: Option<Box<dyn Any + Send>>) {
-        if let (Some(data), Some(place)) = (data, self.sockets.data_mut(socket)) {
-            *place = Some(data);
+        // Looking for the place makes it, so only for what there is to keep.
+        let place = data.is_some().then(|| self.sockets.data_mut(socket));
+        if let Some(place) = place.flatten() {
+            *place = data;
         }
     }
 

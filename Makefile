@@ -112,6 +112,10 @@ licenses: need-rust ## renew app/licenses.txt after a change of dependencies (ca
 bench: need-rust ## measure codecs, wheel, fan-out and echo
 	cargo bench --locked --package pulsewheel
 
+.PHONY: compare
+compare: need-rust need-node need-python ## measure beside other servers (ROUNDS=1 ONLY="floor pulsewheel" MODES="echo broadcast")
+	$(PYTHON) benches/compare/runner --rounds=$(or $(ROUNDS),3) --only="$(ONLY)" --modes="$(MODES)" $(if $(CLIENTS),--clients=$(CLIENTS))
+
 .PHONY: clean
 clean: ## remove everything that was built or installed here
 	cargo clean

@@ -1,0 +1,50 @@
+//! In which order connections are written to.
+
+use super::*;
+use crate::socket::Args;
+
+#[test]
+fn an_answer_overtakes_a_broadcast_to_many() {
+    let mut world = World::new(Config {
+        progress: None,
+        ..Config::default()
+    });
+    let clients: Vec<Key> = (0..100).map(|_| world.enter("40").0).collect();
+    let everybody = world.everybody();
+    let args = Args::one("to all").expect("a text");
+    let endpoint = &mut world.endpoint;
+    endpoint.emit(&everybody, "news", &args).expect("emitted");
+    endpoint.feed(clients[95], &mut masked(0x81, b"42[\"echo\"]"));
+    // The answer stands behind the broadcast on its own connection, but that connection comes first.
+    let Some(Event::Message(message)) = endpoint.poll_event() else {
+        panic!("the echo has come");
+    };
+    let answered = endpoint.emit_to(message.socket, "echo", &message.args);
+    answered.expect("its sender is there");
+    assert_eq!(endpoint.next_output(), Some(clients[95]));
+}
+
+#[test]
+fn a_broadcast_to_few_waits_for_nobody() {
+    let mut world = World::new(Config {
+        progress: None,
+        ..Config::default()
+    });
+    let clients: Vec<Key> = (0..100).map(|_| world.enter("40").0).collect();
+    let few = clients[7];
+    let everybody = world.everybody();
+    let args = Args::one("to all").expect("a text");
+    let socket = world.endpoint.fetch_sockets(&everybody)[7];
+    world.endpoint.join(socket, "few").expect("joined");
+    let emitted = world.endpoint.emit(&everybody, "news", &args);
+    emitted.expect("emitted");
+    let room = everybody.clone().to("few");
+    world.endpoint.emit(&room, "news", &args).expect("emitted");
+    assert_eq!(world.endpoint.next_output(), Some(few));
+    world.endpoint.output_due(few);
+    world.turn();
+    for client in clients {
+        let expected = if client == few { 2 } else { 1 };
+        assert_eq!(world.frames(client).len(), expected);
+    }
+}

@@ -49,6 +49,7 @@ test: lint test-rust test-web test-interop test-program test-browser ## set up e
 .PHONY: lint
 lint: need-cc web ## check format, lints and documentation
 	cargo fmt --all --check
+	cargo fmt --all --check --manifest-path benches/compare/Cargo.toml
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
@@ -120,6 +121,7 @@ compare: need-rust need-node need-python ## measure beside other servers (ROUNDS
 clean: ## remove everything that was built or installed here
 	cargo clean
 	rm -rf .venv web/dist web/node_modules tests/interop/node_modules tests/browser/node_modules tests/output
+	rm -rf benches/compare/target benches/compare/peers/*/node_modules benches/compare/peers/*/.venv
 
 .PHONY: need-rust need-cc need-node need-python
 need-rust:

@@ -74,6 +74,17 @@ fn ask(address: SocketAddr, request: &str) -> String {
 }
 
 #[test]
+fn other_threads_can_read_how_the_loop_fares() {
+    let server = run(Config::default(), |_, _| {});
+    ask(server.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let stats = server.handle.stats().expect("the queue has room");
+    let stats = stats.wait_timeout(LIMIT).expect("answered");
+    assert_eq!(stats.accepted, 1);
+    assert!(stats.reads >= 1 && stats.writes == 1 && stats.written_bytes > 0);
+    assert_eq!(stats.lag_us.count(), 1, "this very command");
+}
+
+#[test]
 fn a_handshake_is_answered_over_tcp() {
     let server = run(Config::default(), |_, _| {});
     let mut stream = connect(server.address);

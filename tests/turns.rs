@@ -156,5 +156,6 @@ fn an_idle_server_sleeps_until_its_next_deadline() {
     driven.turn();
     let after = driven.stats();
     assert_eq!(after.turns - before.turns, 1);
+    assert_eq!(after.lag_us.count(), 0, "nobody has commanded anything");
     assert_eq!((after.reads, after.writes), (before.reads, before.writes));
 }

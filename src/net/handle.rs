@@ -5,13 +5,14 @@ use std::fmt;
 use std::sync::mpsc::{sync_channel, Receiver, TryRecvError};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, ThreadId};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::Waker;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::system::random;
+use super::Stats;
 use crate::http::Response;
 use crate::progress::{JsonObject, ProgressError, SessionOptions, Status};
 use crate::{Args, Endpoint, Error, RequestId, Target};
@@ -19,8 +20,8 @@ use crate::{Args, Endpoint, Error, RequestId, Target};
 /// Commands that may wait for the loop.
 const MAX_COMMANDS: usize = 4096;
 
-/// Something that the loop does to the endpoint in its next turn.
-pub(super) type Command = Box<dyn FnOnce(&mut Endpoint) + Send>;
+/// Something that the loop does to the endpoint, or tells of itself, in its next turn.
+pub(super) type Command = Box<dyn FnOnce(&mut Endpoint, &Stats) + Send>;
 
 /// A way into a [`Server`](super::Server) that another thread drives. Cheap to clone.
 ///
@@ -73,10 +74,22 @@ impl Handle {
         &self,
         verb: impl FnOnce(&mut Endpoint) -> T + Send + 'static,
     ) -> Result<Pending<T>, HandleError> {
+        self.command(move |endpoint, _| verb(endpoint))
+    }
+
+    /// What the loop has done so far, and how long its turns took.
+    pub fn stats(&self) -> Result<Pending<Stats>, HandleError> {
+        self.command(|_, stats| stats.clone())
+    }
+
+    fn command<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Endpoint, &Stats) -> T + Send + 'static,
+    ) -> Result<Pending<T>, HandleError> {
         let (sender, receiver) = sync_channel(1);
-        self.queue.push(Box::new(move |endpoint| {
+        self.queue.push(Box::new(move |endpoint, stats| {
             // Whoever asked may have gone away without waiting.
-            let _ = sender.send(verb(endpoint));
+            let _ = sender.send(act(endpoint, stats));
         }))?;
         Ok(Pending {
             receiver,
@@ -273,7 +286,8 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct State {
-    commands: VecDeque<Command>,
+    /// Each with the time at which it was given.
+    commands: VecDeque<(Instant, Command)>,
     loop_thread: Option<ThreadId>,
     is_closed: bool,
 }
@@ -295,7 +309,7 @@ impl Queue {
             return Err(HandleError::Full);
         }
         let was_empty = state.commands.is_empty();
-        state.commands.push_back(command);
+        state.commands.push_back((Instant::now(), command));
         drop(state);
         if was_empty {
             // Should waking fail, the loop still finds the command at its next turn.
@@ -304,7 +318,8 @@ impl Queue {
         Ok(())
     }
 
-    pub fn pop(&self) -> Option<Command> {
+    /// The oldest command, and when it was given.
+    pub fn pop(&self) -> Option<(Instant, Command)> {
         self.lock().commands.pop_front()
     }
 

@@ -256,10 +256,11 @@ impl<L: Listener> Server<L> {
 
     fn take_commands(&mut self) {
         for _ in 0..COMMANDS_PER_TURN {
-            let Some(command) = self.queue.pop() else {
+            let Some((given, command)) = self.queue.pop() else {
                 return;
             };
-            command(&mut self.endpoint);
+            self.stats.commanded(given.elapsed());
+            command(&mut self.endpoint, &self.stats);
         }
     }
 

@@ -34,12 +34,23 @@ pub struct Stats {
     pub turn_us: Histogram,
     /// How late timers fired, in milliseconds.
     pub timer_lateness_ms: Histogram,
+    /// How long commands of other threads ([`Handle`](super::Handle)) waited for the loop, in microseconds: its lag, as
+    /// whoever wants something of it sees it.
+    pub lag_us: Histogram,
 }
 
 impl Stats {
     /// A turn is over that began to work so long ago.
     pub(super) fn turn_took(&mut self, worked: Duration) {
-        self.turn_us
-            .record(u64::try_from(worked.as_micros()).unwrap_or(u64::MAX));
+        self.turn_us.record(micros(worked));
     }
+
+    /// A command is taken that was given so long ago.
+    pub(super) fn commanded(&mut self, waited: Duration) {
+        self.lag_us.record(micros(waited));
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

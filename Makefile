@@ -66,9 +66,19 @@ fixtures: need-rust
 	cargo build --release --locked --package pulsewheel --examples
 
 .PHONY: test-interop
-test-interop: fixtures tests/interop/node_modules/.package-lock.json .venv/ready ## real Socket.IO clients against the examples
+test-interop: fixtures tests/interop/node_modules/.package-lock.json .venv/ready test-rust-client ## real Socket.IO clients against the examples
 	cd tests/interop && $(NODE_TEST)
 	.venv/bin/python -m unittest discover --start-directory tests/interop/python
+
+# rust_socketio cannot do without OpenSSL: where its headers are missing it is built from source, which takes two minutes.
+.PHONY: test-rust-client
+test-rust-client: fixtures need-cc ## the client rust_socketio against the example
+	cargo test --locked --manifest-path tests/rust-client/Cargo.toml --target-dir $(TARGET)/rust-client \
+		$$(pkg-config --exists openssl 2>/dev/null || echo --features vendored)
+
+.PHONY: soak
+soak: fixtures tests/interop/node_modules/.package-lock.json ## longer sweeps: ordering, lost connections, waves of clients, recovery
+	cd tests/soak && $(NODE_TEST)
 
 .PHONY: test-program
 test-program: build tests/interop/node_modules/.package-lock.json ## the program from outside: HTTP, imports, events

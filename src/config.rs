@@ -113,7 +113,8 @@ pub struct Config {
     pub max_payload_bytes: usize,
     /// Packets in one answer to a poll. Default 16: python-engineio gives up on a payload of more.
     pub max_packets_per_poll: usize,
-    /// Binary attachments of one packet. Default 10, as in socket.io-parser. Beyond it the session is closed.
+    /// Binary attachments of one packet. Default 10, as in socket.io-parser, whose clients take no more. Beyond it the session
+    /// that sent it is closed, and emitting it is an error. The MessagePack parser has no attachments.
     pub max_attachments: usize,
     /// Levels of nesting in the JSON of one packet. Default and maximum 128. Beyond it the session is closed.
     pub max_json_depth: u32,

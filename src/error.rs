@@ -60,6 +60,8 @@ pub enum Error {
     ReservedEvent(String),
     /// The arguments have no JSON text.
     Unserializable(String),
+    /// There are more binary values than one packet may have.
+    TooManyAttachments,
     /// The socket is in as many rooms as one may be.
     TooManyRooms,
     /// The client owes as many acknowledgements as one may.
@@ -89,6 +91,9 @@ impl fmt::Display for Error {
             Error::NoCluster => f.write_str("this server has no adapter to reach others by"),
             Error::TooManyAcks => {
                 f.write_str("the client owes as many acknowledgements as one may")
+            }
+            Error::TooManyAttachments => {
+                f.write_str("there are more binary values than one packet may have")
             }
             Error::TooManyRooms => f.write_str("the socket is in as many rooms as one may be"),
         }

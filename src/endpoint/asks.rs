@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::verbs::check_name;
 use super::{AskId, Endpoint, Event};
 use crate::error::Error;
 use crate::slots::{Key, Slots};
@@ -71,7 +70,7 @@ impl Endpoint {
         event: &str,
         args: &Args,
     ) -> Result<u64, Error> {
-        check_name(event)?;
+        self.check_event(event, args)?;
         let namespace = self
             .sockets
             .get(socket)
@@ -119,7 +118,7 @@ impl Endpoint {
         args: &Args,
         timeout_ms: u64,
     ) -> Result<AskId, Error> {
-        check_name(event)?;
+        self.check_event(event, args)?;
         let namespace = target.namespace_id();
         let id = self
             .sockets

@@ -11,7 +11,7 @@ use crate::frame::Frame;
 use crate::http::Response;
 use crate::id::IdText;
 use crate::slots::Key;
-use crate::socket::{is_reserved, Args, Encoded, NamespaceId, SocketId, Target};
+use crate::socket::{is_reserved, Args, Encoded, NamespaceId, Parser, SocketId, Target};
 use crate::timer::Timer;
 
 /// How much is known of the request that opened a client's session.
@@ -28,7 +28,7 @@ pub struct ClientInfo<'a> {
 impl Endpoint {
     /// Emits an event to all sockets that a target means. Encoded once, however many they are.
     pub fn emit(&mut self, target: &Target, event: &str, args: &Args) -> Result<(), Error> {
-        check_name(event)?;
+        self.check_event(event, args)?;
         self.emit_unchecked(target, event, args);
         Ok(())
     }
@@ -77,12 +77,13 @@ impl Endpoint {
         if self.is_writable(session) {
             self.emit_packet(socket, None, event, args)
         } else {
-            check_name(event)
+            self.check_event(event, args)
         }
     }
 
     /// Answers an event whose sender asked for an acknowledgement. Only the first answer counts with clients.
     pub fn acknowledge(&mut self, ack: AckId, args: &Args) -> Result<(), Error> {
+        self.check_attachments(args)?;
         let socket = self.sockets.get(ack.socket).ok_or(Error::NoSuchSocket)?;
         let (session, namespace) = (socket.session, socket.namespace);
         let name = self.sockets.namespace_name(namespace).unwrap_or_default();
@@ -300,7 +301,7 @@ impl Endpoint {
         event: &str,
         args: &Args,
     ) -> Result<(), Error> {
-        check_name(event)?;
+        self.check_event(event, args)?;
         let found = self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
         let (session, namespace) = (found.session, found.namespace);
         if self.config.emitted_events {
@@ -348,11 +349,20 @@ impl Endpoint {
             self.send(session, attachment.clone());
         }
     }
-}
 
-pub(super) fn check_name(event: &str) -> Result<(), Error> {
-    if is_reserved(event) {
-        return Err(Error::ReservedEvent(event.to_owned()));
+    /// Whether this can be emitted: clients hang up on more attachments than they take.
+    pub(super) fn check_event(&self, event: &str, args: &Args) -> Result<(), Error> {
+        if is_reserved(event) {
+            return Err(Error::ReservedEvent(event.to_owned()));
+        }
+        self.check_attachments(args)
     }
-    Ok(())
+
+    fn check_attachments(&self, args: &Args) -> Result<(), Error> {
+        let has_attachments = matches!(self.config.parser, Parser::Json);
+        if has_attachments && args.attachments().len() > self.config.max_attachments {
+            return Err(Error::TooManyAttachments);
+        }
+        Ok(())
+    }
 }

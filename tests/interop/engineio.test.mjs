@@ -32,7 +32,7 @@ for (const [way, options] of Object.entries(TRANSPORTS)) {
       assert.deepEqual(socket.log, sent);
     });
 
-    test("the heartbeat keeps the connection for many intervals", async (t) => {
+    test("B74 the heartbeat keeps the connection for many intervals", async (t) => {
       const socket = await opened(t, lively, options);
       let pings = 0;
       socket.on("ping", () => pings++);

@@ -12,14 +12,14 @@ const server = sharedServer("echo", ["--parser", "msgpack"]);
 for (const [way, transports] of Object.entries(TRANSPORTS)) {
   const options = { ...transports, parser };
   describe(`over ${way}`, () => {
-    test("values of every type come back unchanged", async (t) => {
+    test("B139 values of every type come back unchanged", async (t) => {
       const socket = await connected(t, server, { ...options, auth: { token: "abc" } });
       assert.deepEqual(eventsOf(socket, "auth"), [[{ token: "abc" }]]);
       const args = [null, true, 0, -1, 1.5, 2 ** 52, -(2 ** 40), "ä🚀", [], {}, [[{ a: [1, null] }]], { "": "x".repeat(70_000) }];
       assert.deepEqual(await echo(socket, ...args), args);
     });
 
-    test("binary values stay where they are, fifty of them too", async (t) => {
+    test("B139 binary values stay where they are, fifty of them too", async (t) => {
       const socket = await connected(t, server, options);
       const args = [Buffer.of(1, 2), { deep: [Buffer.alloc(300, 7)] }, ...Array.from({ length: 48 }, (_, n) => Buffer.of(n))];
       assert.deepEqual(await echo(socket, ...args), args);
@@ -55,7 +55,7 @@ for (const [way, transports] of Object.entries(TRANSPORTS)) {
   });
 }
 
-test("a client with the other parser is disconnected", async (t) => {
+test("B140 a client with the other parser is disconnected", async (t) => {
   const socket = client(t, server, { transports: ["websocket"], reconnection: false });
   await once(socket.io, "close");
   assert.equal(socket.connected, false);

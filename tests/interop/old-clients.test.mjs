@@ -52,14 +52,14 @@ for (const [way, options] of Object.entries(TRANSPORTS)) {
       assert.deepEqual(await answer, ["why", { b: Buffer.of(1) }]);
     });
 
-    test("the query of a namespace is its auth payload", async (t) => {
+    test("B144 the query of a namespace is its auth payload", async (t) => {
       const socket = await connected(t, server, options, "/custom?token=abc&x=1");
       const [[auth]] = eventsOf(socket, "auth");
       assert.equal(auth.token, "abc");
       assert.equal(auth.x, "1");
     });
 
-    test("an unknown namespace is refused with a text", async (t) => {
+    test("B146 an unknown namespace is refused with a text", async (t) => {
       const socket = io(`${server.origin}/nope`, { forceNew: true, reconnection: false, ...options });
       t.after(() => socket.disconnect());
       assert.deepEqual(await once(socket, "error"), ["Invalid namespace"]);
@@ -72,7 +72,7 @@ for (const [way, options] of Object.entries(TRANSPORTS)) {
       assert.deepEqual(await heard, ["hello"]);
     });
 
-    test("old and new clients share rooms and broadcasts", async (t) => {
+    test("B148 old and new clients share rooms and broadcasts", async (t) => {
       const old = await connected(t, server, options);
       const young = await connectedNow(t, server, options);
       const heard = [once(old, "broadcast"), once(young, "broadcast")];
@@ -80,7 +80,7 @@ for (const [way, options] of Object.entries(TRANSPORTS)) {
       assert.deepEqual(await Promise.all(heard), Array(2).fill(["all", Buffer.of(7)]));
     });
 
-    test("it stays connected for many heartbeats", async (t) => {
+    test("B143 it stays connected for many heartbeats", async (t) => {
       const socket = await connected(t, hasty, options);
       let pongs = 0;
       socket.on("pong", () => pongs++);

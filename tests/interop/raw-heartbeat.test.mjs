@@ -13,7 +13,7 @@ const SLACK_MS = 20;
 describe("with a ping every 300 ms and 200 ms to answer", { concurrency: 4 }, () => {
   const server = sharedServer("engine_echo", ["--ping-interval", "300", "--ping-timeout", "200"]);
 
-  test("the first ping on a WebSocket comes one interval after the handshake, never at once", async () => {
+  test("B70 the first ping on a WebSocket comes one interval after the handshake, never at once", async () => {
     const socket = await RawWebSocket.session(server);
     const start = now();
     assert.equal(await socket.text(), "2");
@@ -21,14 +21,14 @@ describe("with a ping every 300 ms and 200 ms to answer", { concurrency: 4 }, ()
     socket.destroy();
   });
 
-  test("the first ping on polling comes one interval after the handshake, in the waiting poll", async () => {
+  test("B70 the first ping on polling comes one interval after the handshake, in the waiting poll", async () => {
     const session = await PollingSession.open(server);
     const start = now();
     assert.equal((await session.poll()).body, "2");
     assert.ok(now() - start > 300 - SLACK_MS, `after ${now() - start} ms`);
   });
 
-  test("a GET 500 ms after the handshake, without a pong before, is answered 400", async () => {
+  test("B73 a GET 500 ms after the handshake, without a pong before, is answered 400", async () => {
     for (let i = 0; i < 3; i++) {
       const session = await PollingSession.open(server);
       await sleep(502);
@@ -44,7 +44,7 @@ describe("with a ping every 300 ms and 200 ms to answer", { concurrency: 4 }, ()
     assert.equal(await session.isOver(), true);
   });
 
-  test("a WebSocket without pongs is closed without a status", async () => {
+  test("B72 a WebSocket without pongs is closed without a status", async () => {
     const socket = await RawWebSocket.session(server);
     const start = now();
     const { code, texts } = await socket.closed();
@@ -52,7 +52,7 @@ describe("with a ping every 300 ms and 200 ms to answer", { concurrency: 4 }, ()
     assert.ok(now() - start > 500 - SLACK_MS, `after ${now() - start} ms`);
   });
 
-  test("pongs keep a WebSocket alive, and the next ping counts from the pong", async () => {
+  test("B71 pongs keep a WebSocket alive, and the next ping counts from the pong", async () => {
     const socket = await RawWebSocket.session(server);
     for (let i = 0; i < 4; i++) {
       assert.equal(await socket.text(), "2");
@@ -78,7 +78,7 @@ describe("with a ping every 300 ms and 200 ms to answer", { concurrency: 4 }, ()
     assert.equal((await session.poll()).body, "4alive");
   });
 
-  test("other traffic is no pong", async () => {
+  test("B72 other traffic is no pong", async () => {
     const socket = await RawWebSocket.session(server);
     const chatter = setInterval(() => socket.send("4chatter"), 50);
     const { code, texts } = await socket.closed();
@@ -87,7 +87,7 @@ describe("with a ping every 300 ms and 200 ms to answer", { concurrency: 4 }, ()
     assert.ok(texts.includes("4chatter"));
   });
 
-  test("a WebSocket pong frame is no Engine.IO pong", async () => {
+  test("B72 a WebSocket pong frame is no Engine.IO pong", async () => {
     const socket = await RawWebSocket.session(server);
     const chatter = setInterval(() => socket.sendFrame({ opcode: 10, payload: "x" }), 50);
     const { code } = await socket.closed();
@@ -103,7 +103,7 @@ describe("with a ping every 300 ms and 200 ms to answer", { concurrency: 4 }, ()
   });
 });
 
-test("while a pong is missing no further ping is sent", async (t) => {
+test("B71 while a pong is missing no further ping is sent", async (t) => {
   const server = await ownServer(t, "engine_echo", ["--ping-interval", "200", "--ping-timeout", "5000"]);
   const socket = await RawWebSocket.session(server);
   await sleep(1500);

@@ -8,25 +8,25 @@ import { OP, RawWebSocket } from "./support/websocket.mjs";
 const MAX = 1000;
 const server = sharedServer("engine_echo", ["--max-payload", String(MAX)]);
 
-test("a post of exactly the limit passes", async () => {
+test("B50 a post of exactly the limit passes", async () => {
   const session = await PollingSession.open(server);
   const text = `4${"x".repeat(MAX - 1)}`;
   assert.equal((await session.post(text)).body, "ok");
   assert.equal((await session.poll()).body, text);
 });
 
-test("a post of one byte more is answered 413 without a body", async () => {
+test("B50 a post of one byte more is answered 413 without a body", async () => {
   const session = await PollingSession.open(server);
   const answer = await session.post("x".repeat(MAX + 1));
   assert.deepEqual([answer.status, answer.body], [413, ""]);
 });
 
-test("the limit counts bytes, not characters", async () => {
+test("B50 the limit counts bytes, not characters", async () => {
   const session = await PollingSession.open(server);
   assert.equal((await session.post(`4${"ä".repeat(MAX / 2)}`)).status, 413);
 });
 
-test("a chunked post is answered 413 at the first chunk that crosses the limit", async () => {
+test("B50 a chunked post is answered 413 at the first chunk that crosses the limit", async () => {
   const session = await PollingSession.open(server);
   const connection = await RawConnection.open(server.port);
   connection.write(requestBytes("POST", session.target, { headers: { "Transfer-Encoding": "chunked" } }));
@@ -72,7 +72,7 @@ test("a WebSocket message of exactly the limit passes", async () => {
   socket.destroy();
 });
 
-test("a WebSocket message over the limit closes with 1009", async () => {
+test("B58 a WebSocket message over the limit closes with 1009", async () => {
   const socket = await RawWebSocket.session(server);
   socket.send("x".repeat(MAX + 1));
   assert.equal((await socket.closed()).code, 1009);
@@ -86,7 +86,7 @@ test("a frame header that claims too much closes with 1009 before any payload ca
   }
 });
 
-test("the limit holds for the sum of the fragments", async () => {
+test("B59 the limit holds for the sum of the fragments", async () => {
   const fits = await RawWebSocket.session(server);
   fits.sendFrame({ payload: `4${"x".repeat(499)}`, fin: false });
   fits.sendFrame({ opcode: OP.continuation, payload: "y".repeat(500) });

@@ -17,7 +17,7 @@ async function assertClosing(session) {
   await until(() => session.isOver(), "end of the session");
 }
 
-describe("connections that are closed before they joined", () => {
+describe("B83 connections that are closed before they joined", () => {
   const first = [
     ["an event before CONNECT", '42["echo",1]'],
     ["an ack before CONNECT", "430[]"],
@@ -46,7 +46,7 @@ describe("connections that are closed before they joined", () => {
   });
 });
 
-describe("packets that close the connection of a client that had joined", () => {
+describe("B80 B84 B86 packets that close the connection of a client that had joined", () => {
   const TWO = '"_placeholder":true,"num"';
   const wrong = [
     ["CONNECT twice", "40"],
@@ -104,7 +104,7 @@ describe("packets that close the connection of a client that had joined", () => 
   });
 });
 
-describe("packets that are ignored", () => {
+describe("B85 packets that are ignored", () => {
   for (const [what, packet] of [
     ["an ack nobody asked for", "439[]"],
     ["an ack without an id", "43[]"],
@@ -122,7 +122,7 @@ describe("packets that are ignored", () => {
     });
   }
 
-  test("an ack that comes twice is taken once", async () => {
+  test("B85 an ack that comes twice is taken once", async () => {
     const socket = await joined(server);
     socket.send('42["ask","q"]');
     const question = await socket.text();
@@ -138,7 +138,7 @@ describe("packets that are ignored", () => {
 describe("with --connect-timeout 300", () => {
   const hasty = sharedServer("echo", ["--connect-timeout", "300"]);
 
-  test("a connection that joins nothing is closed, neither early nor by a refused CONNECT's grace", async () => {
+  test("B81 B82 a connection that joins nothing is closed, neither early nor by a refused CONNECT's grace", async () => {
     const socket = await RawWebSocket.session(hasty);
     const start = performance.now();
     await sleep(150);
@@ -155,7 +155,7 @@ describe("with --connect-timeout 300", () => {
     await assertClosing(session);
   });
 
-  test("one that has joined stays, even when it leaves again", async () => {
+  test("B79 one that has joined stays, even when it leaves again", async () => {
     const socket = await joined(hasty);
     await sleep(450);
     await assertAlive(socket);
@@ -168,7 +168,18 @@ describe("with --connect-timeout 300", () => {
 });
 
 describe("hostile packets", () => {
-  test("values nested fifty thousand deep do not end the server", async (t) => {
+  test("B90 JSON may be nested 128 deep and no deeper", async () => {
+    const nested = (depth) => `42["echo",${"[".repeat(depth - 1)}${"]".repeat(depth - 1)}]`;
+    const fits = await joined(server);
+    fits.send(nested(128));
+    assert.equal(await fits.text(), nested(128));
+    fits.destroy();
+    const tooDeep = await joined(server);
+    tooDeep.send(nested(129));
+    assert.deepEqual(await tooDeep.closed(3000), { code: 1005, reason: "", texts: [] });
+  });
+
+  test("B90 values nested fifty thousand deep do not end the server", async (t) => {
     const own = await ownServer(t, "echo");
     const depth = 50_000;
     for (const value of [`${"[".repeat(depth)}${"]".repeat(depth)}`, `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`]) {

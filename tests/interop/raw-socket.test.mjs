@@ -10,7 +10,7 @@ import { RawWebSocket } from "./support/websocket.mjs";
 const server = sharedServer("echo");
 
 describe("CONNECT", () => {
-  test("is answered with a Socket.IO id that is not the session's id, and auth comes next", async () => {
+  test("B18 is answered with a Socket.IO id that is not the session's id, and auth comes next", async () => {
     const socket = await RawWebSocket.session(server);
     const sid = await join(socket, "/", '{"token":"12\\u00e4","deep":{"list":[1,null]}}'.replace("\\u00e4", "ä"));
     assert.match(sid, /^[A-Za-z0-9_-]{20}$/);
@@ -35,7 +35,7 @@ describe("CONNECT", () => {
     socket.destroy();
   });
 
-  test("of an unknown namespace is refused; the connection stays and may try another", async () => {
+  test("B93 of an unknown namespace is refused; the connection stays and may try another", async () => {
     const socket = await RawWebSocket.session(server);
     for (const name of ["/nope", "/custom/sub", "/Custom", "/a/b?c=d", "/größe"]) {
       socket.send(`40${name},{"token":1}`);
@@ -58,7 +58,7 @@ describe("CONNECT", () => {
     socket.destroy();
   });
 
-  test("may come again after a DISCONNECT, with a new id", async () => {
+  test("B79 may come again after a DISCONNECT, with a new id", async () => {
     const socket = await RawWebSocket.session(server);
     const first = await join(socket);
     socket.send("41");
@@ -79,9 +79,9 @@ describe("CONNECT", () => {
 });
 
 describe("acks", () => {
-  test("a client's ids come back as given", async () => {
+  test("B88 a client's ids come back as given", async () => {
     const socket = await joined(server);
-    for (const id of ["0", "1", "12", "4711", "9007199254740991"]) {
+    for (const id of ["0", "1", "12", "4711", "9007199254740991", "9007199254740993", "18446744073709551615"]) {
       socket.send(`42${id}["message-with-ack",${id.length},"x"]`);
       assert.equal(await socket.text(), `43${id}[${id.length},"x"]`);
     }
@@ -99,7 +99,7 @@ describe("acks", () => {
     socket.destroy();
   });
 
-  test("questions of the server carry different ids, answers are told apart", async () => {
+  test("B89 questions of the server carry different ids, answers are told apart", async () => {
     const socket = await joined(server);
     const questions = [];
     for (const name of ["a", "b", "c"]) {
@@ -119,7 +119,7 @@ describe("acks", () => {
 describe("attachments", () => {
   const slot = (num) => `{"_placeholder":true,"num":${num}}`;
 
-  test("travel after their header and come back in depth-first order", async () => {
+  test("B92 travel after their header and come back in depth-first order", async () => {
     const socket = await joined(server);
     socket.send(`453-["echo",{"list":[${slot(0)},1,${slot(1)}],"more":{"deep":${slot(2)}}},"text"]`);
     for (const byte of [1, 2, 3]) socket.send(Buffer.of(byte));
@@ -183,7 +183,7 @@ describe("attachments", () => {
     socket.destroy();
   });
 
-  test("an object that only looks like a placeholder is left as it is", async () => {
+  test("B92 an object that only looks like a placeholder is left as it is", async () => {
     const socket = await joined(server);
     const event = '42["echo",{"_placeholder":false,"num":0}]';
     socket.send(event);
@@ -193,7 +193,7 @@ describe("attachments", () => {
 });
 
 describe("values", () => {
-  test("numbers, escapes, key order and odd keys come back with the same meaning", async () => {
+  test("B91 numbers, escapes, key order and odd keys come back with the same meaning", async () => {
     const socket = await joined(server);
     const values = [
       '[0,-1,1.5,-0.25,1e21,9007199254740991,1e-7]',
@@ -210,10 +210,26 @@ describe("values", () => {
     socket.destroy();
   });
 
-  test("half a surrogate pair is accepted as an escape and comes back", async () => {
+  test("B91 half a surrogate pair is accepted as an escape and comes back", async () => {
     const socket = await joined(server);
     socket.send('42["echo","\\ud83d","\\ude00 x"]');
     assert.deepEqual(JSON.parse((await socket.text()).slice(2)), ["echo", "\ud83d", "\ude00 x"]);
+    socket.destroy();
+  });
+
+  test("B91 what is echoed is the same JSON, digit by digit and escape by escape", async () => {
+    const socket = await joined(server);
+    for (const value of [
+      "12345678901234567890123456789",
+      "0.1000000000000000055511151231257827",
+      "1E400",
+      "-0.0",
+      '"\\ud83d and \\u00e4 and \\/"',
+      '{"\\ud83d":1,"a\\u0000b":2,"a":3,"a":4}',
+    ]) {
+      socket.send(`42["echo",${value}]`);
+      assert.equal(await socket.text(), `42["echo",${value}]`);
+    }
     socket.destroy();
   });
 
@@ -226,7 +242,7 @@ describe("values", () => {
 });
 
 describe("kick", () => {
-  test("false: a DISCONNECT for this namespace, the others stay", async () => {
+  test("B77 false: a DISCONNECT for this namespace, the others stay", async () => {
     const socket = await joined(server);
     await join(socket, "/custom");
     socket.send('42["kick",false]');
@@ -235,7 +251,7 @@ describe("kick", () => {
     socket.destroy();
   });
 
-  test("true: a DISCONNECT for every namespace, then the connection is closed", async () => {
+  test("B78 true: a DISCONNECT for every namespace, then the connection is closed", async () => {
     const socket = await joined(server);
     await join(socket, "/custom");
     socket.send('42["kick",true]');
@@ -245,7 +261,7 @@ describe("kick", () => {
   });
 
   for (const waits of [true, false]) {
-    test(`true over polling, ${waits ? "with" : "without"} a waiting poll: DISCONNECTs, a close packet in a poll of its own, 400`, async () => {
+    test(`B78 true over polling, ${waits ? "with" : "without"} a waiting poll: DISCONNECTs, a close packet in a poll of its own, 400`, async () => {
       const session = await PollingSession.open(server);
       await session.post(`40${RS}40/custom,`);
       await session.collect(4);

@@ -30,7 +30,7 @@ async function assertPolls(session, text) {
 }
 
 describe("the upgrade", () => {
-  test("nothing is sent first; 2probe is answered 3probe; after 5 messages come on the WebSocket", async () => {
+  test("B61 nothing is sent first; 2probe is answered 3probe; after 5 messages come on the WebSocket", async () => {
     const session = await PollingSession.open(server);
     const socket = await probe(session);
     assert.deepEqual(await socket.settled(), []);
@@ -44,7 +44,7 @@ describe("the upgrade", () => {
     socket.destroy();
   });
 
-  test("a poll that waits when the probe comes is answered with a noop", async () => {
+  test("B62 a poll that waits when the probe comes is answered with a noop", async () => {
     const session = await PollingSession.open(server);
     const waiting = await session.startPoll();
     await sleep(30);
@@ -53,7 +53,7 @@ describe("the upgrade", () => {
     socket.destroy();
   });
 
-  test("a poll that comes between the probe and 5 is answered with a noop", async () => {
+  test("B62 a poll that comes between the probe and 5 is answered with a noop", async () => {
     const session = await PollingSession.open(server);
     const socket = await probed(session);
     assert.equal((await session.poll({ limitMs: 2000 })).body, "6");
@@ -71,7 +71,7 @@ describe("the upgrade", () => {
     socket.destroy();
   });
 
-  test("messages posted between the probe and 5 are answered once, in order, here or there", async () => {
+  test("B67 messages posted between the probe and 5 are answered once, in order, here or there", async () => {
     const session = await PollingSession.open(server);
     const socket = await probed(session);
     await session.post(`4one${RS}4two`);
@@ -83,7 +83,7 @@ describe("the upgrade", () => {
     socket.destroy();
   });
 
-  test("what was queued before the upgrade comes on the WebSocket, more than one poll would carry", async () => {
+  test("B61 what was queued before the upgrade comes on the WebSocket, more than one poll would carry", async () => {
     const session = await PollingSession.open(server);
     const texts = Array.from({ length: 40 }, (_, i) => `4${i}`);
     for (let i = 0; i < 40; i += 10) await session.post(texts.slice(i, i + 10).join(RS));
@@ -102,7 +102,7 @@ describe("the upgrade", () => {
 });
 
 describe("after the upgrade", () => {
-  test("polls and posts get 400 and the session is unharmed", async () => {
+  test("B66 polls and posts get 400 and the session is unharmed", async () => {
     const session = await PollingSession.open(server);
     const socket = await upgraded(session);
     assert.deepEqual(await socket.settled(), []);
@@ -115,7 +115,7 @@ describe("after the upgrade", () => {
     socket.destroy();
   });
 
-  test("a second WebSocket with the session's id is closed while the first goes on", async () => {
+  test("B64 a second WebSocket with the session's id is closed while the first goes on", async () => {
     const session = await PollingSession.open(server);
     const socket = await upgraded(session);
     assert.deepEqual(await socket.settled(), []);
@@ -150,7 +150,7 @@ describe("after the upgrade", () => {
 });
 
 describe("an upgrade that fails leaves polling alone", { concurrency: 2 }, () => {
-  test("the first frame is neither probe nor upgrade: that WebSocket is closed", async () => {
+  test("B63 the first frame is neither probe nor upgrade: that WebSocket is closed", async () => {
     for (const first of ["4hello", "2", "2other", "junk", Buffer.of(1)]) {
       const session = await PollingSession.open(server);
       const socket = await probe(session);
@@ -160,7 +160,7 @@ describe("an upgrade that fails leaves polling alone", { concurrency: 2 }, () =>
     }
   });
 
-  test("the probing WebSocket breaks before the probe, after it, or with a close frame", async () => {
+  test("B63 the probing WebSocket breaks before the probe, after it, or with a close frame", async () => {
     const session = await PollingSession.open(server);
     const early = await probe(session);
     early.connection.socket.resetAndDestroy();
@@ -192,7 +192,7 @@ describe("an upgrade that fails leaves polling alone", { concurrency: 2 }, () =>
     socket.destroy();
   });
 
-  test("a second attempt while one is running is closed, and the first is unharmed", async () => {
+  test("B64 a second attempt while one is running is closed, and the first is unharmed", async () => {
     const session = await PollingSession.open(server);
     const first = await probed(session);
     const second = await probe(session);
@@ -212,7 +212,7 @@ describe("an upgrade that fails leaves polling alone", { concurrency: 2 }, () =>
     await assertPolls(session, "polling goes on");
   });
 
-  test("a session that closes while a WebSocket is probing takes it along", async () => {
+  test("B68 a session that closes while a WebSocket is probing takes it along", async () => {
     const session = await PollingSession.open(server);
     const socket = await probed(session);
     assert.equal((await session.post("1")).body, "ok");
@@ -220,7 +220,7 @@ describe("an upgrade that fails leaves polling alone", { concurrency: 2 }, () =>
     assert.equal((await session.poll()).status, 400);
   });
 
-  test("without 5 within ten seconds that WebSocket is closed", async () => {
+  test("B65 without 5 within ten seconds that WebSocket is closed", async () => {
     const session = await PollingSession.open(server);
     const socket = await probed(session);
     await assertPolls(session, "while probing");

@@ -11,7 +11,7 @@ const server = sharedServer("engine_echo");
 const TARGET = "/engine.io/?EIO=4&transport=websocket";
 
 describe("opening handshake", () => {
-  test("the answer has the three fields it needs and nothing else", async () => {
+  test("B53 the answer has the three fields it needs and nothing else", async () => {
     const key = crypto.randomBytes(16).toString("base64");
     const { connection, answer } = await requestUpgrade(server.port, TARGET, { headers: { "Sec-WebSocket-Key": key } });
     assert.equal(answer.status, 101);
@@ -22,7 +22,7 @@ describe("opening handshake", () => {
     connection.destroy();
   });
 
-  test("the open packet is the first frame and offers no upgrade", async () => {
+  test("B20 B55 the open packet is the first frame and offers no upgrade", async () => {
     const socket = await RawWebSocket.session(server);
     assert.deepEqual(Object.keys(socket.handshake), ["sid", "upgrades", "pingInterval", "pingTimeout", "maxPayload"]);
     assert.deepEqual(socket.handshake.upgrades, []);
@@ -36,14 +36,14 @@ describe("opening handshake", () => {
     socket.destroy();
   });
 
-  test("of several subprotocols the first one is chosen", async () => {
+  test("B53 of several subprotocols the first one is chosen", async () => {
     const headers = { "Sec-WebSocket-Protocol": "chat, superchat" };
     const { connection, answer } = await requestUpgrade(server.port, TARGET, { headers });
     assert.deepEqual([answer.status, answer.headers["sec-websocket-protocol"]], [101, "chat"]);
     connection.destroy();
   });
 
-  test("an offered compression is not taken", async () => {
+  test("B54 an offered compression is not taken", async () => {
     const headers = { "Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits, constructor" };
     const { connection, answer } = await requestUpgrade(server.port, TARGET, { headers });
     assert.deepEqual([answer.status, answer.headers["sec-websocket-extensions"]], [101, undefined]);
@@ -79,7 +79,7 @@ describe("opening handshake", () => {
   });
 });
 
-describe("refusals are 400 with a plain message, and the connection is closed", () => {
+describe("B2 B9 B10 B11 refusals are 400 with a plain message, and the connection is closed", () => {
   const cases = [
     ["an unknown transport", "?EIO=4&transport=pigeon", {}, /^Transport unknown$/],
     ["the polling transport", "?EIO=4&transport=polling", {}, /^Bad request$/],
@@ -116,7 +116,7 @@ describe("refusals are 400 with a plain message, and the connection is closed", 
 });
 
 describe("messages", () => {
-  test("text comes back as text with its packet type, binary as bare binary", async () => {
+  test("B55 text comes back as text with its packet type, binary as bare binary", async () => {
     const socket = await RawWebSocket.session(server);
     socket.send("4grüße 👩‍🚀");
     socket.send(Buffer.of(0, 1, 2, 255));
@@ -147,7 +147,7 @@ describe("messages", () => {
     socket.destroy();
   });
 
-  test("fragments make one message, with pings between them answered at once", async () => {
+  test("B59 fragments make one message, with pings between them answered at once", async () => {
     const socket = await RawWebSocket.session(server);
     socket.sendFrame({ payload: "4fr", fin: false });
     socket.sendFrame({ opcode: OP.ping, payload: "one" });
@@ -182,7 +182,7 @@ describe("messages", () => {
     socket.destroy();
   });
 
-  test("0x, an upgrade packet, a noop and an unasked pong are ignored", async () => {
+  test("B57 0x, an upgrade packet, a noop and an unasked pong are ignored", async () => {
     const socket = await RawWebSocket.session(server);
     for (const packet of ["0x", "5", "6", "3"]) socket.send(packet);
     socket.send("4alive");
@@ -191,7 +191,7 @@ describe("messages", () => {
   });
 });
 
-describe("packets that end the session, with a close frame without a status", () => {
+describe("B56 B57 packets that end the session, with a close frame without a status", () => {
   for (const [what, packet] of [
     ["a close packet", "1"],
     ["a ping", "2"],
@@ -209,7 +209,7 @@ describe("packets that end the session, with a close frame without a status", ()
   }
 });
 
-describe("frames that break the rules", () => {
+describe("B58 frames that break the rules", () => {
   const cases = [
     ["an unmasked frame", 1002, { payload: "4x", masked: false }],
     ["an unmasked ping", 1002, { opcode: OP.ping, masked: false }],
@@ -254,7 +254,7 @@ describe("frames that break the rules", () => {
 
 describe("closing handshake", () => {
   for (const code of [1000, 1001, 3000, 4001, 4999]) {
-    test(`close code ${code} is echoed and the connection ends`, async () => {
+    test(`B58 close code ${code} is echoed and the connection ends`, async () => {
       const socket = await RawWebSocket.session(server);
       socket.sendFrame({ opcode: OP.close, payload: closePayload(code, "bye") });
       const got = await socket.readFrame();

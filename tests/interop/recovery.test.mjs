@@ -18,7 +18,7 @@ for (const [way, transports] of Object.entries(TRANSPORTS)) {
       await back;
     }
 
-    test("what was missed comes first, once and in order, and the id stays", async (t) => {
+    test("B125 B127 B129 what was missed comes first, once and in order, and the id stays", async (t) => {
       const socket = await connected(t, server, options);
       const other = await connected(t, server, options);
       const { id } = socket;
@@ -41,7 +41,7 @@ for (const [way, transports] of Object.entries(TRANSPORTS)) {
       assert.equal(eventsOf(socket, "auth").length, 4, "a recovered client has joined anew for its handlers");
     });
 
-    test("a client that leaves on purpose begins anew", async (t) => {
+    test("B128 a client that leaves on purpose begins anew", async (t) => {
       const socket = await connected(t, server, options);
       const { id } = socket;
       const back = once(socket, "connect");
@@ -51,7 +51,7 @@ for (const [way, transports] of Object.entries(TRANSPORTS)) {
       assert.notEqual(socket.id, id);
     });
 
-    test("a client that has received no event with an offset recovers too", async (t) => {
+    test("B131 a client that has received no event with an offset recovers too", async (t) => {
       const socket = await connected(t, server, options);
       const { id } = socket;
       socket._lastOffset = undefined;

@@ -37,7 +37,7 @@ for (const [way, options] of Object.entries(TRANSPORTS)) {
       assert.deepEqual(await echo(main, 2), [2]);
     });
 
-    test("an unknown namespace is refused", async (t) => {
+    test("B93 an unknown namespace is refused", async (t) => {
       const socket = client(t, server, options, "/no/such?namespace=1");
       const [error] = await once(socket, "connect_error");
       assert.equal(error.message, "Invalid namespace");
@@ -91,7 +91,7 @@ for (const [way, options] of Object.entries(TRANSPORTS)) {
       }
     });
 
-    test("a room's messages reach its members except the sender, who need not be one", async (t) => {
+    test("B104 a room's messages reach its members except the sender, who need not be one", async (t) => {
       const [a, b, outsider] = await Promise.all([0, 1, 2].map(() => connected(t, server, options)));
       const room = newRoom();
       assert.deepEqual(await ack(a, "join", room), []);
@@ -110,7 +110,7 @@ for (const [way, options] of Object.entries(TRANSPORTS)) {
       assert.deepEqual(eventsOf(outsider, "room-message"), []);
     });
 
-    test("joining twice delivers once, leaving a room never joined does nothing", async (t) => {
+    test("B105 joining twice delivers once, leaving a room never joined does nothing", async (t) => {
       const [a, b] = [await connected(t, server, options), await connected(t, server, options)];
       const room = newRoom();
       await ack(a, "join", room);
@@ -159,7 +159,7 @@ for (const [way, options] of Object.entries(TRANSPORTS)) {
       assert.deepEqual(eventsOf(custom, "broadcast"), []);
     });
 
-    test("kick from one namespace: told so, no reconnection, the other namespace stays", async (t) => {
+    test("B77 kick from one namespace: told so, no reconnection, the other namespace stays", async (t) => {
       const manager = new Manager(server.origin, { ...options, forceNew: true, reconnectionDelay: 20 });
       const [main, custom] = [manager.socket("/"), manager.socket("/custom")];
       t.after(() => [main, custom].forEach((socket) => socket.disconnect()));
@@ -173,7 +173,7 @@ for (const [way, options] of Object.entries(TRANSPORTS)) {
       await once(main, "connect");
     });
 
-    test("kick from the server: told so in every namespace, no reconnection", async (t) => {
+    test("B78 kick from the server: told so in every namespace, no reconnection", async (t) => {
       const manager = new Manager(server.origin, { ...options, forceNew: true, reconnectionDelay: 20 });
       const [main, custom] = [manager.socket("/"), manager.socket("/custom")];
       t.after(() => [main, custom].forEach((socket) => socket.disconnect()));
@@ -194,7 +194,7 @@ for (const [way, options] of Object.entries(TRANSPORTS)) {
       assert.deepEqual(eventsOf(socket, "flood-message"), expected);
     });
 
-    test("of volatile messages some may miss, none is swapped, and the normal one after them comes", async (t) => {
+    test("B109 of volatile messages some may miss, none is swapped, and the normal one after them comes", async (t) => {
       const socket = await connected(t, server, options);
       socket.emit("volatile", 50);
       await until(() => eventsOf(socket, "volatile-done").length > 0, "volatile-done");

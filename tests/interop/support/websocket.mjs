@@ -120,16 +120,20 @@ export class RawWebSocket {
     }
   }
 
-  /** Resolves when the server has worked through everything sent so far: it answers a WebSocket ping. */
+  /** Resolves when the server has worked through everything sent so far, with the texts that came meanwhile. */
   async settled(mark = "settled") {
-    this.sendFrame({ opcode: OP.ping, payload: mark });
     const texts = [];
-    for (;;) {
-      const got = await within(this.readFrame(), "pong");
-      if (got === null || got.opcode === OP.close) throw new Error("closed instead of a pong");
-      if (got.opcode === OP.pong && got.payload.toString() === mark) return texts;
-      if (got.opcode === OP.text) texts.push(got.payload.toString("utf8"));
+    // A WebSocket ping is answered before the handlers of that turn run, the next one in a later turn.
+    for (const payload of [`${mark} 1`, `${mark} 2`]) {
+      this.sendFrame({ opcode: OP.ping, payload });
+      for (;;) {
+        const got = await within(this.readFrame(), "pong");
+        if (got === null || got.opcode === OP.close) throw new Error("closed instead of a pong");
+        if (got.opcode === OP.pong && got.payload.toString() === payload) break;
+        if (got.opcode === OP.text) texts.push(got.payload.toString("utf8"));
+      }
     }
+    return texts;
   }
 
   destroy() {

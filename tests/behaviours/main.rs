@@ -1,0 +1,16 @@
+//! Behaviours of `docs/behaviours.md` that depend on settings, over real sockets.
+
+mod acks;
+mod closing;
+#[cfg(feature = "compression")]
+mod compression;
+mod cookies;
+mod cors;
+mod handshake;
+mod hooks;
+mod namespaces;
+mod queries;
+mod recovery;
+mod rooms;
+mod support;
+mod upgrade;

@@ -80,7 +80,31 @@ impl FrameBuilder {
         self.build(Data::Binary, write)
     }
 
+    /// Hands over a text frame around what `write` appends, for those who want its bytes and nothing to share.
+    pub(crate) fn text_bytes<T>(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>),
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> T {
+        let start = self.lay_out(Data::Text, write);
+        let taken = take(&self.scratch[start..]);
+        self.tidy();
+        taken
+    }
+
     fn build(&mut self, kind: Data, write: impl FnOnce(&mut Vec<u8>)) -> Frame {
+        let start = self.lay_out(kind, write);
+        let frame = Frame {
+            bytes: Arc::from(&self.scratch[start..]),
+            payload_at: (MAX_HEADER_BYTES - start) as u8,
+            is_uncompressed: false,
+        };
+        self.tidy();
+        frame
+    }
+
+    /// Makes a frame in the buffer and says where it begins.
+    fn lay_out(&mut self, kind: Data, write: impl FnOnce(&mut Vec<u8>)) -> usize {
         // The payload's length decides the header's, so the header is written last, right-aligned before the payload.
         self.scratch.clear();
         self.scratch.resize(MAX_HEADER_BYTES, 0);
@@ -89,15 +113,13 @@ impl FrameBuilder {
         let (header, header_bytes) = frame_header(OpCode::Data(kind), length);
         let start = MAX_HEADER_BYTES - header_bytes;
         self.scratch[start..MAX_HEADER_BYTES].copy_from_slice(&header[..header_bytes]);
-        let frame = Frame {
-            bytes: Arc::from(&self.scratch[start..]),
-            payload_at: header_bytes as u8,
-            is_uncompressed: false,
-        };
+        start
+    }
+
+    fn tidy(&mut self) {
         if self.scratch.capacity() > Self::KEPT_BYTES {
             self.scratch = Vec::new();
         }
-        frame
     }
 }
 

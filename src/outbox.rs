@@ -42,6 +42,9 @@ pub(crate) enum Due {
     Now,
 }
 
+/// Largest buffer that small ones are put together in.
+const MAX_SHARED_BYTES: usize = 8 * 1024;
+
 /// Buffers in the order in which they go out. Empty, and with one buffer in it, it holds no memory outside of itself: what
 /// mostly waits for a client is one packet.
 #[derive(Debug, Default)]
@@ -75,6 +78,25 @@ impl Outbox {
                 Box::new(VecDeque::with_capacity(15))
             });
             rest.push_back(chunk);
+        }
+    }
+
+    /// Appends bytes that are for this connection alone; small ones behind each other share a buffer.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        let last = match self.rest.as_deref_mut().and_then(VecDeque::back_mut) {
+            Some(last) => Some(last),
+            None => self.first.as_mut(),
+        };
+        match last {
+            Some(Chunk::Owned(last)) if last.len() + bytes.len() <= MAX_SHARED_BYTES => {
+                if last.capacity() - last.len() < bytes.len() {
+                    // Where two come together, more are likely to.
+                    last.reserve(bytes.len().max(2048));
+                }
+                last.extend_from_slice(bytes);
+                self.bytes += bytes.len();
+            }
+            _ => self.push(Chunk::Owned(bytes.to_vec())),
         }
     }
 
@@ -150,6 +172,23 @@ mod tests {
         outbox.advance(5);
         assert!(outbox.is_empty());
         assert_eq!(gathered(&outbox, 8), b"");
+    }
+
+    #[test]
+    fn small_buffers_of_one_connection_are_put_together() {
+        let mut outbox = Outbox::default();
+        outbox.extend(b"ab");
+        outbox.extend(b"cd");
+        assert!(outbox.rest.is_none());
+        outbox.advance(1);
+        outbox.push(Chunk::Frame(Frame::text("x")));
+        outbox.extend(b"e");
+        outbox.extend(b"f");
+        assert_eq!(outbox.chunks().count(), 3);
+        assert_eq!(gathered(&outbox, 8), b"bcd\x81\x01xef");
+        assert_eq!(outbox.bytes(), 8);
+        outbox.extend(&[b'z'; MAX_SHARED_BYTES]);
+        assert_eq!(outbox.chunks().count(), 4);
     }
 
     #[test]

@@ -123,11 +123,16 @@ impl Endpoint {
                 queued_bytes
             }
         };
-        if waiting_bytes > self.config.max_queued_bytes {
+        self.check_queue(key, waiting_bytes)
+    }
+
+    /// Ends a session for which too much waits. True when that is not so.
+    pub(super) fn check_queue(&mut self, key: Key, waiting_bytes: usize) -> bool {
+        let has_room = waiting_bytes <= self.config.max_queued_bytes;
+        if !has_room {
             self.end_now(key, Ending::Drop(DisconnectReason::TransportError));
-            return false;
         }
-        true
+        has_room
     }
 
     /// Whether a packet sent now would go out at once.
@@ -387,6 +392,14 @@ fn for_websocket(revision: Revision, frame: Frame) -> Frame {
 }
 
 impl Peer {
+    /// The WebSocket that carries it, if one does.
+    pub(super) fn websocket(&self) -> Option<Key> {
+        match self.session.transport {
+            Transport::WebSocket(connection) if !self.session.is_closing => Some(connection),
+            _ => None,
+        }
+    }
+
     /// Whether packets from its client still count.
     pub(super) fn takes_input(&self) -> bool {
         !self.is_ending && !self.session.is_closing

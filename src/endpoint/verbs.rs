@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::net::SocketAddr;
 
-use super::{AckId, Ending, Endpoint, Event, Message, RequestId, SessionId};
+use super::{AckId, Ending, Endpoint, Event, Message, Peer, RequestId, SessionId};
 use crate::connection::{Connection, Phase, Sink};
 use crate::engine::HandshakeDetails;
 use crate::error::{DisconnectReason, Error};
@@ -11,7 +11,9 @@ use crate::frame::Frame;
 use crate::http::Response;
 use crate::id::IdText;
 use crate::slots::Key;
-use crate::socket::{is_reserved, Args, Encoded, NamespaceId, Parser, SocketId, Target};
+use crate::socket::{
+    is_reserved, write_event, Args, Encoded, NamespaceId, Parser, SocketId, Target,
+};
 use crate::timer::Timer;
 
 /// How much is known of the request that opened a client's session.
@@ -311,6 +313,23 @@ impl Endpoint {
         }
         let name = self.sockets.namespace_name(namespace).unwrap_or_default();
         let parser = self.config.parser;
+        let websocket = self.sessions.get(session).and_then(Peer::websocket);
+        if let Some(key) = websocket.filter(|_| is_text(parser, args)) {
+            // Nobody else gets it, so it goes where it waits without a frame of its own.
+            let connection = self.connections.get_mut(key);
+            // None goes out behind a close frame.
+            if let Some(connection) = connection.filter(|it| it.phase == Phase::Open) {
+                let outbox = &mut connection.outbox;
+                self.frames.text_bytes(
+                    |out| write_event(out, name, id, event, args),
+                    |bytes| outbox.extend(bytes),
+                );
+                let waiting_bytes = outbox.bytes();
+                self.output_due(key);
+                self.check_queue(session, waiting_bytes);
+            }
+            return Ok(());
+        }
         let packet = parser.event(&mut self.frames, name, id, event, args);
         self.send_packet(session, &packet);
         Ok(())
@@ -365,4 +384,9 @@ impl Endpoint {
         }
         Ok(())
     }
+}
+
+/// Whether the packet is one text message.
+fn is_text(parser: Parser, args: &Args) -> bool {
+    matches!(parser, Parser::Json) && args.attachments().is_empty()
 }

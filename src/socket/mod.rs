@@ -24,6 +24,7 @@ pub(crate) use client::{Client, PendingPacket};
 pub use connect_error::ConnectError;
 #[cfg(feature = "msgpack")]
 pub use msgpack::MsgpackPacket;
+pub(crate) use packet::write_event;
 pub use packet::{
     encode_ack, encode_connect, encode_connect_error, encode_disconnect, encode_event, is_reserved,
     Encoded, Kind, Limits, Packet, PacketError,

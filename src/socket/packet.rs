@@ -363,6 +363,19 @@ pub fn encode_event(
     )
 }
 
+/// `EVENT` of arguments without attachments, behind the type of its Engine.IO message.
+pub(crate) fn write_event(
+    out: &mut Vec<u8>,
+    namespace: &str,
+    id: Option<u64>,
+    name: &str,
+    args: &Args,
+) {
+    debug_assert!(args.attachments().is_empty());
+    write_head(out, Kind::Event, 0, namespace, id);
+    write_list(out, Some(name), args.raw_list());
+}
+
 /// `ACK` or `BINARY_ACK`.
 pub fn encode_ack(frames: &mut FrameBuilder, namespace: &str, id: u64, args: &Args) -> Encoded {
     encode(
@@ -374,6 +387,18 @@ pub fn encode_ack(frames: &mut FrameBuilder, namespace: &str, id: u64, args: &Ar
         None,
         args,
     )
+}
+
+fn write_list(out: &mut Vec<u8>, name: Option<&str>, list: &str) {
+    out.push(b'[');
+    if let Some(name) = name {
+        write_string(out, name);
+        if !list.is_empty() {
+            out.push(b',');
+        }
+    }
+    push(out, list);
+    out.push(b']');
 }
 
 fn encode(
@@ -395,15 +420,7 @@ fn encode(
     };
     let text = frames.text(|out| {
         write_head(out, kind, attachments.len(), namespace, id);
-        out.push(b'[');
-        if let Some(name) = name {
-            write_string(out, name);
-            if !list.is_empty() {
-                out.push(b',');
-            }
-        }
-        push(out, list);
-        out.push(b']');
+        write_list(out, name, list);
     });
     Encoded { text, attachments }
 }

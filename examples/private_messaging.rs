@@ -73,8 +73,7 @@ fn authenticate(joining: &mut Joining<'_>) -> Result<Verdict, ConnectError> {
     if password != "wheel" {
         return Err(refused("The password is wrong", "password"));
     }
-    // A client that is gone meanwhile needs no data.
-    let _ = joining.set_data(Person { name });
+    joining.set_data(Person { name })?;
     Ok(Verdict::Next)
 }
 
@@ -95,7 +94,7 @@ fn private_message(socket: &mut Socket<'_>, message: &Message) -> Result<(), Err
     socket.acknowledge(message.ack, &argument(json!({ "sent": true })))
 }
 
-/// Everybody gets the names of everybody, also of those who may come back in a moment.
+/// Everybody gets the names of everybody.
 fn tell_who_is_there(socket: &mut Socket<'_>) -> Result<(), Error> {
     let everybody = socket.everybody()?;
     let endpoint = socket.endpoint();

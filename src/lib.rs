@@ -132,6 +132,6 @@ pub use net::{Handle, HandleError, Histogram, Listener, Pending, Server, Stats, 
 pub use now::Now;
 pub use slots::Key as ConnectionId;
 pub use socket::{
-    Adapter, Args, ArgsBuilder, ArgsError, Audience, Bytes, ConnectError, InMemory, NamespaceId,
-    Parser, RecoveryConfig, RemoteSocket, RoomChange, SocketId, Target,
+    AckRequest, Adapter, Args, ArgsBuilder, ArgsError, Audience, Bytes, ConnectError, InMemory,
+    NamespaceId, Parser, RecoveryConfig, RemoteSocket, RoomChange, SocketId, Target,
 };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{AskId, Endpoint, Event};
 use crate::error::Error;
 use crate::slots::{Key, Slots};
-use crate::socket::{Args, NamespaceId, RemoteSocket, SocketId, Target};
+use crate::socket::{AckRequest, Args, NamespaceId, RemoteSocket, SocketId, Target};
 use crate::timer::Timer;
 use crate::wheel::TimerKey;
 
@@ -36,6 +36,11 @@ enum Kind {
         answers: Vec<Args>,
         left_bytes: usize,
     },
+    /// Those of many, for another server that knows them by a number of its own.
+    Relay {
+        waiting: BTreeSet<SocketId>,
+        relay: u64,
+    },
     /// Sockets of other servers, behind those of this one.
     Fetch(Vec<RemoteSocket>),
 }
@@ -51,7 +56,7 @@ impl Ask {
     fn is_complete(&self) -> bool {
         let is_local_complete = match &self.kind {
             Kind::One(_) => false,
-            Kind::Many { waiting, .. } => waiting.is_empty(),
+            Kind::Many { waiting, .. } | Kind::Relay { waiting, .. } => waiting.is_empty(),
             Kind::Fetch(_) => true,
         };
         is_local_complete
@@ -119,12 +124,64 @@ impl Endpoint {
         timeout_ms: u64,
     ) -> Result<AskId, Error> {
         self.check_event(event, args)?;
+        self.note_emitted(target, event, args);
+        let left_bytes = self.config.max_answer_bytes;
+        let kind = |waiting| Kind::Many {
+            waiting,
+            answers: Vec::new(),
+            left_bytes,
+        };
+        let ask = self.ask_clients(target, event, args, timeout_ms, kind)?;
+        if self.reaches_others(target) {
+            let request = AckRequest {
+                ask: ask.to_number(),
+                timeout_ms,
+            };
+            self.publish(target, |adapter, audience| {
+                adapter.emit(audience, event, args, Some(request))
+            });
+        } else {
+            self.ask_expects(ask, 0);
+        }
+        Ok(ask)
+    }
+
+    /// For adapters: emits an event for another server to those sockets of this one that a target means, and gives how many are
+    /// asked. Each one's answer goes to [`Adapter::client_answered`](crate::Adapter::client_answered) under the number `relay`
+    /// as soon as it comes; what has not come after so many milliseconds never does.
+    pub fn relay_with_ack(
+        &mut self,
+        target: &Target,
+        event: &str,
+        args: &Args,
+        timeout_ms: u64,
+        relay: u64,
+    ) -> Result<usize, Error> {
+        self.check_event(event, args)?;
+        let mut asked = 0;
+        let kind = |waiting: BTreeSet<SocketId>| {
+            asked = waiting.len();
+            Kind::Relay { waiting, relay }
+        };
+        let ask = self.ask_clients(target, event, args, timeout_ms, kind)?;
+        self.ask_expects(ask, 0);
+        Ok(asked)
+    }
+
+    /// Emits an event with one number to all that a target means here, and waits for them.
+    fn ask_clients(
+        &mut self,
+        target: &Target,
+        event: &str,
+        args: &Args,
+        timeout_ms: u64,
+        kind: impl FnOnce(BTreeSet<SocketId>) -> Kind,
+    ) -> Result<AskId, Error> {
         let namespace = target.namespace_id();
         let id = self
             .sockets
             .next_ack(namespace)
             .ok_or(Error::NoSuchNamespace)?;
-        self.note_emitted(target, event, args);
         let max_pending = self.config.max_pending_acks;
         let asked = self.fetch_sockets(target);
         // Whoever is away is not sent a question when it comes back, and so cannot answer it.
@@ -133,16 +190,7 @@ impl Endpoint {
         };
         let waiting: BTreeSet<SocketId> = asked.into_iter().filter(can_answer).collect();
         let sockets: Vec<SocketId> = waiting.iter().copied().collect();
-        let kind = Kind::Many {
-            waiting,
-            answers: Vec::new(),
-            left_bytes: self.config.max_answer_bytes,
-        };
-        let remote_expected = (!self.reaches_others(target)).then_some(0);
-        let ask = self.open_ask(Some((namespace, id)), kind, remote_expected, timeout_ms);
-        self.publish(target, |adapter, audience| {
-            adapter.emit(audience, event, args, Some(ask.to_number()))
-        });
+        let ask = self.open_ask(Some((namespace, id)), kind(waiting), None, timeout_ms);
         let name = self.sockets.namespace_name(namespace).unwrap_or_default();
         let parser = self.config.parser;
         let packet = parser.event(&mut self.frames, name, Some(id), event, args);
@@ -153,7 +201,6 @@ impl Endpoint {
                 self.send_packet(session, &packet);
             }
         }
-        self.close_if_complete(ask.0);
         Ok(ask)
     }
 
@@ -239,24 +286,31 @@ impl Endpoint {
         let Some(ask) = key.and_then(|key| self.asks.open.get_mut(key)) else {
             return self.push_event(Event::Acknowledged { socket, id, args });
         };
-        if let Kind::Many {
-            waiting,
-            answers,
-            left_bytes,
-        } = &mut ask.kind
-        {
-            if keep_answer(answers, left_bytes, args) {
+        let is_one = match &mut ask.kind {
+            Kind::One(_) => true,
+            Kind::Many {
+                waiting,
+                answers,
+                left_bytes,
+            } => {
+                if keep_answer(answers, left_bytes, args.clone()) {
+                    waiting.remove(&socket);
+                }
+                false
+            }
+            Kind::Relay { waiting, relay } => {
                 waiting.remove(&socket);
+                self.adapter.client_answered(*relay, &args);
+                false
             }
-            if let Some(key) = key {
-                self.close_if_complete(key);
-            }
-            return;
-        }
-        if let Some(key) = key {
+            Kind::Fetch(_) => false,
+        };
+        if let Some(key) = key.filter(|_| is_one) {
             self.close_ask(key);
+            self.push_event(Event::Acknowledged { socket, id, args });
+        } else if let Some(key) = key {
+            self.close_if_complete(key);
         }
-        self.push_event(Event::Acknowledged { socket, id, args });
     }
 
     /// A question's time is over.
@@ -315,14 +369,11 @@ impl Endpoint {
     fn tell_answers(&mut self, key: Key, ask: Ask, is_complete: bool) {
         let event = match ask.kind {
             Kind::One(_) => return,
+            Kind::Relay { waiting, .. } => return self.forget_acks(ask.ack, waiting),
             Kind::Many {
                 waiting, answers, ..
             } => {
-                if let Some((_, id)) = ask.ack {
-                    for socket in waiting {
-                        self.sockets.take_ack(socket, id);
-                    }
-                }
+                self.forget_acks(ask.ack, waiting);
                 Event::Answered {
                     ask: AskId(key),
                     answers,
@@ -336,6 +387,15 @@ impl Endpoint {
             },
         };
         self.push_event(event);
+    }
+
+    /// Waits no longer for those who have not answered.
+    fn forget_acks(&mut self, ack: Option<(NamespaceId, u64)>, waiting: BTreeSet<SocketId>) {
+        if let Some((_, id)) = ack {
+            for socket in waiting {
+                self.sockets.take_ack(socket, id);
+            }
+        }
     }
 }
 

@@ -33,11 +33,15 @@ impl Endpoint {
         self.sockets.room_names(namespace)
     }
 
-    /// The sockets of this server that a target means, each once. [`Endpoint::fetch_cluster`] asks other servers too.
+    /// The connected sockets of this server that a target means, each once; those that have lost their connection are not
+    /// among them. [`Endpoint::fetch_cluster`] asks other servers too.
     pub fn fetch_sockets(&self, target: &Target) -> Vec<SocketId> {
         let mut selected = Vec::new();
         self.sockets.select(target, &mut selected);
-        selected.retain(|socket| self.sockets.get(*socket).is_some());
+        selected.retain(|socket| {
+            let socket = self.sockets.get(*socket);
+            socket.is_some_and(|socket| !socket.is_away())
+        });
         selected
     }
 

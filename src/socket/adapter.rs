@@ -25,6 +25,15 @@ pub struct Audience<'a> {
     pub is_compressed: bool,
 }
 
+/// What clients are to acknowledge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AckRequest {
+    /// Number of the [`AskId`](crate::AskId) that gathers the answers.
+    pub ask: u64,
+    /// Milliseconds after which it waits no longer.
+    pub timeout_ms: u64,
+}
+
 /// A socket of any server of the cluster, as others see it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RemoteSocket {
@@ -52,8 +61,9 @@ pub trait Adapter: Send {
         true
     }
 
-    /// An event is emitted. With an `ask`, clients are to acknowledge it.
-    fn emit(&mut self, to: &Audience<'_>, event: &str, args: &Args, ask: Option<u64>) {
+    /// An event is emitted. With an `ask`, clients are to acknowledge it:
+    /// [`Endpoint::relay_with_ack`](crate::Endpoint::relay_with_ack) is what another server does with it.
+    fn emit(&mut self, to: &Audience<'_>, event: &str, args: &Args, ask: Option<AckRequest>) {
         let _ = (to, event, args, ask);
     }
 
@@ -91,6 +101,12 @@ pub trait Adapter: Send {
     ) -> Result<(), Error> {
         let _ = (namespace, event, args, ask);
         Err(Error::NoCluster)
+    }
+
+    /// A client of this server has answered what another one has asked, by the number that
+    /// [`Endpoint::relay_with_ack`](crate::Endpoint::relay_with_ack) was given.
+    fn client_answered(&mut self, relay: u64, args: &Args) {
+        let _ = (relay, args);
     }
 
     /// The answer to an event of another server, by the number under which

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::error::Error;
+
 /// Why a client may not join a namespace: what its `connect_error` handler gets.
 ///
 /// Goes out as `CONNECT_ERROR {"message":...,"data":...}`, without `data` where there is none. Clients of Socket.IO 2 get the
@@ -61,6 +63,12 @@ impl std::error::Error for ConnectError {}
 impl<T: Into<String>> From<T> for ConnectError {
     fn from(message: T) -> ConnectError {
         ConnectError::new(message)
+    }
+}
+
+impl From<Error> for ConnectError {
+    fn from(error: Error) -> ConnectError {
+        ConnectError::new(error.to_string())
     }
 }
 

@@ -17,7 +17,7 @@ mod recovery;
 mod sockets;
 mod target;
 
-pub use adapter::{Adapter, Audience, InMemory, RemoteSocket};
+pub use adapter::{AckRequest, Adapter, Audience, InMemory, RemoteSocket};
 pub use args::{Args, ArgsBuilder, ArgsError};
 pub use bytes::Bytes;
 pub(crate) use client::{Client, PendingPacket};

@@ -93,7 +93,7 @@ fn clients_of_all_servers_acknowledge() {
             .take_while(char::is_ascii_digit)
             .collect();
         cluster.worlds[server].send(key, &format!("43{number}[{server}]"));
-        cluster.turn();
+        cluster.deliver();
     }
     let events = cluster.events(0);
     let [Event::Answered {
@@ -124,6 +124,7 @@ fn acknowledgements_of_other_servers_may_be_missing() {
     asked.unwrap();
     cluster.deliver();
     cluster.worlds[1].send(there, "430[\"yes\"]");
+    cluster.deliver();
     cluster.pass_ms(499);
     assert!(cluster.events(0).is_empty());
     cluster.pass_ms(1);

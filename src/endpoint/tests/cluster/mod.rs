@@ -4,13 +4,13 @@ mod alone;
 mod answers;
 mod events;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::endpoint::AskId;
 use crate::error::Error;
-use crate::socket::{Adapter, Args, Audience, RemoteSocket};
+use crate::socket::{AckRequest, Adapter, Args, Audience, RemoteSocket};
 
 /// Whom something concerns, once it has left its server.
 struct Whom {
@@ -54,7 +54,8 @@ impl Whom {
 }
 
 enum Wire {
-    Emit(Whom, String, Args, Option<u64>),
+    Emit(Whom, String, Args, Option<AckRequest>),
+    Answer(u64, Args),
     Join(Whom, Vec<String>),
     Leave(Whom, Vec<String>),
     Disconnect(Whom, bool),
@@ -80,7 +81,7 @@ fn owned(rooms: &[&str]) -> Vec<String> {
 }
 
 impl Adapter for Wires {
-    fn emit(&mut self, to: &Audience<'_>, event: &str, args: &Args, ask: Option<u64>) {
+    fn emit(&mut self, to: &Audience<'_>, event: &str, args: &Args, ask: Option<AckRequest>) {
         self.put(Wire::Emit(
             Whom::of(to),
             event.to_owned(),
@@ -117,6 +118,10 @@ impl Adapter for Wires {
         Ok(())
     }
 
+    fn client_answered(&mut self, relay: u64, args: &Args) {
+        self.put(Wire::Answer(relay, args.clone()));
+    }
+
     fn reply(&mut self, reply: u64, args: &Args) {
         self.put(Wire::Reply(reply, args.clone()));
     }
@@ -127,14 +132,9 @@ struct Cluster {
     wires: Arc<Mutex<Vec<(usize, Wire)>>>,
     /// Servers that have hung: they hear of everything, and never say anything.
     hung: BTreeSet<usize>,
-    /// For a question that a server has put to its own clients: who wants the answers, and by which number.
-    relayed: BTreeMap<(usize, AskId), (usize, u64)>,
-    /// Who wants replies, and by which number.
+    /// Who wants replies and answers, and by which number.
     replies: Vec<(usize, u64)>,
 }
-
-/// How long servers wait for their own clients on behalf of others.
-const RELAY_MS: u64 = 400;
 
 impl Cluster {
     fn new(servers: usize) -> Cluster {
@@ -159,7 +159,6 @@ impl Cluster {
             worlds: (0..servers).map(world).collect(),
             wires,
             hung: BTreeSet::new(),
-            relayed: BTreeMap::new(),
             replies: Vec::new(),
         }
     }
@@ -203,32 +202,13 @@ impl Cluster {
         self.turn();
     }
 
-    /// A turn of every server; what their own clients have answered goes to those who wanted to know.
+    /// A turn of every server.
     fn turn(&mut self) {
-        for server in 0..self.worlds.len() {
-            self.worlds[server].turn();
-            for event in self.worlds[server].take_events() {
-                match event {
-                    Event::Answered { ask, answers, .. }
-                        if self.relayed.contains_key(&(server, ask)) =>
-                    {
-                        let (origin, number) = self.relayed[&(server, ask)];
-                        for answer in answers {
-                            let ask = AskId::from_number(number);
-                            self.worlds[origin].endpoint.ask_answered(ask, answer);
-                        }
-                    }
-                    event => self.worlds[server].events.push(event),
-                }
-            }
-        }
-        for world in &mut self.worlds {
-            world.turn();
-        }
+        self.worlds.iter_mut().for_each(World::turn);
     }
 
     fn carry(&mut self, from: usize, wire: Wire) {
-        if let Wire::Reply(number, args) = wire {
+        if let Wire::Reply(number, args) | Wire::Answer(number, args) = wire {
             let (origin, ask) = self.replies[number as usize];
             let ask = AskId::from_number(ask);
             self.worlds[origin].endpoint.ask_answered(ask, args);
@@ -249,7 +229,7 @@ impl Cluster {
                 wire => self.receive(from, server, wire),
             };
         }
-        if let Wire::Emit(_, _, _, Some(ask))
+        if let Wire::Emit(_, _, _, Some(AckRequest { ask, .. }))
         | Wire::Fetch(_, ask)
         | Wire::ServerSide(_, _, _, Some(ask)) = wire
         {
@@ -262,15 +242,13 @@ impl Cluster {
     fn receive(&mut self, from: usize, server: usize, wire: &Wire) -> u64 {
         let world = &mut self.worlds[server];
         match wire {
-            Wire::Emit(whom, event, args, Some(ask)) => {
+            Wire::Emit(whom, event, args, Some(AckRequest { ask, timeout_ms })) => {
                 let target = whom.on(world);
-                let answers = world.endpoint.fetch_sockets(&target).len();
-                let relayed = world
-                    .endpoint
-                    .broadcast_with_ack(&target, event, args, RELAY_MS);
-                self.relayed
-                    .insert((server, relayed.unwrap()), (from, *ask));
-                return answers as u64;
+                self.replies.push((from, *ask));
+                let relay = self.replies.len() as u64 - 1;
+                let endpoint = &mut world.endpoint;
+                let asked = endpoint.relay_with_ack(&target, event, args, *timeout_ms, relay);
+                return asked.unwrap() as u64;
             }
             Wire::Emit(whom, event, args, None) => {
                 let target = whom.on(world);
@@ -308,7 +286,7 @@ impl Cluster {
                     .endpoint
                     .receive_server_side(namespace, event, args, reply);
             }
-            Wire::Reply(..) => unreachable!("replies go to one server alone"),
+            Wire::Reply(..) | Wire::Answer(..) => unreachable!("these go to one server alone"),
         }
         1
     }

@@ -17,6 +17,7 @@ pub struct Flags {
     pub listen: String,
     ping_interval_ms: Option<u64>,
     ping_timeout_ms: Option<u64>,
+    upgrade_timeout_ms: Option<u64>,
     connect_timeout_ms: Option<u64>,
     max_payload_bytes: Option<usize>,
     allow_eio3: bool,
@@ -51,6 +52,7 @@ impl Flags {
             listen: String::new(),
             ping_interval_ms: None,
             ping_timeout_ms: None,
+            upgrade_timeout_ms: None,
             connect_timeout_ms: None,
             max_payload_bytes: None,
             allow_eio3: false,
@@ -65,6 +67,9 @@ impl Flags {
                 }
                 Long("ping-timeout") if limits.contains(&Limit::Ping) => {
                     flags.ping_timeout_ms = Some(parser.value()?.parse()?);
+                }
+                Long("upgrade-timeout") if limits.contains(&Limit::Connect) => {
+                    flags.upgrade_timeout_ms = Some(parser.value()?.parse()?);
                 }
                 Long("connect-timeout") if limits.contains(&Limit::Connect) => {
                     flags.connect_timeout_ms = Some(parser.value()?.parse()?);
@@ -91,6 +96,7 @@ impl Flags {
         Config {
             ping_interval_ms: self.ping_interval_ms.unwrap_or(config.ping_interval_ms),
             ping_timeout_ms: self.ping_timeout_ms.unwrap_or(config.ping_timeout_ms),
+            upgrade_timeout_ms: self.upgrade_timeout_ms.unwrap_or(config.upgrade_timeout_ms),
             connect_timeout_ms: self.connect_timeout_ms.unwrap_or(config.connect_timeout_ms),
             max_payload_bytes: self.max_payload_bytes.unwrap_or(config.max_payload_bytes),
             allow_eio3: self.allow_eio3,

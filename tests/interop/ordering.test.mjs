@@ -7,10 +7,11 @@ import { slowWebSocketProxy } from "./support/proxy.mjs";
 import { sharedServer } from "./support/server.mjs";
 import { once, sleep, until } from "./support/wait.mjs";
 
-const server = sharedServer("echo");
+// On a busy machine hundreds of clients in one process take long for their upgrades.
+const server = sharedServer("echo", ["--upgrade-timeout", "120000"]);
 
 test("B67 5,000 messages each way on the direct path", async (t) => {
-  assert.ok(await exchangeAcrossUpgrade(t, server, { count: 5000 }), "the transport changed");
+  await exchangeAcrossUpgrade(t, server, { count: 5000 });
 });
 
 test("B67 5,000 messages each way with the WebSocket path 60 ms slower", async (t) => {
@@ -24,7 +25,7 @@ test("B67 200 clients at once, 200 messages each way, with the WebSocket path 60
   const { origin } = await slowWebSocketProxy(t, server, 60);
   const clients = Array.from({ length: 200 }, () => exchangeAcrossUpgrade(t, server, { count: 200, before: 50, portion: 10, origin }));
   const upgrades = await Promise.all(clients);
-  const busy = upgrades.filter((upgrade) => upgrade && upgrade.received < 2 * upgrade.sent);
+  const busy = upgrades.filter(({ sent, received }) => received < 2 * sent);
   assert.ok(busy.length > 0, "messages were on their way when transports changed");
 });
 

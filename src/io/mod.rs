@@ -146,18 +146,19 @@ impl Io {
         self
     }
 
-    /// The settings with all that these handlers need of them: namespaces, and which decisions and news the host wants.
-    pub fn configure(&self, config: Config) -> Config {
-        let names = self
-            .served
-            .iter()
-            .filter_map(|served| served.pattern.name());
+    /// The settings with all that these handlers need beside what is there: namespaces, and which decisions and news the host
+    /// wants. Clients can join `/` also where nothing is registered for it, unless [`Config::namespaces`] leaves it out.
+    pub fn configure(&self, mut config: Config) -> Config {
+        for name in self.served.iter().filter_map(|it| it.pattern.name()) {
+            if !config.namespaces.iter().any(|known| known == name) {
+                config.namespaces.push(name.to_owned());
+            }
+        }
         let has = |has: fn(&Served) -> bool| self.served.iter().any(has);
         let is_asked = |served: &Served| {
             !served.handlers.middlewares.is_empty() || served.pattern.name().is_none()
         };
         Config {
-            namespaces: names.map(str::to_owned).collect(),
             connect_requests: config.connect_requests || has(is_asked),
             emitted_events: config.emitted_events
                 || has(|served| served.handlers.on_any_outgoing.is_some()),

@@ -42,8 +42,34 @@ pub(crate) enum Due {
     Now,
 }
 
-/// Largest buffer that small ones are put together in.
-const MAX_SHARED_BYTES: usize = 8 * 1024;
+/// Size of the buffers that small packets of one connection are put together in.
+const SPARE_BYTES: usize = 4 * 1024;
+
+/// Buffers that have been written, for the next ones: no more than a turn of the loop needs.
+#[derive(Debug, Default)]
+pub struct Spares(Vec<Vec<u8>>);
+
+impl Spares {
+    /// How many are kept: 256 KiB of them at most.
+    const KEPT: usize = 64;
+
+    fn buffer_with(&mut self, bytes: &[u8]) -> Vec<u8> {
+        if bytes.len() > SPARE_BYTES {
+            return bytes.to_vec();
+        }
+        let spare = self.0.pop();
+        let mut buffer = spare.unwrap_or_else(|| Vec::with_capacity(SPARE_BYTES));
+        buffer.extend_from_slice(bytes);
+        buffer
+    }
+
+    fn take_back(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() == SPARE_BYTES && self.0.len() < Self::KEPT {
+            buffer.clear();
+            self.0.push(buffer);
+        }
+    }
+}
 
 /// Buffers in the order in which they go out. Empty, and with one buffer in it, it holds no memory outside of itself: what
 /// mostly waits for a client is one packet.
@@ -81,22 +107,18 @@ impl Outbox {
         }
     }
 
-    /// Appends bytes that are for this connection alone; small ones behind each other share a buffer.
-    pub fn extend(&mut self, bytes: &[u8]) {
+    /// Appends bytes that are for this connection alone; small ones behind each other share a buffer, which comes from `spares`.
+    pub fn extend(&mut self, bytes: &[u8], spares: &mut Spares) {
         let last = match self.rest.as_deref_mut().and_then(VecDeque::back_mut) {
             Some(last) => Some(last),
             None => self.first.as_mut(),
         };
         match last {
-            Some(Chunk::Owned(last)) if last.len() + bytes.len() <= MAX_SHARED_BYTES => {
-                if last.capacity() - last.len() < bytes.len() {
-                    // Where two come together, more are likely to.
-                    last.reserve(bytes.len().max(2048));
-                }
+            Some(Chunk::Owned(last)) if last.len() + bytes.len() <= SPARE_BYTES => {
                 last.extend_from_slice(bytes);
                 self.bytes += bytes.len();
             }
-            _ => self.push(Chunk::Owned(bytes.to_vec())),
+            _ => self.push(Chunk::Owned(spares.buffer_with(bytes))),
         }
     }
 
@@ -123,7 +145,7 @@ impl Outbox {
     }
 
     /// Takes `bytes` off the front, as written.
-    pub fn advance(&mut self, bytes: usize) {
+    pub fn advance(&mut self, bytes: usize, spares: &mut Spares) {
         debug_assert!(bytes <= self.bytes, "no more is written than was there");
         self.bytes -= bytes;
         self.written_bytes += bytes;
@@ -133,6 +155,9 @@ impl Outbox {
                 break;
             }
             self.written_bytes -= length;
+            if let Some(Chunk::Owned(written)) = self.first.take() {
+                spares.take_back(written);
+            }
             self.first = self.rest.as_mut().and_then(|rest| rest.pop_front());
         }
         if self.first.is_none() {
@@ -167,9 +192,9 @@ mod tests {
         assert_eq!(outbox.bytes(), 10);
         assert_eq!(gathered(&outbox, 8), b"abcdefg\x81\x01h");
         assert_eq!(gathered(&outbox, 2), b"abcdefg");
-        outbox.advance(5);
+        outbox.advance(5, &mut Spares::default());
         assert_eq!(gathered(&outbox, 8), b"fg\x81\x01h");
-        outbox.advance(5);
+        outbox.advance(5, &mut Spares::default());
         assert!(outbox.is_empty());
         assert_eq!(gathered(&outbox, 8), b"");
     }
@@ -177,18 +202,21 @@ mod tests {
     #[test]
     fn small_buffers_of_one_connection_are_put_together() {
         let mut outbox = Outbox::default();
-        outbox.extend(b"ab");
-        outbox.extend(b"cd");
+        let spares = &mut Spares::default();
+        outbox.extend(b"ab", spares);
+        outbox.extend(b"cd", spares);
         assert!(outbox.rest.is_none());
-        outbox.advance(1);
+        outbox.advance(1, &mut Spares::default());
         outbox.push(Chunk::Frame(Frame::text("x")));
-        outbox.extend(b"e");
-        outbox.extend(b"f");
+        outbox.extend(b"e", spares);
+        outbox.extend(b"f", spares);
         assert_eq!(outbox.chunks().count(), 3);
         assert_eq!(gathered(&outbox, 8), b"bcd\x81\x01xef");
         assert_eq!(outbox.bytes(), 8);
-        outbox.extend(&[b'z'; MAX_SHARED_BYTES]);
+        outbox.extend(&[b'z'; SPARE_BYTES + 1], spares);
         assert_eq!(outbox.chunks().count(), 4);
+        outbox.advance(outbox.bytes(), spares);
+        assert_eq!(spares.0.len(), 2, "the large one is not kept");
     }
 
     #[test]
@@ -197,7 +225,7 @@ mod tests {
         for _ in 0..1000 {
             outbox.push(Chunk::Static(b"x"));
         }
-        outbox.advance(1000);
+        outbox.advance(1000, &mut Spares::default());
         assert!(outbox.first.is_none() && outbox.rest.is_none());
     }
 }

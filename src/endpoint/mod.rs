@@ -40,7 +40,7 @@ use crate::error::DisconnectReason;
 use crate::frame::{Frame, FrameBuilder};
 use crate::http::HeadLimits;
 use crate::now::Now;
-use crate::outbox::Due;
+use crate::outbox::{Due, Spares};
 use crate::progress::{Memory, ProgressTracker};
 use crate::slots::{Key, Slots};
 use crate::socket::{Adapter, Client, InMemory, Limits, SocketId, Sockets};
@@ -110,6 +110,8 @@ pub struct Endpoint {
     is_shutting_down: bool,
     /// Memory of handled messages, for the next ones.
     spare_texts: Vec<String>,
+    /// Memory of output that has been written.
+    spare_outputs: Spares,
     /// Memory for the sockets that a broadcast goes to.
     selected: Vec<SocketId>,
 }
@@ -225,6 +227,7 @@ impl Endpoint {
             closings: VecDeque::new(),
             is_shutting_down: false,
             spare_texts: Vec::new(),
+            spare_outputs: Spares::default(),
             selected: Vec::new(),
             config,
         };

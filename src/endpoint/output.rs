@@ -114,7 +114,7 @@ impl Endpoint {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        connection.outbox.advance(bytes);
+        connection.outbox.advance(bytes, &mut self.spare_outputs);
         if connection.phase == Phase::Finishing && connection.outbox.is_empty() {
             connection.phase = Phase::Lingering;
             self.closings.push_back((key, Closing::Write));

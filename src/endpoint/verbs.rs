@@ -322,7 +322,7 @@ impl Endpoint {
                 let outbox = &mut connection.outbox;
                 self.frames.text_bytes(
                     |out| write_event(out, name, id, event, args),
-                    |bytes| outbox.extend(bytes),
+                    |bytes| outbox.extend(bytes, &mut self.spare_outputs),
                 );
                 let waiting_bytes = outbox.bytes();
                 self.output_due(key);

@@ -1,7 +1,7 @@
 //! A Socket.IO server for hosts with little to spare, made for telling people live how far their long work has come.
 //!
-//! pulsewheel speaks Engine.IO 4 and Socket.IO 5 to every client of those protocols, by HTTP long-polling and by
-//! WebSocket, on one thread and without an async runtime. On top it keeps *progress sessions*: whoever does the work says
+//! pulsewheel speaks Engine.IO 4 and Socket.IO 5 to every client of those protocols, by HTTP long-polling and by WebSocket, on
+//! one thread and without an async runtime; clients of Socket.IO 2 too, where that is switched on. On top it keeps *progress sessions*: whoever does the work says
 //! how far it is, and everybody concerned sees it, at most ten times a second and without ever missing the last value.
 //!
 //! # The way of a byte
@@ -39,24 +39,92 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! **With handlers by event name**, as in the Socket.IO documentation:
+//! **With handlers by event name**, as in the Socket.IO documentation: middlewares, rooms, questions with a time limit.
 //!
 //! ```
-//! use pulsewheel::{Config, Io, Server};
+//! use pulsewheel::{Args, Bytes, Config, ConnectError, Io, Server, Verdict};
+//! use serde::Deserialize;
+//!
+//! #[derive(Deserialize)]
+//! struct Pass {
+//!     name: String,
+//! }
 //!
 //! let mut io = Io::new();
 //! io.namespace("/")
-//!     .on_connect(|socket, auth| socket.emit("welcome", auth))
-//!     .on("chat", |socket, message| {
-//!         let others = socket.broadcast()?;
-//!         socket.emit_to(&others, "chat", &message.args)
+//!     // An error is what the client's `connect_error` handler gets.
+//!     .middleware(|joining| match joining.auth::<Pass>() {
+//!         Ok(pass) => {
+//!             let _ = joining.set_data(pass.name);
+//!             Ok(Verdict::Next)
+//!         }
+//!         Err(_) => Err(ConnectError::new("a name is needed")),
+//!     })
+//!     .on_connect(|socket, _auth| socket.join("lobby"))
+//!     .on("say", |socket, message| {
+//!         let others = socket.to("lobby")?;
+//!         socket.emit_to(&others, "said", &message.args)?;
+//!         socket.acknowledge(message.ack, &Args::none())
+//!     })
+//!     .on("upload", |socket, message| {
+//!         // Arguments are read by their types; binary ones are `Bytes`.
+//!         let Ok((name, contents)) = message.args.get_all::<(String, Bytes)>() else {
+//!             return socket.disconnect(true);
+//!         };
+//!         println!("{name}: {} bytes", contents.len());
+//!         socket.emit_with_ack_within(5_000, "keep it?", &Args::none(), |socket, answer| {
+//!             match answer.map(|args| args.get::<bool>(0)) {
+//!                 Ok(Ok(true)) => socket.emit("kept", &Args::none()),
+//!                 _ => Ok(()), // No, something else than yes or no, or no answer within five seconds.
+//!             }
+//!         })
 //!     });
+//! // Each namespace of such a name is made when its first client is let in.
+//! io.namespaces_like("/team-*").on("say", |socket, message| {
+//!     let team = socket.everybody()?;
+//!     socket.emit_to(&team, "said", &message.args)
+//! });
 //! let mut server = Server::bind(io.configure(Config::default()), "127.0.0.1:0")?;
 //! # server.handle().shut_down()?;
 //! server.run(|endpoint, event| {
 //!     if let Err(error) = io.dispatch(endpoint, event) {
 //!         eprintln!("a handler failed: {error}");
 //!     }
+//! })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! **By events alone**, without that layer. What the host decides is an event with a ticket, for which the answer may come at
+//! once or later, from another thread too; who waits costs nobody anything.
+//!
+//! ```
+//! use pulsewheel::{Admission, Config, Event, Server, Target};
+//!
+//! let config = Config { allow_request: true, connect_requests: true, ..Config::default() };
+//! let mut server = Server::bind(config, "127.0.0.1:0")?;
+//! let handle = server.handle();
+//! # handle.shut_down()?;
+//! server.run(|endpoint, event| match event {
+//!     Event::AllowRequest { ticket, peer, .. } => {
+//!         let admission = match peer.ip().is_loopback() {
+//!             true => Admission::accept(),
+//!             false => Admission::refuse("from this host only"),
+//!         };
+//!         // An error says that its sender is gone already.
+//!         let _ = endpoint.admit(ticket, admission);
+//!     }
+//!     Event::ConnectRequested { ticket, .. } => {
+//!         let handle = handle.clone();
+//!         std::thread::spawn(move || {
+//!             // Ask a database here.
+//!             handle.call(move |endpoint| endpoint.accept_connect(ticket))
+//!         });
+//!     }
+//!     Event::Message(message) => {
+//!         let everybody = Target::namespace(message.namespace);
+//!         let _ = endpoint.emit(&everybody, &message.name(), &message.args);
+//!     }
+//!     _ => {}
 //! })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -80,7 +148,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! **With an I/O of the host's own**: drive the [`Endpoint`]; the page of that type lists the steps.
+//! **With an I/O of the host's own**, or without any, as in tests: drive the [`Endpoint`]. Its page lists the steps of a turn.
+//!
+//! ```
+//! use pulsewheel::{progress::Memory, Config, Endpoint, Environment, Now};
+//!
+//! let environment = Environment {
+//!     random: Box::new(|bytes| bytes.fill(7)), // In earnest: bytes that nobody can guess.
+//!     memory: Box::new(Memory::default),
+//! };
+//! let start = Now { mono_ms: 0, unix_ms: 1_700_000_000_000 };
+//! let mut endpoint = Endpoint::new(Config::default(), environment, start);
+//! let client = endpoint.open("127.0.0.1:4000".parse()?).expect("there is room");
+//! let mut request = *b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n";
+//! endpoint.feed(client, &mut request);
+//!
+//! assert_eq!(endpoint.next_output(), Some(client));
+//! let mut slices = [std::io::IoSlice::new(&[]); 8];
+//! let count = endpoint.gather(client, &mut slices);
+//! let answer: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.to_vec()).collect();
+//! assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
+//! endpoint.wrote(client, answer.len());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # Errors and limits
 //!
@@ -92,8 +182,9 @@
 //!
 //! Both are on by default; `default-features = false` is the small library.
 //!
-//! - `compression`: answers to polls are compressed for whoever accepts it, see `Config::http_compression`.
-//! - `msgpack`: the parser `socket.io-msgpack-parser`, see [`Parser`].
+//! - `compression`: answers to polls of 1,024 bytes and more are compressed for whoever accepts gzip or deflate, see
+//!   `Config::http_compression`. It brings `flate2` with its Rust backend.
+//! - `msgpack`: the parser of `socket.io-msgpack-parser`, see [`Parser`]. It brings `rmp`.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

@@ -20,6 +20,7 @@ mod recovery;
 mod refusals;
 mod revision_3;
 mod rooms;
+mod sizes;
 mod slow_readers;
 mod socket_io;
 mod upgrade;

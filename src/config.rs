@@ -126,7 +126,7 @@ pub struct Config {
     pub max_rooms_per_socket: usize,
     /// Acknowledgements that one socket may owe at a time. Default 10,000. Beyond it asking for another is an error.
     pub max_pending_acks: usize,
-    /// Bytes that may wait for one client. Default 4 MiB. Beyond it the client is disconnected: whoever does not read
+    /// Bytes that may wait for one client, 32 of them for each packet's place in the queue. Default 4 MiB. Beyond it the client is disconnected: whoever does not read
     /// shall not fill the memory of a server that does.
     pub max_queued_bytes: usize,
 

@@ -42,6 +42,9 @@ pub(crate) enum Due {
     Now,
 }
 
+/// What a place in a queue of packets takes, and their bytes come to beside it.
+pub const PLACE_BYTES: usize = 32;
+
 /// Size of the buffers that small packets of one connection are put together in.
 const SPARE_BYTES: usize = 4 * 1024;
 
@@ -122,9 +125,10 @@ impl Outbox {
         }
     }
 
-    /// How many bytes wait.
-    pub fn bytes(&self) -> usize {
-        self.bytes
+    /// What waits, places in the queue included: very many tiny buffers hold more than their bytes.
+    pub fn held_bytes(&self) -> usize {
+        let places = self.rest.as_ref().map_or(0, |rest| rest.len());
+        self.bytes + places * PLACE_BYTES
     }
 
     /// Whether nothing waits.
@@ -189,7 +193,7 @@ mod tests {
         outbox.push(Chunk::Owned(Vec::new()));
         outbox.push(Chunk::Owned(b"defg".to_vec()));
         outbox.push(Chunk::Frame(Frame::text("h")));
-        assert_eq!(outbox.bytes(), 10);
+        assert_eq!(outbox.bytes, 10);
         assert_eq!(gathered(&outbox, 8), b"abcdefg\x81\x01h");
         assert_eq!(gathered(&outbox, 2), b"abcdefg");
         outbox.advance(5, &mut Spares::default());
@@ -212,11 +216,21 @@ mod tests {
         outbox.extend(b"f", spares);
         assert_eq!(outbox.chunks().count(), 3);
         assert_eq!(gathered(&outbox, 8), b"bcd\x81\x01xef");
-        assert_eq!(outbox.bytes(), 8);
+        assert_eq!(outbox.bytes, 8);
         outbox.extend(&[b'z'; SPARE_BYTES + 1], spares);
         assert_eq!(outbox.chunks().count(), 4);
-        outbox.advance(outbox.bytes(), spares);
+        outbox.advance(outbox.bytes, spares);
         assert_eq!(spares.0.len(), 2, "the large one is not kept");
+    }
+
+    #[test]
+    fn tiny_buffers_count_for_the_places_that_they_take() {
+        let mut outbox = Outbox::default();
+        for _ in 0..11 {
+            outbox.push(Chunk::Static(b"x"));
+        }
+        assert_eq!(outbox.bytes, 11);
+        assert_eq!(outbox.held_bytes(), 11 + 10 * PLACE_BYTES);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::Response;
 use crate::id::{IdText, Secret};
-use crate::outbox::{Chunk, Due};
+use crate::outbox::{Chunk, Due, PLACE_BYTES};
 use crate::slots::Key;
 use crate::socket::Client;
 use crate::timer::Timer;
@@ -111,16 +111,16 @@ impl Endpoint {
                 self.send_raw(connection, frame);
                 self.connections
                     .get(connection)
-                    .map_or(0, |c| c.outbox.bytes())
+                    .map_or(0, |c| c.outbox.held_bytes())
             }
             Transport::Polling { poll, .. } => {
                 session.queued_bytes += frame.payload().len();
                 session.queue.push_back(frame);
-                let queued_bytes = session.queued_bytes;
+                let held_bytes = session.queued_bytes + session.queue.len() * PLACE_BYTES;
                 if poll.is_some() {
                     self.flush_due(key);
                 }
-                queued_bytes
+                held_bytes
             }
         };
         self.check_queue(key, waiting_bytes)

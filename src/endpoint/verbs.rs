@@ -324,7 +324,7 @@ impl Endpoint {
                     |out| write_event(out, name, id, event, args),
                     |bytes| outbox.extend(bytes, &mut self.spare_outputs),
                 );
-                let waiting_bytes = outbox.bytes();
+                let waiting_bytes = outbox.held_bytes();
                 self.output_due(key);
                 self.check_queue(session, waiting_bytes);
             }

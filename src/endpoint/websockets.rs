@@ -132,7 +132,7 @@ impl Endpoint {
             return;
         };
         connection.outbox.push(chunk);
-        let is_too_much = connection.outbox.bytes() > max_queued_bytes;
+        let is_too_much = connection.outbox.held_bytes() > max_queued_bytes;
         self.output_due(key);
         if is_too_much {
             self.hang_up(key);

@@ -16,6 +16,10 @@ FUZZ_TARGETS := request_head engine_payload socket_packet websocket_stream endpo
 export PULSEWHEEL_BIN := $(TARGET)/release/pulsewheel
 export PULSEWHEEL_ECHO := $(TARGET)/release/examples/echo
 export PULSEWHEEL_ENGINE_ECHO := $(TARGET)/release/examples/engine_echo
+export PULSEWHEEL_EXAMPLES := $(TARGET)/release/examples
+
+# The cargo features of the library, each of which has to work alone.
+FEATURES := compression msgpack
 
 NODE_TEST := node --test --test-concurrency=2
 NPM_CI := npm ci --no-audit --no-fund --loglevel=error
@@ -43,7 +47,7 @@ web/dist/index.html: web/node_modules/.package-lock.json $(shell find web/src we
 	touch $@
 
 .PHONY: test
-test: lint test-rust test-web test-interop test-program test-browser ## set up everything and run all tests
+test: lint test-rust test-features test-web test-interop test-program test-browser ## set up everything and run all tests
 	@echo "All tests have passed."
 
 .PHONY: lint
@@ -56,6 +60,14 @@ lint: need-cc web ## check format, lints and documentation
 .PHONY: test-rust
 test-rust: need-cc web ## unit, property and integration tests in Rust
 	cargo test --workspace --locked
+
+.PHONY: test-features
+test-features: need-rust ## the library without its cargo features, and with each of them alone
+	cargo clippy --package pulsewheel --no-default-features --all-targets --locked -- -D warnings
+	for feature in $(FEATURES); do \
+		cargo clippy --package pulsewheel --no-default-features --features $$feature --all-targets --locked -- -D warnings; \
+	done
+	cargo test --package pulsewheel --no-default-features --locked
 
 .PHONY: test-web
 test-web: web ## unit tests of the browser client
@@ -85,7 +97,7 @@ test-program: build tests/interop/node_modules/.package-lock.json ## the program
 	cd tests/program && $(NODE_TEST)
 
 .PHONY: test-browser
-test-browser: build tests/browser/node_modules/.package-lock.json chromium ## the dashboard in headless Chromium
+test-browser: build fixtures tests/browser/node_modules/.package-lock.json chromium ## the dashboard and the examples' pages in headless Chromium
 	cd tests/browser && npm test --silent
 
 .PHONY: screenshots

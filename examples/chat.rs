@@ -19,11 +19,7 @@ fn main() {
     let mut io = Io::new();
     io.namespace("/")
         .on("enter", enter)
-        .on("say", |guest, message| {
-            let text: String = message.args.get(0).unwrap_or_default();
-            tell_others(guest, "said", |name| json!({ "name": name, "text": text }))?;
-            guest.acknowledge(message.ack, &Args::none())
-        })
+        .on("say", say)
         .on("typing", |guest, message| {
             let is_typing: bool = message.args.get(0).unwrap_or(false);
             tell_others(
@@ -33,7 +29,8 @@ fn main() {
             )
         })
         .on_disconnecting(|guest, _reason| leave(guest));
-    let server = Server::bind(io.configure(page::config()), &*flags.listen);
+    let config = flags.apply_to(page::config());
+    let server = Server::bind(io.configure(config), &*flags.listen);
     common::run(server, |endpoint, event| {
         match io.dispatch(endpoint, event) {
             Ok(Some(event)) => page::serve(endpoint, event, include_str!("chat.html")),
@@ -46,11 +43,11 @@ fn main() {
 /// `enter` (name, room): goes from the room before to this one; acknowledged with `{"users":[...]}` or `{"error":"..."}`.
 fn enter(socket: &mut Socket<'_>, message: &Message) -> Result<(), Error> {
     let (name, room) = match message.args.get_all::<(String, String)>() {
-        Ok((name, room)) if !name.trim().is_empty() && !room.trim().is_empty() => (name, room),
-        _ => {
-            let answer = json!({ "error": "Both a name and a room are needed." });
-            return socket.acknowledge(message.ack, &argument(answer));
+        Ok((name, room)) if !name.trim().is_empty() && !room.trim().is_empty() => {
+            // Every socket's id is a room too; with this in front, nobody enters one of those.
+            (name.trim().to_owned(), format!("room:{}", room.trim()))
         }
+        _ => return refuse(socket, message, "Both a name and a room are needed."),
     };
     leave(socket)?;
     socket.join(&room)?;
@@ -62,6 +59,18 @@ fn enter(socket: &mut Socket<'_>, message: &Message) -> Result<(), Error> {
     tell_others(socket, "entered", |name| json!({ "name": name }))?;
     let everybody: Vec<String> = users.into_iter().chain([name]).collect();
     socket.acknowledge(message.ack, &argument(json!({ "users": everybody })))
+}
+
+/// `say` (text): to everybody else in the room; acknowledged with `{}` or `{"error":"..."}`.
+fn say(guest: &mut Socket<'_>, message: &Message) -> Result<(), Error> {
+    if guest.data::<Guest>().is_none() {
+        return refuse(guest, message, "Enter a room first.");
+    }
+    let Ok(text) = message.args.get::<String>(0) else {
+        return refuse(guest, message, "What is said is a text.");
+    };
+    tell_others(guest, "said", |name| json!({ "name": name, "text": text }))?;
+    guest.acknowledge(message.ack, &argument(json!({})))
 }
 
 /// Leaves the room that the guest is in, if it is in one.
@@ -97,6 +106,10 @@ fn users(socket: &mut Socket<'_>, room: &str) -> Result<Vec<String>, Error> {
     let sockets = endpoint.fetch_sockets(&others).into_iter();
     let guests = sockets.filter_map(|socket| endpoint.data::<Guest>(socket));
     Ok(guests.map(|guest| guest.name.clone()).collect())
+}
+
+fn refuse(socket: &mut Socket<'_>, message: &Message, why: &str) -> Result<(), Error> {
+    socket.acknowledge(message.ack, &argument(json!({ "error": why })))
 }
 
 fn argument(value: serde_json::Value) -> Args {

@@ -25,14 +25,13 @@ fn main() -> io::Result<()> {
     let flags = Flags::parse("embedded_loop", &[]);
     let mut io = Io::new();
     io.namespace("/").on_connect(|socket, _auth| {
-        let id = socket.id_text();
-        println!(
-            "connected: {}",
-            id.map_or_else(String::new, |id| id.to_string())
-        );
+        if let Some(id) = socket.id_text() {
+            println!("connected: {id}");
+        }
         Ok(())
     });
-    let mut server = Server::bind(io.configure(Config::default()), &*flags.listen)?;
+    let config = io.configure(flags.apply_to(Config::default()));
+    let mut server = Server::bind(config, &*flags.listen)?;
     for address in server.local_addrs()? {
         println!("listening on http://{address}");
     }

@@ -42,11 +42,18 @@ fn main() {
             tell_who_is_there(socket)
         })
         .on("private message", private_message)
-        .on_disconnect(|socket, _reason| tell_who_is_there(socket))
+        .on_disconnect(|socket, _reason| {
+            // Who has only lost the connection can still be written to: it arrives when that is back.
+            let id = socket.id();
+            if socket.endpoint().is_away(id) {
+                return Ok(());
+            }
+            tell_who_is_there(socket)
+        })
         .on_recovery_expired(tell_who_is_there);
     let config = Config {
         recovery: Some(RecoveryConfig::default()),
-        ..page::config()
+        ..flags.apply_to(page::config())
     };
     let server = Server::bind(io.configure(config), &*flags.listen);
     common::run(server, |endpoint, event| {
@@ -67,7 +74,8 @@ fn authenticate(joining: &mut Joining<'_>) -> Result<Verdict, ConnectError> {
     let Ok(Credentials { name, password }) = joining.auth() else {
         return Err(refused("A name and a password are needed", "name"));
     };
-    if name.trim().is_empty() {
+    let name = name.trim().to_owned();
+    if name.is_empty() {
         return Err(refused("The name is empty", "name"));
     }
     if password != "wheel" {
@@ -85,13 +93,21 @@ fn private_message(socket: &mut Socket<'_>, message: &Message) -> Result<(), Err
         text: String,
     }
     let (Ok(letter), Some(from)) = (message.args.get::<Letter>(0), name_of(socket)) else {
-        let answer = json!({ "error": "A letter is {to, text}." });
-        return socket.acknowledge(message.ack, &argument(answer));
+        return refuse(socket, message, "A letter is {to, text}.");
     };
-    let both = socket.to(room_of(&letter.to))?.to(room_of(&from));
+    let theirs = socket.to(room_of(&letter.to))?;
+    // Whoever may come back in a moment counts.
+    if socket.endpoint().fetch_sockets(&theirs).is_empty() {
+        return refuse(socket, message, "Nobody of that name is here.");
+    }
+    let both = theirs.to(room_of(&from));
     let delivered = json!({ "from": from, "to": letter.to, "text": letter.text });
     socket.emit_to(&both, "private message", &argument(delivered))?;
     socket.acknowledge(message.ack, &argument(json!({ "sent": true })))
+}
+
+fn refuse(socket: &mut Socket<'_>, message: &Message, why: &str) -> Result<(), Error> {
+    socket.acknowledge(message.ack, &argument(json!({ "error": why })))
 }
 
 /// Everybody gets the names of everybody.

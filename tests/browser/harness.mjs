@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 const BINARY = process.env.PULSEWHEEL_BIN;
+const EXAMPLES = process.env.PULSEWHEEL_EXAMPLES;
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 export const OUTPUT = fileURLToPath(new URL("../output/", import.meta.url));
 
@@ -35,9 +36,18 @@ export async function startServer(folder, listen = "127.0.0.1:0") {
     return { url: process.env.PULSEWHEEL_URL.replace(/\/$/, ""), own: false, stop: async () => {} };
   }
   if (!BINARY) throw new Error("name a running server in PULSEWHEEL_URL or the program in PULSEWHEEL_BIN");
-  const child = spawn(BINARY, ["serve", "--listen", listen, "--data-dir", join(folder, "data")], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  return { ...(await start(BINARY, ["serve", "--listen", listen, "--data-dir", join(folder, "data")])), own: true };
+}
+
+/** One of the examples, from the folder PULSEWHEEL_EXAMPLES. */
+export function startExample(name) {
+  if (!EXAMPLES) throw new Error("name the folder of the built examples in PULSEWHEEL_EXAMPLES");
+  return start(join(EXAMPLES, name), ["--listen", "127.0.0.1:0"]);
+}
+
+/** Starts a server and waits until it has told its address. */
+async function start(program, args) {
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
   const ended = new Promise((resolve) => child.once("exit", resolve));
   const url = await new Promise((resolve, reject) => {
     child.once("error", reject);
@@ -52,7 +62,7 @@ export async function startServer(folder, listen = "127.0.0.1:0") {
     child.kill("SIGTERM");
     await ended;
   };
-  return { url, own: true, stop };
+  return { url, stop };
 }
 
 export function launchBrowser() {
@@ -71,15 +81,15 @@ export function launchBrowser() {
 }
 
 /**
- * Opens the dashboard and waits until it is live. `problems` collects what a
- * person with open developer tools would frown at.
+ * Opens a page. `problems` collects what a person with open developer tools
+ * would frown at.
  */
-export async function openDashboard(browser, url, options = {}) {
+export async function openPage(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
   const problems = [];
   page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) problems.push(`console: ${message.text()}`);
+    if (["error", "warning"].includes(message.type())) problems.push(`console: ${message.text()} ${message.location().url}`);
   });
   page.on("pageerror", (error) => problems.push(`exception: ${error.message}`));
   page.on("requestfailed", (failed) => {
@@ -92,8 +102,14 @@ export async function openDashboard(browser, url, options = {}) {
   });
   if (options.before) await options.before(page);
   await page.goto(url);
-  await live(page);
   return { page, problems };
+}
+
+/** Opens the dashboard and waits until it is live. */
+export async function openDashboard(browser, url, options) {
+  const opened = await openPage(browser, url, options);
+  await live(opened.page);
+  return opened;
 }
 
 export async function live(page) {

@@ -1,20 +1,18 @@
 // Starts the example servers under test and ends them again.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { join } from "node:path";
 import { after, before } from "node:test";
 import { within } from "./wait.mjs";
 
-const BINARIES = {
-  echo: { variable: "PULSEWHEEL_ECHO", path: "/socket.io/" },
-  engine_echo: { variable: "PULSEWHEEL_ENGINE_ECHO", path: "/engine.io/" },
-};
+const VARIABLES = { echo: "PULSEWHEEL_ECHO", engine_echo: "PULSEWHEEL_ENGINE_ECHO" };
 
-/** Path of the example's binary, from the environment. */
+/** Path of the example's binary, from the environment: a variable of its own, or the folder of all examples. */
 export function binary(kind) {
-  const { variable } = BINARIES[kind];
-  const file = process.env[variable];
-  if (!file) throw new Error(`set ${variable} to the path of the built example "${kind}"`);
-  return file;
+  const variable = VARIABLES[kind] ?? "PULSEWHEEL_EXAMPLES";
+  const path = process.env[variable];
+  if (!path) throw new Error(`set ${variable} to the path of the built example "${kind}", or of the folder that holds it`);
+  return VARIABLES[kind] ? path : join(path, kind);
 }
 
 /** Runs the example to its end, for command lines that it should refuse. */
@@ -37,6 +35,8 @@ export async function runToExit(kind, args) {
  * `stop()` asks it to end and asserts that it ends well; `kill()` gives it no chance.
  */
 export async function startServer(kind, flags = [], listen = "127.0.0.1:0") {
+  // The host's own loop of this one leaves SIGTERM as it is.
+  const goodEnd = kind === "embedded_loop" ? { status: null, signal: "SIGTERM" } : { status: 0, signal: null };
   const child = spawn(binary(kind), ["--listen", listen, ...flags], { stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "";
   let stderr = "";
@@ -63,16 +63,18 @@ export async function startServer(kind, flags = [], listen = "127.0.0.1:0") {
     host,
     port: Number(port),
     origin: `http://${host}:${port}`,
-    path: BINARIES[kind].path,
+    path: kind === "engine_echo" ? "/engine.io/" : "/socket.io/",
     pid: child.pid,
     firstLine,
+    /** All that it has written so far. */
+    written: () => ({ stdout, stderr }),
     async stop() {
       child.kill("SIGTERM");
       const end = await within(exit, `end of ${kind} after SIGTERM`).catch((error) => {
         child.kill("SIGKILL");
         throw error;
       });
-      assert.deepEqual(end, { status: 0, signal: null }, `${kind} ended badly: ${stderr}`);
+      assert.deepEqual(end, goodEnd, `${kind} ended badly: ${stderr}`);
       assert.doesNotMatch(stderr, /panicked/);
     },
     async kill() {

@@ -114,7 +114,8 @@ pub struct Config {
     /// Packets in one answer to a poll. Default 16: python-engineio gives up on a payload of more.
     pub max_packets_per_poll: usize,
     /// Binary attachments of one packet. Default 10, as in socket.io-parser, whose clients take no more. Beyond it the session
-    /// that sent it is closed, and emitting it is an error. The MessagePack parser has no attachments.
+    /// that sent it is closed, and emitting it is an error. The MessagePack parser has no attachments, but
+    /// takes no more than 1,000 binary values in a packet.
     pub max_attachments: usize,
     /// Levels of nesting in the JSON of one packet. Default and maximum 128. Beyond it the session is closed.
     pub max_json_depth: u32,
@@ -124,9 +125,12 @@ pub struct Config {
     pub max_auth_bytes: usize,
     /// Rooms that one socket may be in, its own not counted. Default 1,000. Beyond it joining is an error.
     pub max_rooms_per_socket: usize,
+    /// Bytes of a room's name, as many hosts take them from clients. Default 1,024. Beyond it joining is an error.
+    pub max_room_name_bytes: usize,
     /// Acknowledgements that one socket may owe at a time. Default 10,000. Beyond it asking for another is an error.
     pub max_pending_acks: usize,
-    /// Bytes that may wait for one client, 32 of them for each packet's place in the queue. Default 4 MiB. Beyond it the client is disconnected: whoever does not read
+    /// Bytes that may wait for one client, 32 of them for each packet's place in the queue. Default 4 MiB. Beyond it the client
+    /// is disconnected: whoever does not read
     /// shall not fill the memory of a server that does.
     pub max_queued_bytes: usize,
 
@@ -199,6 +203,7 @@ impl Default for Config {
             max_namespaces_per_client: 32,
             max_auth_bytes: 16 * 1024,
             max_rooms_per_socket: 1_000,
+            max_room_name_bytes: 1_024,
             max_pending_acks: 10_000,
             max_queued_bytes: 4 * 1024 * 1024,
             max_connections: 20_000,

@@ -45,7 +45,7 @@ impl fmt::Display for DisconnectReason {
     }
 }
 
-/// What a host asked for and cannot have. Peers never cause one.
+/// What a host asked for and cannot have. Peers never cause one, unless the host asks in their words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// The socket is gone, or never was.
@@ -64,6 +64,8 @@ pub enum Error {
     TooManyAttachments,
     /// The socket is in as many rooms as one may be.
     TooManyRooms,
+    /// The room's name is longer than one may be.
+    RoomNameTooLong,
     /// The client owes as many acknowledgements as one may.
     TooManyAcks,
     /// The decision has been taken already, came too late, or the client is gone.
@@ -95,6 +97,7 @@ impl fmt::Display for Error {
             Error::TooManyAttachments => {
                 f.write_str("there are more binary values than one packet may have")
             }
+            Error::RoomNameTooLong => f.write_str("the room's name is longer than one may be"),
             Error::TooManyRooms => f.write_str("the socket is in as many rooms as one may be"),
         }
     }

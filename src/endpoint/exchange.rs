@@ -1,6 +1,7 @@
 //! The mechanics of HTTP on a connection: heads, bodies, answers, and the end of an exchange.
 
-use super::{Endpoint, Event, RequestId, Step};
+use super::input::Step;
+use super::{Endpoint, Event, RequestId};
 use crate::connection::{Connection, Exchange, Http, Phase, Protocol, Sink};
 use crate::http::{
     BodyDecoder, BodyPart, Head, HeadOptions, Parsed, Refusal, Response, ResponseBody, CONTINUE,

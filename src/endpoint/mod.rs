@@ -2,6 +2,7 @@
 
 mod admission;
 mod asks;
+mod check;
 mod cluster;
 #[cfg(feature = "compression")]
 mod compression;
@@ -9,6 +10,7 @@ mod event;
 mod exchange;
 mod handshakes;
 mod heartbeat;
+mod input;
 mod joins;
 mod messages;
 mod output;
@@ -34,13 +36,13 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use crate::config::Config;
-use crate::connection::{Connection, Phase, Protocol, Sink};
+use crate::connection::Connection;
 use crate::engine::Session;
 use crate::error::DisconnectReason;
 use crate::frame::{Frame, FrameBuilder};
 use crate::http::HeadLimits;
 use crate::now::Now;
-use crate::outbox::{Due, Spares};
+use crate::outbox::Spares;
 use crate::progress::{Memory, ProgressTracker};
 use crate::slots::{Key, Slots};
 use crate::socket::{Adapter, Client, InMemory, Limits, SocketId, Sockets};
@@ -106,6 +108,8 @@ pub struct Endpoint {
     bulk_flush_due: VecDeque<Key>,
     /// What is sent now goes to many.
     is_bulk: bool,
+    /// Counts connections that are named to be written to, by which the lists take turns.
+    outputs: u32,
     closings: VecDeque<(Key, Closing)>,
     is_shutting_down: bool,
     /// Memory of handled messages, for the next ones.
@@ -164,19 +168,6 @@ struct Peer {
     is_ending: bool,
 }
 
-/// Requests and frames of one connection that are handled in one go: nobody keeps others waiting by sending many tiny ones.
-const MAX_STEPS: usize = 256;
-
-/// How handling a piece of input went on.
-enum Step {
-    /// So many bytes are done with.
-    Consumed(usize),
-    /// More has to come before anything can be done.
-    NeedMore,
-    /// Nothing can be done before something else has happened.
-    Blocked,
-}
-
 impl Endpoint {
     /// A server with nobody connected.
     pub fn new(mut config: Config, environment: Environment, now: Now) -> Endpoint {
@@ -224,6 +215,7 @@ impl Endpoint {
             flush_due: VecDeque::new(),
             bulk_flush_due: VecDeque::new(),
             is_bulk: false,
+            outputs: 0,
             closings: VecDeque::new(),
             is_shutting_down: false,
             spare_texts: Vec::new(),
@@ -258,136 +250,6 @@ impl Endpoint {
             "the monotonic clock went back"
         );
         self.now = now;
-    }
-
-    /// A connection has been accepted. `None` when there are as many as allowed, or the server is shutting
-    /// down: close it at once.
-    pub fn open(&mut self, peer: SocketAddr) -> Option<Key> {
-        if self.is_shutting_down || self.connections.count() >= self.config.max_connections {
-            return None;
-        }
-        let key = self.connections.insert(Connection::new(peer));
-        self.arm(key, Timer::Request(key), self.config.request_timeout_ms);
-        Some(key)
-    }
-
-    /// Whether bytes of this connection are wanted now. Where they are not, [`Endpoint::next_input`] names it when they are.
-    pub fn wants_input(&mut self, key: Key) -> bool {
-        let is_full = self.events.len() >= self.config.max_pending_events;
-        let Some(connection) = self.connections.get_mut(key) else {
-            return false;
-        };
-        if is_full {
-            self.input_due(key);
-            return false;
-        }
-        let can_take_input = connection.can_take_input();
-        connection.is_starved = !can_take_input;
-        can_take_input
-    }
-
-    /// Bytes have come in on a connection. They are unmasked in place; what cannot be handled yet is kept.
-    pub fn feed(&mut self, key: Key, bytes: &mut [u8]) {
-        let Some(connection) = self.connections.get_mut(key) else {
-            return;
-        };
-        if connection.phase != Phase::Open {
-            return;
-        }
-        if connection.unread.is_empty() {
-            let consumed = self.handle(key, bytes);
-            if let Some(connection) = self.connections.get_mut(key) {
-                connection.unread.extend_from_slice(&bytes[consumed..]);
-            }
-        } else {
-            connection.unread.extend_from_slice(bytes);
-            self.resume(key);
-        }
-    }
-
-    /// Goes on with input that had to wait.
-    pub fn resume(&mut self, key: Key) {
-        let Some(connection) = self.connections.get_mut(key) else {
-            return;
-        };
-        let mut input = std::mem::take(&mut connection.unread);
-        let consumed = self.handle(key, &mut input);
-        if let Some(connection) = self.connections.get_mut(key) {
-            if consumed < input.len() && connection.phase == Phase::Open {
-                input.drain(..consumed);
-                connection.unread = input;
-            } else if connection.is_read_closed {
-                self.read_closed(key);
-            }
-        }
-    }
-
-    /// The peer will send nothing more, but may still read.
-    pub fn read_closed(&mut self, key: Key) {
-        let Some(connection) = self.connections.get_mut(key) else {
-            return;
-        };
-        // A peer that closes its side after a request still wants the answer, unless that answer may never come.
-        if connection.phase == Phase::Open && self.awaits_answer(key) {
-            if let Some(connection) = self.connections.get_mut(key) {
-                connection.is_read_closed = true;
-            }
-            return;
-        }
-        let is_finishing = |connection: &Connection| connection.phase == Phase::Finishing;
-        if self.connections.get(key).is_some_and(is_finishing) {
-            return;
-        }
-        self.hang_up(key);
-    }
-
-    /// The peer has closed its side, though bytes that it sent before may not have been read: ends a poll that waits, and a
-    /// handshake that the host has not decided about, as nobody is there to read the answer. All others find out when they
-    /// have read everything.
-    pub fn read_closing(&mut self, key: Key) {
-        let is_waiting = |connection: &mut Connection| {
-            connection.exchange().is_some_and(|e| {
-                matches!(e.sink, Sink::Poll { .. } | Sink::Admission { .. }) && !e.is_answered
-            })
-        };
-        if self.connections.get_mut(key).is_some_and(is_waiting) {
-            self.hang_up(key);
-        }
-    }
-
-    /// The connection is gone, in both directions.
-    pub fn hang_up(&mut self, key: Key) {
-        self.detach(key);
-        self.close_now(key);
-    }
-
-    /// The next connection whose input goes on: [`Endpoint::resume`] it, then read from it if it was readable.
-    pub fn next_input(&mut self) -> Option<Key> {
-        if self.events.len() >= self.config.max_pending_events {
-            return None;
-        }
-        loop {
-            let key = self.input_due.pop_front()?;
-            if let Some(connection) = self.connections.get_mut(key) {
-                connection.is_input_due = false;
-                return Some(key);
-            }
-        }
-    }
-
-    /// Puts a connection on the list of those that [`Endpoint::next_input`] names.
-    pub fn input_due(&mut self, key: Key) {
-        if let Some(connection) = self.connections.get_mut(key) {
-            if !connection.is_input_due {
-                connection.is_input_due = true;
-                self.input_due.push_back(key);
-            }
-        }
-    }
-
-    /// How many connections [`Endpoint::next_input`] would name.
-    pub fn input_due_len(&self) -> usize {
-        self.input_due.len()
     }
 
     /// Whether there is something to do without waiting for input or a deadline.
@@ -491,76 +353,6 @@ impl Endpoint {
             sockets: self.sockets.count(),
             away: self.sockets.away_count(),
             timers: self.wheel.len(),
-        }
-    }
-
-    /// Checks that every part agrees with every other; panics where it does not. For tests, fuzzing and simulation.
-    pub fn check_invariants(&self) {
-        self.sockets.check_invariants();
-        let mut sockets = 0;
-        for (key, peer) in self.sessions.iter() {
-            peer.check(key, self);
-            sockets += peer.client.sockets().count();
-        }
-        let is_leave = |queued: &&Queued| matches!(queued, Queued::Leave(socket, _) if self.sockets.get(*socket).is_some());
-        sockets += self.events.iter().filter(is_leave).count();
-        assert_eq!(
-            sockets,
-            self.sockets.count(),
-            "every socket has one client, or is about to leave"
-        );
-        let joins = self.sessions.iter().map(|(_, p)| p.client.joins().len());
-        assert_eq!(joins.sum::<usize>(), self.joins.count());
-        for (key, connection) in self.connections.iter() {
-            if let Protocol::WebSocket(websocket) = &connection.protocol {
-                if connection.phase == Phase::Open {
-                    let peer = self.sessions.get(websocket.session);
-                    let peer = peer.expect("an open WebSocket has a session");
-                    assert!(
-                        peer.session.uses(key) || peer.is_ending,
-                        "and that session knows it"
-                    );
-                }
-            }
-            self.check_exchange(key, connection);
-            assert_eq!(connection.is_input_due, self.input_due.contains(&key));
-            let is_listed = match connection.output_due {
-                Due::No => !self.output_due.contains(&key),
-                Due::Bulk => self.bulk_output_due.contains(&key),
-                Due::Now => self.output_due.contains(&key),
-            };
-            assert!(is_listed, "whoever is to be written to is in its list");
-        }
-    }
-
-    /// Handles input from its start and says how many bytes of it are done with.
-    fn handle(&mut self, key: Key, input: &mut [u8]) -> usize {
-        let mut at = 0;
-        let mut steps = 0;
-        loop {
-            let Some(connection) = self.connections.get(key) else {
-                return input.len();
-            };
-            if connection.phase != Phase::Open {
-                return input.len();
-            }
-            if self.events.len() >= self.config.max_pending_events {
-                self.input_due(key);
-                return at;
-            }
-            if steps >= MAX_STEPS {
-                self.input_due(key);
-                return at;
-            }
-            steps += 1;
-            let step = match connection.protocol {
-                Protocol::Http(_) => self.http_input(key, &input[at..]),
-                Protocol::WebSocket(_) => self.websocket_input(key, &mut input[at..]),
-            };
-            match step {
-                Step::Consumed(bytes) => at += bytes,
-                Step::NeedMore | Step::Blocked => return at,
-            }
         }
     }
 

@@ -20,28 +20,48 @@ pub enum Closing {
 
 /// What goes to more receivers than this counts as a broadcast to many.
 const MAX_FEW: usize = 64;
+/// Of so many connections that are written to, one is due for a broadcast to many, while there are such.
+const BULK_EVERY: u32 = 8;
 
 impl Endpoint {
     /// The next connection that has something to write: [`gather`](Endpoint::gather) it, then say what was
     /// [`wrote`](Endpoint::wrote). A connection that could not take all of it is not named again before
     /// [`Endpoint::output_due`].
     ///
-    /// Answers and what is sent to few come before broadcasts to many, which a driver may spread over several turns.
+    /// Answers and what is sent to few come before broadcasts to many, which a driver may spread over several turns; but
+    /// every eighth connection is one of those, so that a steady flow of answers does not hold them up for ever.
     pub fn next_output(&mut self) -> Option<Key> {
+        self.outputs = self.outputs.wrapping_add(1);
+        if self.outputs.is_multiple_of(BULK_EVERY) {
+            let bulk = self.next_output_of(Due::Bulk);
+            return bulk.or_else(|| self.next_output_of(Due::Now));
+        }
+        let now = self.next_output_of(Due::Now);
+        now.or_else(|| self.next_output_of(Due::Bulk))
+    }
+
+    /// The next connection of one kind of list. One poll is answered each time, so that neither polls nor other connections
+    /// wait until there are no more of the others.
+    fn next_output_of(&mut self, list: Due) -> Option<Key> {
         loop {
-            if let Some(key) = self.output_due.pop_front() {
-                if let Some(key) = self.take_output(key, Due::Now) {
-                    return Some(key);
-                }
-            } else if let Some(session) = self.flush_due.pop_front() {
+            let session = match list {
+                Due::Bulk => self.bulk_flush_due.pop_front(),
+                _ => self.flush_due.pop_front(),
+            };
+            if let Some(session) = session {
+                // The answer to a poll that is due with the broadcasts goes out with them.
+                self.is_bulk = list == Due::Bulk;
                 self.flush_poll(session);
-            } else if let Some(key) = self.bulk_output_due.pop_front() {
-                if let Some(key) = self.take_output(key, Due::Bulk) {
-                    return Some(key);
-                }
-            } else {
-                let session = self.bulk_flush_due.pop_front()?;
-                self.flush_poll(session);
+                self.is_bulk = false;
+            }
+            let key = match list {
+                Due::Bulk => self.bulk_output_due.pop_front(),
+                _ => self.output_due.pop_front(),
+            };
+            match key.map(|key| self.take_output(key, list)) {
+                Some(Some(key)) => return Some(key),
+                None if session.is_none() => return None,
+                _ => {}
             }
         }
     }

@@ -6,8 +6,17 @@ use crate::socket::{NamespaceId, SocketId, Target};
 
 impl Endpoint {
     /// Puts a socket into a room, which thereby exists. Joining twice changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchSocket`]; [`Error::RoomNameTooLong`] and [`Error::TooManyRooms`] beyond
+    /// [`Config::max_room_name_bytes`](crate::Config::max_room_name_bytes) and
+    /// [`Config::max_rooms_per_socket`](crate::Config::max_rooms_per_socket).
     pub fn join(&mut self, socket: SocketId, room: &str) -> Result<(), Error> {
         self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
+        if room.len() > self.config.max_room_name_bytes {
+            return Err(Error::RoomNameTooLong);
+        }
         let is_full = self.sockets.room_count(socket) >= self.config.max_rooms_per_socket;
         if is_full && !self.rooms(socket).any(|joined| joined == room) {
             return Err(Error::TooManyRooms);
@@ -49,7 +58,7 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::TooManyRooms`] when one of them is in as many as one may be; the others have joined all the same.
+    /// As [`Endpoint::join`], of the first that cannot join; the others have joined all the same.
     pub fn sockets_join(&mut self, target: &Target, rooms: &[&str]) -> Result<(), Error> {
         self.publish(target, |adapter, audience| adapter.join(audience, rooms));
         let mut outcome = Ok(());

@@ -107,12 +107,19 @@ impl Endpoint {
             }
             return Ok(());
         };
+        // A client that has left the namespace by itself may be back in it already, on a socket that this is not about.
+        let has_left = !peer.client.sockets().any(|known| known == socket);
         let leaving = if close {
             peer.client.take_sockets()
+        } else if has_left {
+            Vec::new()
         } else {
             peer.client.remove_socket(socket);
             vec![socket]
         };
+        if has_left {
+            self.forget_socket(socket, reason);
+        }
         for socket in leaving {
             let namespace = self.sockets.get(socket).map(|socket| socket.namespace);
             let name = namespace.and_then(|namespace| self.sockets.namespace_name(namespace));

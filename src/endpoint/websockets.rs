@@ -1,6 +1,7 @@
 //! WebSocket connections: messages in, frames out, probes of upgrades, the closing handshake.
 
-use super::{Ending, Endpoint, Step};
+use super::input::Step;
+use super::{Ending, Endpoint};
 use crate::connection::{Phase, Protocol};
 use crate::engine::{Packet, ProbeAction, Revision, Transport};
 use crate::error::DisconnectReason;
@@ -50,9 +51,7 @@ impl Endpoint {
             Message::Text(text) => self.probe_packet(key, session, Packet::decode(text)),
             Message::Binary(bytes) if is_transport => self.binary_frame(session, bytes),
             Message::Binary(_) => self.probe_packet(key, session, None),
-            Message::Ping(payload) => {
-                self.push_to_websocket(key, Chunk::Owned(pong_frame(payload)))
-            }
+            Message::Ping(payload) => self.push_to_websocket(key, &pong_frame(payload)),
             Message::Pong(_) => {}
             Message::Close(reason) => {
                 self.close_websocket(key, reason.map(|reason| reason.code));
@@ -126,12 +125,12 @@ impl Endpoint {
     }
 
     /// Queues what the peer provoked on this WebSocket alone, within the same limit as everything else.
-    fn push_to_websocket(&mut self, key: Key, chunk: Chunk) {
+    fn push_to_websocket(&mut self, key: Key, bytes: &[u8]) {
         let max_queued_bytes = self.config.max_queued_bytes;
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        connection.outbox.push(chunk);
+        connection.outbox.extend(bytes, &mut self.spare_outputs);
         let is_too_much = connection.outbox.held_bytes() > max_queued_bytes;
         self.output_due(key);
         if is_too_much {

@@ -61,8 +61,9 @@ impl Handlers {
         self
     }
 
-    /// Before an event of a client reaches its handlers, and with the right to change it: `socket.use` of the Socket.IO
-    /// documentation. On an error the event goes no further, and [`Handlers::on_error`] is called; the client hears nothing.
+    /// Before an event of a client reaches its handlers, and with the right to change it, by [`Args::named`]: `socket.use` of
+    /// the Socket.IO documentation. On an error the event goes no further, and [`Handlers::on_error`] is called; the client
+    /// hears nothing.
     pub fn packet_middleware(
         &mut self,
         middleware: impl FnMut(&mut Socket<'_>, &mut Message) -> Result<(), String> + Send + 'static,
@@ -157,7 +158,7 @@ impl Handlers {
     }
 
     /// When anything has been emitted in this namespace, to one or to many: to whom, with name and arguments.
-    /// Acknowledgements are not seen here.
+    /// Acknowledgements are not seen here. What this handler itself emits in the namespace is, so it must not always do that.
     pub fn on_any_outgoing(
         &mut self,
         handler: impl FnMut(&mut Endpoint, &Target, &Args) -> Outcome + Send + 'static,

@@ -357,7 +357,8 @@ impl<L: Listener> Server<L> {
     /// Writes what is queued, each connection once, and closes what is to be closed.
     fn write(&mut self) {
         let mut left = WRITES_PER_TURN;
-        for _ in 0..self.unfinished.len().min(left) {
+        // Half of the turn at the most, as those who take much are no reason for others to get nothing.
+        for _ in 0..self.unfinished.len().min(left / 2) {
             if let Some(key) = self.unfinished.pop_front() {
                 self.write_to(key);
                 left -= 1;

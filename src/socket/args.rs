@@ -181,7 +181,8 @@ impl Args {
 
     /// The name of the event that these arguments came with, or nothing.
     pub fn event_name(&self) -> Cow<'_, str> {
-        let Some(range) = json::elements(&self.text).next() else {
+        let first = json::elements(&self.text).next();
+        let Some(range) = first.filter(|range| range.start < self.first_at) else {
             return Cow::Borrowed("");
         };
         let quoted = &self.text[range];
@@ -193,8 +194,19 @@ impl Args {
         serde_json::from_str(quoted).map_or(Cow::Borrowed(raw), Cow::Owned)
     }
 
-    /// The same arguments behind the name of an event.
-    pub(crate) fn named(&self, event: &str) -> Args {
+    /// The same arguments with the name of an event, in place of the one that they came with, if any: what a
+    /// [`Message`](crate::Message) holds, where a packet middleware changes it.
+    ///
+    /// ```
+    /// use pulsewheel::Args;
+    ///
+    /// let said = Args::one("a bad word")?.named("chat");
+    /// let censored = Args::one("***")?.named(&said.event_name());
+    /// assert_eq!(censored.event_name(), "chat");
+    /// assert_eq!(censored.raw(0), Some("\"***\""));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn named(&self, event: &str) -> Args {
         let list = self.raw_list();
         let mut text = format!("[{}", serde_json::Value::from(event));
         let separator = if list.is_empty() { "" } else { "," };
@@ -302,6 +314,8 @@ mod tests {
         assert!(matches!(args.get::<u8>(1), Err(ArgsError::Mismatch(1, _))));
         assert_eq!(args.clone().skip(2).raw_list(), "[3]");
         assert!(args.clone().skip(3).is_empty());
+        assert_eq!(args.event_name(), "name");
+        assert_eq!(Args::one("two").unwrap().event_name(), "");
         assert!(args.skip(9).is_empty());
     }
 

@@ -61,11 +61,13 @@ impl MsgpackPacket {
         if !input.is_empty() {
             return Err(PacketError::BadPayload);
         }
+        let data = data.filter(|data| data != "null").unwrap_or_default();
+        check_places(&data, attachments.len())?;
         Ok(MsgpackPacket {
             kind: kind.ok_or(PacketError::UnknownType)?,
             namespace: namespace.ok_or(PacketError::BadPayload)?,
             id,
-            data: data.filter(|data| data != "null").unwrap_or_default(),
+            data,
             attachments,
         })
     }
@@ -142,6 +144,23 @@ pub fn encode_message(
             write_value(out, &value, args.attachments());
         }
     })
+}
+
+/// Each binary value has one place, and nobody else makes any: a client's own map that looks like a place would be written as
+/// the value that it names, and thousands of such maps as thousands of copies of it.
+fn check_places(data: &str, attachments: usize) -> Result<(), PacketError> {
+    if attachments == 0 {
+        return Ok(());
+    }
+    let places = json::placeholders(data).into_iter();
+    if places
+        .map(|place| place.number)
+        .eq((0..attachments).map(Some))
+    {
+        Ok(())
+    } else {
+        Err(PacketError::BadPlaceholder)
+    }
 }
 
 fn kind_of(number: u64) -> Result<Kind, PacketError> {

@@ -109,7 +109,11 @@ struct Entry {
 impl Entry {
     fn bytes(&self) -> usize {
         const OVERHEAD_BYTES: usize = 128;
-        self.packet.bytes() + OVERHEAD_BYTES
+        const ROOM_BYTES: usize = 24;
+        let rooms = self.target.rooms().iter();
+        let rooms = rooms.chain(self.target.excepted_rooms());
+        let target_bytes: usize = rooms.map(|room| room.len() + ROOM_BYTES).sum();
+        self.packet.bytes() + target_bytes + OVERHEAD_BYTES
     }
 }
 
@@ -142,15 +146,8 @@ impl PacketLog {
         format!("{prefix}{:x}", self.last() + 1)
     }
 
-    /// Keeps a packet, and forgets those that are too old or too many.
-    pub fn push(
-        &mut self,
-        at_ms: u64,
-        keep_ms: u64,
-        max_bytes: usize,
-        target: Target,
-        packet: Encoded,
-    ) {
+    /// Keeps a packet, and forgets those that are too old.
+    pub fn push(&mut self, at_ms: u64, keep_ms: u64, target: Target, packet: Encoded) {
         let entry = Entry {
             at_ms,
             target,
@@ -158,12 +155,23 @@ impl PacketLog {
         };
         self.bytes += entry.bytes();
         self.entries.push_back(entry);
-        while let Some(first) = self.entries.front() {
-            if self.bytes <= max_bytes && at_ms.saturating_sub(first.at_ms) <= keep_ms {
-                break;
-            }
-            self.bytes -= first.bytes();
-            self.entries.pop_front();
+        while self
+            .oldest_ms()
+            .is_some_and(|oldest_ms| at_ms.saturating_sub(oldest_ms) > keep_ms)
+        {
+            self.forget_oldest();
+        }
+    }
+
+    /// When the oldest packet that is kept was sent.
+    pub fn oldest_ms(&self) -> Option<u64> {
+        Some(self.entries.front()?.at_ms)
+    }
+
+    /// Forgets the oldest packet.
+    pub fn forget_oldest(&mut self) {
+        if let Some(oldest) = self.entries.pop_front() {
+            self.bytes -= oldest.bytes();
             self.dropped += 1;
         }
     }
@@ -245,7 +253,7 @@ mod tests {
     fn push(log: &mut PacketLog, at_ms: u64, text: &str) -> String {
         let offset = log.next_offset();
         let target = Target::namespace(NamespaceId(Slots::default().insert(())));
-        log.push(at_ms, 1_000, 10_000, target, packet(text));
+        log.push(at_ms, 1_000, target, packet(text));
         offset
     }
 
@@ -333,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn too_much_is_not_replayed_and_not_kept() {
+    fn too_much_is_not_replayed_nor_what_is_forgotten() {
         let mut log = log();
         let recovery = new_recovery(&log);
         let text = "x".repeat(900);
@@ -342,10 +350,10 @@ mod tests {
         }
         assert_eq!(log.missed(&recovery, None, 5_000, |_| true), None);
         assert!(missed(&log, &recovery, None).is_some());
-        for _ in 0..20 {
-            push(&mut log, 0, &text);
+        for _ in 0..5 {
+            log.forget_oldest();
         }
-        assert!(log.bytes <= 10_000);
+        assert_eq!(log.bytes, 0);
         let mut recovery = recovery;
         recovery.sent(log.last());
         assert_eq!(missed(&log, &recovery, None), None);

@@ -1,13 +1,20 @@
 //! Who is connected to which namespace and sits in which room.
 
 mod away;
+mod check;
+mod rooms;
+#[cfg(test)]
+mod tests;
 
 pub use away::Keeping;
+pub use rooms::RoomChange;
+
+use rooms::Room;
 
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 
-use super::{Client, PacketLog, Recovery, Target};
+use super::{Client, PacketLog, Recovery};
 use crate::id::{IdText, Secret};
 use crate::slots::{Key, Slots};
 
@@ -74,25 +81,6 @@ impl Socket {
     fn extra(&mut self) -> &mut Extra {
         self.extra.get_or_insert_default()
     }
-}
-
-/// What becomes of rooms, in the words of the reference's adapter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RoomChange {
-    /// `create-room`: the room has its first member.
-    Created,
-    /// `join-room`.
-    Joined(SocketId),
-    /// `leave-room`.
-    Left(SocketId),
-    /// `delete-room`: its last member has left.
-    Deleted,
-}
-
-#[derive(Debug)]
-struct Room {
-    name: Box<str>,
-    members: Vec<SocketId>,
 }
 
 #[derive(Debug)]
@@ -353,123 +341,6 @@ impl Sockets {
         Some(&mut self.sockets.get_mut(id.0)?.extra().data)
     }
 
-    /// Puts a socket into a room; false when it was there already, as in the room of its own id, or is gone.
-    pub fn join(&mut self, id: SocketId, name: &str) -> bool {
-        let Some(socket) = self.sockets.get_mut(id.0) else {
-            return false;
-        };
-        let is_own = || socket.secret.id(id.0.index).as_str() == name;
-        if socket.stage != Stage::Connected || is_own() {
-            return false;
-        }
-        let namespace_id = socket.namespace;
-        let Some(namespace) = self.namespaces.get_mut(namespace_id.0) else {
-            return false;
-        };
-        let known = namespace.room_names.get(name).copied();
-        let room = known.unwrap_or_else(|| {
-            let room = namespace.rooms.insert(Room {
-                name: name.into(),
-                members: Vec::new(),
-            });
-            namespace.room_names.insert(name.into(), room);
-            room
-        });
-        if socket.rooms.iter().any(|(joined, _)| *joined == room) {
-            return false;
-        }
-        let members = &mut namespace
-            .rooms
-            .get_mut(room)
-            .expect("names lead to rooms")
-            .members;
-        socket.rooms.push((room, members.len() as u32));
-        members.push(id);
-        if known.is_none() {
-            self.note(namespace_id, name, RoomChange::Created);
-        }
-        self.note(namespace_id, name, RoomChange::Joined(id));
-        true
-    }
-
-    /// Takes a socket out of a room; false when it was not there.
-    pub fn leave(&mut self, id: SocketId, name: &str) -> bool {
-        let room = self
-            .get(id)
-            .and_then(|socket| self.namespaces.get(socket.namespace.0))
-            .and_then(|namespace| namespace.room_names.get(name).copied());
-        room.is_some_and(|room| self.leave_seat(id, room))
-    }
-
-    /// Takes everybody out of a room, which thereby is gone.
-    pub fn clear_room(&mut self, namespace: &str, name: &str) {
-        let namespace = self
-            .find_namespace(namespace)
-            .and_then(|id| self.namespaces.get(id.0));
-        let room = namespace.and_then(|namespace| {
-            let key = *namespace.room_names.get(name)?;
-            Some((key, namespace.rooms.get(key)?.members.clone()))
-        });
-        if let Some((key, members)) = room {
-            for member in members {
-                self.leave_seat(member, key);
-            }
-        }
-    }
-
-    /// The rooms a socket has joined, its own not among them.
-    pub fn rooms(&self, id: SocketId) -> impl Iterator<Item = &str> {
-        self.get_known(id).into_iter().flat_map(|socket| {
-            let namespace = self.namespaces.get(socket.namespace.0);
-            socket.rooms.iter().filter_map(move |(room, _)| {
-                let room = namespace?.rooms.get(*room);
-                Some(&*room.expect("joined rooms exist").name)
-            })
-        })
-    }
-
-    /// The names of a namespace's rooms, those of socket ids not among them.
-    pub fn room_names(&self, namespace: NamespaceId) -> impl Iterator<Item = &str> {
-        let namespace = self.namespaces.get(namespace.0).into_iter();
-        namespace.flat_map(|namespace| namespace.rooms.iter().map(|(_, room)| &*room.name))
-    }
-
-    /// How many rooms a socket has joined.
-    pub fn room_count(&self, id: SocketId) -> usize {
-        self.get(id).map_or(0, |socket| socket.rooms.len())
-    }
-
-    /// Appends the sockets that a target means, each once.
-    pub fn select(&self, target: &Target, out: &mut Vec<SocketId>) {
-        let Some(namespace) = self.namespaces.get(target.namespace_id().0) else {
-            return;
-        };
-        let start = out.len();
-        match target.rooms() {
-            [] => out.extend_from_slice(&namespace.members),
-            rooms => {
-                for room in rooms {
-                    self.extend_from_room(target.namespace_id(), room, out);
-                }
-                if rooms.len() > 1 {
-                    out[start..].sort_unstable();
-                    out.dedup();
-                }
-            }
-        }
-        if let Some(except) = target.excepted_socket() {
-            out.retain(|id| *id != except);
-        }
-        if !target.excepted_rooms().is_empty() {
-            let mut excluded = Vec::new();
-            for room in target.excepted_rooms() {
-                self.extend_from_room(target.namespace_id(), room, &mut excluded);
-            }
-            excluded.sort_unstable();
-            out.retain(|id| excluded.binary_search(id).is_err());
-        }
-    }
-
     /// The number of the namespace's next question to a client, or to many at a time.
     pub fn next_ack(&mut self, namespace: NamespaceId) -> Option<u64> {
         let next_ack = &mut self.namespaces.get_mut(namespace.0)?.next_ack;
@@ -507,131 +378,4 @@ impl Sockets {
             None => false,
         }
     }
-
-    /// What has become of a room, oldest first, each change once.
-    pub fn next_change(&mut self) -> Option<(NamespaceId, Box<str>, RoomChange)> {
-        self.changes.as_mut()?.pop_front()
-    }
-
-    /// Whether [`Sockets::next_change`] has something to tell.
-    pub fn has_changes(&self) -> bool {
-        let changes = self.changes.as_ref();
-        changes.is_some_and(|changes| !changes.is_empty())
-    }
-
-    /// Checks that every list agrees with every other; panics where it does not. For tests.
-    pub fn check_invariants(&self) {
-        let mut seats = 0;
-        for (key, namespace) in self.namespaces.iter() {
-            seats += namespace.members.len();
-            let found = self.find_namespace(&namespace.name);
-            assert_eq!(found, Some(NamespaceId(key)));
-            for (seat, id) in namespace.members.iter().enumerate() {
-                let socket = self.get_known(*id).expect("members are there");
-                assert_eq!(socket.namespace.0, key);
-                assert_eq!(socket.seat as usize, seat);
-            }
-            assert_eq!(namespace.rooms.count(), namespace.room_names.len());
-            for (key, room) in namespace.rooms.iter() {
-                assert!(!room.members.is_empty(), "empty rooms are gone");
-                assert_eq!(namespace.room_names.get(&room.name), Some(&key));
-                for (seat, id) in room.members.iter().enumerate() {
-                    let socket = self.get_known(*id).expect("members are there");
-                    assert!(socket.rooms.contains(&(key, seat as u32)));
-                }
-            }
-        }
-        assert_eq!(self.namespaces.count(), self.namespace_names.len());
-        let count = |is_it: fn(&Socket) -> bool| {
-            let sockets = self.sockets.iter();
-            sockets.filter(|(_, socket)| is_it(socket)).count()
-        };
-        assert_eq!(seats, count(|socket| socket.stage != Stage::Left));
-        assert_eq!(
-            self.leaving,
-            count(|socket| socket.stage != Stage::Connected)
-        );
-        assert_eq!(self.away, count(Socket::is_away));
-        for (_, socket) in self.sockets.iter() {
-            let namespace = self.namespaces.get(socket.namespace.0);
-            let namespace = namespace.expect("a namespace outlives its sockets");
-            for (room, _) in &socket.rooms {
-                assert!(namespace.rooms.get(*room).is_some());
-            }
-        }
-    }
-
-    fn extend_from_room(&self, namespace_id: NamespaceId, name: &str, out: &mut Vec<SocketId>) {
-        let Some(namespace) = self.namespaces.get(namespace_id.0) else {
-            return;
-        };
-        if let Some(room) = namespace.room_names.get(name) {
-            let room = namespace.rooms.get(*room).expect("names lead to rooms");
-            out.extend_from_slice(&room.members);
-        }
-        if let Some(id) = self.find(name) {
-            if self
-                .get(id)
-                .is_some_and(|socket| socket.namespace == namespace_id)
-            {
-                out.push(id);
-            }
-        }
-    }
-
-    fn leave_seat(&mut self, id: SocketId, room_key: Key) -> bool {
-        let Some(socket) = self.sockets.get_mut(id.0) else {
-            return false;
-        };
-        let Some(index) = socket.rooms.iter().position(|(room, _)| *room == room_key) else {
-            return false;
-        };
-        let (_, seat) = socket.rooms.remove(index);
-        let namespace_id = socket.namespace;
-        let Some(namespace) = self.namespaces.get_mut(namespace_id.0) else {
-            return false;
-        };
-        let room = namespace.rooms.get_mut(room_key);
-        let room = room.expect("joined rooms exist");
-        room.members.swap_remove(seat as usize);
-        if let Some(moved) = room.members.get(seat as usize) {
-            let moved = self.sockets.get_mut(moved.0).expect("members are there");
-            let place = moved.rooms.iter_mut().find(|(room, _)| *room == room_key);
-            place.expect("members know their room").1 = seat;
-        }
-        let is_empty = room.members.is_empty();
-        if let Some(changes) = &mut self.changes {
-            changes.push_back((namespace_id, room.name.clone(), RoomChange::Left(id)));
-            if is_empty {
-                changes.push_back((namespace_id, room.name.clone(), RoomChange::Deleted));
-            }
-        }
-        if is_empty {
-            let room = namespace.rooms.remove(room_key).expect("it was just there");
-            namespace.room_names.remove(&room.name);
-        }
-        true
-    }
-
-    fn note(&mut self, namespace: NamespaceId, room: &str, change: RoomChange) {
-        if let Some(changes) = &mut self.changes {
-            changes.push_back((namespace, room.into(), change));
-        }
-    }
-
-    /// The room of a socket's own id is not stored, but it comes and goes like any other.
-    fn note_own_room(&mut self, id: SocketId, what: [RoomChange; 2]) {
-        if self.changes.is_none() {
-            return;
-        }
-        let namespace = self.get_known(id).map(|socket| socket.namespace);
-        if let (Some(namespace), Some(name)) = (namespace, self.id_text(id)) {
-            for change in what {
-                self.note(namespace, name.as_str(), change);
-            }
-        }
-    }
 }
-
-#[cfg(test)]
-mod tests;

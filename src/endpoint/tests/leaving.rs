@@ -282,3 +282,32 @@ fn a_client_that_leaves_on_purpose_does_not_get_its_old_socket_back() {
         assert_eq!(world.endpoint.counts().sockets, 1);
     }
 }
+
+#[test]
+fn a_client_that_left_and_is_back_is_not_put_out_in_place_of_its_old_socket() {
+    let mut world = World::new(config());
+    let (key, old) = world.enter("40");
+    let bytes = [
+        masked(0x81, b"42[\"out\"]"),
+        masked(0x81, b"41"),
+        masked(0x81, b"40"),
+    ];
+    world.endpoint.feed(key, &mut bytes.concat());
+    // The host handles the message when the client has left and come back.
+    assert!(matches!(
+        world.endpoint.poll_event(),
+        Some(Event::Message(message)) if message.socket == old
+    ));
+    world.endpoint.disconnect(old, false).unwrap();
+    world.turn();
+    let events = world.take_events();
+    let [Event::Connected { socket: new, .. }, Event::Disconnected { socket, .. }] = events[..]
+    else {
+        panic!("{events:?}")
+    };
+    assert_eq!(socket, old);
+    assert_eq!(world.frames(key).len(), 1, "the answer to its CONNECT");
+    world.endpoint.emit_to(new, "e", &Args::none()).unwrap();
+    world.turn();
+    assert_eq!(world.frames(key), ["42[\"e\"]"]);
+}

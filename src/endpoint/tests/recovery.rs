@@ -312,3 +312,43 @@ fn no_more_sockets_are_away_than_allowed() {
     let frames = come_back(&mut world, &mut first, None);
     assert!(frames[0].contains(&first.id));
 }
+
+#[test]
+fn a_namespace_that_was_busy_once_leaves_room_for_others() {
+    let mut world = World::new(Config {
+        recovery: Some(RecoveryConfig {
+            max_bytes: 5_000,
+            ..RecoveryConfig::default()
+        }),
+        ..config()
+    });
+    let custom = Target::namespace(world.endpoint.namespace("/custom").unwrap());
+    for _ in 0..20 {
+        emit(&mut world, &custom, &"x".repeat(400));
+    }
+    world.pass_ms(1);
+    let mut client = join(&mut world);
+    drop_connection(&mut world, &client);
+    emit(&mut world, &everybody(), "missed");
+    let frames = come_back(&mut world, &mut client, None);
+    assert!(was_recovered(&mut world));
+    assert!(frames[0].starts_with("42[\"e\",\"missed\""), "{frames:?}");
+}
+
+#[test]
+fn the_names_of_rooms_count_as_what_is_kept() {
+    let mut world = World::new(Config {
+        recovery: Some(RecoveryConfig {
+            max_bytes: 5_000,
+            ..RecoveryConfig::default()
+        }),
+        ..config()
+    });
+    let mut client = join(&mut world);
+    drop_connection(&mut world, &client);
+    emit(&mut world, &everybody(), "missed");
+    emit(&mut world, &everybody().to("r".repeat(6_000)), "for nobody");
+    let frames = come_back(&mut world, &mut client, None);
+    assert!(!was_recovered(&mut world), "what it missed had to go");
+    assert_eq!(frames.len(), 1);
+}

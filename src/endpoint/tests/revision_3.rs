@@ -193,3 +193,24 @@ fn without_leave_an_old_client_is_refused() {
         r#"{"code":5,"message":"Unsupported protocol version"}"#
     );
 }
+
+#[test]
+fn answers_to_very_many_pings_do_not_pile_up() {
+    let mut world = World::new(Config {
+        max_queued_bytes: 10_000,
+        ..config()
+    });
+    let answer = world.request(&get("EIO=3&transport=polling"));
+    let sid = sid(&answer);
+    world.take_events();
+    // Each is answered with one byte, which costs far more to keep.
+    send(&mut world, &sid, &"1:2".repeat(400));
+    assert!(matches!(
+        world.take_events()[..],
+        [Event::Disconnected {
+            reason: DisconnectReason::TransportError,
+            ..
+        }]
+    ));
+    assert_eq!(world.endpoint.counts().sessions, 0);
+}

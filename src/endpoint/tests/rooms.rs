@@ -246,6 +246,21 @@ fn a_socket_is_in_no_more_rooms_than_allowed() {
 }
 
 #[test]
+fn a_room_has_no_longer_name_than_allowed() {
+    let mut world = World::new(Config {
+        max_room_name_bytes: 3,
+        ..config()
+    });
+    let (_, socket) = world.enter("40");
+    world.endpoint.join(socket, "abc").unwrap();
+    assert_eq!(
+        world.endpoint.join(socket, "abcd"),
+        Err(Error::RoomNameTooLong)
+    );
+    assert_eq!(rooms(&world, socket), ["abc"]);
+}
+
+#[test]
 fn a_room_is_not_left_before_it_is_joined() {
     let mut world = World::new(config());
     let (key, socket) = world.enter("40");

@@ -33,6 +33,21 @@ fn reads_what_the_javascript_parser_writes() {
 }
 
 #[test]
+fn maps_that_look_like_places_of_binary_values_are_refused_beside_such_values() {
+    const LOOKS_LIKE_ONE: &[u8] = b"\x82\xac_placeholder\xc3\xa3num\x00";
+    let event = |data: &[&[u8]]| {
+        let head = b"\x83\xa4type\x02\xa3nsp\xa1/\xa4data";
+        [&head[..], &data.concat()].concat()
+    };
+    let copies = event(&[b"\x94\xa1x\xc4\x02\x08\x09", LOOKS_LIKE_ONE, LOOKS_LIKE_ONE]);
+    let read = MsgpackPacket::decode(&copies, &LIMITS);
+    assert_eq!(read.err(), Some(PacketError::BadPlaceholder));
+    let alone = event(&[b"\x92\xa1x", LOOKS_LIKE_ONE]);
+    let read = MsgpackPacket::decode(&alone, &LIMITS).unwrap();
+    assert_eq!(read.data, r#"["x",{"_placeholder":true,"num":0}]"#);
+}
+
+#[test]
 fn writes_what_it_reads() {
     let mut frames = FrameBuilder::default();
     let id = crate::id::Secret::draw(&mut |bytes| bytes.fill(0)).id(0);

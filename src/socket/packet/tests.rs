@@ -1,4 +1,6 @@
 use super::*;
+use crate::frame::FrameBuilder;
+use crate::socket::ConnectError;
 use proptest::prelude::*;
 
 const LIMITS: Limits = Limits {

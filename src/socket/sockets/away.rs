@@ -101,16 +101,34 @@ impl Sockets {
             return 0;
         };
         self.log_bytes -= log.bytes();
-        let max_bytes = keeping.max_bytes.saturating_sub(self.log_bytes);
         log.push(
             keeping.now_ms,
             keeping.for_ms,
-            max_bytes,
             target.clone(),
             packet.clone(),
         );
         self.log_bytes += log.bytes();
-        log.last()
+        let number = log.last();
+        while self.log_bytes > keeping.max_bytes && self.forget_oldest_packet() {}
+        number
+    }
+
+    /// Forgets the oldest packet of all namespaces: one in which nothing is sent any more has no right to its share for ever.
+    fn forget_oldest_packet(&mut self) -> bool {
+        let logs = self.namespaces.iter().filter_map(|(key, namespace)| {
+            let oldest_ms = namespace.log.as_ref()?.oldest_ms()?;
+            Some((oldest_ms, key))
+        });
+        let log = logs
+            .min()
+            .and_then(|(_, key)| self.namespaces.get_mut(key)?.log.as_mut());
+        let Some(log) = log else {
+            return false;
+        };
+        self.log_bytes -= log.bytes();
+        log.forget_oldest();
+        self.log_bytes += log.bytes();
+        true
     }
 
     /// A ping is sent to a socket's client.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::socket::Target;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -167,3 +167,24 @@ fn answers_that_nobody_here_waits_for_come_back() {
         ));
     }
 }
+
+#[test]
+fn whoever_is_asked_while_away_and_never_comes_back_leaves_nothing_behind() {
+    let mut io = Io::new();
+    io.namespace("/").on_disconnect(|socket, _| {
+        socket.emit_with_ack("still there?", &Args::none(), |_, _| Ok(()))
+    });
+    let mut world = World::new(io.configure(Config {
+        progress: None,
+        recovery: Some(crate::RecoveryConfig::default()),
+        ..Config::default()
+    }));
+    let key = enter(&mut world, &mut io, "40");
+    world.endpoint.hang_up(key);
+    world.turn();
+    assert_eq!(dispatch(&mut world, &mut io), []);
+    assert!(!io.questions.is_empty());
+    world.pass_ms(120_000);
+    assert_eq!(dispatch(&mut world, &mut io), []);
+    assert!(io.questions.is_empty());
+}

@@ -1,0 +1,343 @@
+//! From each event to its handler.
+
+use super::handlers::{self, Handlers, Outcome, Verdict};
+use super::questions::{AckTimeout, Answers, Questions};
+use super::{ConnectionError, Io, Joining, Served, Socket};
+use crate::{
+    Admission, Args, ConnectError, DisconnectReason, Endpoint, Error, Event, JoinId, Message,
+    NamespaceId, SocketId, Target,
+};
+
+impl Io {
+    /// Hands an event to its handler. An event that is not Socket.IO's, or is not awaited here, comes back.
+    pub fn dispatch(
+        &mut self,
+        endpoint: &mut Endpoint,
+        event: Event,
+    ) -> Result<Option<Event>, Error> {
+        let result = match event {
+            Event::AllowRequest { ticket, head, peer } => {
+                let admission = match &mut self.allow_request {
+                    Some(decide) => decide(endpoint, ticket, &head, peer),
+                    None => Some(Admission::accept()),
+                };
+                match admission.map(|admission| endpoint.admit(ticket, admission)) {
+                    // It has been decided already, or its sender is gone.
+                    Some(Err(Error::NoSuchRequest)) | None => Ok(()),
+                    Some(outcome) => outcome,
+                }
+            }
+            Event::ConnectionError {
+                head,
+                peer,
+                code,
+                message,
+                context,
+            } => {
+                if let Some(handler) = &mut self.on_connection_error {
+                    handler(&ConnectionError {
+                        head: &head,
+                        peer,
+                        code,
+                        message: &message,
+                        context: &context,
+                    });
+                }
+                Ok(())
+            }
+            Event::NamespaceCreated { namespace } => match &mut self.on_namespace {
+                Some(handler) => handler(endpoint, namespace),
+                None => Ok(()),
+            },
+            Event::Answered {
+                ask,
+                answers,
+                is_complete,
+            } => match self.questions.take_ask(ask) {
+                Some(handler) => {
+                    let answers = Answers {
+                        answers: &answers,
+                        is_complete,
+                    };
+                    handler(endpoint, answers)
+                }
+                None => {
+                    return Ok(Some(Event::Answered {
+                        ask,
+                        answers,
+                        is_complete,
+                    }))
+                }
+            },
+            Event::Fetched {
+                ask,
+                sockets,
+                is_complete,
+            } => match self.questions.take_fetch(ask) {
+                Some(handler) => handler(endpoint, &sockets),
+                None => {
+                    return Ok(Some(Event::Fetched {
+                        ask,
+                        sockets,
+                        is_complete,
+                    }))
+                }
+            },
+            Event::Room {
+                namespace,
+                room,
+                change,
+            } => match &mut self.on_room {
+                Some(handler) => handler(endpoint, namespace, &room, &change),
+                None => Ok(()),
+            },
+            Event::Emitted { target, args } => self.emitted(endpoint, &target, &args),
+            Event::ServerSide {
+                args,
+                namespace,
+                reply,
+            } => match &mut self.on_server_side {
+                Some(handler) => handler(endpoint, namespace, &args, reply),
+                None => Ok(()),
+            },
+            other => return self.dispatch_of_client(endpoint, other),
+        };
+        heard(result)
+    }
+
+    /// What one client has done, or what has become of it.
+    fn dispatch_of_client(
+        &mut self,
+        endpoint: &mut Endpoint,
+        event: Event,
+    ) -> Result<Option<Event>, Error> {
+        let result = match event {
+            Event::ConnectRequested {
+                ticket,
+                namespace,
+                auth,
+                passed,
+            } => self.connect_requested(endpoint, ticket, &namespace, &auth, passed),
+            Event::Connected {
+                socket,
+                namespace,
+                auth,
+                is_recovered,
+            } => self.connected(endpoint, socket, namespace, &auth, is_recovered),
+            Event::Message(message) => self.message(endpoint, message),
+            Event::Acknowledged { socket, id, args } => {
+                self.questions.acknowledged(endpoint, socket, id, Ok(&args))
+            }
+            Event::AckTimedOut { socket, id } => {
+                self.questions
+                    .acknowledged(endpoint, socket, id, Err(AckTimeout))
+            }
+            Event::Disconnecting {
+                socket,
+                namespace,
+                reason,
+            } => self.leaving(endpoint, socket, namespace, reason, |handlers| {
+                &mut handlers.on_disconnecting
+            }),
+            Event::Disconnected {
+                socket,
+                namespace,
+                reason,
+            } => {
+                self.questions.forget(socket);
+                let outcome = self.leaving(endpoint, socket, namespace, reason, |handlers| {
+                    &mut handlers.on_disconnect
+                });
+                self.forget(endpoint, socket, namespace);
+                outcome
+            }
+            Event::RecoveryExpired { socket, namespace } => {
+                // It may have been asked while it was away.
+                self.questions.forget(socket);
+                let outcome = self.expired(endpoint, socket, namespace);
+                self.forget(endpoint, socket, namespace);
+                outcome
+            }
+            other => return Ok(Some(other)),
+        };
+        heard(result)
+    }
+
+    /// Which handlers serve a namespace of this name, as far as that has been settled or needs no decision.
+    fn find(&mut self, endpoint: &Endpoint, name: &str) -> Option<usize> {
+        let is_named = |served: &Served| served.pattern.name() == Some(name);
+        self.served.iter().position(is_named).or_else(|| {
+            let namespace = endpoint.namespace(name).ok()?;
+            self.by_namespace.get(&namespace).copied()
+        })
+    }
+
+    fn connect_requested(
+        &mut self,
+        endpoint: &mut Endpoint,
+        ticket: JoinId,
+        name: &str,
+        auth: &Args,
+        passed: u32,
+    ) -> Outcome {
+        let found = self.find(endpoint, name).or_else(|| {
+            let mut served = self.served.iter_mut();
+            served.position(|served| served.pattern.matches(name, auth))
+        });
+        let Some(index) = found else {
+            return match endpoint.namespace(name) {
+                Ok(_) => endpoint.accept_connect(ticket).map(|_| ()),
+                Err(_) => endpoint.refuse_connect(ticket, &ConnectError::new("Invalid namespace")),
+            };
+        };
+        let middlewares = &mut self.served[index].handlers.middlewares;
+        for (middleware, number) in middlewares.iter_mut().zip(0..).skip(passed as usize) {
+            // Where this one decides later, the client is passed on to the one behind it. A client that is gone by now, or has
+            // been decided on, is none of the others' business.
+            endpoint.set_passed(ticket, number)?;
+            match middleware(&mut Joining { endpoint, ticket }) {
+                Ok(Verdict::Next) => {}
+                Ok(Verdict::Later) => return Ok(()),
+                Err(error) => return endpoint.refuse_connect(ticket, &error),
+            }
+        }
+        match endpoint.accept_connect(ticket) {
+            // There are as many namespaces as may be, which the client has been told.
+            Err(Error::BadNamespace(_)) => Ok(()),
+            Err(error) => Err(error),
+            Ok(socket) => {
+                let namespace = endpoint.namespace_of(socket)?;
+                self.settle(endpoint, namespace, index);
+                Ok(())
+            }
+        }
+    }
+
+    /// Remembers which handlers serve a namespace, and forgets namespaces that are gone.
+    fn settle(&mut self, endpoint: &Endpoint, namespace: NamespaceId, index: usize) {
+        self.by_namespace.insert(namespace, index);
+        if self.by_namespace.len() > 2 * endpoint.namespaces().count() {
+            self.by_namespace
+                .retain(|known, _| endpoint.namespace_name(*known).is_some());
+        }
+    }
+
+    fn connected(
+        &mut self,
+        endpoint: &mut Endpoint,
+        id: SocketId,
+        namespace: NamespaceId,
+        auth: &Args,
+        is_recovered: bool,
+    ) -> Outcome {
+        if self.of(endpoint, namespace).is_none() {
+            // Its first client was let in later, by somebody else than the middlewares.
+            let name = endpoint.namespace_name(namespace).unwrap_or_default();
+            let mut served = self.served.iter_mut();
+            if let Some(index) = served.position(|served| served.pattern.matches(name, auth)) {
+                self.settle(endpoint, namespace, index);
+            }
+        }
+        let Some((handlers, questions)) = self.of(endpoint, namespace) else {
+            return Ok(());
+        };
+        match &mut handlers.on_connect {
+            Some(handler) => {
+                let mut socket = Socket::new(endpoint, questions, id);
+                socket.is_recovered = is_recovered;
+                handler(&mut socket, auth)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn message(&mut self, endpoint: &mut Endpoint, mut message: Message) -> Outcome {
+        let result = match self.of(endpoint, message.namespace) {
+            Some((handlers, questions)) => {
+                let mut socket = Socket::new(endpoint, questions, message.socket);
+                handlers.handle(&mut socket, &mut message)
+            }
+            None => Ok(()),
+        };
+        endpoint.recycle(message);
+        result
+    }
+
+    fn emitted(&mut self, endpoint: &mut Endpoint, target: &Target, args: &Args) -> Outcome {
+        let Some((handlers, _)) = self.of(endpoint, target.namespace_id()) else {
+            return Ok(());
+        };
+        match &mut handlers.on_any_outgoing {
+            Some(handler) => handler(endpoint, target, args),
+            None => Ok(()),
+        }
+    }
+
+    fn leaving(
+        &mut self,
+        endpoint: &mut Endpoint,
+        id: SocketId,
+        namespace: NamespaceId,
+        reason: DisconnectReason,
+        which: impl FnOnce(&mut Handlers) -> &mut Option<handlers::DisconnectHandler>,
+    ) -> Outcome {
+        let Some((handlers, questions)) = self.of(endpoint, namespace) else {
+            return Ok(());
+        };
+        match which(handlers) {
+            Some(handler) => handler(&mut Socket::new(endpoint, questions, id), reason),
+            None => Ok(()),
+        }
+    }
+
+    fn expired(
+        &mut self,
+        endpoint: &mut Endpoint,
+        id: SocketId,
+        namespace: NamespaceId,
+    ) -> Outcome {
+        let Some((handlers, questions)) = self.of(endpoint, namespace) else {
+            return Ok(());
+        };
+        match &mut handlers.on_recovery_expired {
+            Some(handler) => handler(&mut Socket::new(endpoint, questions, id)),
+            None => Ok(()),
+        }
+    }
+
+    /// A client is gone, though it may come back where it is only away, or be back already.
+    fn forget(&mut self, endpoint: &Endpoint, id: SocketId, namespace: NamespaceId) {
+        let text = endpoint.socket_id(id);
+        if text.is_none_or(|text| endpoint.find_socket(text.as_str()).is_none()) {
+            if let Some((handlers, _)) = self.of(endpoint, namespace) {
+                handlers.forget(id);
+            }
+        }
+    }
+
+    fn of(
+        &mut self,
+        endpoint: &Endpoint,
+        namespace: NamespaceId,
+    ) -> Option<(&mut Handlers, &mut Questions)> {
+        let index = match self.by_namespace.get(&namespace) {
+            Some(index) => *index,
+            None => {
+                let name = endpoint.namespace_name(namespace)?;
+                let is_named = |served: &Served| served.pattern.name() == Some(name);
+                let index = self.served.iter().position(is_named)?;
+                self.settle(endpoint, namespace, index);
+                index
+            }
+        };
+        Some((&mut self.served[index].handlers, &mut self.questions))
+    }
+}
+
+/// What a handler's work comes to, where a client that has gone meanwhile is no mistake of the host.
+fn heard(outcome: Outcome) -> Result<Option<Event>, Error> {
+    match outcome {
+        Ok(()) | Err(Error::NoSuchSocket | Error::NoSuchTicket) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

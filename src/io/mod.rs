@@ -49,7 +49,7 @@ pub struct Io {
     on_server_side: Option<ServerSideHandler>,
 }
 
-/// A request that was refused with a code; see [`Event::ConnectionError`].
+/// A request that was refused with a code; see [`Event::ConnectionError`](crate::Event::ConnectionError).
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionError<'a> {
     /// Method, path, query and headers.

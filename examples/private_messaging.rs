@@ -42,14 +42,7 @@ fn main() {
             tell_who_is_there(socket)
         })
         .on("private message", private_message)
-        .on_disconnect(|socket, _reason| {
-            // Who has only lost the connection can still be written to: it arrives when that is back.
-            let id = socket.id();
-            if socket.endpoint().is_away(id) {
-                return Ok(());
-            }
-            tell_who_is_there(socket)
-        })
+        .on_disconnect(|socket, _reason| tell_who_is_there(socket))
         .on_recovery_expired(tell_who_is_there);
     let config = Config {
         recovery: Some(RecoveryConfig::default()),
@@ -97,7 +90,7 @@ fn private_message(socket: &mut Socket<'_>, message: &Message) -> Result<(), Err
     };
     let theirs = socket.to(room_of(&letter.to))?;
     // Whoever may come back in a moment counts.
-    if socket.endpoint().fetch_sockets(&theirs).is_empty() {
+    if socket.endpoint().fetch_sockets_and_away(&theirs).is_empty() {
         return refuse(socket, message, "Nobody of that name is here.");
     }
     let both = theirs.to(room_of(&from));
@@ -110,11 +103,11 @@ fn refuse(socket: &mut Socket<'_>, message: &Message, why: &str) -> Result<(), E
     socket.acknowledge(message.ack, &argument(json!({ "error": why })))
 }
 
-/// Everybody gets the names of everybody.
+/// Everybody gets the names of everybody, also of those who may come back in a moment: what is sent to them arrives then.
 fn tell_who_is_there(socket: &mut Socket<'_>) -> Result<(), Error> {
     let everybody = socket.everybody()?;
     let endpoint = socket.endpoint();
-    let sockets = endpoint.fetch_sockets(&everybody).into_iter();
+    let sockets = endpoint.fetch_sockets_and_away(&everybody).into_iter();
     let people = sockets.filter_map(|socket| endpoint.data::<Person>(socket));
     let names: BTreeSet<String> = people.map(|person| person.name.clone()).collect();
     endpoint.emit(&everybody, "people", &argument(json!(names)))

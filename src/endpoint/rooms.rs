@@ -45,12 +45,17 @@ impl Endpoint {
     /// The connected sockets of this server that a target means, each once; those that have lost their connection are not
     /// among them. [`Endpoint::fetch_cluster`] asks other servers too.
     pub fn fetch_sockets(&self, target: &Target) -> Vec<SocketId> {
+        let mut selected = self.fetch_sockets_and_away(target);
+        selected.retain(|socket| !self.is_away(*socket));
+        selected
+    }
+
+    /// As [`Endpoint::fetch_sockets`], and those that have lost their connection and may come back: whoever an event reaches
+    /// sooner or later.
+    pub fn fetch_sockets_and_away(&self, target: &Target) -> Vec<SocketId> {
         let mut selected = Vec::new();
         self.sockets.select(target, &mut selected);
-        selected.retain(|socket| {
-            let socket = self.sockets.get(*socket);
-            socket.is_some_and(|socket| !socket.is_away())
-        });
+        selected.retain(|socket| self.sockets.get(*socket).is_some());
         selected
     }
 

@@ -143,6 +143,8 @@ describe("pages of the examples", { skip, timeout: 120_000 }, () => {
     await shown(bob, "#messages li", "Ann to Bob: Are you there?");
     await say(bob, "I am");
     await shown(ann, "#messages li", "Bob to Ann: I am");
+    // The sender's own line comes with the acknowledgement.
+    await shown(bob, "#messages li", "Bob to Ann: I am");
     assert.deepEqual(await lines(bob), ["Ann to Bob: Hello, Bob", "Ann to Bob: Are you there?", "Bob to Ann: I am"]);
   });
 });

@@ -96,10 +96,9 @@ impl Endpoint {
                 let args = Args::received(text, packet.args_at, attachments);
                 self.event(socket, namespace, packet.id, args);
             }
-            Kind::Ack => {
-                let args = Args::received(packet.data.to_owned(), packet.args_at, attachments);
-                self.acknowledged(socket, packet.id, args);
-            }
+            Kind::Ack => self.acknowledged(socket, packet.id, || {
+                Args::received(packet.data.to_owned(), packet.args_at, attachments)
+            }),
             Kind::Disconnect => {
                 if let Some(peer) = self.sessions.get_mut(session) {
                     peer.client.remove_socket(socket);
@@ -119,10 +118,9 @@ impl Endpoint {
     fn handle_binary(&mut self, session: Key, pending: PendingPacket) -> Result<(), PacketError> {
         let (socket, namespace) = self.member(session, &pending.namespace)?;
         let (kind, id, has_name) = (pending.kind, pending.id, pending.name.is_some());
-        let args = pending.into_args();
         match kind {
-            Kind::BinaryAck => self.acknowledged(socket, id, args),
-            _ if has_name => self.event(socket, namespace, id, args),
+            Kind::BinaryAck => self.acknowledged(socket, id, || pending.into_args()),
+            _ if has_name => self.event(socket, namespace, id, pending.into_args()),
             _ => {}
         }
         Ok(())
@@ -153,12 +151,15 @@ impl Endpoint {
         }
     }
 
-    fn acknowledged(&mut self, socket: SocketId, id: Option<u64>, args: Args) {
-        let Some(id) = id else {
-            return;
-        };
-        if self.sockets.take_ack(socket, id) {
-            self.answered(socket, id, args);
+    /// A client has acknowledged something; what it was not asked costs no copy.
+    fn acknowledged(
+        &mut self,
+        socket: SocketId,
+        id: Option<u64>,
+        read_args: impl FnOnce() -> Args,
+    ) {
+        if let Some(id) = id.filter(|id| self.sockets.take_ack(socket, *id)) {
+            self.answered(socket, id, read_args());
         }
     }
 }

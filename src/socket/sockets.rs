@@ -1,5 +1,6 @@
 //! Who is connected to which namespace and sits in which room.
 
+mod acks;
 mod away;
 mod check;
 mod rooms;
@@ -9,6 +10,7 @@ mod tests;
 pub use away::Keeping;
 pub use rooms::RoomChange;
 
+use acks::OwedAcks;
 use rooms::Room;
 
 use std::any::Any;
@@ -54,8 +56,8 @@ enum Stage {
 /// What many sockets do without.
 #[derive(Debug, Default)]
 struct Extra {
-    /// Acknowledgements that the client owes, oldest first.
-    pending_acks: VecDeque<u64>,
+    /// Acknowledgements that the client owes.
+    pending_acks: OwedAcks,
     /// Where connection state recovery is on.
     recovery: Option<Recovery>,
     /// The auth payload, unless it was empty.
@@ -358,24 +360,14 @@ impl Sockets {
     /// Puts an acknowledgement on the list of those that a client owes.
     pub fn ask_ack(&mut self, id: SocketId, ack: u64) {
         if let Some(socket) = self.sockets.get_mut(id.0) {
-            socket.extra().pending_acks.push_back(ack);
+            socket.extra().pending_acks.insert(ack);
         }
     }
 
     /// Takes an acknowledgement off the list of those owed; false when it is not on it.
     pub fn take_ack(&mut self, id: SocketId, ack: u64) -> bool {
         let socket = self.sockets.get_mut(id.0);
-        let Some(extra) = socket.and_then(|socket| socket.extra.as_mut()) else {
-            return false;
-        };
-        // Acknowledgements mostly come in the order in which they were asked for, so the search ends at once.
-        let mut pending = extra.pending_acks.iter();
-        match pending.position(|pending| *pending == ack) {
-            Some(index) => {
-                extra.pending_acks.remove(index);
-                true
-            }
-            None => false,
-        }
+        let extra = socket.and_then(|socket| socket.extra.as_mut());
+        extra.is_some_and(|extra| extra.pending_acks.take(&ack))
     }
 }

@@ -15,6 +15,8 @@ export interface ClientConfig {
   connectTimeout: number;
   /** Milliseconds that the answer to a command may take. */
   commandTimeout: number;
+  /** Milliseconds after which a connection has lived, if no heartbeat came before; only then do pauses begin anew. */
+  stableAfter: number;
 }
 
 /** What holds without settings; a page that a server delivered talks to that server. */
@@ -31,5 +33,6 @@ export function defaultConfig(): ClientConfig {
     progressThrottle: 100,
     connectTimeout: 10_000,
     commandTimeout: 5_000,
+    stableAfter: 5_000,
   };
 }

@@ -10,13 +10,15 @@ export type SessionStatus = "processing" | "completed" | "error" | "cancelled";
 
 export interface SessionCreated {
   sessionId: string;
+  /** Absent where the client tells of a session whose beginning it has missed. */
+  seq?: number;
   metadata: JsonObject;
   timestamp: string;
 }
 
 export interface ImportProgress {
   sessionId: string;
-  /** Rises with every event of a session; gaps are allowed. */
+  /** Rises with every change of a session id, also when it is used again; gaps are allowed. */
   seq: number;
   operation: string | null;
   /** Fraction from 0 to 1. */
@@ -28,6 +30,10 @@ export interface ImportProgress {
   status: SessionStatus;
   metadata: JsonObject;
   timestamp: string;
+  /** These three only where a session object stands in for the event. */
+  createdAt?: number;
+  lastUpdate?: number;
+  stalled?: boolean;
 }
 
 /** The numbers of an import. Producers of other kinds may send other keys, or none. */
@@ -136,7 +142,14 @@ export interface Session {
   metadata: JsonObject;
   status: SessionStatus;
   seq: number;
+  /** Milliseconds since 1970. */
+  createdAt: number;
+  /** Milliseconds since 1970; null while processing. */
+  endedAt: number | null;
+  /** Processing, and no update for 30 seconds. */
   stalled: boolean;
+  /** Lists leave it out: there it is null. */
+  result: unknown;
   [field: string]: unknown;
 }
 

@@ -1,49 +1,106 @@
-/** Ended sessions that are remembered, so that late events of theirs are recognised. */
-const MAX_ENDED = 500;
+/** Sessions whose newest number is remembered; beyond that the one longest without news is forgotten. */
+const MAX_REMEMBERED = 5_000;
 
-/** Knows how far each session has come and refuses what is older. */
+interface Known {
+  seq: number;
+  /** Null where only events have told of the session: they do not say when it was created. */
+  createdAt: number | null;
+  ended: boolean;
+  /** The end was only guessed from an answer, so the event that tells it may still come. */
+  guessed: boolean;
+  /** The connection that told the newest of it. */
+  connection: number;
+}
+
+/** The fields of a session object by which it is judged. */
+export interface Stamp {
+  sessionId: string;
+  seq?: number | undefined;
+  createdAt?: number | null | undefined;
+  status: string;
+}
+
+/**
+ * What became of news: `old` has been told before or is overtaken; `next` goes
+ * on with the session that is known; `anew` begins another one, under an id
+ * that is new or was used before.
+ */
+export type Verdict = "old" | "next" | "anew";
+
+/**
+ * Knows the newest state of each session and refuses what is older. Numbers of
+ * one id rise over reuse of the id and over restarts of the server, so a higher
+ * number is news even of a session that has ended.
+ */
 export class SequenceGuard {
-  readonly #last = new Map<string, number>();
-  readonly #ended = new Set<string>();
+  readonly #known = new Map<string, Known>();
+  #connection = 0;
 
   /**
-   * True when `seq` is newer than all seen of a session that has not ended.
-   * Without a number there is no order to keep, and the event is taken.
+   * A new connection: the first snapshot of each session that it brings was
+   * made after everything that is known, whatever its number says.
    */
-  accept(sessionId: string, seq: number | undefined): boolean {
-    return this.#take(sessionId, seq, 1);
+  reconnected(): void {
+    this.#connection += 1;
   }
 
-  /** As `accept`, but a snapshot may repeat the latest number: it holds the newer figures. */
-  acceptSnapshot(sessionId: string, seq: number | undefined): boolean {
-    return this.#take(sessionId, seq, 0);
+  /** An `import_progress`. Without a number there is no order to keep, and it is taken until the end. */
+  progress(sessionId: string, seq: number | undefined): Verdict {
+    const known = this.#known.get(sessionId);
+    if (!known) return this.#keep(sessionId, seq ?? 0, null, false, "next");
+    if (seq === undefined) return known.ended ? "old" : "next";
+    if (seq <= known.seq) return "old";
+    if (known.ended) return this.#keep(sessionId, seq, null, false, "anew");
+    return this.#keep(sessionId, seq, known.createdAt, false, "next");
   }
 
-  /** Marks the end. False when it was known already. */
-  end(sessionId: string, seq: number | undefined): boolean {
-    if (this.#ended.has(sessionId)) return false;
-    if (seq !== undefined && seq < (this.#last.get(sessionId) ?? seq)) return false;
-    this.#last.delete(sessionId);
-    this.#ended.add(sessionId);
-    for (const oldest of this.#ended) {
-      if (this.#ended.size <= MAX_ENDED) break;
-      this.#ended.delete(oldest);
+  /** A `session_created`. Without a number it is taken. */
+  created(sessionId: string, seq: number | undefined): Verdict {
+    const known = this.#known.get(sessionId);
+    if (known && seq !== undefined && seq <= known.seq) return "old";
+    return this.#keep(sessionId, seq ?? 0, null, false, "anew");
+  }
+
+  /** A terminal event; `seq` is undefined where the end is only known from an answer. */
+  end(sessionId: string, seq: number | undefined): Verdict {
+    const known = this.#known.get(sessionId);
+    if (known?.ended && (seq === undefined || known.guessed)) return "old";
+    if (known && seq !== undefined && seq <= known.seq) return "old";
+    const verdict = known?.ended ? "anew" : "next";
+    this.#keep(sessionId, seq ?? known?.seq ?? 0, known?.createdAt ?? null, true, verdict);
+    if (seq === undefined) this.#known.get(sessionId)!.guessed = true;
+    return verdict;
+  }
+
+  /**
+   * A session object. While the session runs it may repeat the newest number:
+   * it can hold newer figures. `overtaken` says that it may have been on its way
+   * for longer than the events, as answers over HTTP are.
+   */
+  snapshot(session: Stamp, overtaken = false): Verdict {
+    const { sessionId, seq = 0, createdAt = null } = session;
+    const ended = session.status !== "processing";
+    const known = this.#known.get(sessionId);
+    if (!known) return this.#keep(sessionId, seq, createdAt, ended, "next");
+    const another = createdAt !== null && known.createdAt !== null && createdAt !== known.createdAt;
+    if (another && createdAt > known.createdAt!) return this.#keep(sessionId, seq, createdAt, ended, "anew");
+    const same = !another && seq === known.seq;
+    if (same && known.ended) return "old";
+    if (seq > known.seq || same) {
+      return this.#keep(sessionId, seq, createdAt, ended, another || known.ended ? "anew" : "next");
     }
-    return true;
+    if (overtaken || known.connection === this.#connection) return "old";
+    return this.#keep(sessionId, seq, createdAt, ended, "anew");
   }
 
-  /** A session of this id begins anew. */
-  forget(sessionId: string): void {
-    this.#last.delete(sessionId);
-    this.#ended.delete(sessionId);
-  }
-
-  #take(sessionId: string, seq: number | undefined, leastStep: number): boolean {
-    if (this.#ended.has(sessionId)) return false;
-    if (seq === undefined) return true;
-    const last = this.#last.get(sessionId);
-    if (last !== undefined && seq < last + leastStep) return false;
-    this.#last.set(sessionId, seq);
-    return true;
+  #keep(sessionId: string, seq: number, createdAt: number | null, ended: boolean, verdict: Verdict): Verdict {
+    // Set anew, so that the map's order is that of the latest news.
+    this.#known.delete(sessionId);
+    this.#known.set(sessionId, { seq, createdAt, ended, guessed: false, connection: this.#connection });
+    for (const oldest of this.#known.keys()) {
+      if (this.#known.size <= MAX_REMEMBERED) break;
+      this.#known.delete(oldest);
+    }
+    return verdict;
   }
 }

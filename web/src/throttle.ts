@@ -32,6 +32,12 @@ export class LatestThrottle<T> {
     for (const value of interval.waiting) this.#deliver(value, key);
   }
 
+  /** Forgets what waits for `key` and ends its interval. */
+  drop(key: string): void {
+    clearTimeout(this.#open.get(key)?.timer);
+    this.#open.delete(key);
+  }
+
   /** Forgets everything that waits. */
   clear(): void {
     for (const { timer } of this.#open.values()) clearTimeout(timer);

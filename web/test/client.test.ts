@@ -2,7 +2,7 @@ import { createServer, type AddressInfo } from "node:net";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { CommandError, WebSocketClient } from "../src/client";
 import type { ConnectionInfo, ImportProgress, Session } from "../src/events";
-import { ID, cancelled, complete, failed, progress, session } from "./samples";
+import { CREATED, ID, cancelled, complete, failed, progress, session } from "./samples";
 import { TestServer, clientFor } from "./server";
 
 const endings: (() => unknown)[] = [];
@@ -212,9 +212,9 @@ describe("progress", () => {
     for (const [seq, fraction] of [[5, 0.5], [4, 0.4], [5, 0.5], [6, 0.6]] as const) {
       server.io.emit("import_progress", progress(seq, fraction));
     }
-    server.io.emit("import_complete", complete(7));
-    server.io.emit("import_progress", progress(8, 0.9));
-    server.io.emit("import_complete", complete(7));
+    server.io.emit("import_complete", complete(8));
+    server.io.emit("import_progress", progress(7, 0.9));
+    server.io.emit("import_complete", complete(8));
     const marker = collect(client, "marker");
     server.io.emit("marker");
     await vi.waitFor(() => expect(marker).toHaveLength(1));
@@ -329,14 +329,158 @@ describe("tracking", () => {
     await vi.waitFor(() => expect(progressOf(seen)).toEqual([0.2]));
   });
 
-  test("a new session under an old id begins anew", async () => {
+  test("a list is told page by page, to its end", async () => {
+    const server = await start();
+    const ids = Array.from({ length: 25 }, (_, index) => `session-${index}`);
+    server.answers["list_sessions"] = ({ cursor = "0" }, ack) => {
+      const from = Number(cursor);
+      const sessions = ids.slice(from, from + 10).map((id) => session(1, 0.5, { id, sessionId: id }));
+      ack({ ok: true, sessions, next: from + 10 < ids.length ? String(from + 10) : null });
+    };
+    const client = used(server.client());
+    const seen = collect(client, "import_progress");
+    const lists = collect(client, "session_list");
+    await client.connect();
+    await vi.waitFor(() => expect(lists).toHaveLength(1));
+    expect((lists[0] as Session[]).map(({ id }) => id)).toEqual(ids);
+    expect((seen as ImportProgress[]).map(({ sessionId }) => sessionId)).toEqual(ids);
+    expect(server.requests("list_sessions")).toEqual([{}, { cursor: "10" }, { cursor: "20" }]);
+    expect(await client.listSessions("processing")).toHaveLength(25);
+    expect(server.requests("list_sessions").slice(3)).toEqual([
+      { status: "processing" },
+      { status: "processing", cursor: "10" },
+      { status: "processing", cursor: "20" },
+    ]);
+  });
+
+  test("a list without an end is read no further than to 5,000 sessions", async () => {
+    const server = await start();
+    server.answers["list_sessions"] = ({ cursor = "0" }, ack) => {
+      const sessions = Array.from({ length: 1_000 }, (_, index) => session(1, 0.5, { sessionId: `${cursor}-${index}` }));
+      ack({ ok: true, sessions, next: String(Number(cursor) + 1) });
+    };
+    const client = used(server.client());
+    const lists = collect(client, "session_list");
+    await client.connect();
+    await vi.waitFor(() => expect(lists).toHaveLength(1), { timeout: 5_000 });
+    expect(lists[0]).toHaveLength(5_000);
+    expect(server.requests("list_sessions")).toHaveLength(5);
+  });
+
+  test("a busy server is asked for the list again", async () => {
+    const server = await start();
+    let asked = 0;
+    server.answers["list_sessions"] = (_request, ack) => {
+      asked += 1;
+      if (asked === 1) return ack({ ok: false, error: { code: "SERVER_OVERLOAD", message: "too busy" } });
+      if (asked === 2) return; // no answer within the time limit
+      ack({ ok: true, sessions: [session(1, 0.5)], next: null });
+    };
+    const client = used(server.client({ commandTimeout: 50 }));
+    const seen = collect(client, "import_progress");
+    await client.connect();
+    await vi.waitFor(() => expect(progressOf(seen)).toEqual([0.5]));
+  });
+});
+
+describe("ids that are used again", () => {
+  const CREATED_LATER = CREATED + 60_000;
+  const names = (client: WebSocketClient): string[] => {
+    const order: string[] = [];
+    client.subscribe("session_created", () => order.push("created"));
+    client.subscribe("import_progress", (event) => order.push(`progress ${event.progress}`));
+    client.subscribe("import_complete", () => order.push("complete"));
+    client.subscribe("import_cancelled", () => order.push("cancelled"));
+    client.subscribe("session_list", () => order.push("list"));
+    return order;
+  };
+
+  test("a job that begins again under its id is followed again", async () => {
     const server = await start();
     const client = await connected(server, { progressThrottle: 0 });
-    const seen = collect(client, "import_progress");
+    const order = names(client);
     server.io.emit("import_complete", complete(7));
-    server.io.emit("session_created", { sessionId: ID, metadata: {} });
-    server.io.emit("import_progress", progress(1, 0.1));
-    await vi.waitFor(() => expect(progressOf(seen)).toEqual([0.1]));
+    server.io.emit("session_created", { sessionId: ID, seq: 1_000, metadata: {} });
+    server.io.emit("import_progress", progress(6, 0.9));
+    server.io.emit("import_progress", progress(1_001, 0.1));
+    await vi.waitFor(() => expect(order).toEqual(["complete", "created", "progress 0.1"]));
+  });
+
+  test("progress of a new session whose beginning was not told is told with a beginning", async () => {
+    const server = await start();
+    const client = await connected(server, { progressThrottle: 0 });
+    const order = names(client);
+    server.io.emit("import_complete", complete(7));
+    server.io.emit("import_progress", progress(9, 0.1));
+    await vi.waitFor(() => expect(order).toEqual(["complete", "created", "progress 0.1"]));
+  });
+
+  test("what ended and began anew during an interruption is told as a new session", async () => {
+    const server = await start();
+    let listed = session(900, 0.9);
+    server.answers["list_sessions"] = (_request, ack) => ack({ ok: true, sessions: [listed], next: null });
+    const client = used(server.client({ progressThrottle: 0 }));
+    const order = names(client);
+    await client.connect();
+    await vi.waitFor(() => expect(order).toEqual(["progress 0.9", "list"]));
+    listed = session(905, 0.2, { createdAt: CREATED_LATER });
+    server.cut();
+    await vi.waitFor(() => expect(order).toEqual(["progress 0.9", "list", "created", "progress 0.2", "list"]));
+    server.io.emit("import_progress", progress(904, 0.95));
+    server.io.emit("import_progress", progress(906, 0.3));
+    await vi.waitFor(() => expect(order.at(-1)).toBe("progress 0.3"));
+    expect(order).not.toContain("progress 0.95");
+  });
+
+  test("a value of the old session that waits is not told of the new one", async () => {
+    const server = await start();
+    // So long an interval that a waiting value could only come with the new session.
+    const client = await connected(server, { progressThrottle: 600_000 });
+    const order = names(client);
+    server.io.emit("import_progress", progress(2, 0.5));
+    server.io.emit("import_progress", progress(3, 0.9));
+    server.io.emit("session_created", { sessionId: ID, seq: 9, metadata: {} });
+    server.io.emit("import_progress", progress(10, 0.2));
+    server.io.emit("import_complete", complete(11));
+    await vi.waitFor(() => expect(order).toEqual(["progress 0.5", "created", "progress 0.2", "complete"]));
+  });
+
+  test("a server that has forgotten its numbers is believed after a reconnect", async () => {
+    const server = await start();
+    let listed = session(900, 0.9, { createdAt: CREATED_LATER });
+    server.answers["list_sessions"] = (_request, ack) => ack({ ok: true, sessions: [listed], next: null });
+    const client = used(server.client({ progressThrottle: 0 }));
+    const order = names(client);
+    await client.connect();
+    await vi.waitFor(() => expect(order).toEqual(["progress 0.9", "list"]));
+    listed = session(2, 0.1);
+    server.cut();
+    await vi.waitFor(() => expect(order).toEqual(["progress 0.9", "list", "created", "progress 0.1", "list"]));
+  });
+
+  test("an end that is told already is not told again after a reconnect", async () => {
+    const server = await start();
+    const listed = { ...session(7, 1), ...complete(7), status: "completed" };
+    server.answers["list_sessions"] = (_request, ack) => ack({ ok: true, sessions: [listed], next: null });
+    const client = used(server.client());
+    const order = names(client);
+    await client.connect();
+    await vi.waitFor(() => expect(order).toEqual(["complete", "list"]));
+    server.cut();
+    await vi.waitFor(() => expect(order).toEqual(["complete", "list", "list"]));
+  });
+
+  test("of a cancellation that was learned from an answer the event is not told again", async () => {
+    const server = await start();
+    const error = { code: "SESSION_CANCELLED", message: "it was cancelled" };
+    server.answers["track_session"] = (_request, ack) => ack({ ok: false, error });
+    const client = await connected(server);
+    const order = names(client);
+    client.trackImportProgress(ID);
+    await vi.waitFor(() => expect(order).toEqual(["cancelled"]));
+    server.io.emit("import_cancelled", cancelled(8));
+    server.io.emit("session_created", { sessionId: ID, seq: 9, metadata: {} });
+    await vi.waitFor(() => expect(order).toEqual(["cancelled", "created"]));
   });
 });
 
@@ -395,12 +539,41 @@ describe("reconnecting", () => {
     await vi.waitFor(() => expect(lists).toHaveLength(1));
     expect(states(infos)).toContain("reconnecting");
     expect(client.connection).toMatchObject({ state: "connected", attempt: 0 });
-    expect(client.reconnectAttempts).toBe(0);
+  });
+
+  test("pauses grow while connections break at once, and begin anew after one that has lived", async () => {
+    vi.spyOn(Math, "random").mockReturnValue(0);
+    const server = await start();
+    let breaking = true;
+    server.io.on("connection", (socket) => {
+      if (breaking) setImmediate(() => socket.conn.close(true));
+    });
+    const client = used(server.client({ stableAfter: 600_000 }));
+    client.maxReconnectAttempts = 4;
+    const infos = collect(client, "connection_changed");
+    const pauses = (): number[] => {
+      const all = (infos as ConnectionInfo[]).map((info) => info.retryInMs).filter((pause) => pause !== null);
+      return [...new Set(all)];
+    };
+    await client.connect();
+    await vi.waitFor(() => expect(client.connection.state).toBe("offline"));
+    expect(pauses()).toEqual([5, 10, 20, 40]);
+    // A heartbeat, and likewise the time `stableAfter`, says that a connection has lived.
+    breaking = false;
+    for (const [stableAfter, heartbeat] of [[600_000, true], [1, false]] as const) {
+      client.disconnect();
+      client.config.stableAfter = stableAfter;
+      await client.connect();
+      client.reconnectAttempts = 3;
+      if (heartbeat) server.io.emit("heartbeat", {});
+      await vi.waitFor(() => expect(client.reconnectAttempts).toBe(0));
+    }
   });
 
   test("events reach subscribers once, however often the connection broke", async () => {
     const server = await start();
     const client = await connected(server);
+    client.maxReconnectAttempts = 10;
     for (let round = 2; round <= 4; round += 1) {
       server.cut();
       await vi.waitFor(() => expect(server.requests("list_sessions")).toHaveLength(round));

@@ -1,6 +1,8 @@
 import type { ImportCancelled, ImportComplete, ImportError, ImportProgress, Session } from "../src/events";
 
 export const ID = "0f8fad5b-d9cb-469f-a165-70867728950e";
+/** When the session of `ID` was created. */
+export const CREATED = Date.parse("2025-01-12T10:30:00.000Z");
 const timestamp = "2025-01-12T10:32:15.456Z";
 
 export function progress(seq: number, fraction: number, more: Partial<ImportProgress> = {}): ImportProgress {
@@ -82,7 +84,10 @@ export function session(seq: number, fraction: number, more: Partial<Session> = 
     ...progress(seq, fraction),
     id: ID,
     lastUpdate: Date.parse(timestamp),
+    createdAt: CREATED,
+    endedAt: null,
     stalled: false,
+    result: null,
     ...more,
   };
 }

@@ -4,7 +4,7 @@ import { Server, type ServerOptions } from "socket.io";
 import { WebSocketClient, type ClientConfig } from "../src/client";
 
 type Ack = (answer: unknown) => void;
-type Command = (request: { sessionId?: string; status?: string; reason?: string }, ack: Ack) => void;
+type Command = (request: { sessionId?: string; status?: string; reason?: string; cursor?: string }, ack: Ack) => void;
 
 /** A real Socket.IO server in this process, whose answers to the commands a test decides. */
 export class TestServer {

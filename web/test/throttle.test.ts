@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { SequenceGuard } from "../src/sequence";
 import { LatestThrottle } from "../src/throttle";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -53,31 +52,14 @@ test("clear forgets what waits and leaves no timer behind", () => {
   expect(seen).toEqual([["a", 1]]);
 });
 
-test("the guard takes rising numbers only, and a snapshot with the latest number", () => {
-  const guard = new SequenceGuard();
-  expect([3, 3, 2, 5].map((seq) => guard.accept("a", seq))).toEqual([true, false, false, true]);
-  expect(guard.acceptSnapshot("a", 5)).toBe(true);
-  expect(guard.acceptSnapshot("a", 4)).toBe(false);
-});
-
-test("after the end nothing is taken until the session begins anew", () => {
-  const guard = new SequenceGuard();
-  expect(guard.end("a", 4)).toBe(true);
-  expect(guard.end("a", 5)).toBe(false);
-  expect(guard.accept("a", 6)).toBe(false);
-  guard.forget("a");
-  expect(guard.accept("a", 1)).toBe(true);
-});
-
-test("an end older than what was seen is none", () => {
-  const guard = new SequenceGuard();
-  guard.accept("a", 5);
-  expect(guard.end("a", 4)).toBe(false);
-});
-
-test("only the latest ended sessions are remembered", () => {
-  const guard = new SequenceGuard();
-  for (let id = 0; id < 501; id += 1) guard.end(String(id), 1);
-  expect(guard.end("0", 1)).toBe(true);
-  expect(guard.end("500", 1)).toBe(false);
+test("drop forgets what waits for one key and ends its interval", () => {
+  const { throttle, seen } = recorded();
+  throttle.push("a", 1);
+  throttle.push("a", 2);
+  throttle.push("b", 3);
+  throttle.push("b", 4);
+  throttle.drop("a");
+  throttle.push("a", 5);
+  vi.advanceTimersByTime(1000);
+  expect(seen).toEqual([["a", 1], ["b", 3], ["a", 5], ["b", 4]]);
 });

@@ -1,0 +1,291 @@
+import { io, type Socket } from "socket.io-client";
+import { type ClientConfig, defaultConfig } from "./client-config";
+import type { ClientEvents, ConnectionInfo, ErrorAnswer, Transport } from "./events";
+
+/** Longest pause between two attempts to connect, in milliseconds. */
+const MAX_RECONNECT_DELAY_MS = 30_000;
+/** Pauses are lengthened by up to this share, so that clients of a restarted server do not return in one moment. */
+const RECONNECT_SPREAD = 0.2;
+
+type Callback = (data: never) => void;
+type Answer<T> = ({ ok: true } & T) | { ok: false; error: ErrorAnswer };
+
+/** A command that failed: the server's code, or `NOT_CONNECTED` or `TIMEOUT`. */
+export class CommandError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+    this.name = "CommandError";
+  }
+}
+
+/**
+ * One connection that comes back by itself, subscriptions by event name, and
+ * commands. What the events mean is the business of `WebSocketClient`.
+ *
+ * Reconnecting is done here and not by socket.io-client, whose own loop is
+ * switched off: after every connect the state has to be read again.
+ */
+export abstract class Connection {
+  socket: Socket | null = null;
+  isConnected = false;
+  /** Attempts since a connection last lived for `stableAfter`. */
+  reconnectAttempts = 0;
+  maxReconnectAttempts = 5;
+  /** Milliseconds before the first attempt to reconnect; doubles with each, up to 30 s. */
+  reconnectDelay = 1000;
+  heartbeatInterval: ReturnType<typeof setInterval> | null = null;
+  readonly eventCallbacks = new Map<string, Set<Callback>>();
+  readonly config: ClientConfig;
+  connection: ConnectionInfo = {
+    state: "offline",
+    transport: null,
+    attempt: 0,
+    retryInMs: null,
+    reason: null,
+    quiet: false,
+  };
+
+  #opening: Promise<boolean> | null = null;
+  #cancelOpening: (() => void) | null = null;
+  #retryTimer: ReturnType<typeof setTimeout> | null = null;
+  #stableTimer: ReturnType<typeof setTimeout> | null = null;
+  #lastHeartbeatMs = 0;
+  /** A WebSocket that hangs is only noticed by the time limit; the next attempt then begins with polling. */
+  #pollingFirst = false;
+
+  constructor(config: Partial<ClientConfig> = {}) {
+    this.config = { ...defaultConfig(), ...config };
+  }
+
+  /** Called after every connect, when commands can be sent. */
+  protected abstract opened(): void;
+  /** Takes in every event of the server. */
+  protected abstract receive(event: string, data: unknown): void;
+
+  get url(): string {
+    return `${this.config.secure ? "https" : "http"}://${this.config.host}:${this.config.port}`;
+  }
+
+  /**
+   * Connects, or answers `true` at once when connected. Rejects with the reason
+   * when the server cannot be reached within `connectTimeout`; with
+   * `autoReconnect` further attempts then follow by themselves.
+   */
+  async connect(): Promise<boolean> {
+    if (this.isConnected) return true;
+    if (this.#opening) return this.#opening;
+    this.#stopRetryTimer();
+    this.reconnectAttempts = 0;
+    this.#report({ state: "connecting", attempt: 0, retryInMs: null });
+    return this.#attempt();
+  }
+
+  /** Closes the connection for good. Subscriptions stay and serve a later `connect()`. */
+  disconnect(): void {
+    this.#stopRetryTimer();
+    this.#stopHeartbeat();
+    this.#cancelOpening?.();
+    const { socket } = this;
+    this.socket = null;
+    this.isConnected = false;
+    socket?.offAny();
+    socket?.off();
+    socket?.io.off();
+    socket?.disconnect();
+    this.#report({ state: "offline", transport: null, retryInMs: null, reason: "disconnected", quiet: false });
+  }
+
+  /**
+   * Calls `callback` for every event of that name: one of `ClientEvents`, or
+   * any other event that the server emits.
+   */
+  subscribe<E extends keyof ClientEvents>(eventType: E, callback: (data: ClientEvents[E]) => void): void;
+  subscribe(eventType: string, callback: (data: never) => void): void;
+  subscribe(eventType: string, callback: Callback): void {
+    const callbacks = this.eventCallbacks.get(eventType) ?? new Set();
+    this.eventCallbacks.set(eventType, callbacks.add(callback));
+  }
+
+  /** Removes one callback, or all of that name. */
+  unsubscribe(eventType: string, callback?: (data: never) => void): void {
+    const callbacks = this.eventCallbacks.get(eventType);
+    if (callback) callbacks?.delete(callback);
+    if (!callback || callbacks?.size === 0) this.eventCallbacks.delete(eventType);
+  }
+
+  /** Waits, tries to connect, and goes on with doubled pauses up to `maxReconnectAttempts` times. */
+  attemptReconnection(): void {
+    if (this.isConnected || this.#retryTimer || this.#opening) return;
+    if (this.reconnectAttempts >= this.maxReconnectAttempts) {
+      this.#report({ state: "offline", retryInMs: null });
+      return;
+    }
+    const pause = Math.min(this.reconnectDelay * 2 ** this.reconnectAttempts, MAX_RECONNECT_DELAY_MS);
+    const spread = Math.min(pause * RECONNECT_SPREAD * Math.random(), MAX_RECONNECT_DELAY_MS - pause);
+    const retryInMs = Math.round(pause + spread);
+    this.reconnectAttempts += 1;
+    this.#report({ state: "reconnecting", attempt: this.reconnectAttempts, retryInMs });
+    this.#retryTimer = setTimeout(() => {
+      this.#retryTimer = null;
+      this.#report({ retryInMs: null });
+      // A failure has been reported and has set off the next attempt already.
+      this.#attempt().catch(() => {});
+    }, retryInMs);
+  }
+
+  /** Hands data to the subscribers of an event. */
+  protected dispatch(event: string, data: unknown): void {
+    for (const callback of [...(this.eventCallbacks.get(event) ?? [])]) {
+      try {
+        callback(data as never);
+      } catch (error) {
+        // One broken subscriber must not keep the event from the others.
+        console.error(`a subscriber of ${event} failed:`, error);
+      }
+    }
+  }
+
+  /** Sends a command and waits for its answer. */
+  protected async command<T>(name: string, request: object): Promise<T> {
+    if (!this.socket || !this.isConnected) throw new CommandError("NOT_CONNECTED", "not connected to the server");
+    const { socket } = this;
+    let answer: Answer<T>;
+    try {
+      answer = (await socket.timeout(this.config.commandTimeout).emitWithAck(name, request)) as Answer<T>;
+    } catch {
+      if (!this.isConnected) throw new CommandError("NOT_CONNECTED", "the connection broke before the answer came");
+      throw new CommandError("TIMEOUT", `no answer to ${name} within ${this.config.commandTimeout} ms`);
+    }
+    if (!answer.ok) throw new CommandError(answer.error.code, answer.error.message);
+    return answer;
+  }
+
+  #attempt(): Promise<boolean> {
+    this.#opening = this.#open()
+      .finally(() => {
+        this.#opening = null;
+      })
+      .catch((error: Error) => {
+        // Without a socket it was disconnect() that ended the attempt.
+        if (this.socket) {
+          this.#report({ reason: error.message });
+          if (this.config.autoReconnect) this.attemptReconnection();
+          else this.#report({ state: "offline" });
+        }
+        throw error;
+      });
+    return this.#opening;
+  }
+
+  #open(): Promise<boolean> {
+    const socket = (this.socket ??= this.#createSocket());
+    socket.io.opts.transports = this.#pollingFirst ? ["polling", "websocket"] : ["websocket", "polling"];
+    return new Promise((resolve, reject) => {
+      const settle = (error?: Error): void => {
+        clearTimeout(timer);
+        socket.off("connect", connected);
+        socket.off("connect_error", settle);
+        this.#cancelOpening = null;
+        if (error) reject(error);
+        else resolve(true);
+      };
+      const connected = (): void => settle();
+      const timer = setTimeout(() => {
+        this.#pollingFirst = true;
+        socket.disconnect();
+        settle(new Error(`no connection within ${this.config.connectTimeout} ms`));
+      }, this.config.connectTimeout);
+      this.#cancelOpening = () => settle(new Error("disconnected"));
+      socket.on("connect", connected);
+      socket.on("connect_error", settle);
+      socket.connect();
+    });
+  }
+
+  /** Called once per connect(); the same socket serves every attempt, so listeners are set once. */
+  #createSocket(): Socket {
+    const socket = io(this.url, {
+      autoConnect: false,
+      forceNew: true,
+      reconnection: false,
+      tryAllTransports: true,
+      timeout: this.config.connectTimeout,
+    });
+    socket.on("connect", () => this.#connected(socket));
+    socket.on("disconnect", (reason) => this.#disconnected(reason));
+    socket.onAny((event: string, data: unknown) => {
+      if (event === "heartbeat") this.#beat();
+      this.receive(event, data);
+    });
+    return socket;
+  }
+
+  #connected(socket: Socket): void {
+    this.isConnected = true;
+    this.#startHeartbeat();
+    const transport = (): Transport => (socket.io.engine.transport.name === "polling" ? "polling" : "websocket");
+    socket.io.engine.on("upgrade", () => this.#report({ transport: transport() }));
+    this.#report({
+      state: "connected",
+      transport: transport(),
+      attempt: 0,
+      retryInMs: null,
+      reason: null,
+      quiet: false,
+    });
+    this.opened();
+  }
+
+  #disconnected(reason: string): void {
+    this.isConnected = false;
+    this.#stopHeartbeat();
+    this.#report({ transport: null, quiet: false, reason });
+    // As everywhere in Socket.IO: whom the server sends away does not come back unasked.
+    if (this.config.autoReconnect && reason !== "io server disconnect") this.attemptReconnection();
+    else this.#report({ state: "offline" });
+  }
+
+  #beat(): void {
+    this.#lastHeartbeatMs = Date.now();
+    this.#stable();
+    if (this.connection.quiet) this.#report({ quiet: false });
+  }
+
+  /** The connection has lived: the next loss begins with the shortest pause again. */
+  #stable(): void {
+    if (this.#stableTimer) clearTimeout(this.#stableTimer);
+    this.#stableTimer = null;
+    this.reconnectAttempts = 0;
+  }
+
+  #startHeartbeat(): void {
+    this.#stopHeartbeat();
+    this.#lastHeartbeatMs = Date.now();
+    // A server that accepts connections only to break them again must not be asked ever faster.
+    this.#stableTimer = setTimeout(() => this.#stable(), this.config.stableAfter);
+    this.heartbeatInterval = setInterval(() => {
+      const quiet = Date.now() - this.#lastHeartbeatMs > 2.5 * this.config.heartbeatInterval;
+      if (quiet !== this.connection.quiet) this.#report({ quiet });
+    }, this.config.heartbeatInterval);
+  }
+
+  #stopHeartbeat(): void {
+    if (this.heartbeatInterval) clearInterval(this.heartbeatInterval);
+    this.heartbeatInterval = null;
+    if (this.#stableTimer) clearTimeout(this.#stableTimer);
+    this.#stableTimer = null;
+  }
+
+  #stopRetryTimer(): void {
+    if (this.#retryTimer) clearTimeout(this.#retryTimer);
+    this.#retryTimer = null;
+  }
+
+  #report(change: Partial<ConnectionInfo>): void {
+    this.connection = { ...this.connection, ...change };
+    this.dispatch("connection_changed", this.connection);
+  }
+}

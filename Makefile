@@ -88,6 +88,9 @@ test-rust-client: fixtures need-cc ## the client rust_socketio against the examp
 	cargo test --locked --manifest-path tests/rust-client/Cargo.toml --target-dir $(TARGET)/rust-client \
 		$$(pkg-config --exists openssl 2>/dev/null || echo --features vendored)
 
+.PHONY: acceptance
+acceptance: test soak ## all tests, then the longer sweeps: what a release has to pass
+
 .PHONY: soak
 soak: fixtures tests/interop/node_modules/.package-lock.json ## longer sweeps: ordering, lost connections, waves of clients, recovery
 	cd tests/soak && $(NODE_TEST)

@@ -150,8 +150,11 @@ pub struct Config {
     /// Milliseconds for which a connection that has been answered for the last time is still read from, so that what
     /// the peer had under way does not destroy the answer. Default 2,000.
     pub linger_ms: u64,
+    /// Bytes that are read and thrown away meanwhile, whatever they are. Default 1 MiB, about as much as a request of
+    /// [`Config::max_payload_bytes`] may have under way. Beyond it the connection is closed at once.
+    pub max_linger_bytes: u32,
     /// Bytes of an unwanted request body that are read and thrown away to keep the connection. Default 256 KiB; a longer
-    /// one closes it.
+    /// one closes it. The body of a poll, which has no meaning, may be as long; a longer one is answered 413.
     pub max_discarded_bytes: u64,
     /// Events that may wait for the host before the endpoint stops reading its input for a moment. Default 256; it
     /// bounds what a payload of very many tiny packets can make the queue grow to.
@@ -212,6 +215,7 @@ impl Default for Config {
             request_timeout_ms: 10_000,
             keep_alive_ms: 75_000,
             linger_ms: 2_000,
+            max_linger_bytes: 1024 * 1024,
             max_discarded_bytes: 256 * 1024,
             max_pending_events: 256,
         }

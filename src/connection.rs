@@ -53,6 +53,8 @@ pub(crate) struct Http {
     pub scan: HeadScan,
     /// Numbers the exchanges of this connection.
     pub serial: u32,
+    /// Bytes that have been thrown away since the connection was answered for the last time.
+    lingered_bytes: u32,
     pub exchange: Option<Box<Exchange>>,
 }
 
@@ -78,8 +80,8 @@ pub(crate) struct Exchange {
 pub(crate) enum Sink {
     /// Nowhere, at most this many bytes.
     Discard { left_bytes: u64 },
-    /// Nowhere; the request is a poll of this session.
-    Poll { session: Key },
+    /// Nowhere, at most this many bytes; the request is a poll of this session.
+    Poll { session: Key, left_bytes: u64 },
     /// Into memory, then to this session as packets; `at` is how far they have been handled.
     Post {
         session: Key,
@@ -100,6 +102,19 @@ pub(crate) enum Sink {
 pub(crate) struct WebSocket {
     pub decoder: Decoder,
     pub session: Key,
+    /// Bytes that have been thrown away since the close frame.
+    lingered_bytes: u32,
+}
+
+impl WebSocket {
+    /// One on which nothing has come in yet.
+    pub fn new(session: Key) -> Self {
+        WebSocket {
+            decoder: Decoder::default(),
+            session,
+            lingered_bytes: 0,
+        }
+    }
 }
 
 impl Connection {
@@ -124,6 +139,17 @@ impl Connection {
             Protocol::Http(http) => http.exchange.as_deref_mut(),
             Protocol::WebSocket(_) => None,
         }
+    }
+
+    /// Bytes have been thrown away behind the last answer; how many there have been.
+    pub fn count_lingered(&mut self, bytes: usize) -> u32 {
+        // Where each protocol has four bytes to spare.
+        let count = match &mut self.protocol {
+            Protocol::Http(http) => &mut http.lingered_bytes,
+            Protocol::WebSocket(websocket) => &mut websocket.lingered_bytes,
+        };
+        *count = count.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        *count
     }
 
     /// Whether input can be handled now, as far as this connection is concerned.

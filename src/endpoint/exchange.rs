@@ -119,10 +119,17 @@ impl Endpoint {
             return;
         };
         match &mut exchange.sink {
-            Sink::Poll { .. } | Sink::Admission { .. } => {}
+            Sink::Admission { .. } => {}
             Sink::Discard { left_bytes } => match left_bytes.checked_sub(data.len() as u64) {
                 Some(left) => *left_bytes = left,
                 None => self.finish(key),
+            },
+            Sink::Poll { left_bytes, .. } => match left_bytes.checked_sub(data.len() as u64) {
+                Some(left) => *left_bytes = left,
+                None => {
+                    self.detach(key);
+                    self.answer_finally(key, Response::empty(413));
+                }
             },
             Sink::Post {
                 payload, session, ..
@@ -169,10 +176,20 @@ impl Endpoint {
         self.end_exchange(key);
     }
 
-    /// The framing of a body is broken: nobody knows where the next request would begin.
+    /// The framing of a body is broken: nobody knows where the next request would begin. A request that has its answer gets no
+    /// second one, which its sender would take for that of the next.
     fn body_failed(&mut self, key: Key, refusal: Refusal) {
+        if self.is_answered(key) {
+            return self.finish(key);
+        }
         self.detach(key);
         self.answer_finally(key, Response::from(refusal));
+    }
+
+    /// Whether the request under way on a connection has its answer.
+    fn is_answered(&mut self, key: Key) -> bool {
+        let exchange = self.connections.get_mut(key).and_then(Connection::exchange);
+        exchange.is_some_and(|exchange| exchange.is_answered)
     }
 
     /// Begins an exchange for a request whose answer is still to come.
@@ -221,9 +238,17 @@ impl Endpoint {
             return;
         };
         let is_last = connection.is_read_closed || self.is_shutting_down;
+        let is_open = connection.phase == Phase::Open;
         let Some(exchange) = connection.exchange() else {
             return;
         };
+        debug_assert!(
+            is_open && !exchange.is_answered,
+            "a request is answered once, and before its connection ends"
+        );
+        if !is_open || exchange.is_answered {
+            return;
+        }
         exchange.is_answered = true;
         // A peer that still waits to be asked for its body sends none, and one whose body is long is not worth reading.
         let is_unwanted = exchange.expects_continue && exchange.body.is_some();
@@ -255,7 +280,8 @@ impl Endpoint {
             head_request: false,
             http10: false,
         };
-        if let Some(connection) = self.connections.get_mut(key) {
+        let open = |connection: &&mut Connection| connection.phase == Phase::Open;
+        if let Some(connection) = self.connections.get_mut(key).filter(open) {
             push_response(connection, response, options);
             self.finish(key);
         }
@@ -303,6 +329,17 @@ impl Endpoint {
         }
     }
 
+    /// Input has come in on a connection that has been answered for the last time, and is thrown away. A peer that goes on
+    /// sending after as much as may still have been under way is not reading the answer.
+    pub(super) fn linger(&mut self, key: Key, bytes: usize) {
+        let max_bytes = self.config.max_linger_bytes;
+        let is_too_much =
+            |connection: &mut Connection| connection.count_lingered(bytes) > max_bytes;
+        if self.connections.get_mut(key).is_some_and(is_too_much) {
+            self.hang_up(key);
+        }
+    }
+
     /// The head or a piece of the body has not come in time.
     pub(super) fn request_timed_out(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else {
@@ -310,9 +347,7 @@ impl Endpoint {
         };
         connection.timer = None;
         let has_begun = !connection.unread.is_empty() || connection.exchange().is_some();
-        let is_answered = connection
-            .exchange()
-            .is_some_and(|exchange| exchange.is_answered);
+        let is_answered = self.is_answered(key);
         self.detach(key);
         if has_begun && !is_answered {
             let response = Response::text(408, "The request did not arrive in time.");
@@ -351,7 +386,7 @@ impl Endpoint {
             Sink::Admission { .. } => panic!("such a decision has its time"),
             Sink::Host { .. } => {}
             Sink::Post { is_complete, .. } => assert!(is_complete && connection.is_input_due),
-            Sink::Poll { session } => {
+            Sink::Poll { session, .. } => {
                 let peer = self.sessions.get(session).expect("polls end with sessions");
                 assert!(peer.session.uses(key), "and sessions know of their polls");
             }

@@ -12,7 +12,7 @@ use crate::http::{query_pairs, Field, Framing, Head, Method, Request, Response};
 use crate::outbox::Chunk;
 use crate::slots::Key;
 use crate::timer::Timer;
-use crate::websocket::{accept, write_switching_protocols, Accepted, Decoder, Handshake};
+use crate::websocket::{accept, write_switching_protocols, Accepted, Handshake};
 
 /// Seconds after which somebody who found the server full may try again.
 const RETRY_AFTER_S: &str = "5";
@@ -263,10 +263,7 @@ impl Endpoint {
         write_switching_protocols(&mut response, accepted, &fields);
         self.disarm(key);
         if let Some(connection) = self.connections.get_mut(key) {
-            connection.protocol = Protocol::WebSocket(WebSocket {
-                decoder: Decoder::default(),
-                session,
-            });
+            connection.protocol = Protocol::WebSocket(WebSocket::new(session));
             connection.outbox.push(Chunk::Owned(response));
             self.output_due(key);
         }

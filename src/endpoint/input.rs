@@ -53,7 +53,7 @@ impl Endpoint {
             return;
         };
         if connection.phase != Phase::Open {
-            return;
+            return self.linger(key, bytes.len());
         }
         if connection.unread.is_empty() {
             let consumed = self.handle(key, bytes);

@@ -206,6 +206,7 @@ impl Endpoint {
     /// A `POST` has turned out to be larger than allowed.
     pub(super) fn post_too_large(&mut self, key: Key, session: Key) {
         self.answer(key, Response::empty(413));
+        self.end_post(session, key);
         self.end(session, Ending::Drop(DisconnectReason::TransportError));
         self.finish(key);
     }

@@ -136,7 +136,16 @@ impl Endpoint {
     }
 
     fn poll(&mut self, key: Key, session: Key, head: &Head<'_>) {
-        self.begin_engine_exchange(key, head, Sink::Poll { session });
+        let left_bytes = self.config.max_discarded_bytes;
+        let declared = head.framing.content_length();
+        if declared.is_some_and(|length| length > left_bytes) {
+            return self.turn_away(key, head, Response::empty(413));
+        }
+        let sink = Sink::Poll {
+            session,
+            left_bytes,
+        };
+        self.begin_engine_exchange(key, head, sink);
         let Some(peer) = self.sessions.get_mut(session) else {
             return;
         };

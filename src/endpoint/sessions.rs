@@ -310,7 +310,7 @@ impl Endpoint {
                         };
                         self.push_event(Event::RequestAborted { request });
                     }
-                    Sink::Poll { session } | Sink::Post { session, .. } => {
+                    Sink::Poll { session, .. } | Sink::Post { session, .. } => {
                         exchange.is_answered = true;
                         self.polling_gone(session, key);
                     }

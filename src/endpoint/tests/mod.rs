@@ -12,6 +12,7 @@ mod joins;
 mod leaving;
 #[cfg(feature = "msgpack")]
 mod msgpack;
+mod one_answer;
 mod output;
 mod polling;
 mod progress;

@@ -117,6 +117,10 @@ pub struct Config {
     /// that sent it is closed, and emitting it is an error. The MessagePack parser has no attachments, but
     /// takes no more than 1,000 binary values in a packet.
     pub max_attachments: usize,
+    /// Milliseconds from the first part of a packet with attachments to its last attachment, however many come in between.
+    /// Default 10,000, then the session is closed with the reason `forced close`, and what has come is dropped. The MessagePack
+    /// parser has no such packets.
+    pub attachment_timeout_ms: u64,
     /// Levels of nesting in the JSON of one packet. Default and maximum 128. Beyond it the session is closed.
     pub max_json_depth: u32,
     /// Namespaces that one client may have joined at a time. Default 32. Beyond it: `CONNECT_ERROR`.
@@ -202,6 +206,7 @@ impl Default for Config {
             max_payload_bytes: 1_000_000,
             max_packets_per_poll: 16,
             max_attachments: 10,
+            attachment_timeout_ms: 10_000,
             max_json_depth: 128,
             max_namespaces_per_client: 32,
             max_auth_bytes: 16 * 1024,

@@ -19,6 +19,8 @@ pub enum Timer {
     Linger(Key),
     /// When to close an Engine.IO session that has joined no namespace.
     Connect(Key),
+    /// When to close an Engine.IO session that has not sent all attachments of a packet.
+    Attachments(Key),
     /// When to send the next ping of an Engine.IO session.
     Ping(Key),
     /// When to close an Engine.IO session whose pong has not come.

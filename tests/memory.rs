@@ -6,7 +6,7 @@ mod world;
 use pulsewheel::{Args, Config, ConnectionId, Endpoint, Event, Target};
 use stats_alloc::{Region, StatsAlloc, INSTRUMENTED_SYSTEM};
 use std::alloc::System;
-use world::{ignore, masked_text, World};
+use world::{ignore, masked_binary, masked_text, World};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -23,7 +23,7 @@ fn new_world() -> World {
 /// Everything is counted for the whole process, so the tests run one after the other and nothing beside them: the standard
 /// harness has threads of its own.
 fn main() {
-    let tests: [(&str, fn()); 7] = [
+    let tests: [(&str, fn()); 8] = [
         (
             "an_idle_websocket_client_holds_its_slots_and_nothing_else",
             an_idle_websocket_client_holds_its_slots_and_nothing_else,
@@ -39,6 +39,10 @@ fn main() {
         (
             "whoever_has_left_holds_nothing",
             whoever_has_left_holds_nothing,
+        ),
+        (
+            "attachments_that_others_never_follow_give_their_memory_back",
+            attachments_that_others_never_follow_give_their_memory_back,
         ),
         ("an_echo_costs_no_allocation", an_echo_costs_no_allocation),
         (
@@ -120,6 +124,37 @@ fn whoever_has_left_holds_nothing() {
     assert_eq!(held[9], held[1], "{held:?}");
     let grown = resident[9].saturating_sub(resident[2]);
     assert!(grown <= 1024 * 1024, "{resident:?}");
+}
+
+fn attachments_that_others_never_follow_give_their_memory_back() {
+    const PART_BYTES: usize = 1_000_000;
+    let header = br#"451-["x",{"_placeholder":true,"num":0}]"#;
+    let header = String::from_utf8_lossy(header).replace("451-", "4510-");
+    let mut world = new_world();
+    // What the slots take for as many, and no more.
+    let held_by_crowd = |world: &mut World| {
+        let region = Region::new(ALLOCATOR);
+        let clients: Vec<ConnectionId> = (0..30).map(|_| world.join_by_websocket()).collect();
+        for client in &clients {
+            world.turn(*client, &masked_text(&header), ignore);
+            for _ in 0..9 {
+                world.turn(*client, &masked_binary(PART_BYTES), ignore);
+            }
+        }
+        let change = region.change();
+        assert!(change.bytes_allocated - change.bytes_deallocated > 30 * 9 * PART_BYTES);
+        while world.endpoint.counts().sessions > 0 {
+            world.sleep_until_next_deadline();
+        }
+        for client in clients {
+            world.endpoint.hang_up(client);
+            world.turn(client, &[], ignore);
+        }
+        let change = region.change();
+        change.bytes_allocated as isize - change.bytes_deallocated as isize
+    };
+    held_by_crowd(&mut world);
+    assert_eq!(held_by_crowd(&mut world), 0);
 }
 
 /// How often memory was asked for, reallocations included, while this ran.

@@ -9,6 +9,7 @@ use crate::socket::MsgpackPacket;
 use crate::socket::{
     Args, Kind, NamespaceId, Packet, PacketError, Parser, PendingPacket, SocketId,
 };
+use crate::timer::Timer;
 
 impl Endpoint {
     /// An Engine.IO text message: one Socket.IO packet, or the head of a binary one.
@@ -48,13 +49,36 @@ impl Endpoint {
         let Some(peer) = self.sessions.get_mut(session) else {
             return;
         };
-        let handled = peer
-            .client
-            .attach(attachment)
-            .and_then(|packet| packet.map_or(Ok(()), |packet| self.handle_binary(session, packet)));
+        let handled = match peer.client.attach(attachment) {
+            Err(error) => Err(error),
+            Ok(None) => Ok(()),
+            Ok(Some((packet, timer))) => {
+                self.wheel.cancel(timer);
+                self.handle_binary(session, packet)
+            }
+        };
         if handled.is_err() {
             self.end(session, Ending::Flush(DisconnectReason::ForcedClose));
         }
+    }
+
+    /// Keeps a packet until its last attachment has come, though not for long: its parts are held in memory, so they have a
+    /// time that no part of it prolongs.
+    fn await_attachments(&mut self, session: Key, packet: PendingPacket) {
+        let timeout_ms = self.config.attachment_timeout_ms;
+        let by_ms = self.now.mono_ms.saturating_add(timeout_ms);
+        if let Some(peer) = self.sessions.get_mut(session) {
+            let timer = self.wheel.insert(by_ms, Timer::Attachments(session));
+            peer.client.begin_packet(packet, timer);
+        }
+    }
+
+    /// Not all attachments of a packet have come in time.
+    pub(super) fn attachments_timed_out(&mut self, session: Key) {
+        if let Some(peer) = self.sessions.get_mut(session) {
+            peer.client.drop_packet();
+        }
+        self.end(session, Ending::Flush(DisconnectReason::ForcedClose));
     }
 
     fn handle_text(&mut self, session: Key, text: &str) -> Result<(), PacketError> {
@@ -86,9 +110,7 @@ impl Endpoint {
                 if packet.attachments == 0 {
                     return self.handle_binary(session, pending);
                 }
-                if let Some(peer) = self.sessions.get_mut(session) {
-                    peer.client.begin_packet(pending);
-                }
+                self.await_attachments(session, pending);
             }
             Kind::Event if packet.name.is_some() => {
                 let mut text = self.spare_texts.pop().unwrap_or_default();

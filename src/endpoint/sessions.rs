@@ -189,9 +189,7 @@ impl Endpoint {
             let is_closing = peer.session.is_closing && matches!(ending, Ending::Flush(_));
             if !peer.is_ending && !is_closing {
                 peer.is_ending = true;
-                // Whoever is about to go is not let in anywhere any more.
-                let joins = peer.client.abandon();
-                self.abandon_joins(joins);
+                self.abandon(key);
                 self.events.push_back(Queued::End(key, ending));
             }
         }
@@ -366,13 +364,23 @@ impl Endpoint {
         }
     }
 
+    /// Gives up on what a client that is about to go has begun: it is let in nowhere any more, and no packet of it is completed.
+    fn abandon(&mut self, key: Key) {
+        if let Some(peer) = self.sessions.get_mut(key) {
+            if let Some(timer) = peer.client.drop_packet() {
+                self.wheel.cancel(timer);
+            }
+            let joins = peer.client.abandon_joins();
+            self.abandon_joins(joins);
+        }
+    }
+
     fn leave_all(&mut self, key: Key, reason: DisconnectReason) {
         let Some(peer) = self.sessions.get_mut(key) else {
             return;
         };
-        let joins = peer.client.abandon();
         let sockets = peer.client.take_sockets();
-        self.abandon_joins(joins);
+        self.abandon(key);
         for socket in sockets {
             self.lose_socket(socket, reason);
         }

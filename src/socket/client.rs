@@ -4,6 +4,7 @@ use super::packet::{check_placeholders, PacketError};
 use super::{Args, Kind, Packet, SocketId};
 use crate::frame::Frame;
 use crate::slots::Key;
+use crate::wheel::TimerKey;
 
 /// What one Engine.IO session has of Socket.IO.
 #[derive(Debug, Default)]
@@ -18,8 +19,8 @@ pub struct Client {
 struct More {
     /// The sockets behind the first.
     sockets: Vec<SocketId>,
-    /// The packet whose attachments have not all come yet.
-    packet: Option<PendingPacket>,
+    /// The packet whose attachments have not all come yet, and the timer of its end.
+    packet: Option<(PendingPacket, TimerKey)>,
     /// Namespaces that the host has not let the client into yet.
     joins: Vec<Key>,
 }
@@ -72,27 +73,37 @@ impl Client {
         self.more.as_ref().is_some_and(|more| more.packet.is_some())
     }
 
-    /// Has a packet wait for its attachments.
-    pub fn begin_packet(&mut self, packet: PendingPacket) {
-        self.more.get_or_insert_default().packet = Some(packet);
+    /// Has a packet wait for its attachments until the timer fires.
+    pub fn begin_packet(&mut self, packet: PendingPacket, timer: TimerKey) {
+        self.more.get_or_insert_default().packet = Some((packet, timer));
     }
 
-    /// Takes an attachment, and gives the packet when that was its last one.
+    /// Takes an attachment, and gives the packet and its timer when that was its last one.
     ///
     /// # Errors
     ///
     /// When no packet waits for one.
-    pub fn attach(&mut self, attachment: Frame) -> Result<Option<PendingPacket>, PacketError> {
+    pub fn attach(
+        &mut self,
+        attachment: Frame,
+    ) -> Result<Option<(PendingPacket, TimerKey)>, PacketError> {
         let pending = self.more.as_mut().map(|more| &mut more.packet);
         let Some(pending) = pending.filter(|pending| pending.is_some()) else {
             return Err(PacketError::BadPayload);
         };
         let is_last = pending
             .as_mut()
-            .is_some_and(|packet| packet.add(attachment));
+            .is_some_and(|(packet, _)| packet.add(attachment));
         let packet = is_last.then(|| pending.take()).flatten();
         self.tidy();
         Ok(packet)
+    }
+
+    /// Gives up on the packet that waits for its attachments; its timer, if there was one.
+    pub fn drop_packet(&mut self) -> Option<TimerKey> {
+        let (_, timer) = self.more.as_mut()?.packet.take()?;
+        self.tidy();
+        Some(timer)
     }
 
     /// The joins that the host has not decided on.
@@ -113,12 +124,11 @@ impl Client {
         self.tidy();
     }
 
-    /// Gives up on all that is under way, and names the joins among it.
-    pub fn abandon(&mut self) -> Vec<Key> {
+    /// Gives up on the joins that are under way, and names them.
+    pub fn abandon_joins(&mut self) -> Vec<Key> {
         let Some(more) = &mut self.more else {
             return Vec::new();
         };
-        more.packet = None;
         let joins = std::mem::take(&mut more.joins);
         self.tidy();
         joins

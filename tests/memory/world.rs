@@ -113,6 +113,14 @@ impl World {
     }
 }
 
+/// A binary frame of so many bytes, at least 64 KiB, as clients send it.
+pub fn masked_binary(bytes: usize) -> Vec<u8> {
+    let mut frame = vec![0x82, 0xff];
+    frame.extend_from_slice(&(bytes as u64).to_be_bytes());
+    frame.resize(frame.len() + 4 + bytes, 0);
+    frame
+}
+
 /// A frame with a text as clients send it: masked, here with zeros, and shorter than 64 KiB.
 pub fn masked_text(text: &str) -> Vec<u8> {
     let length = text.len() as u16;

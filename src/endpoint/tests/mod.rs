@@ -2,6 +2,7 @@
 
 mod admission;
 mod asks;
+mod attachments;
 mod cluster;
 #[cfg(feature = "compression")]
 mod compression;

@@ -99,6 +99,10 @@ soak: fixtures tests/interop/node_modules/.package-lock.json ## longer sweeps: o
 test-program: build tests/interop/node_modules/.package-lock.json ## the program from outside: HTTP, imports, events
 	cd tests/program && $(NODE_TEST)
 
+.PHONY: test-attacks
+test-attacks: build fixtures tests/interop/node_modules/.package-lock.json ## peers that want time or memory for themselves, beside healthy ones
+	cd tests/attacks && node --test --test-concurrency=1
+
 .PHONY: test-browser
 test-browser: build fixtures tests/browser/node_modules/.package-lock.json chromium ## the dashboard and the examples' pages in headless Chromium
 	cd tests/browser && npm test --silent

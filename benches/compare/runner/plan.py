@@ -97,9 +97,27 @@ def cpu_rows(clients):
     ]
 
 
+HOSTILE_CLIENTS = 16
+# What fills the sockets of hostile clients, by the load generator's name for it.
+HOSTILE = {
+    "large": "events of 200 kB",
+    "pongs": "empty pongs",
+    "noops": "Engine.IO noop packets",
+    "continuations": "empty continuations",
+    "events": "events named by a number",
+    "namespaces": "events for an unknown namespace",
+    "chunks": "POSTs in chunks of one byte",
+}
+
+
 def latency_runs(clients):
-    def run(during, title, count):
-        return Run("latency", title, count, ("--during", during, "--seconds", "3"))
+    def run(during, title, count, has_floor=True):
+        return Run("latency", title, count, ("--during", during, "--seconds", "3"), has_floor=has_floor)
+
+    hostile = [
+        run(name, f"{HOSTILE_CLIENTS} connections full of {what}", HOSTILE_CLIENTS, has_floor=name != "chunks")
+        for name, what in HOSTILE.items()
+    ]
 
     storm = min(clients, 5000)
     return [
@@ -107,6 +125,7 @@ def latency_runs(clients):
         run("broadcast", f"broadcasts to {clients:,} clients, 100 ms between them", clients),
         run("storm", f"{storm:,} clients that leave and come again, over and over", storm),
         run("flood", "one client with 1,000 echoes in flight", 1),
+        *hostile,
     ]
 
 

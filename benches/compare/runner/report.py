@@ -188,7 +188,8 @@ def percentiles(context, name, run, *path):
     medians = [context.results.median(name, run, (*path, key)) for key in keys]
     if None in medians:
         return "failed" if context.results.has_failed(name, run) else "–"
-    return " / ".join(milliseconds(us / 1000) for us in medians)
+    closed = context.results.median(name, run, (*path, "closed"))
+    return " / ".join(milliseconds(us / 1000) for us in medians) + (f" ({closed:.0f} closed)" if closed else "")
 
 
 def milliseconds(value):

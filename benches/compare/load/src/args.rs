@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use lexopt::prelude::*;
 
+use crate::hostile::Hostility;
+
 pub const HELP: &str = "\
 usage: load MODE --address ADDR:PORT --server-pid PID [options]
 
@@ -27,7 +29,8 @@ options
   --seconds N          how long to measure (2)
   --pause-ms N         of paced and latency: time between broadcasts (100)
   --rounds N           of churn (3)
-  --during LOAD        of latency: nothing, broadcast, storm or flood";
+  --during LOAD        of latency: nothing, broadcast, storm, flood; or --clients connections that are
+                       always full of large, pongs, noops, continuations, events, namespaces or chunks";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -53,6 +56,8 @@ pub enum During {
     Storm,
     /// One client sends echoes as fast as they are answered, many at a time.
     Flood,
+    /// Clients that keep their sockets full.
+    Hostile(Hostility),
 }
 
 pub struct Args {
@@ -145,6 +150,13 @@ fn load_named(name: &str) -> Result<During, String> {
         "broadcast" => During::Broadcast,
         "storm" => During::Storm,
         "flood" => During::Flood,
+        "large" => During::Hostile(Hostility::Large),
+        "pongs" => During::Hostile(Hostility::Pongs),
+        "noops" => During::Hostile(Hostility::Noops),
+        "continuations" => During::Hostile(Hostility::Continuations),
+        "events" => During::Hostile(Hostility::Events),
+        "namespaces" => During::Hostile(Hostility::Namespaces),
+        "chunks" => During::Hostile(Hostility::Chunks),
         _ => return Err(format!("--during {name}: no such load")),
     })
 }

@@ -4,7 +4,10 @@
 /// not zero, for that would spare the server its unmasking.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
+/// The bit of the first byte that ends a message.
+pub const FIN: u8 = 0x80;
 /// Opcodes (RFC 6455, section 11.8).
+pub const CONTINUATION: u8 = 0x0;
 pub const TEXT: u8 = 0x1;
 pub const CLOSE: u8 = 0x8;
 pub const PING: u8 = 0x9;
@@ -12,7 +15,7 @@ pub const PONG: u8 = 0xa;
 
 /// A masked frame with this payload, final and not fragmented.
 pub fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![0x80 | opcode];
+    let mut frame = vec![FIN | opcode];
     match payload.len() {
         length @ 0..=125 => frame.push(0x80 | length as u8),
         length @ 126..=0xffff => {

@@ -23,6 +23,20 @@ pub fn polling_request(host: &str, sid: Option<&str>, body: Option<&str>) -> Vec
     .into_bytes()
 }
 
+/// A POST whose body comes in chunks of one byte (RFC 9112, section 7.1).
+pub fn chunked_post(host: &str, sid: &str, body: &str) -> Vec<u8> {
+    let mut bytes = format!(
+        "POST /socket.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\nHost: {host}\r\n\
+         Content-Type: text/plain;charset=UTF-8\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    .into_bytes();
+    for byte in body.bytes() {
+        bytes.extend([b'1', b'\r', b'\n', byte, b'\r', b'\n']);
+    }
+    bytes.extend(b"0\r\n\r\n");
+    bytes
+}
+
 /// A response that has arrived in full.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Response {
@@ -156,5 +170,7 @@ mod tests {
         assert!(post.starts_with("POST /socket.io/?EIO=4&transport=polling&sid=abc HTTP/1.1\r\n"));
         assert!(post.ends_with("Content-Length: 2\r\n\r\n40"));
         assert!(text(upgrade_request("h:1")).ends_with("\r\n\r\n"));
+        let chunked = text(chunked_post("h:1", "abc", "6x"));
+        assert!(chunked.ends_with("\r\n\r\n1\r\n6\r\n1\r\nx\r\n0\r\n\r\n"));
     }
 }

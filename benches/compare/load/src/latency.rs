@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{json, Value};
 
 use crate::args::{Args, During};
+use crate::hostile::Crew;
 use crate::modes::{broadcast_once, echo_frame, tick_all_frame};
 use crate::pool::Pool;
 use crate::stats::Latencies;
@@ -32,14 +33,16 @@ pub fn run(args: &Args, pool: &mut Pool) -> Result<Value> {
         probe.kill().ok();
     }
     let output = probe.wait_with_output()?;
-    result?;
+    let closed = result?;
     let mut figures: Value = serde_json::from_slice(&output.stdout)
         .map_err(|_| format!("the probe failed: {}", output.status))?;
     figures["has_priority"] = json!(has_priority);
+    figures["closed"] = json!(closed);
     Ok(figures)
 }
 
-fn keep_busy(args: &Args, pool: &mut Pool, probe: &mut Child) -> Result<()> {
+/// Gives how many connections the server has closed, where the load consists of such as it may want to close.
+fn keep_busy(args: &Args, pool: &mut Pool, probe: &mut Child) -> Result<Option<usize>> {
     let mut goes_on = || -> Result<bool> { Ok(probe.try_wait()?.is_none()) };
     match args.during {
         During::Nothing => {
@@ -63,6 +66,13 @@ fn keep_busy(args: &Args, pool: &mut Pool, probe: &mut Child) -> Result<()> {
                 pool.connect_while(args.clients, &mut goes_on)?;
             }
         }
+        During::Hostile(hostility) => {
+            // Those that the pool has joined would only watch.
+            pool.close();
+            let mut crew = Crew::new(args.address, args.clients, hostility)?;
+            crew.attack(goes_on)?;
+            return Ok(Some(args.clients - crew.left()));
+        }
         During::Flood => {
             let frame = echo_frame(args);
             let batch = frame.repeat(FLOOD / 10);
@@ -80,7 +90,7 @@ fn keep_busy(args: &Args, pool: &mut Pool, probe: &mut Child) -> Result<()> {
             }
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Whether chrt(1) may give a process real-time priority here.

@@ -8,6 +8,7 @@
 mod args;
 mod client;
 mod frame;
+mod hostile;
 mod http;
 mod latency;
 mod modes;

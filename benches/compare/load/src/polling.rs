@@ -172,7 +172,7 @@ impl Client {
 }
 
 /// The value of `sid` in an Engine.IO handshake; ids have no characters that JSON would escape.
-fn session_id(body: &[u8]) -> Option<String> {
+pub fn session_id(body: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(body).ok()?;
     let (_, rest) = text.split_once("\"sid\":\"")?;
     let (sid, _) = rest.split_once('"')?;

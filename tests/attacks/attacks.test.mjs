@@ -1,0 +1,17 @@
+// Every attack, with the bounds that the server keeps: answers to others, memory, processor time, nobody dropped. Everything is
+// counted; the limits of time only end what hangs.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { attacks } from "./kinds/index.mjs";
+import { startTarget } from "./support/beside.mjs";
+import { missedBounds } from "./support/bounds.mjs";
+
+for (const attack of attacks) {
+  test(attack.title, async (t) => {
+    const target = attack.server && (await startTarget(t, attack.server, attack.flags));
+    await attack.setUp?.(target);
+    const figures = await attack.measure(t, target, { seconds: 1, limitSeconds: 20 });
+    t.diagnostic(JSON.stringify(figures));
+    assert.deepEqual(missedBounds(attack.bounds, figures), []);
+  });
+}

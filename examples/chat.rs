@@ -30,13 +30,9 @@ fn main() {
         })
         .on_disconnecting(|guest, _reason| leave(guest));
     let config = flags.apply_to(page::config());
-    let server = Server::bind(io.configure(config), &*flags.listen);
-    common::run(server, |endpoint, event| {
-        match io.dispatch(endpoint, event) {
-            Ok(Some(event)) => page::serve(endpoint, event, include_str!("chat.html")),
-            Ok(None) => {}
-            Err(error) => eprintln!("chat: {error}"),
-        }
+    let server = Server::bind_io(io, config, &*flags.listen);
+    common::run_io(server, |endpoint, event| {
+        page::serve(endpoint, event, include_str!("chat.html"));
     });
 }
 

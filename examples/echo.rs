@@ -21,14 +21,7 @@ fn main() {
         max_queued_bytes: MAX_QUEUED_BYTES,
         ..flags.apply_to(Config::default())
     };
-    common::run(
-        Server::bind(io.configure(config), &*flags.listen),
-        |endpoint, event| {
-            if let Err(error) = io.dispatch(endpoint, event) {
-                eprintln!("echo: {error}");
-            }
-        },
-    );
+    common::run_io(Server::bind_io(io, config, &*flags.listen), |_, _| {});
 }
 
 fn register(io: &mut Io, namespace: &str) {

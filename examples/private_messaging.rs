@@ -48,13 +48,9 @@ fn main() {
         recovery: Some(RecoveryConfig::default()),
         ..flags.apply_to(page::config())
     };
-    let server = Server::bind(io.configure(config), &*flags.listen);
-    common::run(server, |endpoint, event| {
-        match io.dispatch(endpoint, event) {
-            Ok(Some(event)) => page::serve(endpoint, event, include_str!("private_messaging.html")),
-            Ok(None) => {}
-            Err(error) => eprintln!("private_messaging: {error}"),
-        }
+    let server = Server::bind_io(io, config, &*flags.listen);
+    common::run_io(server, |endpoint, event| {
+        page::serve(endpoint, event, include_str!("private_messaging.html"));
     });
 }
 

@@ -1,5 +1,6 @@
 //! Every path, time and limit, each with its unit, its default, its reason, and what happens beyond it.
 
+use crate::endpoint::Door;
 use crate::engine::{HandshakeDetail, Transports};
 #[cfg(feature = "compression")]
 use crate::http::HttpCompression;
@@ -27,6 +28,9 @@ pub struct Config {
     /// namespace, one that is not there yet included. Default false. The host has
     /// [`Config::connect_timeout_ms`] for its answer.
     pub connect_requests: bool,
+    /// What clients have to come in by: set by [`Io::configure`](crate::Io::configure), so that the middlewares and the
+    /// `allow_request` of that [`Io`](crate::Io) are asked however late they are registered. Default `None`.
+    pub door: Option<Door>,
     /// Whether a namespace that was made for a client goes when nobody is in it any more. Default false, as in the reference.
     pub cleanup_empty_child_namespaces: bool,
     /// Namespaces that may be made for clients. Default 1,000. Beyond it: `CONNECT_ERROR`.
@@ -173,6 +177,7 @@ impl Default for Config {
             socket_io: true,
             namespaces: vec!["/".to_owned()],
             connect_requests: false,
+            door: None,
             cleanup_empty_child_namespaces: false,
             max_child_namespaces: 1_000,
             room_events: false,

@@ -92,7 +92,11 @@ pub(crate) enum Sink {
         is_complete: bool,
     },
     /// Nowhere before the host has decided whether this request, whose head this is, may open a session.
-    Admission { head: Box<[u8]> },
+    Admission {
+        head: Box<[u8]>,
+        /// The handlers that decide have heard of it.
+        is_asked: bool,
+    },
     /// To the host, which takes this many bytes more.
     Host { credit_bytes: usize },
 }

@@ -70,6 +70,13 @@ pub enum Error {
     TooManyAcks,
     /// The decision has been taken already, came too late, or the client is gone.
     NoSuchTicket,
+    /// A client was in this namespace (or, by bare Engine.IO, had a session, which goes without a name) without its middlewares
+    /// or the `allow_request` having been asked, because of how the host has wired its [`Io`](crate::Io). It has been
+    /// disconnected.
+    NotAsked(String),
+    /// These events belong to another [`Io`](crate::Io), by which the settings of the endpoint were configured, and one of both
+    /// has middlewares or an `allow_request`. The client has been refused.
+    OtherIo,
     /// There are no other servers: this one has no cluster adapter.
     NoCluster,
 }
@@ -98,6 +105,14 @@ impl fmt::Display for Error {
                 f.write_str("there are more binary values than one packet may have")
             }
             Error::RoomNameTooLong => f.write_str("the room's name is longer than one may be"),
+            Error::NotAsked(namespace) => write!(
+                f,
+                "a client got into \"{namespace}\" past middlewares or allow_request, and was disconnected: \
+                 use Server::bind_io, or settings of Io::configure, and dispatch every event"
+            ),
+            Error::OtherIo => f.write_str(
+                "a client was refused: the server's settings were configured by another Io than the one that gets its events",
+            ),
             Error::TooManyRooms => f.write_str("the socket is in as many rooms as one may be"),
         }
     }

@@ -84,15 +84,17 @@
 //!     let team = socket.everybody()?;
 //!     socket.emit_to(&team, "said", &message.args)
 //! });
-//! let mut server = Server::bind(io.configure(Config::default()), "127.0.0.1:0")?;
+//! let mut server = Server::bind_io(io, Config::default(), "127.0.0.1:0")?;
+//! server.on_error(|error| eprintln!("a handler failed: {error}"));
 //! # server.handle().shut_down()?;
-//! server.run(|endpoint, event| {
-//!     if let Err(error) = io.dispatch(endpoint, event) {
-//!         eprintln!("a handler failed: {error}");
-//!     }
-//! })?;
+//! server.run()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! [`Server::bind_io`] owns both the handlers and the settings that they need, so that nothing can be forgotten in between. A host
+//! that drives an [`Io`] itself makes its settings with [`Io::configure`] and passes every event to [`Io::dispatch`]. Should
+//! it forget one of both, nobody comes in for that: who reaches a namespace without its middlewares and the `allow_request`
+//! having been asked is disconnected, counted ([`Io::turned_away`]), and told of as [`Error::NotAsked`].
 //!
 //! **By events alone**, without that layer. What the host decides is an event with a ticket, for which the answer may come at
 //! once or later, from another thread too; who waits costs nobody anything.
@@ -211,15 +213,15 @@ pub mod wheel;
 
 pub use config::Config;
 pub use endpoint::{
-    AckId, Admission, AdmissionId, AskId, ClientInfo, Closing, ConnectRequest, Counts, Endpoint,
-    Environment, Event, JoinId, Message, Random, RequestId, SessionId,
+    AckId, Admission, AdmissionId, AskId, ClientInfo, Closing, ConnectRequest, Counts, Door,
+    Endpoint, Environment, Event, JoinId, Message, Random, RequestId, SessionId,
 };
 pub use engine::{HandshakeDetail, HandshakeDetails};
 pub use error::{DisconnectReason, Error};
 pub use frame::{Frame, FrameBuilder};
 pub use id::IdText;
 pub use io::{AckTimeout, Answers, ConnectionError, Handlers, Io, Joining, Socket, Verdict};
-pub use net::{Handle, HandleError, Histogram, Listener, Pending, Server, Stats, Stream};
+pub use net::{Handle, HandleError, Histogram, IoServer, Listener, Pending, Server, Stats, Stream};
 pub use now::Now;
 pub use slots::Key as ConnectionId;
 pub use socket::{

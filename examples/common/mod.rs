@@ -5,10 +5,11 @@
 pub mod page;
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::process::exit;
 use std::thread;
 
-use pulsewheel::{Config, Endpoint, Event, Parser, RecoveryConfig, Server};
+use pulsewheel::{Config, Endpoint, Event, Handle, IoServer, Parser, RecoveryConfig, Server};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -117,26 +118,37 @@ fn parser_named(name: &str) -> Option<Parser> {
 
 /// Runs a server until SIGTERM or SIGINT.
 pub fn run(server: io::Result<Server>, on_event: impl FnMut(&mut Endpoint, Event)) {
-    if let Err(error) = try_run(server, on_event) {
+    or_exit(server.and_then(|mut server| {
+        announce(server.handle(), &server.local_addrs()?)?;
+        server.run(on_event)
+    }));
+}
+
+/// Runs a server with handlers until SIGTERM or SIGINT; what is not for the handlers goes to this function.
+pub fn run_io(server: io::Result<IoServer>, on_event: impl FnMut(&mut Endpoint, Event)) {
+    or_exit(server.and_then(|mut server| {
+        announce(server.handle(), &server.local_addrs()?)?;
+        server.run_with(on_event)
+    }));
+}
+
+fn or_exit(outcome: io::Result<()>) {
+    if let Err(error) = outcome {
         eprintln!("the server cannot run: {error}");
         exit(1);
     }
 }
 
-fn try_run(
-    server: io::Result<Server>,
-    on_event: impl FnMut(&mut Endpoint, Event),
-) -> io::Result<()> {
-    let mut server = server?;
-    let handle = server.handle();
+/// Says where the server listens, and has signals end it.
+fn announce(handle: Handle, addresses: &[SocketAddr]) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     thread::spawn(move || {
         if signals.forever().next().is_some() && handle.shut_down().is_err() {
             exit(1);
         }
     });
-    for address in server.local_addrs()? {
+    for address in addresses {
         writeln!(io::stdout(), "listening on http://{address}")?;
     }
-    server.run(on_event)
+    Ok(())
 }

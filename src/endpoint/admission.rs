@@ -70,6 +70,13 @@ impl Admission {
     }
 }
 
+impl AdmissionId {
+    /// The connection of the request.
+    pub(super) fn connection(self) -> Key {
+        self.0.connection
+    }
+}
+
 impl Endpoint {
     /// Decides about a request of which [`Event::AllowRequest`](super::Event::AllowRequest) told.
     ///
@@ -90,6 +97,7 @@ impl Endpoint {
     pub(super) fn ask_host(&mut self, key: Key, head: &Head<'_>) {
         let sink = Sink::Admission {
             head: head.as_bytes().into(),
+            is_asked: false,
         };
         self.begin_answered_by_head(key, head, sink);
         // Not that of a body, of which nothing is read before the decision.
@@ -114,12 +122,12 @@ impl Endpoint {
 
     /// Goes on with the request that waits on a connection, as if its head had only now come in; `None` when there is none.
     fn decide(&mut self, key: Key, admission: Admission) -> Option<()> {
-        let bytes = self.take_undecided(key)?;
+        let (bytes, is_asked) = self.take_undecided(key)?;
         let Ok(Parsed::Complete { head, .. }) = parse_head(&bytes, &self.head_limits) else {
             return None;
         };
         match admission.decision {
-            Decision::Accept => self.open_engine(key, &head, admission.fields),
+            Decision::Accept => self.open_engine(key, &head, admission.fields, is_asked),
             Decision::Refuse(message) => self.refuse_with(
                 key,
                 &head,
@@ -140,12 +148,15 @@ impl Endpoint {
         Some(())
     }
 
-    /// The head of the request that waits for a decision; from now on it does so no more.
-    fn take_undecided(&mut self, key: Key) -> Option<Box<[u8]>> {
+    /// The head of the request that waits for a decision, and whether handlers have heard of it; from now on it does so no
+    /// more.
+    fn take_undecided(&mut self, key: Key) -> Option<(Box<[u8]>, bool)> {
         let open = |connection: &&mut Connection| connection.phase == Phase::Open;
         let exchange = self.connections.get_mut(key).filter(open)?.exchange()?;
         match &mut exchange.sink {
-            Sink::Admission { head } if !exchange.is_answered => Some(std::mem::take(head)),
+            Sink::Admission { head, is_asked } if !exchange.is_answered => {
+                Some((std::mem::take(head), *is_asked))
+            }
             _ => None,
         }
     }

@@ -73,14 +73,20 @@ impl Endpoint {
     /// A request that would open a session, good but for the version of its protocol.
     pub(super) fn handshake_request(&mut self, key: Key, head: &Head<'_>) {
         if !self.config.allow_request {
-            self.open_engine(key, head, Vec::new());
+            self.open_engine(key, head, Vec::new(), false);
         } else if !head.upgrade || self.accept_websocket(key, head).is_some() {
             self.ask_host(key, head);
         }
     }
 
     /// Opens a session for a request that may have one; these fields go with its first answer.
-    pub(super) fn open_engine(&mut self, key: Key, head: &Head<'_>, mut fields: Vec<Field>) {
+    pub(super) fn open_engine(
+        &mut self,
+        key: Key,
+        head: &Head<'_>,
+        mut fields: Vec<Field>,
+        is_asked: bool,
+    ) {
         let query = EngineQuery::of(head);
         let Some(revision) = query.ask(head, &self.config).revision() else {
             let error = EngineError::UnsupportedProtocolVersion;
@@ -109,6 +115,7 @@ impl Endpoint {
             address,
             query: head.query,
             details: self.handshake_details(head),
+            admitted: self.admitted(is_asked),
         };
         if head.upgrade {
             self.open_websocket(key, head, opening, &fields);

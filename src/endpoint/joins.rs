@@ -2,6 +2,7 @@
 
 use std::any::Any;
 
+use super::recovery::Asked;
 use super::{ClientInfo, Endpoint, Event, JoinId, Queued, SessionId};
 use crate::engine::Revision;
 use crate::error::{DisconnectReason, Error};
@@ -20,6 +21,8 @@ pub(super) struct Join {
     payload: Box<str>,
     /// How often the host has passed it on.
     passed: u32,
+    /// The handlers that decide have heard of it.
+    pub(super) is_asked: bool,
     /// What the socket is to begin with.
     data: Option<Box<dyn Any + Send>>,
     timer: TimerKey,
@@ -59,11 +62,18 @@ impl Endpoint {
                 return Err(Error::BadNamespace(join.namespace.into()));
             }
         };
-        if let Some(socket) = self.recover(join.session, namespace, &join.payload) {
+        let asked = if join.is_asked { Asked::Yes } else { Asked::No };
+        if let Some(socket) = self.recover(join.session, namespace, &join.payload, asked) {
             self.begin_with(socket, join.data);
             return Ok(socket);
         }
-        Ok(self.complete_join(join.session, namespace, &join.payload, join.data))
+        Ok(self.complete_join(
+            join.session,
+            namespace,
+            &join.payload,
+            join.is_asked,
+            join.data,
+        ))
     }
 
     /// Answers a client that it may not join: its `connect_error` handler is called, and it may try again.
@@ -187,13 +197,14 @@ impl Endpoint {
         if let Some(namespace) =
             namespace.filter(|_| self.config.recovery.as_ref().is_some_and(skips))
         {
-            if self.recover(session, namespace, payload).is_some() {
+            let asked = if is_asked { Asked::Before } else { Asked::No };
+            if self.recover(session, namespace, payload, asked).is_some() {
                 return Ok(());
             }
         }
         match namespace {
             Some(namespace) if !is_asked => {
-                self.complete_join(session, namespace, payload, None);
+                self.complete_join(session, namespace, payload, false, None);
             }
             _ => self.begin_join(session, name, payload),
         }
@@ -211,6 +222,7 @@ impl Endpoint {
             namespace: name.into(),
             payload: payload.into(),
             passed: 0,
+            is_asked: false,
             data: None,
             timer: wheel.insert(by_ms, Timer::Join(key)),
         });
@@ -268,6 +280,7 @@ impl Endpoint {
         session: Key,
         namespace: NamespaceId,
         payload: &str,
+        is_asked: bool,
         data: Option<Box<dyn Any + Send>>,
     ) -> SocketId {
         let secret = Secret::draw(&mut *self.environment.random);
@@ -283,13 +296,15 @@ impl Endpoint {
         let payload = if payload.is_empty() { "{}" } else { payload };
         self.sockets.set_auth(socket, payload);
         self.begin_with(socket, data);
+        self.note_unasked(session, socket, is_asked);
         let parser = self.config.parser;
         let name = self.sockets.namespace_name(namespace).unwrap_or_default();
         let answer = match revision {
             Revision::V4 => {
                 let name = name.to_owned();
                 let pid_secret = Secret::draw(&mut *self.environment.random);
-                let pid = self.sockets.make_recoverable(socket, pid_secret);
+                let rules = self.rules();
+                let pid = self.sockets.make_recoverable(socket, pid_secret, rules);
                 let id = secret.id(socket.0.index);
                 parser.connect(&mut self.frames, &name, Some(id), pid)
             }
@@ -365,6 +380,7 @@ impl Endpoint {
 
     /// The host has heard of the end of a socket.
     pub(super) fn drop_socket(&mut self, socket: SocketId) {
+        self.let_in(socket);
         if let Some(namespace) = self.sockets.forget(socket) {
             if self.config.cleanup_empty_child_namespaces {
                 self.sockets.remove_if_deserted(namespace);

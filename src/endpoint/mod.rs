@@ -6,6 +6,7 @@ mod check;
 mod cluster;
 #[cfg(feature = "compression")]
 mod compression;
+pub(crate) mod door;
 mod event;
 mod exchange;
 mod handshakes;
@@ -27,6 +28,7 @@ mod verbs;
 mod websockets;
 
 pub use admission::{Admission, AdmissionId};
+pub use door::Door;
 pub use event::{AckId, AskId, Event, JoinId, Message, RequestId, SessionId};
 pub use joins::ConnectRequest;
 pub use output::Closing;
@@ -89,6 +91,8 @@ pub struct Endpoint {
     joins: Slots<joins::Join>,
     asks: asks::Asks,
     adapter: Box<dyn Adapter>,
+    /// What clients have to come in by, where an `Io` has handlers for them.
+    door: Option<door::Attached>,
     tracker: Option<ProgressTracker>,
     /// Acknowledgements of `cancel_session` that wait for the host to roll back.
     cancel_acks: Vec<progress::CancelAck>,
@@ -164,6 +168,7 @@ struct Peer {
     session: Session,
     client: Client,
     address: SocketAddr,
+    admitted: door::Admitted,
     /// Its end is in the queue, behind what it sent before: nothing more is taken from it.
     is_ending: bool,
 }
@@ -195,6 +200,7 @@ impl Endpoint {
             joins: Slots::default(),
             asks: asks::Asks::default(),
             adapter: Box::new(InMemory),
+            door: config.door.clone().map(door::Attached::new),
             environment,
             now,
             wheel,
@@ -228,6 +234,7 @@ impl Endpoint {
                 endpoint.make_namespace(&name, false);
             }
         }
+        endpoint.take_demands();
         // Whoever has named them need not be told of them.
         endpoint.events.clear();
         endpoint
@@ -250,6 +257,7 @@ impl Endpoint {
             "the monotonic clock went back"
         );
         self.now = now;
+        self.look_at_door();
     }
 
     /// Whether there is something to do without waiting for input or a deadline.

@@ -15,6 +15,17 @@ struct Return {
     offset: Option<String>,
 }
 
+/// Whether the handlers that decide have heard of a client that comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Just now.
+    Yes,
+    /// When it came for the first time, which shall be enough if nothing has changed since.
+    Before,
+    /// There are none, or the host has decided without them.
+    No,
+}
+
 impl Endpoint {
     /// A socket's connection is gone: keeps the socket for a while where that was not meant, forgets it otherwise.
     pub(super) fn lose_socket(&mut self, socket: SocketId, reason: DisconnectReason) {
@@ -72,6 +83,7 @@ impl Endpoint {
         session: Key,
         namespace: NamespaceId,
         payload: &str,
+        asked: Asked,
     ) -> Option<SocketId> {
         let recovery = self.config.recovery.as_ref()?;
         let max_bytes = recovery
@@ -79,6 +91,12 @@ impl Endpoint {
             .min(self.config.max_queued_bytes / 2);
         let Return { pid, offset } = serde_json::from_str(payload).ok()?;
         let socket = self.sockets.find_recoverable(&pid, namespace)?;
+        let rules = self.rules();
+        let has_passed = self.unasked(socket).is_none()
+            && (self.sockets.recovery(socket)).is_some_and(|recovery| recovery.rules == rules);
+        if asked == Asked::Before && !has_passed {
+            return None;
+        }
         self.end_old_session(socket, session);
         let missed = self.sockets.missed(socket, offset.as_deref(), max_bytes)?;
         let id = self.sockets.id_text(socket)?;
@@ -86,6 +104,10 @@ impl Endpoint {
             self.wheel.cancel(timer);
         }
         self.sockets.come_back(socket, session);
+        self.note_unasked(session, socket, has_passed || asked == Asked::Yes);
+        if let Some(recovery) = self.sockets.recovery(socket) {
+            recovery.rules = rules;
+        }
         if let Some(peer) = self.sessions.get_mut(session) {
             peer.client.add_socket(socket);
             if let Some(timer) = peer.session.connect_timer.take() {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use super::door::Admitted;
 use super::{Ending, Endpoint, Event, Peer, Queued, SessionId};
 use crate::connection::{Connection, Phase, Protocol, Sink};
 use crate::engine::{
@@ -26,6 +27,7 @@ pub(super) struct Opening<'a> {
     pub address: SocketAddr,
     pub query: &'a str,
     pub details: Option<Box<HandshakeDetails>>,
+    pub admitted: Admitted,
 }
 
 impl Endpoint {
@@ -69,6 +71,7 @@ impl Endpoint {
                 },
                 client: Client::default(),
                 address: opening.address,
+                admitted: opening.admitted,
                 is_ending: false,
             }
         });

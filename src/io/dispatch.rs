@@ -10,11 +10,19 @@ use crate::{
 
 impl Io {
     /// Hands an event to its handler. An event that is not Socket.IO's, or is not awaited here, comes back.
+    ///
+    /// # Errors
+    ///
+    /// A handler's error; [`Error::NotAsked`] and [`Error::OtherIo`] when a client has been disconnected or refused since a
+    /// middleware or the `allow_request` had not been asked about it.
     pub fn dispatch(
         &mut self,
         endpoint: &mut Endpoint,
         event: Event,
     ) -> Result<Option<Event>, Error> {
+        if !self.guard(endpoint, &event)? {
+            return Ok(None);
+        }
         let result = match event {
             Event::AllowRequest { ticket, head, peer } => {
                 let admission = match &mut self.allow_request {
@@ -222,6 +230,22 @@ impl Io {
         }
     }
 
+    /// Finds handlers by pattern for a namespace that has none yet.
+    pub(super) fn settle_by_pattern(
+        &mut self,
+        endpoint: &Endpoint,
+        namespace: NamespaceId,
+        auth: &Args,
+    ) {
+        if self.of(endpoint, namespace).is_none() {
+            let name = endpoint.namespace_name(namespace).unwrap_or_default();
+            let mut served = self.served.iter_mut();
+            if let Some(index) = served.position(|served| served.pattern.matches(name, auth)) {
+                self.settle(endpoint, namespace, index);
+            }
+        }
+    }
+
     fn connected(
         &mut self,
         endpoint: &mut Endpoint,
@@ -230,14 +254,8 @@ impl Io {
         auth: &Args,
         is_recovered: bool,
     ) -> Outcome {
-        if self.of(endpoint, namespace).is_none() {
-            // Its first client was let in later, by somebody else than the middlewares.
-            let name = endpoint.namespace_name(namespace).unwrap_or_default();
-            let mut served = self.served.iter_mut();
-            if let Some(index) = served.position(|served| served.pattern.matches(name, auth)) {
-                self.settle(endpoint, namespace, index);
-            }
-        }
+        // Its first client may have been let in later, by somebody else than the middlewares.
+        self.settle_by_pattern(endpoint, namespace, auth);
         let Some((handlers, questions)) = self.of(endpoint, namespace) else {
             return Ok(());
         };
@@ -315,7 +333,7 @@ impl Io {
         }
     }
 
-    fn of(
+    pub(super) fn of(
         &mut self,
         endpoint: &Endpoint,
         namespace: NamespaceId,

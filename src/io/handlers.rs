@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Joining, Socket};
-use crate::{Args, ConnectError, DisconnectReason, Endpoint, Error, Message, SocketId, Target};
+use crate::{
+    Args, ConnectError, DisconnectReason, Door, Endpoint, Error, Message, SocketId, Target,
+};
 
 /// What a handler's work comes to.
 pub(super) type Outcome = Result<(), Error>;
@@ -29,8 +31,9 @@ pub enum Verdict {
 }
 
 /// Handlers of one namespace, or of all that a pattern stands for.
-#[derive(Default)]
 pub struct Handlers {
+    /// Told of everything that clients or events have to pass.
+    door: Door,
     pub(super) middlewares: Vec<Middleware>,
     packet_middlewares: Vec<PacketMiddleware>,
     pub(super) on_connect: Option<ConnectHandler>,
@@ -51,13 +54,35 @@ struct Once {
 }
 
 impl Handlers {
+    pub(super) fn new(door: Door) -> Self {
+        Handlers {
+            door,
+            middlewares: Vec::new(),
+            packet_middlewares: Vec::new(),
+            on_connect: None,
+            on_disconnecting: None,
+            on_disconnect: None,
+            on_recovery_expired: None,
+            on: BTreeMap::new(),
+            once: BTreeMap::new(),
+            on_any: None,
+            on_error: None,
+            on_any_outgoing: None,
+        }
+    }
+
     /// Before a client joins, after the middlewares that were added earlier: `use` of the Socket.IO documentation. An error is
-    /// what the client's `connect_error` handler gets.
+    /// what the client's `connect_error` handler gets. Whenever it is added, whoever comes from then on has to pass it; who is
+    /// in already stays.
     pub fn middleware(
         &mut self,
         middleware: impl FnMut(&mut Joining<'_>) -> Result<Verdict, ConnectError> + Send + 'static,
     ) -> &mut Self {
         self.middlewares.push(Box::new(middleware));
+        self.door.demand(|demands| {
+            demands.connect_requests = true;
+            demands.rules += 1;
+        });
         self
     }
 
@@ -164,6 +189,7 @@ impl Handlers {
         handler: impl FnMut(&mut Endpoint, &Target, &Args) -> Outcome + Send + 'static,
     ) -> &mut Self {
         self.on_any_outgoing = Some(Box::new(handler));
+        self.door.demand(|demands| demands.emitted_events = true);
         self
     }
 

@@ -1,9 +1,11 @@
 //! Handlers registered by event name, in the words of the Socket.IO documentation.
 //!
 //! The core yields events and takes verbs; people who know Socket.IO think in `on("event", handler)`. This layer is
-//! nothing but the table between the two, outside of the core and built on its public interface alone.
+//! nothing but the table between the two, outside of the core and built on its public interface; only what clients have to
+//! come in by ([`Door`]) is shared with the core.
 
 mod dispatch;
+mod door;
 mod handlers;
 mod pattern;
 mod questions;
@@ -21,7 +23,8 @@ use self::pattern::Pattern;
 use self::questions::Questions;
 use crate::http::Request;
 use crate::{
-    Admission, AdmissionId, Args, Config, Endpoint, NamespaceId, RemoteSocket, RoomChange, Target,
+    Admission, AdmissionId, Args, Config, Door, Endpoint, NamespaceId, RemoteSocket, RoomChange,
+    Target,
 };
 
 type AllowRequest =
@@ -39,8 +42,13 @@ type ServerSideHandler =
 #[derive(Default)]
 pub struct Io {
     served: Vec<Served>,
+    /// What clients have to come in by; the endpoint knows it too.
+    door: Door,
+    turned_away: u64,
     /// Which of them serves a namespace.
     by_namespace: BTreeMap<NamespaceId, usize>,
+    /// Those that may have to take over a namespace that is there.
+    new_names: Vec<usize>,
     pub(crate) questions: Questions,
     allow_request: Option<AllowRequest>,
     on_connection_error: Option<ConnectionErrorHandler>,
@@ -75,7 +83,8 @@ impl Io {
         Io::default()
     }
 
-    /// The handlers of a namespace, such as `"/"` or `"/custom"`, to add to.
+    /// The handlers of a namespace, such as `"/"` or `"/custom"`, to add to. They come instead of those of a pattern that the
+    /// name is like, middlewares included.
     pub fn namespace(&mut self, name: &str) -> &mut Handlers {
         self.serve(Pattern::Name(name.to_owned()))
     }
@@ -94,11 +103,13 @@ impl Io {
         label: &str,
         decide: impl FnMut(&str, &Args) -> bool + Send + 'static,
     ) -> &mut Handlers {
+        self.door.demand(|demands| demands.rules += 1);
         self.serve(Pattern::Decision(label.to_owned(), Box::new(decide)))
     }
 
     /// Before a session opens: says what becomes of the request, or `None` when that is said later, by [`Endpoint::admit`]
-    /// with the same ticket. Without this handler every request may open one.
+    /// with the same ticket. Without this handler every request may open one. Whenever it is registered, whoever joins a
+    /// namespace from then on must have been asked about.
     pub fn allow_request(
         &mut self,
         decide: impl FnMut(&mut Endpoint, AdmissionId, &Request, SocketAddr) -> Option<Admission>
@@ -106,6 +117,10 @@ impl Io {
             + 'static,
     ) -> &mut Self {
         self.allow_request = Some(Box::new(decide));
+        self.door.demand(|demands| {
+            demands.allow_request = true;
+            demands.rules += 1;
+        });
         self
     }
 
@@ -115,6 +130,7 @@ impl Io {
         handler: impl FnMut(&ConnectionError<'_>) + Send + 'static,
     ) -> &mut Self {
         self.on_connection_error = Some(Box::new(handler));
+        self.door.demand(|demands| demands.connection_errors = true);
         self
     }
 
@@ -133,6 +149,7 @@ impl Io {
         handler: impl FnMut(&mut Endpoint, NamespaceId, &str, &RoomChange) -> Outcome + Send + 'static,
     ) -> &mut Self {
         self.on_room = Some(Box::new(handler));
+        self.door.demand(|demands| demands.room_events = true);
         self
     }
 
@@ -148,25 +165,37 @@ impl Io {
 
     /// The settings with all that these handlers need beside what is there: namespaces, and which decisions and news the host
     /// wants. Clients can join `/` also where nothing is registered for it, unless [`Config::namespaces`] leaves it out.
+    ///
+    /// What is registered later counts too, from the endpoint's next turn on, as the settings name this `Io`
+    /// ([`Config::door`]). Settings that name another one already are left to that one: one server has one `Io`.
     pub fn configure(&self, mut config: Config) -> Config {
-        for name in self.served.iter().filter_map(|it| it.pattern.name()) {
-            if !config.namespaces.iter().any(|known| known == name) {
-                config.namespaces.push(name.to_owned());
+        let demands = self.door.demands();
+        for name in demands.names {
+            if !config.namespaces.contains(&name) {
+                config.namespaces.push(name);
             }
         }
-        let has = |has: fn(&Served) -> bool| self.served.iter().any(has);
-        let is_asked = |served: &Served| {
-            !served.handlers.middlewares.is_empty() || served.pattern.name().is_none()
-        };
         Config {
-            connect_requests: config.connect_requests || has(is_asked),
-            emitted_events: config.emitted_events
-                || has(|served| served.handlers.on_any_outgoing.is_some()),
-            allow_request: config.allow_request || self.allow_request.is_some(),
-            connection_errors: config.connection_errors || self.on_connection_error.is_some(),
-            room_events: config.room_events || self.on_room.is_some(),
+            connect_requests: config.connect_requests || demands.connect_requests,
+            emitted_events: config.emitted_events || demands.emitted_events,
+            allow_request: config.allow_request || demands.allow_request,
+            connection_errors: config.connection_errors || demands.connection_errors,
+            room_events: config.room_events || demands.room_events,
+            door: config.door.or_else(|| Some(self.door.clone())),
             ..config
         }
+    }
+
+    /// Whether these settings are this `Io`'s, or nobody's yet.
+    pub(crate) fn is_of(&self, config: &Config) -> bool {
+        config.door.as_ref().is_none_or(|door| door.is(&self.door))
+    }
+
+    /// How many clients have been disconnected or refused because a middleware or `allow_request` of theirs had not been asked:
+    /// see [`Error::NotAsked`](crate::Error::NotAsked) and [`Error::OtherIo`](crate::Error::OtherIo). Each is a mistake in how
+    /// the host has wired this `Io`, which [`Server::bind_io`](crate::Server::bind_io) makes impossible.
+    pub fn turned_away(&self) -> u64 {
+        self.turned_away
     }
 
     /// Everybody in each of the namespaces that a pattern or a decision's label has brought about: to emit to all of them.
@@ -207,6 +236,17 @@ impl Io {
         self.questions.fetch(ask, Box::new(handler));
     }
 
+    /// Handlers of a name come instead of those by which its namespace may have been made before.
+    pub(super) fn settle_new_names(&mut self, endpoint: &Endpoint) {
+        for index in std::mem::take(&mut self.new_names) {
+            let name = self.served[index].pattern.name();
+            let namespace = name.and_then(|name| endpoint.namespace(name).ok());
+            if let Some(namespace) = namespace {
+                self.by_namespace.insert(namespace, index);
+            }
+        }
+    }
+
     fn serve(&mut self, pattern: Pattern) -> &mut Handlers {
         let known = |served: &Served| served.pattern.is_same(&pattern);
         let index = match self.served.iter().position(known) {
@@ -215,9 +255,14 @@ impl Io {
                 index
             }
             None => {
+                self.door.demand(|demands| match pattern.name() {
+                    Some(name) => demands.names.push(name.to_owned()),
+                    None => demands.connect_requests = true,
+                });
+                self.new_names.push(self.served.len());
                 self.served.push(Served {
                     pattern,
-                    handlers: Handlers::default(),
+                    handlers: Handlers::new(self.door.clone()),
                 });
                 self.served.len() - 1
             }

@@ -3,6 +3,7 @@
 
 mod handle;
 mod histogram;
+mod io_server;
 mod server;
 mod stats;
 mod stream;
@@ -10,6 +11,7 @@ mod system;
 
 pub use handle::{Handle, HandleError, Pending};
 pub use histogram::Histogram;
+pub use io_server::IoServer;
 pub use server::Server;
 pub use stats::Stats;
 pub use stream::{Listener, Stream};

@@ -23,7 +23,9 @@ pub struct RecoveryConfig {
     /// Bytes that one client may have missed. Default 1 MiB; beyond it the client begins a new session.
     pub max_bytes_per_session: usize,
     /// Whether a client that comes back is let in without asking the host again
-    /// ([`Config::connect_requests`](crate::Config::connect_requests)). Default true, as in the reference.
+    /// ([`Config::connect_requests`](crate::Config::connect_requests)). Default true, as in the reference. It is asked about
+    /// all the same where an [`Io`](crate::Io) has got further middlewares, decisions or an `allow_request` meanwhile: who was
+    /// let in under other rules is not let in again without a look.
     pub skip_middlewares: bool,
 }
 
@@ -52,6 +54,8 @@ pub struct Recovery {
     /// everything before it that was for it.
     pinged: u64,
     confirmed: u64,
+    /// How many rules of the host's it has passed to come in.
+    pub rules: u32,
     /// Whether the connection is gone.
     pub is_away: bool,
     /// Fires when it may come back no longer.
@@ -59,14 +63,15 @@ pub struct Recovery {
 }
 
 impl Recovery {
-    /// For a socket that joins while the log stands at `now`.
-    pub fn new(secret: Secret, now: u64) -> Self {
+    /// For a socket that joins while the log stands at `now`, having passed so many rules.
+    pub fn new(secret: Secret, now: u64, rules: u32) -> Self {
         Recovery {
             secret,
             joined_at: now,
             last: now,
             pinged: now,
             confirmed: now,
+            rules,
             is_away: false,
             away_timer: None,
         }
@@ -262,7 +267,7 @@ mod tests {
     }
 
     fn new_recovery(log: &PacketLog) -> Recovery {
-        Recovery::new(Secret::draw(&mut |bytes| bytes.fill(1)), log.last())
+        Recovery::new(Secret::draw(&mut |bytes| bytes.fill(1)), log.last(), 0)
     }
 
     #[test]

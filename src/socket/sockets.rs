@@ -127,6 +127,16 @@ impl Sockets {
         }
     }
 
+    /// From now on [`Sockets::next_change`] is of use.
+    pub fn note_rooms(&mut self) {
+        self.changes.get_or_insert_default();
+    }
+
+    /// All sockets, those included whose end the host has not heard of yet.
+    pub fn known(&self) -> impl Iterator<Item = SocketId> + '_ {
+        self.sockets.iter().map(|(key, _)| SocketId(key))
+    }
+
     /// Adds a namespace that is not there yet. A child is one that was made for a client.
     pub fn add_namespace(
         &mut self,

@@ -6,6 +6,7 @@ mod closing;
 mod compression;
 mod cookies;
 mod cors;
+mod door;
 mod handshake;
 mod hooks;
 mod namespaces;

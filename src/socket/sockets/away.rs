@@ -16,11 +16,11 @@ pub struct Keeping {
 }
 
 impl Sockets {
-    /// Makes a socket one that can come back, and gives its `pid`. `None` where recovery is off.
-    pub fn make_recoverable(&mut self, id: SocketId, secret: Secret) -> Option<IdText> {
+    /// Makes a socket one that can come back, having passed so many rules, and gives its `pid`. `None` where recovery is off.
+    pub fn make_recoverable(&mut self, id: SocketId, secret: Secret, rules: u32) -> Option<IdText> {
         let socket = self.sockets.get_mut(id.0)?;
         let log = self.namespaces.get(socket.namespace.0)?.log.as_ref()?;
-        socket.extra().recovery = Some(Recovery::new(secret, log.last()));
+        socket.extra().recovery = Some(Recovery::new(secret, log.last(), rules));
         Some(secret.id(id.0.index))
     }
 

@@ -1,5 +1,6 @@
 //! Handlers by event name.
 
+mod door;
 mod joining;
 mod questions;
 mod talking;

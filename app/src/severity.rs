@@ -12,14 +12,88 @@ pub enum Severity {
     Critical,
 }
 
-/// What the numbers of a severity column mean.
+/// What the whole numbers of a severity column mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NumberScale {
     /// 0 (Info) to 4 (Critical), as Tenable and Nessus count.
     ZeroToFour,
     /// 1 (Info) to 5 (Critical), as Qualys counts.
     OneToFive,
+    /// 0 (Info), 1 to 3 (Medium, "moderate"), 4 to 7 (High, "severe"), 8 to 10
+    /// (Critical), as Rapid7 counts.
+    ZeroToTen,
 }
+
+/// What a severity cell says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeverityCell {
+    Known(Severity),
+    /// Nothing, or a word for "not judged yet".
+    Empty,
+    /// The row is the outcome of a check and no vulnerability.
+    CheckResult,
+    /// A word or number that has no known meaning.
+    Unknown,
+}
+
+/// The words, in lower case, besides the five names.
+const WORDS: [(&str, Severity); 24] = [
+    ("crit", Severity::Critical),
+    ("c", Severity::Critical),
+    ("urgent", Severity::Critical),
+    ("kritisch", Severity::Critical),
+    ("p1", Severity::Critical),
+    ("h", Severity::High),
+    ("severe", Severity::High),
+    ("serious", Severity::High),
+    ("important", Severity::High),
+    ("hoch", Severity::High),
+    ("p2", Severity::High),
+    ("m", Severity::Medium),
+    ("med", Severity::Medium),
+    ("moderate", Severity::Medium),
+    ("mittel", Severity::Medium),
+    ("p3", Severity::Medium),
+    ("l", Severity::Low),
+    ("niedrig", Severity::Low),
+    ("p4", Severity::Low),
+    ("none", Severity::Info),
+    ("informational", Severity::Info),
+    ("information", Severity::Info),
+    ("log", Severity::Info),
+    ("negligible", Severity::Info),
+];
+
+/// Words, in lower case, for a finding that nobody has judged.
+const EMPTY_WORDS: [&str; 8] = [
+    "unknown",
+    "untriaged",
+    "undefined",
+    "unassigned",
+    "n/a",
+    "na",
+    "null",
+    "-",
+];
+
+/// Words, in lower case, of rows that tell how a check went.
+const CHECK_RESULTS: [&str; 4] = ["passed", "failed", "pass", "fail"];
+
+/// Words that may stand beside the one that counts: `High Risk`, `4 - Critical`.
+const ADDITIONS: [&str; 12] = [
+    "risk",
+    "severity",
+    "sev",
+    "level",
+    "priority",
+    "impact",
+    "rating",
+    "cvss",
+    "score",
+    "threat",
+    "vulnerability",
+    "risiko",
+];
 
 impl Severity {
     /// All of them, in rising order: the index is [`rank`](Self::rank).
@@ -59,27 +133,18 @@ impl Severity {
             .find(|severity| severity.name().eq_ignore_ascii_case(name))
     }
 
-    /// Reads a scanner's severity cell: one of the five names, `None`,
-    /// `Informational` or `Log` for Info, or a digit of `scale`. `None` for any
-    /// other word.
-    pub fn from_cell(cell: &str, scale: NumberScale) -> Option<Severity> {
-        if let Some(severity) = Self::from_name(cell) {
-            return Some(severity);
+    /// Reads a scanner's severity cell. A whole number counts by `scale`, any
+    /// other number from 0 to 10 as a CVSS score. A word may have others beside it
+    /// (`High Risk`, `4 - Critical`, `Critical (9.8)`).
+    pub fn from_cell(cell: &str, scale: NumberScale) -> SeverityCell {
+        let cell = cell.trim().to_lowercase();
+        if cell.is_empty() || EMPTY_WORDS.contains(&cell.as_str()) {
+            return SeverityCell::Empty;
         }
-        if ["none", "informational", "log"]
-            .iter()
-            .any(|word| cell.eq_ignore_ascii_case(word))
-        {
-            return Some(Severity::Info);
+        if CHECK_RESULTS.contains(&cell.as_str()) {
+            return SeverityCell::CheckResult;
         }
-        let [digit @ b'0'..=b'9'] = cell.as_bytes() else {
-            return None;
-        };
-        let number = digit - b'0';
-        match scale {
-            NumberScale::ZeroToFour => Self::from_rank(number),
-            NumberScale::OneToFive => Self::from_rank(number.checked_sub(1)?),
-        }
+        from_words(&cell, scale).map_or(SeverityCell::Unknown, SeverityCell::Known)
     }
 
     /// The range of CVSS base scores that a score falls into: 9.0 and more is
@@ -95,44 +160,200 @@ impl Severity {
     }
 }
 
+impl NumberScale {
+    /// The severity of a number of this scale; `None` beyond its ends.
+    fn severity(self, number: u8) -> Option<Severity> {
+        match (self, number) {
+            (NumberScale::ZeroToFour, number) => Severity::from_rank(number),
+            (NumberScale::OneToFive, number) => Severity::from_rank(number.checked_sub(1)?),
+            (NumberScale::ZeroToTen, 0) => Some(Severity::Info),
+            (NumberScale::ZeroToTen, 1..=3) => Some(Severity::Medium),
+            (NumberScale::ZeroToTen, 4..=7) => Some(Severity::High),
+            (NumberScale::ZeroToTen, 8..=10) => Some(Severity::Critical),
+            (NumberScale::ZeroToTen, _) => None,
+        }
+    }
+}
+
+/// The one severity that the words of a cell name, or else its one number.
+fn from_words(cell: &str, scale: NumberScale) -> Option<Severity> {
+    if cell.starts_with('-') {
+        return None;
+    }
+    let is_separator = |c: char| c.is_whitespace() || "-–:;/|()[]_".contains(c);
+    let mut named = None;
+    let mut number = None;
+    for word in cell.split(is_separator).filter(|word| !word.is_empty()) {
+        if let Some(severity) = from_word(word) {
+            if named.is_some_and(|named| named != severity) {
+                return None;
+            }
+            named = Some(severity);
+        } else if word.starts_with(|c: char| c.is_ascii_digit()) {
+            let value: f64 = word.replace(',', ".").parse().ok()?;
+            number = number.or(Some(value));
+        } else if !ADDITIONS.contains(&word) {
+            return None;
+        }
+    }
+    named.or_else(|| from_number(number?, scale))
+}
+
+fn from_word(word: &str) -> Option<Severity> {
+    let known = WORDS.iter().find(|(known, _)| *known == word);
+    known
+        .map(|(_, severity)| *severity)
+        .or_else(|| Severity::from_name(word))
+}
+
+/// 5 is no number of the scale from 0 to 4: it may as well be one of the scale from
+/// 1 to 5, so it has no known meaning there.
+fn from_number(number: f64, scale: NumberScale) -> Option<Severity> {
+    if !(0.0..=10.0).contains(&number) {
+        return None;
+    }
+    if number.fract() != 0.0 {
+        return Some(Severity::from_cvss(number));
+    }
+    let whole = number as u8;
+    scale
+        .severity(whole)
+        .or_else(|| (whole > 5).then(|| Severity::from_cvss(number)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn words_and_numbers_of_scanners_become_severities() {
-        let table = [
-            ("CRITICAL", Some(Severity::Critical)),
-            ("high", Some(Severity::High)),
-            ("Medium", Some(Severity::Medium)),
-            ("low", Some(Severity::Low)),
-            ("Info", Some(Severity::Info)),
-            ("None", Some(Severity::Info)),
-            ("INFORMATIONAL", Some(Severity::Info)),
-            ("Log", Some(Severity::Info)),
-            ("4", Some(Severity::Critical)),
-            ("0", Some(Severity::Info)),
-            ("5", None),
-            ("SUPER_CRITICAL", None),
-            ("", None),
-            ("10", None),
+        let table: [(&[&str], SeverityCell); 9] = [
+            (
+                &[
+                    "CRITICAL",
+                    "crit",
+                    "C",
+                    "Urgent",
+                    "Kritisch",
+                    "P1",
+                    "4",
+                    "4.0",
+                    "4,0",
+                    "10",
+                    "9.8",
+                    "9,8",
+                    "4 - Critical",
+                    "Critical (9.8)",
+                    "Critical Risk",
+                    "5-Critical",
+                    "Level 4",
+                    "urgent - critical",
+                ],
+                SeverityCell::Known(Severity::Critical),
+            ),
+            (
+                &[
+                    "high",
+                    "H",
+                    "Severe",
+                    "Serious",
+                    "Important",
+                    "HOCH",
+                    "3",
+                    "3.0",
+                    "High Risk",
+                    "Severity: High",
+                    "8.1",
+                    "7",
+                ],
+                SeverityCell::Known(Severity::High),
+            ),
+            (
+                &["Medium", "m", "Moderate", "mittel", "2", "6", "4.5"],
+                SeverityCell::Known(Severity::Medium),
+            ),
+            (
+                &["low", "L", "Niedrig", "1", "1.0", "0.5"],
+                SeverityCell::Known(Severity::Low),
+            ),
+            (
+                &["Info", "None", "INFORMATIONAL", "Log", "Negligible", "0"],
+                SeverityCell::Known(Severity::Info),
+            ),
+            (
+                &["", "  ", "Unknown", "UNTRIAGED", "n/a", "-"],
+                SeverityCell::Empty,
+            ),
+            (&["PASSED", "Failed"], SeverityCell::CheckResult),
+            (
+                &["5", "5.0", "11", "98", "-1", "1.2.3"],
+                SeverityCell::Unknown,
+            ),
+            (
+                &[
+                    "SUPER_CRITICAL",
+                    "Xyzzy",
+                    "high/low",
+                    "not critical",
+                    "hi",
+                    "uncritical",
+                ],
+                SeverityCell::Unknown,
+            ),
         ];
-        for (cell, expected) in table {
-            assert_eq!(
-                Severity::from_cell(cell, NumberScale::ZeroToFour),
-                expected,
-                "{cell:?}"
-            );
+        for (cells, expected) in table {
+            for cell in cells {
+                assert_eq!(
+                    Severity::from_cell(cell, NumberScale::ZeroToFour),
+                    expected,
+                    "{cell:?}"
+                );
+            }
         }
     }
 
     #[test]
-    fn qualys_counts_from_one_to_five() {
-        let read = |cell| Severity::from_cell(cell, NumberScale::OneToFive);
-        assert_eq!(read("5"), Some(Severity::Critical));
-        assert_eq!(read("1"), Some(Severity::Info));
-        assert_eq!(read("0"), None);
-        assert_eq!(read("6"), None);
+    fn qualys_counts_from_one_to_five_and_rapid7_from_zero_to_ten() {
+        let table = [
+            (
+                NumberScale::OneToFive,
+                "5",
+                SeverityCell::Known(Severity::Critical),
+            ),
+            (
+                NumberScale::OneToFive,
+                "1",
+                SeverityCell::Known(Severity::Info),
+            ),
+            (NumberScale::OneToFive, "0", SeverityCell::Unknown),
+            (
+                NumberScale::ZeroToTen,
+                "8",
+                SeverityCell::Known(Severity::Critical),
+            ),
+            (
+                NumberScale::ZeroToTen,
+                "4",
+                SeverityCell::Known(Severity::High),
+            ),
+            (
+                NumberScale::ZeroToTen,
+                "3",
+                SeverityCell::Known(Severity::Medium),
+            ),
+            (
+                NumberScale::ZeroToTen,
+                "0",
+                SeverityCell::Known(Severity::Info),
+            ),
+        ];
+        for (scale, cell, expected) in table {
+            assert_eq!(
+                Severity::from_cell(cell, scale),
+                expected,
+                "{scale:?} {cell}"
+            );
+        }
     }
 
     #[test]

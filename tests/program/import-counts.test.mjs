@@ -62,6 +62,18 @@ describe("counts", () => {
     assert.deepEqual(counts(payload.summary), { new_vulnerabilities: 3, skipped_duplicates: 2, validation_errors: 2 });
   });
 
+  test("rejected rows are told in the event and in the history, and protect their findings", async () => {
+    const rows = [{ host: "counts-7", id: 1 }, { host: "counts-7", id: 2 }, { host: "counts-7", id: 3 }];
+    await summaryOf(nessusCsv(rows));
+    const summary = await summaryOf(nessusCsv([rows[0], { ...rows[1], risk: "Xyzzy" }]));
+    assert.deepEqual(counts(summary), { unchanged: 1, validation_errors: 1, resolved_vulnerabilities: 1 });
+    assert.deepEqual(summary.rejections, [{ line_number: 3, column: "severity", received_value: "Xyzzy", reason: "unknown_severity" }]);
+    assert.deepEqual(summary.rejections_by_reason, { unknown_severity: 1 });
+    const { items } = (await program.call("GET", "/api/imports?limit=1")).body;
+    assert.deepEqual(items[0].summary, summary);
+    assert.deepEqual((await findings(program, "counts-7", "&status=resolved")).items.map(({ check }) => check), ["3"]);
+  });
+
   test("replaced bytes are counted and reject nothing", async () => {
     const csv = Buffer.concat([Buffer.from(NESSUS_HEADER), Buffer.from(nessusRow({ host: "counts-5", name: "caf@" })).map((byte) => (byte === 0x40 ? 0xe9 : byte))]);
     const summary = await summaryOf(csv);
@@ -161,6 +173,19 @@ describe("files that cannot be imported: 202 and import_error", () => {
     const { error } = await fails("fruit,colour\napple,red\n", "CSV_UNKNOWN_FORMAT");
     assert.deepEqual(error.details.columns_found, ["fruit", "colour"]);
     assert.ok(error.details.columns_wanted);
+  });
+
+  test("rows of which none can be taken: nothing is changed, and every reason is told", async () => {
+    await summaryOf(nessusCsv([{ host: "novalid-host" }]));
+    const { error } = await fails(nessusCsv([{ host: "novalid-host", risk: "Zz" }, { host: "" }]), "NO_VALID_ROWS");
+    assert.deepEqual(error.details.rejections, [
+      { line_number: 2, column: "severity", received_value: "Zz", reason: "unknown_severity" },
+      { line_number: 3, column: "host", received_value: "", reason: "missing_host" },
+    ]);
+    assert.deepEqual(error.details.rejections_by_reason, { missing_host: 1, unknown_severity: 1 });
+    const { items } = (await program.call("GET", "/api/imports?limit=1")).body;
+    assert.deepEqual(items[0].error.details, error.details);
+    assert.equal((await findings(program, "novalid-host", "&status=active")).total, 1);
   });
 
   test("more than a hundred and more than a twentieth of bad rows: nothing is taken", async () => {

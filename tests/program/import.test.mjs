@@ -69,6 +69,10 @@ describe("the events of an import", () => {
         "reopened",
         "unchanged",
         "encoding_replacements",
+        "skipped_rows",
+        "dates_corrected",
+        "rejections",
+        "rejections_by_reason",
       ),
     );
     assert.deepEqual(counts(complete.summary), { new_vulnerabilities: 3 });

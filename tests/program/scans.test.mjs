@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
-import { importAndWatch, startProgram, watcher } from "./support.mjs";
+import { counts, importAndWatch, startProgram, watcher } from "./support.mjs";
 
 const FOLDER = process.env.PULSEWHEEL_SCANS;
 
@@ -21,8 +21,7 @@ async function world(t) {
   const socket = await watcher(t, program);
   return async (csv, filename) => {
     const end = await importAndWatch(socket, program, csv, { filename });
-    const summary = Object.fromEntries(Object.entries(end.payload.summary ?? {}).filter(([, count]) => count !== 0));
-    return { ...end, summary };
+    return { ...end, summary: counts(end.payload.summary ?? {}) };
   };
 }
 

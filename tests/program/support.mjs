@@ -206,7 +206,7 @@ export const keysOf = (value) => Object.keys(value).sort();
 export const sorted = (...names) => names.sort();
 
 /** Numbers of a summary that are not zero. */
-export const counts = (summary) => Object.fromEntries(Object.entries(summary).filter(([, count]) => count !== 0));
+export const counts = (summary) => Object.fromEntries(Object.entries(summary).filter(([, count]) => typeof count === "number" && count !== 0));
 
 /** session_created < import_progress* < exactly one terminal event < data_updated after a completion. */
 export function assertOrder(events) {

@@ -6,22 +6,24 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::body::{BodyEnd, BodyReader};
-use super::columns::Format;
 use super::decode::{ByteSource, Decoder};
 use super::form::{Form, FormHead, FormStop};
 use super::layout::Layout;
 use super::queue::Turn;
-use super::record::Finding;
+use super::record::{Finding, Host, Reading, Rejection};
 use super::report::{
     Accepted, Cancelled, Completed, DataChange, Failed, FailedRows, ImportError, Performance,
     Progress, Reporter, RequestError, Summary, STEP_MERGING, STEP_READING, STEP_WAITING,
 };
 use super::rows::Rows;
+use super::scanners::{Scanner, GENERIC};
 use super::stop::Stop;
 use super::tally::{Meter, Tally};
 use crate::clock;
 use crate::severity::Severity;
-use crate::store::{Ending, ImportStatus, ImportWriter, MergeCounts, NewImport, Record, Store};
+use crate::store::{
+    Ending, ImportStatus, ImportWriter, MergeCounts, MergePlan, NewImport, Record, Resolve, Store,
+};
 
 /// Share of the progress that reading the file takes; the merge takes the rest.
 const READING_SHARE: f64 = 0.95;
@@ -37,7 +39,7 @@ pub struct Job<'a> {
     /// When the first byte of the file was there.
     first_byte: Option<Instant>,
     import_id: Option<i64>,
-    format: Option<Format>,
+    scanner: Option<&'static Scanner>,
     tally: Tally,
     was_taken_in: bool,
     meter: Meter<'a>,
@@ -83,7 +85,7 @@ impl<'a> Job<'a> {
             started_ms: clock::now_ms(),
             first_byte: None,
             import_id: None,
-            format: None,
+            scanner: None,
             tally: Tally::default(),
             was_taken_in: false,
             meter,
@@ -164,17 +166,22 @@ impl<'a> Job<'a> {
             first_byte: &mut first_byte,
         });
         let (layout, rest) = Layout::detect(&mut text)?;
-        self.format = Some(layout.format);
+        self.scanner = Some(layout.scanner);
         let mut rows = Rows::new(text, layout, rest);
         while let Some((row, layout)) = rows.next_row()? {
-            match Finding::read(row, layout) {
-                Ok(finding) => self.stage(&finding, writer)?,
-                Err(rejection) => {
-                    self.tally.rejected += 1;
-                    self.tally
-                        .first_rejection
-                        .get_or_insert_with(|| rejection.details());
+            match Reading::of(row, layout) {
+                Reading::Present(finding) => self.stage(&finding, writer)?,
+                Reading::Gone(host) => {
+                    self.tally.accepted += 1;
+                    stage_host(&host, writer)?;
                 }
+                Reading::Skipped(host) => {
+                    self.tally.skipped += 1;
+                    if let Some(host) = host {
+                        stage_host(&host, writer)?;
+                    }
+                }
+                Reading::Rejected(rejection) => self.reject(*rejection, writer)?,
             }
             if self.body.stopped() == Some(BodyEnd::Cancelled) {
                 return Err(Stop::Cancelled);
@@ -193,10 +200,10 @@ impl<'a> Job<'a> {
     fn stage(&mut self, finding: &Finding, writer: &mut ImportWriter) -> Result<(), Stop> {
         self.tally.accepted += 1;
         self.tally.newest_scan_ms = self.tally.newest_scan_ms.max(finding.last_seen_ms);
-        let host = writer.stage_host(&finding.host, &finding.ip, &finding.hostname)?;
-        if finding.is_gone {
-            return Ok(());
-        }
+        let host = stage_host(&finding.host, writer)?;
+        let (first_seen_ms, last_seen_ms) = (finding.first_seen_ms, finding.last_seen_ms);
+        let is_inverted = last_seen_ms.is_some() && first_seen_ms > last_seen_ms;
+        self.tally.dates_corrected += u64::from(is_inverted);
         let mut record = Record {
             host,
             check: &finding.check,
@@ -208,8 +215,8 @@ impl<'a> Job<'a> {
             severity: finding.severity,
             state: &finding.state,
             cvss: finding.cvss,
-            first_seen_ms: finding.first_seen_ms,
-            last_seen_ms: finding.last_seen_ms,
+            first_seen_ms: first_seen_ms.filter(|_| !is_inverted).or(last_seen_ms),
+            last_seen_ms,
         };
         if finding.cves.is_empty() {
             self.tally.duplicates += u64::from(!writer.stage(&record)?);
@@ -221,11 +228,36 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
+    /// What the row may have meant is protected from being resolved.
+    fn reject(&mut self, rejection: Rejection, writer: &mut ImportWriter) -> Result<(), Stop> {
+        let Host { key, ip, name } = &rejection.host;
+        writer.protect(&[key, ip, name], &rejection.check)?;
+        self.tally.reject(rejection);
+        Ok(())
+    }
+
+    /// A table of unknown origin may be of any scanner, so what it does not hold says
+    /// nothing; nor does it if a row may be about any host.
+    fn resolve(&self) -> Resolve {
+        let is_of_unknown_origin =
+            self.head.vendor.is_none() && self.scanner.is_none_or(Scanner::is_generic);
+        if is_of_unknown_origin || self.tally.has_hostless_rejection {
+            Resolve::Nothing
+        } else {
+            Resolve::Hosts
+        }
+    }
+
     fn merge(&mut self, writer: &mut ImportWriter) -> Result<MergeCounts, Stop> {
         let vendor = self.vendor().to_owned();
+        let plan = MergePlan {
+            vendor: &vendor,
+            now_ms: clock::now_ms(),
+            resolve: self.resolve(),
+        };
         let rows = self.tally.rows();
         self.report(STEP_MERGING, Some(rows));
-        let counts = writer.merge(&vendor, clock::now_ms(), |done, total| {
+        let counts = writer.merge(&plan, |done, total| {
             if self.meter.is_due() {
                 if self.declared_bytes.is_some() {
                     let merged = done as f64 / total.max(1) as f64;
@@ -248,6 +280,9 @@ impl<'a> Job<'a> {
             reopened: counts.reopened,
             unchanged: counts.unchanged,
             encoding_replacements: self.tally.replaced_bytes,
+            skipped_rows: self.tally.skipped,
+            dates_corrected: self.tally.dates_corrected,
+            rejected: self.tally.rejected_rows(),
         };
         if !self.body.begin_commit() {
             return Err(Stop::Cancelled);
@@ -339,7 +374,7 @@ impl<'a> Job<'a> {
         Ending {
             status,
             vendor: self.vendor(),
-            format: self.format.map(Format::name),
+            format: self.scanner.map(|scanner| scanner.label),
             summary,
             error,
         }
@@ -366,7 +401,7 @@ impl<'a> Job<'a> {
             .head
             .vendor
             .as_deref()
-            .or(self.format.map(Format::name));
+            .or(self.scanner.map(|scanner| scanner.label));
         self.reporter.progress(&Progress {
             fraction: self.meter.fraction,
             step,
@@ -382,9 +417,13 @@ impl<'a> Job<'a> {
     fn vendor(&self) -> &str {
         match &self.head.vendor {
             Some(vendor) => vendor,
-            None => self.format.unwrap_or(Format::Generic).name(),
+            None => self.scanner.unwrap_or(&GENERIC).label,
         }
     }
+}
+
+fn stage_host(host: &Host, writer: &mut ImportWriter) -> Result<i64, Stop> {
+    Ok(writer.stage_host(&host.key, &host.ip, &host.name)?)
 }
 
 fn data_change(counts: MergeCounts) -> DataChange {

@@ -4,12 +4,11 @@
 use bytes::{Bytes, BytesMut};
 use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
 
-use super::columns::{columns_wanted, normal, recognize, Format, Role, ROLES};
 use super::decode::{ByteSource, Decoder};
 use super::report::ImportError;
+use super::scanners::{columns_wanted, normal, recognize, Role, Scanner};
 use super::stop::Stop;
 use super::text;
-use crate::severity::NumberScale;
 
 /// The header must lie within the first lines ...
 const MAX_PREAMBLE_LINES: usize = 20;
@@ -17,8 +16,8 @@ const MAX_PREAMBLE_LINES: usize = 20;
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Columns counted in a header; those beyond are not looked at.
 const MAX_COLUMNS: usize = 1024;
-/// Columns of the same name that are read; it bounds what a row can hold.
-const MAX_COLUMNS_OF_A_NAME: usize = 4;
+/// Columns that are read for one role; it bounds what a row can hold.
+const MAX_COLUMNS_OF_A_ROLE: usize = 16;
 /// What an error tells of the columns it found.
 const MAX_COLUMNS_TOLD: usize = 100;
 const MAX_COLUMN_NAME_CHARS: usize = 80;
@@ -28,11 +27,10 @@ const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 /// How to read the rows of a file.
 #[derive(Debug)]
 pub struct Layout {
-    pub format: Format,
+    pub scanner: &'static Scanner,
     pub delimiter: u8,
-    pub severity_scale: NumberScale,
     /// For each role the slots of its columns, in the order to try.
-    slots: [Vec<usize>; ROLES],
+    slots: [Vec<usize>; Role::ALL.len()],
     /// For each column of the file the slot that it fills, if it is read at all.
     slot_of_column: Vec<Option<usize>>,
     slot_count: usize,
@@ -111,39 +109,27 @@ impl Layout {
 
     fn from_header(names: &[String], delimiter: u8) -> Option<Layout> {
         let names: Vec<String> = names.iter().map(|name| normal(name)).collect();
-        let (format, columns) = recognize(&names)?;
-        let is_qualys = format == Format::Generic && names.iter().any(|name| name == "qid");
+        let scanner = recognize(&names)?;
         let mut layout = Layout {
-            format,
+            scanner,
             delimiter,
-            severity_scale: if is_qualys {
-                NumberScale::OneToFive
-            } else {
-                NumberScale::ZeroToFour
-            },
             slots: Default::default(),
             slot_of_column: vec![None; names.len()],
             slot_count: 0,
         };
-        for (role, candidates) in columns {
-            for candidate in *candidates {
-                layout.add_columns(*role, &names, candidate);
+        for role in Role::ALL {
+            let columns = scanner.columns_of(role, &names);
+            for column in columns.into_iter().take(MAX_COLUMNS_OF_A_ROLE) {
+                layout.add_column(role, column);
             }
         }
         Some(layout)
     }
 
-    /// All columns of that name: some exports have a name twice.
-    fn add_columns(&mut self, role: Role, names: &[String], candidate: &str) {
-        let columns = names
-            .iter()
-            .enumerate()
-            .filter(|(_, name)| *name == candidate);
-        for (column, _) in columns.take(MAX_COLUMNS_OF_A_NAME) {
-            let slot = *self.slot_of_column[column].get_or_insert(self.slot_count);
-            self.slot_count = self.slot_count.max(slot + 1);
-            self.slots[role as usize].push(slot);
-        }
+    fn add_column(&mut self, role: Role, column: usize) {
+        let slot = *self.slot_of_column[column].get_or_insert(self.slot_count);
+        self.slot_count = self.slot_count.max(slot + 1);
+        self.slots[role as usize].push(slot);
     }
 }
 
@@ -217,42 +203,42 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_the_four_formats_are_told_apart() {
+    fn headers_of_different_exports_are_told_apart() {
         let table = [
             (
                 "asset.id;definition.id;definition.name;severity\nx",
-                Format::Tenable,
+                "tenable",
                 b';',
             ),
-            ("asset.name,definition.name\nx", Format::Tenable, b','),
+            ("asset.name,definition.name,severity\nx", "tenable", b','),
             (
                 "Plugin ID,CVE,CVSS,Risk,Host,Protocol,Port,Name\nx",
-                Format::Nessus,
+                "nessus",
                 b',',
             ),
             (
                 "IP,Hostname,Port,Port Protocol,CVSS,Severity,NVT Name,NVT OID,CVEs\nx",
-                Format::OpenVas,
+                "openvas",
                 b',',
             ),
-            ("host\tplugin_id\tseverity\nx", Format::Generic, b'\t'),
+            ("host\tplugin_id\tseverity\nx", "generic", b'\t'),
             (
                 "\"IP Address\";\"Title\";\"CVSS Score\"\r\nx",
-                Format::Generic,
+                "generic",
                 b';',
             ),
-            ("Hostname,CVE", Format::Generic, b','),
+            ("Hostname,CVE,Risk Level", "generic", b','),
             (
                 "Plugin,Plugin Name,Family,Severity,IP Address,Protocol,Port,Exploit?,CVE\nx",
-                Format::Generic,
+                "tenable-sc",
                 b',',
             ),
         ];
-        for (file, format, delimiter) in table {
+        for (file, label, delimiter) in table {
             let (layout, _) = detect(file).unwrap_or_else(|error| panic!("{file}: {error:?}"));
             assert_eq!(
-                (layout.format, layout.delimiter),
-                (format, delimiter),
+                (layout.scanner.label, layout.delimiter),
+                (label, delimiter),
                 "{file}"
             );
         }
@@ -262,8 +248,7 @@ mod tests {
     fn lines_before_the_header_are_skipped_and_counted() {
         let file = "\"Report of, January\"\r\n\r\nCompany;\"An open quote\r\nIP,QID,Title,Severity,CVE ID\r\n10.0.0.1,1,t,5,\r\n";
         let (layout, rest) = detect(file).unwrap();
-        assert_eq!(layout.format, Format::Generic);
-        assert_eq!(layout.severity_scale, NumberScale::OneToFive);
+        assert_eq!(layout.scanner.label, "qualys");
         assert!(rest.text.starts_with(b"\n10.0.0.1") || rest.text.starts_with(b"10.0.0.1"));
         let line = rest.line + u64::from(rest.text.starts_with(b"\n"));
         assert_eq!(line, 5);
@@ -271,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_header_may_hold_line_breaks_empty_cells_and_a_name_twice() {
-        let (layout, _) = detect("host,,severity,\"plugin\nid\",cve,cve,title\n").unwrap();
+        let (layout, _) = detect("host,,severity,\"other\nname\",cve,cve,title\n").unwrap();
         assert_eq!(layout.slots(Role::Cve).len(), 2);
         assert_eq!(layout.slot_of_column(1), None);
         assert_eq!(layout.slot_of_column(3), None);
@@ -295,9 +280,8 @@ mod tests {
         );
         assert_eq!(
             details["columns_wanted"]["nessus"],
-            json!(["Host", "Plugin ID", "Risk"])
+            json!(["Plugin ID", "Host", "Risk"])
         );
-        assert_eq!(details["columns_wanted"].as_object().unwrap().len(), 4);
     }
 
     #[test]

@@ -26,17 +26,20 @@
 //!    it gives false the import is being committed and will be completed.
 
 mod body;
-mod columns;
 mod decode;
 mod drive;
 mod form;
 mod job;
+mod known;
 mod layout;
 mod queue;
 mod record;
 mod report;
 mod rows;
+mod scanners;
+mod score;
 mod stop;
+mod synonyms;
 mod tally;
 mod text;
 

@@ -1,16 +1,19 @@
-//! One row of a scan becomes a finding: what it says of which host.
+//! What one row of a scan says: a finding on a host, that one is gone, nothing that
+//! concerns us, or something that cannot be understood.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
 
+use serde::Serialize;
 use serde_json::{json, Value};
 
-use super::columns::{Format, Role};
 use super::layout::Layout;
 use super::rows::{Row, MAX_CELL_BYTES};
+use super::scanners::Role;
+use super::score;
 use super::text::clean;
 use crate::clock;
-use crate::severity::Severity;
+use crate::severity::{Severity, SeverityCell};
 
 /// Longest host, address, name, check, port, protocol and state, in characters.
 const MAX_NAME_CHARS: usize = 255;
@@ -20,19 +23,41 @@ const MAX_TITLE_CHARS: usize = 1_000;
 const MAX_SOLUTION_CHARS: usize = 8_000;
 /// Longest id in a CVE cell, in characters.
 const MAX_ID_CHARS: usize = 64;
-/// What an error shows of a cell, in characters.
-const MAX_TOLD_CHARS: usize = 100;
+/// What a rejection shows of a cell, in characters.
+const MAX_TOLD_CHARS: usize = 200;
 
 /// States that say a finding is gone. Tenable writes `FIXED`.
 const GONE_STATES: [&str; 4] = ["fixed", "closed", "resolved", "remediated"];
 
-/// What an accepted row says.
+/// What a row says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reading {
+    /// The finding is there.
+    Present(Box<Finding>),
+    /// The scanner says that a finding is gone: no record, but the host was scanned.
+    Gone(Host),
+    /// The row is no vulnerability, such as a check that was passed. If it names a
+    /// host, that was scanned.
+    Skipped(Option<Host>),
+    /// It cannot be known what the row says.
+    Rejected(Box<Rejection>),
+}
+
+/// The host of a row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Host {
+    /// What identifies the host, in lower case.
+    pub key: String,
+    /// Empty if not known.
+    pub ip: String,
+    /// Empty if not known.
+    pub name: String,
+}
+
+/// A finding on a host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
-    /// What identifies the host, in lower case.
-    pub host: String,
-    pub ip: String,
-    pub hostname: String,
+    pub host: Host,
     /// What identifies the kind of finding: the scanner's number or name.
     pub check: String,
     pub title: String,
@@ -46,9 +71,6 @@ pub struct Finding {
     pub state: String,
     /// The ids of the CVE cell, each once; a row without makes one record too.
     pub cves: Vec<String>,
-    /// The scanner says that the finding is gone: no record, but the host was
-    /// scanned.
-    pub is_gone: bool,
     /// Milliseconds since the epoch.
     pub first_seen_ms: Option<i64>,
     /// Milliseconds since the epoch.
@@ -56,137 +78,218 @@ pub struct Finding {
 }
 
 /// Why a row is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// No column names a host.
+    MissingHost,
+    /// No column names what was found.
+    MissingFinding,
+    /// Neither a severity nor a score that can be read.
+    MissingSeverity,
+    /// The severity is a word or number without a known meaning.
+    UnknownSeverity,
+    /// The CVE cell is longer than what is kept of a cell.
+    OversizedCveCell,
+}
+
+/// A row that is not accepted, and what it may have been about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
+    /// The line of the file on which the row begins, from 1.
     pub line: u64,
+    /// `host`, `finding`, `severity`, `cvss` or `cve`.
     pub column: &'static str,
     pub received: String,
-    pub expected: Vec<&'static str>,
+    pub reason: Reason,
+    /// Key, address and name of the host, as far as they can be read.
+    pub host: Host,
+    /// Empty if it cannot be read.
+    pub check: String,
+}
+
+impl Reason {
+    /// What the cell might have held.
+    fn expected(self) -> Value {
+        match self {
+            Reason::MissingHost => json!(["an address or a name"]),
+            Reason::MissingFinding => json!(["a number or a name"]),
+            Reason::OversizedCveCell => json!(["at most 64 KiB of ids"]),
+            Reason::MissingSeverity | Reason::UnknownSeverity => {
+                let severities = Severity::ALL.iter().rev();
+                json!(severities
+                    .map(|severity| severity.name())
+                    .collect::<Vec<_>>())
+            }
+        }
+    }
 }
 
 impl Rejection {
-    /// The details of an error about it.
-    pub fn details(&self) -> Value {
+    /// The entry in the list of rejections.
+    pub fn told(&self) -> Value {
         json!({
             "line_number": self.line,
             "column": self.column,
             "received_value": self.received,
-            "expected_values": self.expected,
+            "reason": self.reason,
         })
+    }
+
+    /// The details of an error about it.
+    pub fn details(&self) -> Value {
+        let mut details = self.told();
+        details["expected_values"] = self.reason.expected();
+        details
     }
 }
 
-impl Finding {
+impl Reading {
     /// Reads a row.
-    ///
-    /// # Errors
-    /// A [`Rejection`] if host or finding is missing, the severity is an unknown
-    /// word, or the CVE cell is too long to be split.
-    pub fn read(row: &Row, layout: &Layout) -> Result<Finding, Rejection> {
-        let reject = |column, received, expected| {
-            let received = clean(received, MAX_TOLD_CHARS);
-            Err(Rejection {
-                line: row.line,
-                column,
-                received,
-                expected,
-            })
-        };
-        let name = |role| clean(first(row, layout, role), MAX_NAME_CHARS);
+    pub fn of(row: &Row, layout: &Layout) -> Reading {
+        let cells = Cells { row, layout };
+        let severity = cells.severity();
+        let host = cells.host();
+        let state = cells.name(Role::State);
+        let is_state = |words: &[&str]| words.iter().any(|word| state.eq_ignore_ascii_case(word));
+        if severity == SeverityCell::CheckResult || is_state(layout.scanner.skipped_states) {
+            return Reading::Skipped(Some(host).filter(|host| !host.key.is_empty()));
+        }
+        match cells.finding(host, severity, &state) {
+            Err(rejection) => Reading::Rejected(rejection),
+            Ok(finding) if is_state(&GONE_STATES) => Reading::Gone(finding.host),
+            Ok(finding) => Reading::Present(Box::new(finding)),
+        }
+    }
+}
 
-        let host = name(Role::Host);
-        if host.is_empty() {
-            return reject("host", "", vec!["an address or a name"]);
-        }
-        if layout.slots(Role::Cve).iter().any(|slot| row.is_cut(*slot)) {
-            return reject(
-                "cve",
-                first(row, layout, Role::Cve),
-                vec!["at most 64 KiB of ids"],
-            );
-        }
-        let cves = split_ids(first(row, layout, Role::Cve));
-        let mut check = name(Role::Check);
-        if check.is_empty() && layout.format == Format::Generic {
+/// A row, and what its columns are.
+struct Cells<'a> {
+    row: &'a Row,
+    layout: &'a Layout,
+}
+
+impl Cells<'_> {
+    fn finding(
+        &self,
+        host: Host,
+        cell: SeverityCell,
+        state: &str,
+    ) -> Result<Finding, Box<Rejection>> {
+        let ids = self.first(Role::Cve);
+        let cve_columns = self.layout.slots(Role::Cve);
+        let is_cut = cve_columns.iter().any(|slot| self.row.is_cut(*slot));
+        let cves = if is_cut { vec![] } else { split_ids(ids) };
+        let mut check = self.name(Role::Check);
+        if check.is_empty() && self.layout.scanner.is_generic() {
             check = cves.first().cloned().unwrap_or_default();
         }
-        if check.is_empty() {
-            return reject("finding", "", vec!["a number or a name"]);
-        }
-        let cvss = score(row, layout);
-        let severity_cell = first(row, layout, Role::Severity);
-        let severity = match severity_cell {
-            "" => Severity::from_cvss(cvss.unwrap_or(0.0)),
-            cell => match Severity::from_cell(cell, layout.severity_scale) {
-                Some(severity) => severity,
-                None => {
-                    return reject(
-                        "severity",
-                        cell,
-                        Severity::ALL.iter().rev().map(|s| s.name()).collect(),
-                    )
-                }
-            },
+        let reject = |column, received, reason| {
+            Err(Box::new(Rejection {
+                line: self.row.line,
+                column,
+                received: clean(received, MAX_TOLD_CHARS),
+                reason,
+                host: host.clone(),
+                check: check.clone(),
+            }))
         };
-        let title = clean(first(row, layout, Role::Title), MAX_TITLE_CHARS);
-        let state = name(Role::State);
-        let (ip, hostname) = addresses(row, layout, &host);
+        if host.key.is_empty() {
+            return reject("host", "", Reason::MissingHost);
+        }
+        if check.is_empty() && !is_cut {
+            return reject("finding", "", Reason::MissingFinding);
+        }
+        if is_cut {
+            return reject("cve", ids, Reason::OversizedCveCell);
+        }
+        let cvss = self.score();
+        let severity = match (cell, cvss) {
+            (SeverityCell::Known(severity), _) => severity,
+            (SeverityCell::Empty, Some(score)) => Severity::from_cvss(score),
+            (SeverityCell::Empty, None) => {
+                let (column, received) = match self.first(Role::Cvss) {
+                    "" => ("severity", self.first(Role::Severity)),
+                    score => ("cvss", score),
+                };
+                return reject(column, received, Reason::MissingSeverity);
+            }
+            (SeverityCell::Unknown | SeverityCell::CheckResult, _) => {
+                let received = self.first(Role::Severity);
+                return reject("severity", received, Reason::UnknownSeverity);
+            }
+        };
+        let title = clean(self.first(Role::Title), MAX_TITLE_CHARS);
         Ok(Finding {
-            host: host.to_lowercase(),
-            ip,
-            hostname,
+            host,
             title: if title.is_empty() {
                 check.clone()
             } else {
                 title
             },
             check,
-            solution: clean(first(row, layout, Role::Solution), MAX_SOLUTION_CHARS),
-            port: name(Role::Port),
-            protocol: name(Role::Protocol),
+            solution: clean(self.first(Role::Solution), MAX_SOLUTION_CHARS),
+            port: self.name(Role::Port),
+            protocol: self.name(Role::Protocol),
             severity,
             cvss,
-            is_gone: GONE_STATES
-                .iter()
-                .any(|gone| state.eq_ignore_ascii_case(gone)),
-            state,
+            state: state.to_owned(),
             cves,
-            first_seen_ms: clock::parse(first(row, layout, Role::FirstSeen)),
-            last_seen_ms: clock::parse(first(row, layout, Role::LastSeen)),
+            first_seen_ms: clock::parse(self.first(Role::FirstSeen)),
+            last_seen_ms: clock::parse(self.first(Role::LastSeen)),
         })
     }
-}
 
-/// The first of the role's cells that is not empty.
-fn first<'a>(row: &'a Row, layout: &Layout, role: Role) -> &'a str {
-    let cells = layout.slots(role).iter().map(|slot| row.cell(*slot));
-    cells
-        .into_iter()
-        .find(|cell| !cell.is_empty())
-        .unwrap_or_default()
-}
-
-/// The first of the score cells that holds a score.
-fn score(row: &Row, layout: &Layout) -> Option<f64> {
-    let cells = layout.slots(Role::Cvss).iter().map(|slot| row.cell(*slot));
-    cells
-        .filter_map(|cell| cell.parse().ok())
-        .find(|score| (0.0..=10.0).contains(score))
-}
-
-/// Address and name of the host, as far as the row or the host's key give them.
-fn addresses(row: &Row, layout: &Layout, host: &str) -> (String, String) {
-    let list = first(row, layout, Role::Ip);
-    let mut ip = clean(list.split(',').next().unwrap_or_default(), MAX_NAME_CHARS);
-    let mut hostname = clean(first(row, layout, Role::Hostname), MAX_NAME_CHARS);
-    let host_is_address = host.parse::<IpAddr>().is_ok();
-    if ip.is_empty() && host_is_address {
-        ip = host.to_owned();
+    /// The first of the role's cells that is not empty.
+    fn first(&self, role: Role) -> &str {
+        let cells = self.layout.slots(role).iter();
+        let mut cells = cells.map(|slot| self.row.cell(*slot));
+        cells.find(|cell| !cell.is_empty()).unwrap_or_default()
     }
-    if hostname.is_empty() && !host_is_address && layout.format != Format::Tenable {
-        hostname = host.to_owned();
+
+    fn name(&self, role: Role) -> String {
+        clean(self.first(role), MAX_NAME_CHARS)
     }
-    (ip, hostname)
+
+    /// The first severity that says anything.
+    fn severity(&self) -> SeverityCell {
+        let cells = self.layout.slots(Role::Severity).iter();
+        let mut cells = cells.map(|slot| {
+            let cell = self.row.cell(*slot);
+            Severity::from_cell(cell, self.layout.scanner.scale)
+        });
+        let found = cells.find(|cell| *cell != SeverityCell::Empty);
+        found.unwrap_or(SeverityCell::Empty)
+    }
+
+    /// The first of the score cells that holds a score.
+    fn score(&self) -> Option<f64> {
+        let cells = self.layout.slots(Role::Cvss).iter();
+        cells
+            .map(|slot| self.row.cell(*slot))
+            .find_map(score::parse)
+    }
+
+    /// The host, with address and name as far as the row or the host's key give them.
+    fn host(&self) -> Host {
+        let key = self.name(Role::Host);
+        let list = self.first(Role::Ip);
+        let mut ip = clean(list.split(',').next().unwrap_or_default(), MAX_NAME_CHARS);
+        let mut name = self.name(Role::Hostname);
+        let is_address = key.parse::<IpAddr>().is_ok();
+        let is_asset_id = self.layout.scanner.label == "tenable";
+        if ip.is_empty() && is_address {
+            ip.clone_from(&key);
+        }
+        if name.is_empty() && !is_address && !is_asset_id {
+            name.clone_from(&key);
+        }
+        Host {
+            key: key.to_lowercase(),
+            ip,
+            name,
+        }
+    }
 }
 
 /// The ids of a CVE cell in their order, each once: `CVE-2024-3094`,
@@ -224,19 +327,29 @@ mod tests {
     use crate::import::decode::{tests::Pieces, Decoder};
     use crate::import::rows::Rows;
 
-    fn read_all(file: &str) -> Vec<Result<Finding, Rejection>> {
+    fn read_all(file: &str) -> Vec<Reading> {
         let mut text = Decoder::new(Pieces::new(file.as_bytes(), 1000));
         let (layout, rest) = Layout::detect(&mut text).unwrap();
         let mut rows = Rows::new(text, layout, rest);
         let mut findings = Vec::new();
         while let Some((row, layout)) = rows.next_row().unwrap() {
-            findings.push(Finding::read(row, layout));
+            findings.push(Reading::of(row, layout));
         }
         findings
     }
 
     fn read(file: &str) -> Finding {
-        read_all(file).remove(0).unwrap()
+        match read_all(file).remove(0) {
+            Reading::Present(finding) => *finding,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn rejection(reading: &Reading) -> &Rejection {
+        match reading {
+            Reading::Rejected(rejection) => rejection,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -249,9 +362,9 @@ mod tests {
         ));
         assert_eq!(
             (
-                finding.host.as_str(),
-                finding.ip.as_str(),
-                finding.hostname.as_str()
+                finding.host.key.as_str(),
+                finding.host.ip.as_str(),
+                finding.host.name.as_str()
             ),
             ("ab-1", "10.0.0.1", "Web-01")
         );
@@ -264,21 +377,25 @@ mod tests {
             (finding.severity, finding.cvss),
             (Severity::High, Some(7.5))
         );
-        assert_eq!((finding.state.as_str(), finding.is_gone), ("Active", false));
+        assert_eq!(finding.state, "Active");
         assert_eq!(
             finding.first_seen_ms.map(clock::rfc3339).unwrap(),
             "2022-06-27T12:27:30.880Z"
         );
         assert_eq!(finding.last_seen_ms.map(clock::date).unwrap(), "2023-07-11");
-        let fallback = read(&format!("{header},,Web-02,,Daemons,,,,4,Low,FIXED,,,"));
+        let fallback = read(&format!("{header},,Web-02,,Daemons,,,,4,Low,NEW,,,"));
         assert_eq!(
-            (fallback.host.as_str(), fallback.check.as_str()),
+            (fallback.host.key.as_str(), fallback.check.as_str()),
             ("web-02", "Daemons")
         );
-        assert_eq!(
-            (fallback.severity, fallback.is_gone),
-            (Severity::Critical, true)
-        );
+        assert_eq!(fallback.severity, Severity::Critical);
+        let gone = read_all(&format!("{header},,Web-02,,Daemons,,,,4,Low,FIXED,,,")).remove(0);
+        let host = Host {
+            key: "web-02".to_owned(),
+            name: "Web-02".to_owned(),
+            ..Host::default()
+        };
+        assert_eq!(gone, Reading::Gone(host));
     }
 
     #[test]
@@ -289,9 +406,9 @@ mod tests {
         ));
         assert_eq!(
             (
-                named.host.as_str(),
-                named.ip.as_str(),
-                named.hostname.as_str()
+                named.host.key.as_str(),
+                named.host.ip.as_str(),
+                named.host.name.as_str()
             ),
             ("db.example", "", "DB.example")
         );
@@ -299,47 +416,103 @@ mod tests {
             (named.severity, named.solution.as_str()),
             (Severity::Info, "Update")
         );
-        let addressed = read(&format!("{header}1,,,,fe80::1,tcp,5432,Old,"));
+        let addressed = read(&format!("{header}1,,,Low,fe80::1,tcp,5432,Old,"));
         assert_eq!(
-            (addressed.ip.as_str(), addressed.hostname.as_str()),
+            (addressed.host.ip.as_str(), addressed.host.name.as_str()),
             ("fe80::1", "")
         );
     }
 
     #[test]
-    fn an_empty_severity_is_read_from_the_score_and_an_unknown_word_rejects_the_row() {
-        let rows = read_all(
-            "host,title,severity,cvss\na,x,,9.8\nb,x,,\nc,x,SUPER_CRITICAL,9.8\n,x,Low,\nd,,Low,\ne,x,,99\nf,x,Info,7.5,9\n",
-        );
-        let severities: Vec<_> = rows
-            .iter()
-            .map(|row| row.as_ref().map(|finding| finding.severity).ok())
-            .collect();
-        let expected = [
-            Some(Severity::Critical),
-            Some(Severity::Info),
-            None,
-            None,
-            None,
-            Some(Severity::Info),
-            Some(Severity::Info),
+    fn a_row_whose_severity_cannot_be_known_is_rejected() {
+        use Reason::{MissingSeverity, UnknownSeverity};
+        let table = [
+            ("Low,", Ok(Severity::Low)),
+            ("Info,7.5", Ok(Severity::Info)),
+            (",9.8", Ok(Severity::Critical)),
+            (",\"9,8\"", Ok(Severity::Critical)),
+            (",9.8/10", Ok(Severity::Critical)),
+            (",0.0", Ok(Severity::Info)),
+            ("Unknown,5.0", Ok(Severity::Medium)),
+            (
+                ",CVSS:3.1/AV:L/AC:L/PR:L/UI:N/S:U/C:H/I:H/A:H",
+                Ok(Severity::High),
+            ),
+            (",", Err(("severity", "", MissingSeverity))),
+            (
+                "untriaged,",
+                Err(("severity", "untriaged", MissingSeverity)),
+            ),
+            (",99", Err(("cvss", "99", MissingSeverity))),
+            (",soon", Err(("cvss", "soon", MissingSeverity))),
+            (
+                "SUPER_CRITICAL,9.8",
+                Err(("severity", "SUPER_CRITICAL", UnknownSeverity)),
+            ),
         ];
-        assert_eq!(severities, expected);
-        let details = rows[2].as_ref().unwrap_err().details();
-        assert_eq!(details["line_number"], 4);
+        for (cells, expected) in table {
+            let reading = read_all(&format!("host,title,severity,cvss\na,x,{cells}\n")).remove(0);
+            let read = match &reading {
+                Reading::Present(finding) => Ok(finding.severity),
+                Reading::Rejected(r) => Err((r.column, r.received.as_str(), r.reason)),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(read, expected, "{cells}");
+        }
+    }
+
+    #[test]
+    fn a_rejection_tells_what_the_row_may_have_been_about() {
+        let rows =
+            read_all("host,ip,title,severity\nA,10.0.0.1,x,SUPER_CRITICAL\n,,x,Low\nd,,,Low\n");
+        let details = rejection(&rows[0]).details();
+        assert_eq!(details["line_number"], 2);
         assert_eq!(details["column"], "severity");
         assert_eq!(details["received_value"], "SUPER_CRITICAL");
+        assert_eq!(details["reason"], "unknown_severity");
         assert_eq!(
             details["expected_values"],
             json!(["Critical", "High", "Medium", "Low", "Info"])
         );
-        assert_eq!(rows[3].as_ref().unwrap_err().column, "host");
-        assert_eq!(rows[4].as_ref().unwrap_err().column, "finding");
+        let about: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                let r = rejection(row);
+                (r.reason, r.host.key.as_str(), r.check.as_str())
+            })
+            .collect();
+        assert_eq!(
+            about,
+            [
+                (Reason::UnknownSeverity, "a", "x"),
+                (Reason::MissingHost, "", "x"),
+                (Reason::MissingFinding, "d", "")
+            ]
+        );
+    }
+
+    #[test]
+    fn rows_that_are_no_vulnerabilities_are_skipped() {
+        let host = |key: &str| {
+            Some(Host {
+                key: key.to_owned(),
+                name: key.to_owned(),
+                ..Host::default()
+            })
+        };
+        let rows = read_all(
+            "host,title,severity,status\na,x,PASSED,\nb,,Failed,\nc,x,High,pass\n,x,PASSED,\nd,x,High,FAIL\n",
+        );
+        assert_eq!(rows[0], Reading::Skipped(host("a")));
+        assert_eq!(rows[1], Reading::Skipped(host("b")));
+        assert_eq!(rows[2], Reading::Skipped(host("c")));
+        assert_eq!(rows[3], Reading::Skipped(None));
+        assert!(matches!(rows[4], Reading::Present(_)));
     }
 
     #[test]
     fn a_generic_row_may_have_nothing_but_a_cve_for_a_finding() {
-        let finding = read("hostname,cve\nweb,CVE-2024-3094\n");
+        let finding = read("hostname,cve,risk\nweb,CVE-2024-3094,Low\n");
         assert_eq!(
             (finding.check.as_str(), finding.title.as_str()),
             ("CVE-2024-3094", "CVE-2024-3094")
@@ -380,7 +553,8 @@ mod tests {
         let rows = read_all(&format!(
             "host,title,severity,cve\na,x,Low,\"{ids}\"\nb,x,Low,CVE-2024-1\n"
         ));
-        assert_eq!(rows[0].as_ref().unwrap_err().column, "cve");
-        assert!(rows[1].is_ok());
+        assert_eq!(rejection(&rows[0]).reason, Reason::OversizedCveCell);
+        assert_eq!(rejection(&rows[0]).check, "x");
+        assert!(matches!(rows[1], Reading::Present(_)));
     }
 }

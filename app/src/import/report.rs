@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{json, Value};
 
 use super::form::FormHead;
+use super::record::{Reason, Rejection};
 
 /// Where an import reports to. All calls come from the import's thread, in this
 /// order:
@@ -92,7 +93,7 @@ pub struct Summary {
     pub resolved_vulnerabilities: u64,
     /// Records whose key came before in the same file.
     pub skipped_duplicates: u64,
-    /// Rows without a host or a finding, or with an unknown severity.
+    /// Rows that were rejected.
     pub validation_errors: u64,
     /// Known, and resolved until now.
     pub reopened: u64,
@@ -100,6 +101,22 @@ pub struct Summary {
     pub unchanged: u64,
     /// Bytes that were not UTF-8 and were read as Windows-1252.
     pub encoding_replacements: u64,
+    /// Rows that are no vulnerabilities, such as checks that were passed.
+    pub skipped_rows: u64,
+    /// Dates that could not be (first seen after last seen) and were corrected.
+    pub dates_corrected: u64,
+    /// What was rejected.
+    #[serde(flatten)]
+    pub rejected: RejectedRows,
+}
+
+/// The rows that were rejected.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RejectedRows {
+    /// The first 20: `line_number`, `column`, `received_value`, `reason`.
+    pub rejections: Vec<Value>,
+    /// How many there were in all, by reason.
+    pub rejections_by_reason: BTreeMap<Reason, u64>,
 }
 
 /// What an import took.
@@ -218,14 +235,33 @@ impl ImportError {
         }
     }
 
+    /// `NO_VALID_ROWS`: rows were rejected and none was accepted.
+    pub fn no_valid_rows(rows: u64, first: &Rejection, rejected: &RejectedRows) -> ImportError {
+        ImportError {
+            code: "NO_VALID_ROWS",
+            message: format!("None of the {rows} rows could be imported"),
+            details: Some(rejection_details(first, rejected)),
+            recovery_suggestions: vec![
+                "Look at the named rows and the reasons: most likely all of them have one in common",
+                "Use the severities Critical, High, Medium, Low and Info, or give a CVSS score",
+                "Export the findings again with all columns",
+            ],
+        }
+    }
+
     /// `TOO_MANY_INVALID_ROWS`: more than 100 rows and more than 5 % rejected.
-    pub fn too_many_invalid_rows(rejected: u64, rows: u64, first: Option<Value>) -> ImportError {
+    pub fn too_many_invalid_rows(
+        count: u64,
+        rows: u64,
+        first: &Rejection,
+        rejected: &RejectedRows,
+    ) -> ImportError {
         ImportError {
             code: "TOO_MANY_INVALID_ROWS",
             message: format!(
-                "{rejected} of {rows} rows have no host, no finding or an unknown severity"
+                "{count} of {rows} rows have no host, no finding or no severity that is known"
             ),
-            details: first,
+            details: Some(rejection_details(first, rejected)),
             recovery_suggestions: vec![
                 "Look at the named row: it is the first of those that were rejected",
                 "Use the severities Critical, High, Medium, Low and Info",
@@ -272,6 +308,14 @@ impl ImportError {
             ],
         }
     }
+}
+
+/// The first rejection, and all that is told of the others.
+fn rejection_details(first: &Rejection, rejected: &RejectedRows) -> Value {
+    let mut details = first.details();
+    details["rejections"] = json!(rejected.rejections);
+    details["rejections_by_reason"] = json!(rejected.rejections_by_reason);
+    details
 }
 
 /// Why a request is not answered with 202.
@@ -353,11 +397,15 @@ mod tests {
             .collect();
         keys.sort_unstable();
         let agreed = [
+            "dates_corrected",
             "encoding_replacements",
             "new_vulnerabilities",
+            "rejections",
+            "rejections_by_reason",
             "reopened",
             "resolved_vulnerabilities",
             "skipped_duplicates",
+            "skipped_rows",
             "unchanged",
             "updated_vulnerabilities",
             "validation_errors",
@@ -367,11 +415,20 @@ mod tests {
 
     #[test]
     fn every_error_tells_how_to_go_on() {
+        let rejection = Rejection {
+            line: 2,
+            column: "host",
+            received: String::new(),
+            reason: Reason::MissingHost,
+            host: Default::default(),
+            check: String::new(),
+        };
         let errors = [
             ImportError::empty("nothing"),
             ImportError::unknown_format(vec![], json!({})),
             ImportError::parsing("broken", None),
-            ImportError::too_many_invalid_rows(101, 200, None),
+            ImportError::no_valid_rows(1, &rejection, &RejectedRows::default()),
+            ImportError::too_many_invalid_rows(101, 200, &rejection, &RejectedRows::default()),
             ImportError::too_large(),
             ImportError::storage("disk full"),
             ImportError::bad_request(&RequestError::SessionIdAfterFile),

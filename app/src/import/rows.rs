@@ -182,8 +182,8 @@ impl<S: ByteSource> Rows<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::columns::Role;
     use crate::import::decode::tests::Pieces;
+    use crate::import::scanners::Role;
 
     /// Line, host, title and port of each row.
     fn read(file: &[u8], piece: usize) -> Result<Vec<(u64, String, String, String)>, ImportError> {

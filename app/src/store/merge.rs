@@ -7,8 +7,8 @@
 use rusqlite::{params, Connection, OptionalExtension, Row};
 
 use super::merge_sql::{
-    CHANGE_FINDING, FIND_FINDING, HOST_NAME, INSERT_FINDING, RESOLVE_FINDINGS, STAGED_RECORDS,
-    TOUCH_FINDING, UPSERT_HOST,
+    CHANGE_FINDING, FIND_FINDING, HOST_NAME, INSERT_FINDING, RESOLVE_FINDINGS, RESOLVE_UNPROTECTED,
+    STAGED_RECORDS, TOUCH_FINDING, UPSERT_HOST,
 };
 use super::staging::ImportWriter;
 use super::StoreError;
@@ -36,6 +36,25 @@ pub struct MergeCounts {
     pub resolved_by_severity: [u64; 5],
     /// Display names of the first hosts with a change.
     pub changed_hosts: Vec<String>,
+}
+
+/// What a merge is to do.
+#[derive(Clone, Copy, Debug)]
+pub struct MergePlan<'a> {
+    /// The label whose findings the records meet.
+    pub vendor: &'a str,
+    /// The time of the import, in milliseconds since the epoch; it stands in for scan
+    /// times that the file does not give.
+    pub now_ms: i64,
+    pub resolve: Resolve,
+}
+
+/// Which findings are resolved because the file does not hold them any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolve {
+    Nothing,
+    /// Those on hosts that the file names.
+    Hosts,
 }
 
 /// Why a merge ended early. Nothing of it is visible then.
@@ -82,21 +101,20 @@ enum Fate {
 }
 
 impl ImportWriter {
-    /// Compares what was staged with the findings of `vendor` and writes the
-    /// result, to be seen after [`commit`](Self::commit). `now_ms` stands in for
-    /// scan times that the file does not give. `on_step` is called after every
-    /// record and host with the steps done and their number in all, and gives
+    /// Compares what was staged with the findings that are known and writes the
+    /// result, to be seen after [`commit`](Self::commit). `on_step` is called after
+    /// every record and host with the steps done and their number in all, and gives
     /// false to stop.
     pub fn merge(
         &mut self,
-        vendor: &str,
-        now_ms: i64,
+        plan: &MergePlan<'_>,
         mut on_step: impl FnMut(u64, u64) -> bool,
     ) -> Result<MergeCounts, MergeStop> {
         // The staged rows are complete; from here on the database is written.
         self.connection.execute_batch("COMMIT; BEGIN IMMEDIATE")?;
         self.statements += 2;
-        let total = 2 * self.hosts.unsigned_abs() + self.records;
+        let passes = if plan.resolve == Resolve::Hosts { 2 } else { 1 };
+        let total = passes * self.hosts.unsigned_abs() + self.records;
         let mut done = 0;
         let mut step = || {
             done += 1;
@@ -110,13 +128,16 @@ impl ImportWriter {
             connection: &self.connection,
             import_id: self.import_id,
             hosts: self.hosts,
-            now_ms,
+            has_protected: self.has_protected,
+            now_ms: plan.now_ms,
             counts: MergeCounts::default(),
             statements: 0,
         };
-        merge.hosts(vendor, &mut step)?;
+        merge.hosts(plan.vendor, &mut step)?;
         merge.records(&mut step)?;
-        merge.absent(&mut step)?;
+        if plan.resolve == Resolve::Hosts {
+            merge.absent(&mut step)?;
+        }
         let Merge {
             counts, statements, ..
         } = merge;
@@ -132,6 +153,8 @@ struct Merge<'a> {
     import_id: i64,
     /// Staged hosts are numbered from 1 to this.
     hosts: i64,
+    /// Some findings must not be resolved.
+    has_protected: bool,
     now_ms: i64,
     counts: MergeCounts,
     /// SQL statements executed.
@@ -236,7 +259,11 @@ impl Merge<'_> {
         let connection = self.connection;
         let mut known =
             connection.prepare_cached("SELECT known_id FROM staging.hosts WHERE id = ?1")?;
-        let mut resolve = connection.prepare_cached(RESOLVE_FINDINGS)?;
+        let mut resolve = connection.prepare_cached(if self.has_protected {
+            RESOLVE_UNPROTECTED
+        } else {
+            RESOLVE_FINDINGS
+        })?;
         for staged_id in 1..=self.hosts {
             let host_id: i64 = known.query_row([staged_id], |row| row.get(0))?;
             let resolved_before = self.counts.resolved;
@@ -339,6 +366,14 @@ mod tests {
         }
     }
 
+    fn plan(now_ms: i64) -> MergePlan<'static> {
+        MergePlan {
+            vendor: "v",
+            now_ms,
+            resolve: Resolve::Hosts,
+        }
+    }
+
     fn record(host: i64, check: &str) -> Record<'_> {
         Record {
             host,
@@ -381,7 +416,7 @@ mod tests {
                 ..record(host, "c")
             })
             .unwrap();
-        writer.merge("v", now_ms, |_, _| true).unwrap();
+        writer.merge(&plan(now_ms), |_, _| true).unwrap();
         writer.commit(&ending(ImportStatus::Completed)).unwrap();
         findings(store).remove(0)
     }
@@ -414,7 +449,7 @@ mod tests {
             let mut writer = store.begin_import(&NEW).unwrap();
             let host = writer.stage_host("h", ip, hostname).unwrap();
             writer.stage(&record(host, "c")).unwrap();
-            writer.merge("v", 1, |_, _| true).unwrap();
+            writer.merge(&plan(1), |_, _| true).unwrap();
             writer.commit(&ending(ImportStatus::Completed)).unwrap();
         }
         let row = findings(&store).remove(0);
@@ -443,7 +478,7 @@ mod tests {
             .connection
             .pragma_update_and_check(None, "max_page_count", pages + 20, |_| Ok(()))
             .unwrap();
-        let stop = writer.merge("v", 1, |_, _| true).unwrap_err();
+        let stop = writer.merge(&plan(1), |_, _| true).unwrap_err();
         assert!(matches!(stop, MergeStop::Store(_)), "{stop:?}");
         writer.abandon(&ending(ImportStatus::Error)).unwrap();
         assert_eq!(findings(&store), before);
@@ -464,7 +499,7 @@ mod tests {
             assert!(writer.stage(&record(host, "2")).unwrap());
             assert!(!writer.stage(&record(host, "2")).unwrap());
             let mut calls = 0;
-            let result = writer.merge("v", 1, |done, total| {
+            let result = writer.merge(&plan(1), |done, total| {
                 calls += 1;
                 assert_eq!((done, total), (calls, 4));
                 done < stop_at

@@ -4,7 +4,8 @@
 pub const INSERT_FINDING: &str = "
 INSERT INTO findings (host_id, check_id, cve, port, protocol, title, solution, severity, state, cvss,
     active, first_seen_ms, last_seen_ms, import_id)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1, coalesce(?11, ?13), coalesce(?12, ?13), ?14)";
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1,
+    min(coalesce(?11, ?12, ?13), coalesce(?12, ?13), ?13), coalesce(?12, ?13), ?14)";
 
 /// The finding with a key, and whether its content is the same.
 pub const FIND_FINDING: &str = "
@@ -16,7 +17,7 @@ WHERE host_id = ?1 AND check_id = ?2 AND cve = ?3 AND port = ?4 AND protocol = ?
 /// A finding whose content changed, or that is active again.
 pub const CHANGE_FINDING: &str = "
 UPDATE findings SET title = ?2, solution = ?3, severity = ?4, state = ?5, cvss = ?6, active = 1,
-    first_seen_ms = min(first_seen_ms, coalesce(?7, first_seen_ms)),
+    first_seen_ms = min(first_seen_ms, coalesce(?7, ?8, first_seen_ms)),
     last_seen_ms = max(last_seen_ms, coalesce(?8, ?9)),
     import_id = ?10
 WHERE id = ?1";
@@ -25,7 +26,7 @@ WHERE id = ?1";
 /// which makes it cheaper.
 pub const TOUCH_FINDING: &str = "
 UPDATE findings SET
-    first_seen_ms = min(first_seen_ms, coalesce(?2, first_seen_ms)),
+    first_seen_ms = min(first_seen_ms, coalesce(?2, ?3, first_seen_ms)),
     last_seen_ms = max(last_seen_ms, coalesce(?3, ?4)),
     import_id = ?5
 WHERE id = ?1";
@@ -35,6 +36,15 @@ WHERE id = ?1";
 pub const RESOLVE_FINDINGS: &str = "
 UPDATE findings SET active = 0
 WHERE host_id = ?1 AND +active = 1 AND +import_id <> ?2
+RETURNING severity";
+
+/// The same where rows were rejected: what they may have been about stays.
+pub const RESOLVE_UNPROTECTED: &str = "
+UPDATE findings SET active = 0
+WHERE host_id = ?1 AND +active = 1 AND +import_id <> ?2 AND NOT EXISTS (
+    SELECT 1 FROM main.hosts AS h JOIN staging.protected AS p ON p.host IN (h.key, h.ip, h.hostname)
+    WHERE h.id = ?1 AND p.check_id IN ('', findings.check_id)
+)
 RETURNING severity";
 
 /// A staged host; what it leaves empty stays as it is known.

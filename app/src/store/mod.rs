@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 pub use history::{Ending, HistoryEntry, ImportStatus};
-pub use merge::{MergeCounts, MergeStop};
+pub use merge::{MergeCounts, MergePlan, MergeStop, Resolve};
 pub use query::{FindingFilter, FindingRow, Page, Reader, MAX_PAGE};
 pub use staging::{ImportWriter, NewImport, Record};
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{params, Connection};
+use rusqlite::{Connection, ToSql};
 
 use super::history::{self, Ending};
 use super::StoreError;
@@ -48,6 +48,7 @@ pub struct ImportWriter {
     /// Hosts are numbered from 1 to this.
     pub(super) hosts: i64,
     pub(super) records: u64,
+    pub(super) has_protected: bool,
     last_host: Option<(i64, String, String, String)>,
     path: PathBuf,
 }
@@ -80,8 +81,31 @@ CREATE TABLE staging.records (
     last_seen_ms  INTEGER,
     UNIQUE (host_id, check_id, cve, port, protocol)
 ) STRICT;
+CREATE TABLE staging.protected (
+    host     TEXT NOT NULL COLLATE NOCASE,
+    check_id TEXT NOT NULL,
+    PRIMARY KEY (host, check_id)
+) STRICT, WITHOUT ROWID;
 BEGIN;
 ";
+
+const STAGE_RECORD: &str = "
+INSERT OR IGNORE INTO staging.records (host_id, check_id, cve, port, protocol, title, solution,
+    severity, state, cvss, first_seen_ms, last_seen_ms)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+
+/// A further record of a key: it was seen from the earliest to the latest of all times.
+const WIDEN_RECORD: &str = "
+UPDATE staging.records SET
+    first_seen_ms = min(coalesce(first_seen_ms, ?11), coalesce(?11, first_seen_ms)),
+    last_seen_ms = max(coalesce(last_seen_ms, ?12), coalesce(?12, last_seen_ms))
+WHERE host_id = ?1 AND check_id = ?2 AND cve = ?3 AND port = ?4 AND protocol = ?5";
+
+/// A further record of a key, where it is worse than the one that is there.
+const OVERRULE_RECORD: &str = "
+UPDATE staging.records SET title = ?6, solution = ?7, severity = ?8, state = ?9, cvss = ?10
+WHERE host_id = ?1 AND check_id = ?2 AND cve = ?3 AND port = ?4 AND protocol = ?5
+    AND (?8, coalesce(?10, -1), ?6, ?7, ?9) > (severity, coalesce(cvss, -1), title, solution, state)";
 
 impl ImportWriter {
     pub(super) fn begin(
@@ -107,6 +131,7 @@ impl ImportWriter {
             statements: 9,
             hosts: 0,
             records: 0,
+            has_protected: false,
             last_host: None,
             path,
         })
@@ -145,31 +170,54 @@ impl ImportWriter {
         Ok(id)
     }
 
-    /// Notes a record. False if its key came before in this file: the first one
-    /// stays.
+    /// Notes a record. False if its key came before in this file. Of all records of
+    /// a key the one with the highest severity stays, then the one with the highest
+    /// score, then the one whose texts come last: whatever the order of the rows.
     pub fn stage(&mut self, record: &Record<'_>) -> Result<bool, StoreError> {
         self.statements += 1;
-        let mut statement = self.connection.prepare_cached(
-            "INSERT OR IGNORE INTO staging.records (host_id, check_id, cve, port, protocol, title, solution,
-                 severity, state, cvss, first_seen_ms, last_seen_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-        )?;
-        let inserted = statement.execute(params![
-            record.host,
-            record.check,
-            record.cve,
-            record.port,
-            record.protocol,
-            record.title,
-            record.solution,
-            record.severity.rank(),
-            record.state,
-            record.cvss,
-            record.first_seen_ms,
-            record.last_seen_ms,
-        ])?;
-        self.records += inserted as u64;
-        Ok(inserted == 1)
+        let values: [&dyn ToSql; 12] = [
+            &record.host,
+            &record.check,
+            &record.cve,
+            &record.port,
+            &record.protocol,
+            &record.title,
+            &record.solution,
+            &record.severity.rank(),
+            &record.state,
+            &record.cvss,
+            &record.first_seen_ms,
+            &record.last_seen_ms,
+        ];
+        let mut insert = self.connection.prepare_cached(STAGE_RECORD)?;
+        let is_first = insert.execute(&values[..])? == 1;
+        if is_first {
+            self.records += 1;
+        } else {
+            self.statements += 2;
+            self.connection
+                .prepare_cached(WIDEN_RECORD)?
+                .execute(&values[..])?;
+            self.connection
+                .prepare_cached(OVERRULE_RECORD)?
+                .execute(&values[..10])?;
+        }
+        Ok(is_first)
+    }
+
+    /// Notes what a row may have been about that could not be understood: no finding
+    /// of this check is resolved on a host of one of these names; an empty check
+    /// stands for all of the host. Empty names are passed over.
+    pub fn protect(&mut self, host_names: &[&str], check: &str) -> Result<(), StoreError> {
+        let mut insert = self
+            .connection
+            .prepare_cached("INSERT OR IGNORE INTO staging.protected VALUES (?1, ?2)")?;
+        for name in host_names.iter().filter(|name| !name.is_empty()) {
+            insert.execute([name, &check])?;
+            self.statements += 1;
+            self.has_protected = true;
+        }
+        Ok(())
     }
 
     /// Makes the merged findings and the end of the import visible, both at once.

@@ -8,7 +8,9 @@ use pulsewheel_app::import::{
     pipe, run, Canceller, RequestError, Upload, STEP_MERGING, STEP_READING, STEP_WAITING,
 };
 use pulsewheel_app::severity::Severity;
-use pulsewheel_app::store::{ImportStatus, NewImport, Record, Store};
+use pulsewheel_app::store::{ImportStatus, MergePlan, NewImport, Record, Resolve, Store};
+
+use serde_json::json;
 
 use crate::harness::{
     form, form_with_part_behind, part, scan, world_with_findings, Recorder, Told, World, BOUNDARY,
@@ -52,14 +54,37 @@ fn too_many_invalid_rows_fail_the_import_at_its_end() {
             .validation_errors,
         101
     );
-    let few = format!("host,title,severity\n{}", "x,bad,Terrible\n".repeat(100));
+}
+
+#[test]
+fn a_file_without_a_valid_row_fails_and_says_why() {
+    let (world, before) = world_with_findings();
+    let bad = "x,bad,Terrible\n".repeat(23);
+    let file = format!("host,title,severity\n,lost,High\n{bad}x,,Low\n");
+    let recorder = world.import(file.as_bytes());
+    let failed = recorder.failed_import();
+    assert_eq!(failed.error.code, "NO_VALID_ROWS");
+    let details = failed.error.details.as_ref().unwrap();
+    assert_eq!(details["rejections"].as_array().unwrap().len(), 20);
     assert_eq!(
-        world
-            .import(few.as_bytes())
-            .completed_import()
-            .total_processed,
-        0
+        details["rejections"][1],
+        json!({ "line_number": 3, "column": "severity", "received_value": "Terrible", "reason": "unknown_severity" })
     );
+    assert_eq!(
+        details["rejections_by_reason"],
+        json!({ "missing_host": 1, "unknown_severity": 23, "missing_finding": 1 })
+    );
+    assert_eq!(failed.partial_results.failed_rows, 25);
+    assert_eq!(
+        world.history()[0].error.as_ref().unwrap()["details"],
+        *details
+    );
+    assert_eq!(format!("{:?}", world.findings()), before);
+
+    let passed = world.import(b"host,title,severity\nx,one,PASSED\n");
+    assert_eq!(passed.completed_import().summary.skipped_rows, 1);
+    let header = world.import(b"host,title,severity\n");
+    assert_eq!(header.failed_import().error.code, "CSV_EMPTY");
 }
 
 #[test]
@@ -274,9 +299,12 @@ fn an_import_that_was_killed_is_interrupted_after_the_next_start() {
         last_seen_ms: None,
     };
     assert!(writer.stage(&record).unwrap());
-    writer
-        .merge("tenable", 1_750_000_000_000, |_, _| true)
-        .unwrap();
+    let plan = MergePlan {
+        vendor: "tenable",
+        now_ms: 1_750_000_000_000,
+        resolve: Resolve::Hosts,
+    };
+    writer.merge(&plan, |_, _| true).unwrap();
     assert_eq!(world.history()[0].status, ImportStatus::Running);
     let World {
         store, directory, ..

@@ -4,5 +4,6 @@ mod endings;
 mod harness;
 mod outcomes;
 mod real_scans;
+mod resolving;
 mod samples;
 mod sums;

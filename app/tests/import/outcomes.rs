@@ -93,14 +93,18 @@ fn a_completed_import_tells_its_figures() {
     assert!(entry.finished_at.is_some());
 }
 
+fn import_labelled(world: &World, file: &str) -> Recorder<'static> {
+    world.import_form(&form(file.as_bytes(), &part("vendor", "lab")), true)
+}
+
 #[test]
 fn what_changes_between_two_scans_is_counted() {
     let world = World::new();
     let first =
         "host,title,severity,port\na,same,Low,1\na,worse,Low,2\na,gone,High,3\nb,elsewhere,Low,4\n";
     let second = "host,title,severity,port\nA,same,Low,1\na,worse,Critical,2\na,new,Medium,5\n";
-    world.import(first.as_bytes());
-    let recorder = world.import(second.as_bytes());
+    import_labelled(&world, first);
+    let recorder = import_labelled(&world, second);
     let completed = recorder.completed_import();
     let summary = &completed.summary;
     assert_eq!(
@@ -123,7 +127,7 @@ fn what_changes_between_two_scans_is_counted() {
         .collect();
     assert_eq!(changes, [("new_medium", 1), ("resolved_high", 1)]);
 
-    let third = world.import(first.as_bytes());
+    let third = import_labelled(&world, first);
     let summary = &third.completed_import().summary;
     assert_eq!(
         (

@@ -12,7 +12,7 @@ fn summary(world: &World, name: &str) -> Value {
     let completed = recorder.completed_import();
     let mut summary = serde_json::to_value(&completed.summary).unwrap();
     let fields = summary.as_object_mut().unwrap();
-    fields.retain(|_, count| *count != 0);
+    fields.retain(|_, count| count.as_u64().is_some_and(|count| count != 0));
     fields.insert("rows".into(), json!(completed.total_processed));
     summary
 }

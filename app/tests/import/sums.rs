@@ -18,6 +18,12 @@ struct ScanRow {
     is_fixed: bool,
 }
 
+impl ScanRow {
+    fn is_rejected(&self) -> bool {
+        self.host == 0 || self.severity == 9
+    }
+}
+
 type Key = (u8, u8, u8);
 
 /// Findings by key: severity and whether they are active.
@@ -44,10 +50,14 @@ impl Model {
     fn import(&mut self, rows: &[ScanRow]) -> Counts {
         let mut counts = Counts::default();
         let mut hosts = BTreeSet::new();
+        let mut protected = BTreeSet::new();
+        let mut may_be_any_host = false;
         let mut present: BTreeMap<Key, u8> = BTreeMap::new();
         for row in rows {
-            if row.host == 0 || row.severity == 9 {
+            if row.is_rejected() {
                 counts.rejected += 1;
+                may_be_any_host |= row.host == 0;
+                protected.insert((row.host, row.check));
                 continue;
             }
             counts.accepted += 1;
@@ -62,11 +72,9 @@ impl Model {
             for cve in cves {
                 counts.records += 1;
                 let key = (row.host, row.check, cve);
-                if let std::collections::btree_map::Entry::Vacant(entry) = present.entry(key) {
-                    entry.insert(row.severity);
-                } else {
-                    counts.duplicates += 1;
-                }
+                counts.duplicates += u64::from(present.contains_key(&key));
+                let highest = present.entry(key).or_default();
+                *highest = row.severity.max(*highest);
             }
         }
         for (key, severity) in &present {
@@ -78,7 +86,9 @@ impl Model {
             }
         }
         for (key, (_, is_active)) in &mut self.known {
-            if *is_active && hosts.contains(&key.0) && !present.contains_key(key) {
+            let is_absent = hosts.contains(&key.0) && !present.contains_key(key);
+            let is_protected = may_be_any_host || protected.contains(&(key.0, key.1));
+            if *is_active && is_absent && !is_protected {
                 *is_active = false;
                 counts.resolved += 1;
             }
@@ -100,13 +110,16 @@ fn csv(rows: &[ScanRow]) -> String {
             .iter()
             .map(|cve| format!("CVE-2025-{cve}"))
             .collect();
+        let severity = match row.severity {
+            9 => "Grave".to_owned(),
+            number => number.to_string(),
+        };
         let state = if row.is_fixed { "FIXED" } else { "ACTIVE" };
         writeln!(
             file,
-            "{host};{};{};{};{state}",
+            "{host};{};{};{severity};{state}",
             row.check,
             cves.join(","),
-            row.severity
         )
         .unwrap();
     }
@@ -140,8 +153,12 @@ proptest! {
         let world = World::new();
         let mut model = Model::default();
         for rows in &scans {
-            let expected = model.import(rows);
             let recorder = world.import(csv(rows).as_bytes());
+            if rows.iter().all(ScanRow::is_rejected) {
+                prop_assert_eq!(recorder.failed_import().error.code, "NO_VALID_ROWS");
+                continue;
+            }
+            let expected = model.import(rows);
             let completed = recorder.completed_import();
             let summary = &completed.summary;
             let counts = Counts {

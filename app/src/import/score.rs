@@ -1,0 +1,200 @@
+//! CVSS: which columns hold a score or a vector, and what a cell of them says.
+
+use cvss::Cvss;
+
+/// The metrics of a base score; a vector's others (temporal, environmental, threat)
+/// are left out.
+const BASE_METRICS_2: [&str; 6] = ["AV", "AC", "AU", "C", "I", "A"];
+const BASE_METRICS_3: [&str; 8] = ["AV", "AC", "PR", "UI", "S", "C", "I", "A"];
+const BASE_METRICS_4: [&str; 11] = [
+    "AV", "AC", "AT", "PR", "UI", "VC", "VI", "VA", "SC", "SI", "SA",
+];
+
+/// Words in the name of a CVSS column that holds no base score.
+const NO_BASE_SCORE: [&str; 9] = [
+    "temporal",
+    "environmental",
+    "severity",
+    "rating",
+    "exploitab",
+    "impact",
+    "date",
+    "source",
+    "modif",
+];
+
+/// How much a column is worth as the source of a score, the best first; `None` if
+/// its name (of letters and digits alone) is no CVSS column. Newer versions come
+/// first, of one version the number before the vector.
+pub fn column_rank(name: &str) -> Option<u8> {
+    let is_base_score = name == "basescore" || name == "cvebasescore";
+    if !is_base_score && !name.contains("cvss") || NO_BASE_SCORE.iter().any(|w| name.contains(w)) {
+        return None;
+    }
+    if name.ends_with("version") {
+        return None;
+    }
+    let version = match version(name) {
+        Some('4') => 0,
+        Some('3') => 1,
+        None => 2,
+        Some(_) => 3,
+    };
+    let kind = match (name.contains("vector"), name.contains("base")) {
+        _ if name.contains("basethreat") => 2,
+        (false, true) => 0,
+        (false, false) => 1,
+        (true, _) => 3,
+    };
+    Some(version * 4 + kind)
+}
+
+/// The first digit that stands for a version: `cvssv3`, `cvss31`, `cvssvectorv2`.
+fn version(name: &str) -> Option<char> {
+    let mut rest = name;
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+        let digit = rest[at..].chars().next()?;
+        let before = &rest[..at];
+        if matches!(digit, '2'..='4')
+            && (before.ends_with("cvss") || before.ends_with('v') || before.ends_with("version"))
+        {
+            return Some(digit);
+        }
+        rest = &rest[at + 1..];
+    }
+    None
+}
+
+/// A score from 0 to 10: a number, with a comma or a point, whatever follows it
+/// (`9.8 (AV:N/..)`, `9.8/10`), or the base score of a CVSS vector. `None` for
+/// anything else.
+pub fn parse(cell: &str) -> Option<f64> {
+    let cell = cell.trim();
+    leading_number(cell).or_else(|| from_vector(cell))
+}
+
+fn leading_number(cell: &str) -> Option<f64> {
+    let length = cell
+        .find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',')
+        .unwrap_or(cell.len());
+    let (number, rest) = cell.split_at(length);
+    // A letter right behind it makes it something else than a number.
+    if rest.starts_with(|c: char| c.is_alphanumeric() || c == '-' || c == ':') {
+        return None;
+    }
+    let number = number.trim_end_matches(['.', ',']).replace(',', ".");
+    let score: f64 = number.parse().ok()?;
+    (0.0..=10.0).contains(&score).then_some(score)
+}
+
+fn from_vector(cell: &str) -> Option<f64> {
+    let text = cell.to_ascii_uppercase();
+    let start = text.find("CVSS:").or_else(|| text.find("AV:"))?;
+    let end = text[start..]
+        .find(|c: char| c.is_whitespace() || matches!(c, ')' | ']' | ',' | ';'))
+        .map_or(text.len(), |end| start + end);
+    let text = &text[start..end];
+    let has = |metric: &str| text.split('/').any(|part| part.starts_with(metric));
+    let (prefix, metrics): (&str, &[&str]) = if has("AU:") {
+        ("", &BASE_METRICS_2)
+    } else if has("VC:") {
+        ("CVSS:4.0/", &BASE_METRICS_4)
+    } else if has("CVSS:3.0") {
+        ("CVSS:3.0/", &BASE_METRICS_3)
+    } else {
+        ("CVSS:3.1/", &BASE_METRICS_3)
+    };
+    let base: Vec<String> = text
+        .split('/')
+        .filter(|part| {
+            let metric = part.split(':').next().unwrap_or_default();
+            metrics.contains(&metric)
+        })
+        .map(|part| part.replace("AU:", "Au:"))
+        .collect();
+    if base.len() != metrics.len() {
+        return None;
+    }
+    let vector: Cvss = format!("{prefix}{}", base.join("/")).parse().ok()?;
+    Some(vector.score())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_are_read_from_numbers_and_vectors() {
+        let table = [
+            ("9.8", Some(9.8)),
+            ("9,8", Some(9.8)),
+            (" 10 ", Some(10.0)),
+            ("0.0", Some(0.0)),
+            ("9.8 (AV:N/AC:L)", Some(9.8)),
+            ("9.8/10", Some(9.8)),
+            ("7.5 HIGH", Some(7.5)),
+            ("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", Some(9.8)),
+            (
+                "CVSS:3.0/AV:N/AC:L/PR:N/UI:N/S:C/C:H/I:H/A:H/E:P/RL:O/RC:C",
+                Some(10.0),
+            ),
+            ("AV:L/AC:L/PR:L/UI:N/S:U/C:H/I:H/A:H", Some(7.8)),
+            ("(AV:N/AC:L/Au:N/C:P/I:P/A:P)", Some(7.5)),
+            ("CVSS2#AV:N/AC:L/Au:N/C:C/I:C/A:C/E:U", Some(10.0)),
+            (
+                "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N",
+                Some(9.3),
+            ),
+            ("cvss:3.1/av:n/ac:l/pr:n/ui:n/s:u/c:n/i:n/a:h", Some(7.5)),
+            ("", None),
+            ("n/a", None),
+            ("98", None),
+            ("-1", None),
+            ("1.2.3", None),
+            ("9x", None),
+            ("2024-01-01", None),
+            ("AV:N/AC:L", None),
+            ("CVSS:3.1/AV:Q/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", None),
+        ];
+        for (cell, expected) in table {
+            assert_eq!(parse(cell), expected, "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn newer_versions_come_first_and_numbers_before_vectors() {
+        let in_order = [
+            "cvssv40basescore",
+            "cvssv40basethreatscore",
+            "cvss4vector",
+            "cvssv31basenvd",
+            "cvssv3",
+            "cvssv3vector",
+            "cvssbasescore",
+            "cvss",
+            "cvssvector",
+            "cvssv2base",
+            "nvdcvss2score",
+            "cvssvectorv2",
+        ];
+        let ranks: Vec<u8> = in_order
+            .iter()
+            .map(|name| column_rank(name).unwrap())
+            .collect();
+        assert!(ranks.is_sorted(), "{ranks:?}");
+        for name in [
+            "cvssv3temporalscore",
+            "cvssversion",
+            "cvss3severity",
+            "severity",
+            "riskscore",
+        ] {
+            assert_eq!(column_rank(name), None, "{name}");
+        }
+        assert_eq!(column_rank("nvdcvss3score"), column_rank("cvss3score"));
+        assert_eq!(
+            column_rank("definitioncvss3basescore"),
+            column_rank("cvss3base")
+        );
+    }
+}

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use pulsewheel::http::Response;
-use pulsewheel::progress::{ErrorCode, SessionOptions};
+use pulsewheel::progress::{ErrorCode, ListQuery, SessionOptions};
 use pulsewheel::{Config, Endpoint, Event, Handle, HandleError, Server};
 
 /// Long enough for any machine; only what hangs waits for it.
@@ -126,10 +126,11 @@ fn a_handle_does_the_same_verbs_and_their_answers_can_be_waited_for() {
             .expect("room"),
     );
     let sessions = handle
-        .sessions(None)
+        .sessions(ListQuery::default())
         .expect("room")
         .wait()
-        .expect("answered");
+        .expect("answered")
+        .sessions;
     assert!(sessions.contains("\"status\":\"completed\""), "{sessions}");
 }
 
@@ -144,7 +145,7 @@ fn waiting_on_the_loops_own_thread_is_an_error() {
     let server = run(config, move |endpoint, event| {
         if let Event::Request { request, .. } = event {
             let handle = handle_receiver.recv().expect("sent first");
-            let pending = handle.sessions(None).expect("room");
+            let pending = handle.sessions(ListQuery::default()).expect("room");
             sender.send(pending.wait()).expect("the test listens");
             endpoint
                 .respond(request, Response::empty(204))
@@ -184,10 +185,13 @@ fn a_full_queue_is_an_error_and_never_blocks() {
 fn whoever_waits_is_told_when_the_server_is_gone() {
     let server = Server::bind(Config::default(), "127.0.0.1:0").expect("a free port");
     let handle = server.handle();
-    let pending = handle.sessions(None).expect("room");
+    let pending = handle.sessions(ListQuery::default()).expect("room");
     drop(server);
     assert_eq!(pending.wait(), Err(HandleError::Closed));
-    assert_eq!(handle.sessions(None).map(|_| ()), Err(HandleError::Closed));
+    assert_eq!(
+        handle.sessions(ListQuery::default()).map(|_| ()),
+        Err(HandleError::Closed)
+    );
 }
 
 #[test]

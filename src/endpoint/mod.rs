@@ -183,10 +183,12 @@ impl Endpoint {
             config.path.push('/');
         }
         let mut wheel = Wheel::new(now.mono_ms);
-        let tracker = config
-            .progress
-            .clone()
-            .map(|settings| ProgressTracker::new(settings, now, &mut wheel));
+        let tracker = config.progress.clone().map(|mut settings| {
+            // A page is an answer, and has to have room where answers wait.
+            let max_bytes = config.max_queued_bytes / 2;
+            settings.max_page_bytes = settings.max_page_bytes.min(max_bytes);
+            ProgressTracker::new(settings, now, &mut wheel)
+        });
         let mut endpoint = Endpoint {
             head_limits: HeadLimits {
                 max_bytes: config.max_head_bytes,
@@ -258,6 +260,9 @@ impl Endpoint {
         );
         self.now = now;
         self.look_at_door();
+        if let Some(tracker) = &mut self.tracker {
+            tracker.see(now);
+        }
     }
 
     /// Whether there is something to do without waiting for input or a deadline.

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::{AckId, Endpoint, Event, Message};
 use crate::progress::{
-    command, CancelRequest, Command, ErrorCode, JsonObject, Output, ProgressError, ProgressTracker,
-    SessionOptions, Status, Target as Audience,
+    command, CancelRequest, Command, ErrorCode, JsonObject, ListQuery, Output, ProgressError,
+    ProgressTracker, SessionOptions, SessionPage, Status, Target as Audience,
 };
 use crate::socket::{Args, SocketId, Target};
 use crate::timer::Timer;
@@ -16,6 +16,9 @@ pub(super) struct CancelAck {
     session: Uuid,
     ack: AckId,
 }
+
+/// What an acknowledgement takes around its answer at the most: frame header, packet types, id, brackets, a place in the queue.
+const ACK_BYTES: usize = 96;
 
 /// The namespace that progress sessions are spoken of in.
 const NAMESPACE: &str = "/";
@@ -119,13 +122,34 @@ impl Endpoint {
         self.tracker.as_ref().ok_or_else(switched_off)?.status(id)
     }
 
-    /// All sessions, or those of one status, oldest first, as the JSON text of an array. Cancelled ones are in no list.
-    pub fn sessions(&self, status: Option<Status>) -> String {
+    /// A page of all sessions, or of those of one status, the newest first. Cancelled ones are in no list.
+    pub fn sessions(&self, query: &ListQuery) -> SessionPage {
         let tracker = self.tracker.as_ref();
-        tracker.map_or_else(
-            || "[]".to_owned(),
-            |tracker| tracker.sessions(self.now, status),
-        )
+        tracker.map_or_else(SessionPage::empty, |tracker| {
+            tracker.sessions(self.now, query)
+        })
+    }
+
+    /// Refuses what comes from outside for a session that its host feeds, but for a cancellation: `SESSION_MANAGED`. To be
+    /// asked by hosts that pass on updates, completions and failures of strangers.
+    pub fn check_unmanaged(&self, id: Uuid) -> Result<(), ProgressError> {
+        let tracker = self.tracker.as_ref().ok_or_else(switched_off)?;
+        tracker.check_unmanaged(id)
+    }
+
+    /// No `seq` above this has been given out; see [`ProgressConfig::first_seq`](crate::progress::ProgressConfig::first_seq).
+    pub fn highest_seq(&self) -> u64 {
+        self.tracker
+            .as_ref()
+            .map_or(0, ProgressTracker::highest_seq)
+    }
+
+    /// Lets the wall clock count for `seq` up to here; see
+    /// [`ProgressConfig::reserved_seq`](crate::progress::ProgressConfig::reserved_seq).
+    pub fn reserve_seq(&mut self, up_to: u64) {
+        if let Some(tracker) = &mut self.tracker {
+            tracker.reserve_seq(up_to);
+        }
     }
 
     /// Tells everybody that data has changed. Emits `data_updated`.
@@ -192,7 +216,7 @@ impl Endpoint {
                 self.sockets.leave(socket, &room(id));
                 Ok(command::ok_answer())
             }
-            Command::List { status } => Ok(command::sessions_answer(&self.sessions(status))),
+            Command::List { query } => Ok(command::sessions_answer(&self.sessions(&query))),
             Command::Cancel { id, reason } => match self.request_cancel(id, reason) {
                 Ok(CancelRequest::Done(session)) => Ok(command::session_answer(&session)),
                 Ok(CancelRequest::Asked) => {
@@ -222,8 +246,23 @@ impl Endpoint {
         }
     }
 
+    /// Answers a command. What could never wait for its client in one piece is not sent, as its client would be disconnected
+    /// for it: the answer is an error then.
     fn answer_command(&mut self, ack: AckId, answer: &str) {
-        let args = Args::received(format!("[{answer}]"), 1, Vec::new());
+        let max_bytes = self.config.max_queued_bytes;
+        let bytes = answer.len() + ACK_BYTES;
+        let args = if bytes > max_bytes {
+            let error = ProgressError::new(
+                ErrorCode::PayloadTooLarge,
+                format!(
+                    "the answer takes {bytes} bytes, at most {max_bytes} may wait for a client"
+                ),
+            );
+            format!("[{}]", command::error_answer(&error))
+        } else {
+            format!("[{answer}]")
+        };
+        let args = Args::received(args, 1, Vec::new());
         // A client that has gone meanwhile wants no answer.
         let _ = self.acknowledge(ack, &args);
     }

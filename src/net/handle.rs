@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::system::random;
 use super::Stats;
 use crate::http::Response;
-use crate::progress::{JsonObject, ProgressError, SessionOptions, Status};
+use crate::progress::{JsonObject, ListQuery, ProgressError, SessionOptions, SessionPage};
 use crate::{Args, Endpoint, Error, RequestId, Target};
 
 /// Commands that may wait for the loop.
@@ -162,8 +162,8 @@ impl Handle {
     }
 
     /// See [`Endpoint::sessions`].
-    pub fn sessions(&self, status: Option<Status>) -> Result<Pending<String>, HandleError> {
-        self.call(move |endpoint| endpoint.sessions(status))
+    pub fn sessions(&self, query: ListQuery) -> Result<Pending<SessionPage>, HandleError> {
+        self.call(move |endpoint| endpoint.sessions(&query))
     }
 
     /// See [`Endpoint::data_updated`].

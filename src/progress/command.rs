@@ -5,7 +5,7 @@
 //! | `track_session` | `{sessionId}` | `{ok:true, session}` |
 //! | `untrack_session` | `{sessionId}` | `{ok:true}` |
 //! | `cancel_session` | `{sessionId, reason?}` | `{ok:true, session}` |
-//! | `list_sessions` | `{status?}` or nothing | `{ok:true, sessions}` |
+//! | `list_sessions` | `{status?, limit?, cursor?}` or nothing | `{ok:true, sessions, next}` |
 //!
 //! A plain id string is accepted for `{sessionId}`. Whatever goes wrong is answered with
 //! `{ok:false, error:{code, message}}`.
@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::payload::to_json;
-use super::{session_id_argument, ProgressError, Status};
+use super::{session_id_argument, Cursor, ListQuery, ProgressError, SessionPage, Status};
 
 /// A client's request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,10 +37,10 @@ pub enum Command {
         /// Why, in the client's words.
         reason: Option<String>,
     },
-    /// List the sessions.
+    /// List the sessions, page by page.
     List {
-        /// Only those of this status.
-        status: Option<Status>,
+        /// Which page.
+        query: ListQuery,
     },
 }
 
@@ -65,8 +65,8 @@ impl Command {
                 })
             }),
             "list_sessions" => read(event, argument)
-                .and_then(|given| given.status(event))
-                .map(|status| Command::List { status }),
+                .and_then(|given| given.query(event))
+                .map(|query| Command::List { query }),
             _ => return None,
         };
         Some(command)
@@ -82,6 +82,10 @@ struct Given<'a> {
     reason: Option<&'a RawValue>,
     #[serde(borrow)]
     status: Option<&'a RawValue>,
+    #[serde(borrow)]
+    limit: Option<&'a RawValue>,
+    #[serde(borrow)]
+    cursor: Option<&'a RawValue>,
 }
 
 fn read<'a>(event: &str, argument: &'a str) -> Result<Given<'a>, ProgressError> {
@@ -90,7 +94,7 @@ fn read<'a>(event: &str, argument: &'a str) -> Result<Given<'a>, ProgressError> 
         ProgressError::invalid(if takes_id {
             format!("{event} wants an object with sessionId, or the id alone")
         } else {
-            format!("{event} wants an object with an optional status, or nothing")
+            format!("{event} wants an object with optional status, limit and cursor, or nothing")
         })
     };
     match argument.as_bytes().first() {
@@ -118,10 +122,18 @@ impl Given<'_> {
         text(self.reason, event, "reason")
     }
 
-    fn status(&self, event: &str) -> Result<Option<Status>, ProgressError> {
-        text(self.status, event, "status")?
-            .map(|text| Status::parse(&text))
-            .transpose()
+    fn query(&self, event: &str) -> Result<ListQuery, ProgressError> {
+        let mut query = ListQuery::default();
+        if let Some(text) = text(self.status, event, "status")? {
+            query.status = Some(Status::parse(&text)?);
+        }
+        if let Some(limit) = self.limit.filter(|limit| limit.get() != "null") {
+            query.limit = ListQuery::limit_argument(limit.get())?;
+        }
+        if let Some(text) = text(self.cursor, event, "cursor")? {
+            query.cursor = Some(Cursor::parse(&text)?);
+        }
+        Ok(query)
     }
 }
 
@@ -148,9 +160,9 @@ pub fn session_answer(session: &str) -> String {
     format!(r#"{{"ok":true,"session":{session}}}"#)
 }
 
-/// The answer with a list of sessions, given as JSON text by the tracker.
-pub fn sessions_answer(sessions: &str) -> String {
-    format!(r#"{{"ok":true,"sessions":{sessions}}}"#)
+/// The answer with a page of a list of sessions.
+pub fn sessions_answer(page: &SessionPage) -> String {
+    format!(r#"{{"ok":true,{}}}"#, page.fields())
 }
 
 /// The answer to a command that was refused.
@@ -195,10 +207,16 @@ mod tests {
     }
 
     #[test]
-    fn lists_take_a_status_or_nothing() {
-        let all = Command::List { status: None };
+    fn lists_take_a_status_a_limit_and_a_cursor_or_nothing() {
+        let all = Command::List {
+            query: ListQuery::default(),
+        };
         assert_eq!(Command::parse("list_sessions", None), Some(Ok(all.clone())));
-        for argument in ["null", "{}", r#"{"status":null}"#] {
+        for argument in [
+            "null",
+            "{}",
+            r#"{"status":null,"limit":null,"cursor":null}"#,
+        ] {
             assert_eq!(
                 parse("list_sessions", argument),
                 Ok(all.clone()),
@@ -206,9 +224,16 @@ mod tests {
             );
         }
         assert_eq!(
-            parse("list_sessions", r#"{"status":"error"}"#),
+            parse(
+                "list_sessions",
+                r#"{"status":"error","limit":7,"cursor":"ff"}"#
+            ),
             Ok(Command::List {
-                status: Some(Status::Error)
+                query: ListQuery {
+                    status: Some(Status::Error),
+                    limit: 7,
+                    cursor: Some(Cursor::parse("ff").unwrap()),
+                }
             })
         );
     }
@@ -260,12 +285,27 @@ mod tests {
             (
                 "list_sessions",
                 "[]",
-                "list_sessions wants an object with an optional status, or nothing",
+                "list_sessions wants an object with optional status, limit and cursor, or nothing",
             ),
             (
                 "list_sessions",
                 r#"{"status":"done"}"#,
                 "status must be processing, completed, error or cancelled",
+            ),
+            (
+                "list_sessions",
+                r#"{"limit":"5"}"#,
+                "limit must be a whole number from 1 to 1000",
+            ),
+            (
+                "list_sessions",
+                r#"{"cursor":7}"#,
+                "list_sessions: cursor must be text",
+            ),
+            (
+                "list_sessions",
+                r#"{"cursor":"here"}"#,
+                "cursor must be the next of a page that was read before",
             ),
         ] {
             let error = parse(event, argument).unwrap_err();
@@ -290,8 +330,8 @@ mod tests {
             json!({"ok": true, "session": {}})
         );
         assert_eq!(
-            read(sessions_answer("[]")),
-            json!({"ok": true, "sessions": []})
+            read(sessions_answer(&SessionPage::empty())),
+            json!({"ok": true, "sessions": [], "next": null})
         );
         assert_eq!(
             read(error_answer(&ProgressError::invalid("a \"b\""))),

@@ -3,8 +3,9 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::metadata::{clean_text, PROCESSED_ROWS};
-use super::object::Object;
+use super::clean::{clean_object, clean_text};
+use super::metadata::{Metadata, PROCESSED_ROWS};
+use super::object::{Limits, Object, Text};
 use super::session::Outcome;
 use super::{CancelRequest, ErrorCode, JsonObject, Output, ProgressError, ProgressTracker};
 use crate::now::Now;
@@ -57,7 +58,7 @@ impl ProgressTracker {
     ) -> Result<(), ProgressError> {
         let key = self.processing(id)?;
         let limits = self.result_limits();
-        let error = Object::new(error_object(error)?, "the error", limits)?;
+        let error = Object::new(error_object(error, limits)?, "the error", limits)?;
         let partial_results = match partial_results {
             Some(given) => Object::new(given, "partial_results", limits)?,
             None => self.measured_results(key),
@@ -130,6 +131,24 @@ impl ProgressTracker {
         }
         self.ask_host(key, reason);
         Ok(CancelRequest::Asked)
+    }
+
+    /// Refuses an update, a completion or a failure that comes from outside, where the session is fed by its host. Hosts that
+    /// pass on what strangers say ask here first.
+    ///
+    /// # Errors
+    ///
+    /// `SESSION_MANAGED` for a managed session that is processing.
+    pub fn check_unmanaged(&self, id: Uuid) -> Result<(), ProgressError> {
+        let key = self.processing(id)?;
+        let session = self.sessions.get(key).expect("processing() found it");
+        if session.managed {
+            return Err(ProgressError::new(
+                ErrorCode::SessionManaged,
+                format!("the session {id} is fed by the server itself: it can only be cancelled"),
+            ));
+        }
+        Ok(())
     }
 
     /// Makes the host the manager of a session: it is asked before a cancellation takes effect, so that it can roll its
@@ -208,7 +227,7 @@ impl ProgressTracker {
     ) -> String {
         let mut partial_results = self.measured_results(key);
         let session = self.sessions.get_mut(key).expect("callers found it");
-        partial_results.insert("completion_percentage", &session.progress);
+        partial_results.insert("completion_percentage", session.progress.into());
         partial_results.extend(given);
         let reason = reason
             .or_else(|| session.cancel_reason.clone())
@@ -237,16 +256,20 @@ impl ProgressTracker {
         }
         let forget_at_ms = now.mono_ms.saturating_add(self.config.retention_ms);
         session.forget = Some(wheel.insert(forget_at_ms, Timer::Forget(key)));
-        session.end(now, outcome);
+        self.seqs.see(now);
+        session.end(now, self.seqs.next(Some(session.seq)), &outcome);
         let (id, target) = (session.id, session.target());
-        let outcome = session.outcome.as_deref().expect("it has just ended");
-        let payload = session.terminal_payload(outcome);
+        let payload = session.terminal_payload(&outcome);
+        // The text of the object has taken over what the metadata said.
+        session.metadata = Metadata::default();
         let (event, view) = match outcome {
             Outcome::Completed { .. } => ("import_complete", None),
             Outcome::Failed { .. } => ("import_error", None),
             Outcome::Cancelled { .. } => {
-                let view = session.view(now, self.config.stalled_after_ms);
-                session.drop_contents();
+                let mut view = String::new();
+                if let Some(ended) = session.ended.take() {
+                    ended.write(true, &mut view);
+                }
                 ("import_cancelled", Some(view))
             }
         };
@@ -269,7 +292,9 @@ impl ProgressTracker {
         if let Some(timer) = session.forget {
             wheel.cancel(timer);
         }
+        self.seqs.forget(session.seq);
         self.by_id.remove(&session.id);
+        self.by_number.remove(&session.number);
         self.outputs.push_back(Output::Forgotten { id: session.id });
     }
 
@@ -277,7 +302,11 @@ impl ProgressTracker {
     fn measured_results(&self, key: Key) -> Object {
         let session = self.sessions.get(key).expect("callers found it");
         let mut measured = Object::default();
-        measured.insert("processed_rows", &session.metadata.field(&PROCESSED_ROWS));
+        let rows = session.metadata.field(&PROCESSED_ROWS).cloned();
+        measured.set(
+            "processed_rows".into(),
+            Some(rows.unwrap_or_else(|| Text::of(&Value::Null))),
+        );
         measured
     }
 
@@ -299,7 +328,7 @@ impl ProgressTracker {
 }
 
 /// The error of `import_error` from what a producer gave.
-fn error_object(error: Value) -> Result<JsonObject, ProgressError> {
+fn error_object(error: Value, limits: Limits) -> Result<JsonObject, ProgressError> {
     match error {
         Value::String(message) => {
             let code = Value::from(UNKNOWN_ERROR);
@@ -309,7 +338,8 @@ fn error_object(error: Value) -> Result<JsonObject, ProgressError> {
                 .into_iter()
                 .collect())
         }
-        Value::Object(error) => {
+        Value::Object(mut error) => {
+            clean_object(&mut error, "the error", limits.max_depth)?;
             for key in ["code", "message"] {
                 let text = error.get(key).and_then(Value::as_str);
                 if text.is_none_or(str::is_empty) {

@@ -18,6 +18,8 @@ pub enum ErrorCode {
     SessionEnded,
     /// The session is still processing and cannot be removed.
     SessionActive,
+    /// The session is fed by the server itself: others can only ask to cancel it.
+    SessionManaged,
     /// The session was cancelled.
     SessionCancelled,
     /// Metadata, result, error or reason is larger than its limit.
@@ -35,6 +37,7 @@ impl ErrorCode {
             ErrorCode::SessionExists => "SESSION_EXISTS",
             ErrorCode::SessionEnded => "SESSION_ENDED",
             ErrorCode::SessionActive => "SESSION_ACTIVE",
+            ErrorCode::SessionManaged => "SESSION_MANAGED",
             ErrorCode::SessionCancelled => "SESSION_CANCELLED",
             ErrorCode::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
             ErrorCode::ServerOverload => "SERVER_OVERLOAD",
@@ -46,7 +49,10 @@ impl ErrorCode {
         match self {
             ErrorCode::InvalidArgument => 400,
             ErrorCode::SessionNotFound => 404,
-            ErrorCode::SessionExists | ErrorCode::SessionEnded | ErrorCode::SessionActive => 409,
+            ErrorCode::SessionExists
+            | ErrorCode::SessionEnded
+            | ErrorCode::SessionActive
+            | ErrorCode::SessionManaged => 409,
             ErrorCode::SessionCancelled => 410,
             ErrorCode::PayloadTooLarge => 413,
             ErrorCode::ServerOverload => 503,
@@ -145,6 +151,7 @@ mod tests {
             (ErrorCode::SessionExists, "SESSION_EXISTS", 409),
             (ErrorCode::SessionEnded, "SESSION_ENDED", 409),
             (ErrorCode::SessionActive, "SESSION_ACTIVE", 409),
+            (ErrorCode::SessionManaged, "SESSION_MANAGED", 409),
             (ErrorCode::SessionCancelled, "SESSION_CANCELLED", 410),
             (ErrorCode::PayloadTooLarge, "PAYLOAD_TOO_LARGE", 413),
             (ErrorCode::ServerOverload, "SERVER_OVERLOAD", 503),

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::ser::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::object::{too_deep, Limits, Object, Text};
+use super::clean::clean_object;
+use super::object::{Limits, Object, Text};
 use super::{JsonObject, ProgressError};
 
 /// A field of `import_progress` that producers give in their metadata, in either of two spellings.
@@ -31,9 +32,6 @@ const LIFTED: [&Field; 5] = [
     &TOTAL_ROWS,
     &ETA_SECONDS,
 ];
-
-/// Keys that, merged into an object in a browser, would change more than that object.
-const FORBIDDEN_KEYS: [&str; 3] = ["__proto__", "constructor", "prototype"];
 
 impl Field {
     const fn text(snake: &'static str, camel: &'static str) -> Self {
@@ -84,25 +82,23 @@ pub(super) struct Metadata {
 }
 
 impl Metadata {
-    /// Merges an update, key by key; null takes a key out. Control characters are removed from strings and keys.
+    /// Merges an update, key by key, after it was cleaned; null takes a key out.
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` for a forbidden key, a known field of the wrong type and too deep a value,
+    /// `INVALID_ARGUMENT` for a forbidden key, a known field of the wrong type, too deep a value and too many keys,
     /// `PAYLOAD_TOO_LARGE` when the merged value is. Nothing has changed then.
     pub(super) fn merge(
         &mut self,
-        update: JsonObject,
+        mut update: JsonObject,
         limits: Limits,
     ) -> Result<(), ProgressError> {
         if update.is_empty() {
             return Ok(());
         }
+        clean_object(&mut update, "metadata", limits.max_depth)?;
         let mut changes = BTreeMap::new();
-        for (mut key, mut value) in update {
-            clean_key(&mut key)?;
-            clean(&mut value, limits.max_depth.saturating_sub(1))
-                .map_err(|refused| refused.into_error(limits))?;
+        for (key, value) in update {
             if let Some(field) = Field::of_key(&key) {
                 field.check(&key, &value)?;
             }
@@ -112,14 +108,7 @@ impl Metadata {
         LIFTED
             .into_iter()
             .for_each(|field| keep_one_spelling(field, &mut changes));
-        let bytes = self.object.json_bytes_with(&changes);
-        if bytes > limits.max_bytes {
-            return Err(ProgressError::too_large(
-                "the merged metadata",
-                bytes,
-                limits.max_bytes,
-            ));
-        }
+        self.object.check(&changes, "the merged metadata", limits)?;
         for (key, text) in changes {
             self.object.set(key, text);
         }
@@ -163,61 +152,6 @@ fn keep_one_spelling(field: &Field, changes: &mut BTreeMap<Box<str>, Option<Text
     }
 }
 
-/// Why a value cannot be metadata.
-enum Refused {
-    TooDeep,
-    Key(ProgressError),
-}
-
-impl Refused {
-    fn into_error(self, limits: Limits) -> ProgressError {
-        match self {
-            Refused::TooDeep => too_deep("metadata", limits.max_depth),
-            Refused::Key(error) => error,
-        }
-    }
-}
-
-/// Cleans a value in place, going at most `levels` down.
-fn clean(value: &mut Value, levels: usize) -> Result<(), Refused> {
-    match value {
-        Value::String(text) => clean_text(text),
-        Value::Array(items) => {
-            let levels = levels.checked_sub(1).ok_or(Refused::TooDeep)?;
-            for item in items {
-                clean(item, levels)?;
-            }
-        }
-        Value::Object(entries) => {
-            let levels = levels.checked_sub(1).ok_or(Refused::TooDeep)?;
-            for (mut key, mut item) in std::mem::take(entries) {
-                clean_key(&mut key).map_err(Refused::Key)?;
-                clean(&mut item, levels)?;
-                entries.insert(key, item);
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-    Ok(())
-}
-
-fn clean_key(key: &mut String) -> Result<(), ProgressError> {
-    clean_text(key);
-    if FORBIDDEN_KEYS.contains(&key.as_str()) {
-        return Err(ProgressError::invalid(format!(
-            "the key {key} is not allowed in metadata"
-        )));
-    }
-    Ok(())
-}
-
-/// Removes control characters: they are of no use in a page, and in a terminal or a log they do harm.
-pub(super) fn clean_text(text: &mut String) {
-    if text.contains(char::is_control) {
-        text.retain(|c| !c.is_control());
-    }
-}
-
 impl Serialize for Metadata {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.object.serialize(serializer)
@@ -233,6 +167,7 @@ mod tests {
     const LIMITS: Limits = Limits {
         max_bytes: 200,
         max_depth: 4,
+        max_keys: 5,
     };
 
     fn merge(metadata: &mut Metadata, update: Value) -> Result<(), ProgressError> {
@@ -264,30 +199,31 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_are_removed_from_strings_at_every_level() {
+    fn an_update_is_cleaned_before_it_is_merged() {
         let mut metadata = Metadata::default();
-        merge(
-            &mut metadata,
-            json!({"a\u{7f}": "x\u{0}y\u{1b}[31m", "list": ["\r\n", {"k\t": "ü\u{9f}!"}]}),
-        )
-        .unwrap();
+        merge(&mut metadata, json!({"oper\u{0}ation": "co\u{202e}py"})).unwrap();
+        assert_eq!(stored(&metadata), json!({"operation": "copy"}));
+        let error = merge(&mut metadata, json!({"b": 1, "a": {"__proto__": 1}})).unwrap_err();
         assert_eq!(
-            stored(&metadata),
-            json!({"a": "xy[31m", "list": ["", {"k": "ü!"}]})
+            error.message,
+            "the key __proto__ is not allowed in metadata"
         );
+        assert_eq!(stored(&metadata), json!({"operation": "copy"}));
     }
 
     #[test]
-    fn keys_that_reach_into_prototypes_are_refused_at_every_level() {
-        for key in ["__proto__", "constructor", "prototype", "__pro\u{0}to__"] {
-            for update in [json!({key: 1}), json!({"a": [{key: {}}]})] {
-                let mut metadata = Metadata::default();
-                let error = merge(&mut metadata, update).unwrap_err();
-                assert_eq!(error.code, ErrorCode::InvalidArgument);
-                assert!(error.message.contains("not allowed"), "{error}");
-                assert_eq!(stored(&metadata), json!({}));
-            }
-        }
+    fn the_keys_of_all_levels_of_the_merged_value_are_limited() {
+        let mut metadata = Metadata::default();
+        merge(&mut metadata, json!({"a": {"b": [{"c": 1}]}, "d": 1})).unwrap();
+        merge(&mut metadata, json!({"d": {"e": 1}})).unwrap();
+        let error = merge(&mut metadata, json!({"f": 1})).unwrap_err();
+        assert_eq!(error.code, ErrorCode::InvalidArgument);
+        assert_eq!(
+            error.message,
+            "the merged metadata would have 6 keys, all levels together; at most 5 are allowed"
+        );
+        merge(&mut metadata, json!({"a": null, "f": 1})).unwrap();
+        assert_eq!(stored(&metadata), json!({"d": {"e": 1}, "f": 1}));
     }
 
     #[test]

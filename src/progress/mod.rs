@@ -8,8 +8,10 @@
 //!
 //! ```text
 //!   verb, timer ──▶ tracker ──▶ session ──▶ payload ──▶ Output::Emit
-//!                 (ending: how      ├ metadata (limits, cleaning, lifted fields)
-//!                 sessions end)     └ rate     (eta_seconds, processing_speed)
+//!                 (ending: how      ├ view     (the Session object; list: pages of them)
+//!                 sessions end;     ├ metadata (limits, lifted fields; clean: what strings may hold)
+//!                 seq: numbers      └ rate     (eta_seconds, processing_speed)
+//!                 of changes)
 //!                      └ notice (data_updated, system_alert, heartbeat)
 //! ```
 //!
@@ -19,24 +21,28 @@
 //!
 //! # Memory
 //!
-//! A session holds its metadata, and after its end its result, as JSON text: at most
-//! `max_sessions * (max_metadata_bytes + max_result_bytes + about 1 KiB)`. The keys of those objects are kept one by one,
-//! at about 100 bytes each, which is more than the text only when there are thousands of tiny ones.
+//! A session at work holds its metadata as JSON text, at most 64 keys of it, and once somebody has asked for it the text of
+//! its Session object, until it changes. After its end it holds that object and its result, both as text. So all sessions
+//! together hold at most `max_sessions * (2 * max_metadata_bytes + 2 * max_result_bytes + about 8 KiB)`.
 
+mod clean;
 pub mod command;
 mod ending;
 mod error;
 mod input;
+mod list;
 mod metadata;
 mod notice;
 mod object;
 mod payload;
 mod rate;
+mod seq;
 mod session;
 mod shown;
 #[cfg(test)]
 mod tests;
 mod tracker;
+mod view;
 
 use uuid::Uuid;
 
@@ -45,6 +51,7 @@ use crate::now::Now;
 pub use command::Command;
 pub use error::{ErrorCode, ProgressError};
 pub use input::{object_argument, progress_argument, session_id_argument};
+pub use list::{Cursor, ListQuery, SessionPage};
 pub use session::Status;
 pub use tracker::ProgressTracker;
 
@@ -76,6 +83,9 @@ pub struct ProgressConfig {
     /// Levels of objects and arrays in metadata, the metadata object itself being the first. Default 16; deeper is
     /// [`ErrorCode::InvalidArgument`].
     pub max_metadata_depth: usize,
+    /// Keys of all objects in a session's merged metadata together. Default 64: what a page can show, and a bound for what
+    /// tiny keys cost beside their text. More is [`ErrorCode::InvalidArgument`].
+    pub max_metadata_keys: usize,
     /// Size of a result, of an error with its partial results, and of the payload of `data_updated` and
     /// `system_alert`, as compact JSON, in bytes. Default 64 KiB; more is [`ErrorCode::PayloadTooLarge`].
     pub max_result_bytes: usize,
@@ -84,6 +94,15 @@ pub struct ProgressConfig {
     pub max_result_depth: usize,
     /// Size of the reason of a cancellation, in bytes. Default 1 KiB; more is [`ErrorCode::PayloadTooLarge`].
     pub max_reason_bytes: usize,
+    /// Size of the array of a page of a list, in bytes. Default 256 KiB. A page has one session at least, however large.
+    pub max_page_bytes: usize,
+    /// Least `seq` that is given out. Default 0, which is right for a server that forgets all sessions when it ends and whose
+    /// clock does not go back. Otherwise one more than the highest of the run before, see [`ProgressTracker::highest_seq`].
+    pub first_seq: u64,
+    /// Up to here the wall clock counts for `seq`. Default `u64::MAX`. A host that writes down how far numbers may have come,
+    /// ahead of their use, names here what it has written, and raises it with [`ProgressTracker::reserve_seq`] when it has
+    /// written more; a clock that jumps ahead then waits for that.
+    pub reserved_seq: u64,
     /// Who gets the events of a session that does not say so itself. Default [`Audience::Everybody`].
     pub audience: Audience,
 }
@@ -99,9 +118,13 @@ impl Default for ProgressConfig {
             max_sessions: 1000,
             max_metadata_bytes: 16 * 1024,
             max_metadata_depth: 16,
+            max_metadata_keys: 64,
             max_result_bytes: 64 * 1024,
             max_result_depth: 64,
             max_reason_bytes: 1024,
+            max_page_bytes: 256 * 1024,
+            first_seq: 0,
+            reserved_seq: u64::MAX,
             audience: Audience::Everybody,
         }
     }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::clean::clean_object;
 use super::object::{Limits, Object, Ordered};
 use super::payload::to_json;
 use super::{JsonObject, Memory, ProgressError};
@@ -88,6 +89,7 @@ fn notice(
     fields: &[Field],
     limits: Limits,
 ) -> Result<String, ProgressError> {
+    clean_object(&mut given, event, limits.max_depth)?;
     for field in fields {
         check(field, given.get(field.name), event)?;
     }
@@ -207,6 +209,7 @@ mod tests {
     const LIMITS: Limits = Limits {
         max_bytes: 1_000,
         max_depth: 8,
+        max_keys: 100,
     };
 
     fn map(value: Value) -> JsonObject {

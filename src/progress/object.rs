@@ -9,14 +9,17 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::{to_raw_value, RawValue};
 use serde_json::Value;
 
+use super::clean::{clean_object, count_keys};
 use super::{JsonObject, ProgressError};
 
-/// How large an object may be and how deep.
+/// How large an object may be, how deep, and of how many keys.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub max_bytes: usize,
     /// Levels of objects and arrays, this object being the first.
     pub max_depth: usize,
+    /// Keys of all levels together.
+    pub max_keys: usize,
 }
 
 /// A JSON object with sorted keys.
@@ -29,15 +32,22 @@ pub(super) struct Object {
 
 /// A value as compact JSON. Compared as text.
 #[derive(Clone, Debug)]
-pub(super) struct Text(Box<RawValue>);
+pub(super) struct Text {
+    json: Box<RawValue>,
+    /// How many keys the objects in it have.
+    keys: usize,
+}
 
 impl Text {
-    pub(super) fn of(value: &impl Serialize) -> Self {
-        Text(to_raw_value(value).expect("JSON values, numbers and strings always have a JSON text"))
+    pub(super) fn of(value: &Value) -> Self {
+        Text {
+            json: to_raw_value(value).expect("a JSON value always has a JSON text"),
+            keys: count_keys(value),
+        }
     }
 
     pub(super) fn as_str(&self) -> &str {
-        self.0.get()
+        self.json.get()
     }
 }
 
@@ -49,22 +59,23 @@ impl PartialEq for Text {
 
 impl Serialize for Text {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        self.json.serialize(serializer)
     }
 }
 
 impl Object {
-    /// Takes over an object as it is, within the limits.
-    pub(super) fn new(from: JsonObject, what: &str, limits: Limits) -> Result<Self, ProgressError> {
+    /// Takes over an object, cleaned and within the limits.
+    pub(super) fn new(
+        mut from: JsonObject,
+        what: &str,
+        limits: Limits,
+    ) -> Result<Self, ProgressError> {
+        clean_object(&mut from, what, limits.max_depth)?;
         let mut object = Object::default();
         for (key, value) in from {
-            check_depth(&value, what, limits)?;
-            object.insert(&key, &value);
+            object.set(key.into_boxed_str(), Some(Text::of(&value)));
         }
-        let bytes = object.json_bytes();
-        if bytes > limits.max_bytes {
-            return Err(ProgressError::too_large(what, bytes, limits.max_bytes));
-        }
+        object.check(&BTreeMap::new(), what, limits)?;
         Ok(object)
     }
 
@@ -77,8 +88,8 @@ impl Object {
         self.get(key).filter(|text| text.as_str() != "null")
     }
 
-    pub(super) fn insert(&mut self, key: &str, value: &impl Serialize) {
-        self.set(key.into(), Some(Text::of(value)));
+    pub(super) fn insert(&mut self, key: &str, value: Value) {
+        self.set(key.into(), Some(Text::of(&value)));
     }
 
     /// Puts an entry in, or with `None` takes it out.
@@ -113,18 +124,37 @@ impl Object {
         object_bytes(self.entries_bytes)
     }
 
-    /// What [`Object::json_bytes`] would be after these changes; see [`Object::set`].
-    pub(super) fn json_bytes_with(&self, changes: &BTreeMap<Box<str>, Option<Text>>) -> usize {
+    /// Refuses what the object would be after these changes, if that is beyond the limits; see [`Object::set`].
+    pub(super) fn check(
+        &self,
+        changes: &BTreeMap<Box<str>, Option<Text>>,
+        what: &str,
+        limits: Limits,
+    ) -> Result<(), ProgressError> {
         let mut bytes = self.entries_bytes;
+        let mut keys: usize = self.entries.values().map(|text| 1 + text.keys).sum();
         for (key, change) in changes {
             if let Some(old) = self.entries.get(key) {
                 bytes -= entry_bytes(key, old);
+                keys -= 1 + old.keys;
             }
             if let Some(new) = change {
                 bytes += entry_bytes(key, new);
+                keys += 1 + new.keys;
             }
         }
-        object_bytes(bytes)
+        let bytes = object_bytes(bytes);
+        if bytes > limits.max_bytes {
+            return Err(ProgressError::too_large(what, bytes, limits.max_bytes));
+        }
+        if keys > limits.max_keys {
+            let message = format!(
+                "{what} would have {keys} keys, all levels together; at most {} are allowed",
+                limits.max_keys
+            );
+            return Err(ProgressError::invalid(message));
+        }
+        Ok(())
     }
 }
 
@@ -180,36 +210,6 @@ fn string_bytes(text: &str) -> usize {
     text.len() + escapes + 2
 }
 
-/// Refuses a value that is too deep to be an entry of an object within these limits.
-fn check_depth(value: &Value, what: &str, limits: Limits) -> Result<(), ProgressError> {
-    if is_deeper_than(value, limits.max_depth.saturating_sub(1)) {
-        return Err(too_deep(what, limits.max_depth));
-    }
-    Ok(())
-}
-
-pub(super) fn too_deep(what: &str, max_depth: usize) -> ProgressError {
-    ProgressError::invalid(format!(
-        "{what} is nested too deeply, at most {max_depth} levels are allowed"
-    ))
-}
-
-/// Goes at most `levels` down, whatever the value holds.
-fn is_deeper_than(value: &Value, levels: usize) -> bool {
-    match value {
-        Value::Array(items) => {
-            levels == 0 || items.iter().any(|item| is_deeper_than(item, levels - 1))
-        }
-        Value::Object(entries) => {
-            levels == 0
-                || entries
-                    .values()
-                    .any(|item| is_deeper_than(item, levels - 1))
-        }
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::ErrorCode;
@@ -220,6 +220,7 @@ mod tests {
     const LIMITS: Limits = Limits {
         max_bytes: 100,
         max_depth: 3,
+        max_keys: 10,
     };
 
     fn object(value: Value) -> Result<Object, ProgressError> {
@@ -233,7 +234,7 @@ mod tests {
     fn an_object_comes_out_as_it_went_in() {
         for value in [
             json!({}),
-            json!({"b": [1, {"c": null}], "a\"\u{1}\n": "x", "": 1.5}),
+            json!({"b": [1, {"c": null}], "a\"\\": "x\u{e9}", "": 1.5}),
         ] {
             let object = object(value.clone()).unwrap();
             let text = serde_json::to_string(&object).unwrap();
@@ -274,6 +275,20 @@ mod tests {
         );
     }
 
+    #[test]
+    fn keys_of_all_levels_are_limited() {
+        assert!(object(json!({"a": [{"b": 1, "c": 1}, {"d": 1}], "e": 1})).is_ok());
+        let many: JsonObject = (0..4)
+            .map(|n| (n.to_string(), json!({"x": {"y": 1}})))
+            .collect();
+        let error = object(Value::Object(many)).unwrap_err();
+        assert_eq!(error.code, ErrorCode::InvalidArgument);
+        assert_eq!(
+            error.message,
+            "result would have 12 keys, all levels together; at most 10 are allowed"
+        );
+    }
+
     proptest! {
         #[test]
         fn the_size_is_that_of_the_text_after_any_changes(
@@ -281,12 +296,19 @@ mod tests {
         ) {
             let mut object = Object::default();
             for (key, value) in changes {
-                let change = value.map(|value| Text::of(&value));
+                let change = value.map(|value| Text::of(&Value::String(value)));
                 let one = BTreeMap::from([(Box::from(key.as_str()), change.clone())]);
-                let announced = object.json_bytes_with(&one);
-                object.set(key.into(), change);
-                prop_assert_eq!(object.json_bytes(), announced);
-                prop_assert_eq!(object.json_bytes(), serde_json::to_string(&object).unwrap().len());
+                let fits = |max_bytes| {
+                    let limits = Limits { max_bytes, ..LIMITS };
+                    let max_keys = usize::MAX;
+                    object.check(&one, "it", Limits { max_keys, ..limits }).is_ok()
+                };
+                let mut changed = object.clone();
+                changed.set(key.into(), change);
+                let bytes = serde_json::to_string(&changed).unwrap().len();
+                prop_assert_eq!(changed.json_bytes(), bytes);
+                prop_assert!(fits(bytes) && !fits(bytes - 1));
+                object = changed;
             }
         }
     }

@@ -33,6 +33,7 @@ struct SessionCreated<'a> {
     session_id: Id,
     metadata: &'a Metadata,
     timestamp: String,
+    seq: u64,
 }
 
 #[derive(Serialize)]
@@ -64,37 +65,10 @@ struct Terminal<'a> {
     seq: u64,
 }
 
-/// The Session object.
-#[derive(Serialize)]
-struct View<'a> {
-    id: Id,
-    #[serde(rename = "sessionId")]
-    session_id: Id,
-    progress: f64,
-    #[serde(rename = "lastUpdate")]
-    last_update: u64,
-    metadata: Shown<'a>,
-    status: Status,
-    /// The whole of a given result.
-    result: Option<&'a Object>,
-    seq: u64,
-    stalled: bool,
-    #[serde(flatten)]
-    details: Details<'a>,
-}
-
-/// What an event says beyond what every one says.
+/// What a terminal event says beyond what every one says.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Details<'a> {
-    Progress {
-        operation: Option<&'a Text>,
-        current_step: Option<&'a Text>,
-        processed_rows: Option<&'a Text>,
-        total_rows: Option<&'a Text>,
-        eta_seconds: Eta<'a>,
-        timestamp: String,
-    },
+pub(super) enum Details<'a> {
     Complete {
         operation: Option<&'a Text>,
         success: bool,
@@ -125,7 +99,7 @@ enum Details<'a> {
 /// A figure that was given, or else the one that was measured.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Measured<'a> {
+pub(super) enum Measured<'a> {
     Given(&'a Text),
     Here(u64),
 }
@@ -176,6 +150,7 @@ impl Session {
             session_id: Id(self.id),
             metadata: &self.metadata,
             timestamp: self.created.rfc3339(),
+            seq: self.seq,
         })
     }
 
@@ -194,7 +169,6 @@ impl Session {
             metadata: Shown {
                 metadata: &self.metadata,
                 computed: &self.computed(now, eta_seconds),
-                beside_fields: true,
             },
             timestamp: now.rfc3339(),
             seq: self.seq,
@@ -215,46 +189,12 @@ impl Session {
         })
     }
 
-    /// The Session object of answers, as of now.
-    pub(super) fn view(&self, now: Now, stalled_after_ms: u64) -> String {
-        let eta_seconds = self.eta_seconds(now, stalled_after_ms);
-        to_json(&View {
-            id: Id(self.id),
-            session_id: Id(self.id),
-            progress: self.progress,
-            last_update: self.last_update.unix_ms,
-            metadata: Shown {
-                metadata: &self.metadata,
-                computed: &self.computed(now, eta_seconds),
-                beside_fields: false,
-            },
-            status: self.status,
-            result: match self.outcome.as_deref() {
-                Some(Outcome::Completed { result }) => Some(result),
-                _ => None,
-            },
-            seq: self.seq,
-            stalled: self.is_silent_for(now, stalled_after_ms),
-            details: match self.outcome.as_deref() {
-                Some(outcome) => self.terminal_details(outcome),
-                None => Details::Progress {
-                    operation: self.metadata.field(&OPERATION),
-                    current_step: self.metadata.field(&CURRENT_STEP),
-                    processed_rows: self.metadata.field(&PROCESSED_ROWS),
-                    total_rows: self.metadata.field(&TOTAL_ROWS),
-                    eta_seconds: self.eta(eta_seconds),
-                    timestamp: now.rfc3339(),
-                },
-            },
-        })
-    }
-
     fn eta(&self, computed: Option<u64>) -> Eta<'_> {
         let given = self.metadata.field(&ETA_SECONDS);
         given.map_or(Eta::Computed(computed), Eta::Given)
     }
 
-    fn terminal_details<'a>(&'a self, outcome: &'a Outcome) -> Details<'a> {
+    pub(super) fn terminal_details<'a>(&'a self, outcome: &'a Outcome) -> Details<'a> {
         let operation = self.metadata.field(&OPERATION);
         let timestamp = self.last_update.rfc3339();
         match outcome {

@@ -1,5 +1,7 @@
 //! One progress session: what it remembers, and how updates change it.
 
+use std::cell::OnceCell;
+
 use serde::ser::{Serialize, Serializer};
 use uuid::Uuid;
 
@@ -7,6 +9,7 @@ use super::metadata::{Metadata, ETA_SECONDS, PROCESSED_ROWS};
 use super::object::{Limits, Object};
 use super::rate::Rate;
 use super::shown::Computed;
+use super::view::{EndedView, RunningView};
 use super::{elapsed_ms, Audience, JsonObject, ProgressError, Target};
 use crate::now::{rfc3339_ms, Now};
 use crate::wheel::TimerKey;
@@ -97,13 +100,13 @@ const MAX_ETA_SECONDS: f64 = 315_360_000.0;
 #[derive(Debug)]
 pub(super) struct Session {
     pub id: Uuid,
-    /// How many sessions were created before it.
+    /// Its place in the lists: above those of all sessions that were created before it.
     pub number: u64,
     pub audience: Audience,
     pub status: Status,
     /// From 0 to 1, never falling.
     pub progress: f64,
-    /// Counts the changes, so that whoever holds the state of some `seq` can tell newer events from older ones.
+    /// The number of the newest change; see [`Seqs`](super::seq::Seqs).
     pub seq: u64,
     pub metadata: Metadata,
     pub created: Now,
@@ -114,8 +117,10 @@ pub(super) struct Session {
     pub managed: bool,
     /// The reason of the cancellation that the host has been asked for.
     pub cancel_reason: Option<String>,
-    /// `None` while processing, and for a cancelled session once everybody has been told.
-    pub outcome: Option<Box<Outcome>>,
+    /// The Session object, made when somebody asks for it and kept until the session changes.
+    pub view: OnceCell<Box<RunningView>>,
+    /// What is left to be read: `None` while processing, and for a cancelled session once everybody has been told.
+    pub ended: Option<Box<EndedView>>,
     /// Pending while an update waits to be sent.
     pub throttle: Option<TimerKey>,
     /// Pending while processing.
@@ -124,12 +129,16 @@ pub(super) struct Session {
     pub forget: Option<TimerKey>,
     pace: Rate,
     rows_pace: Rate,
+    /// How often the text of the Session object was made.
+    #[cfg(test)]
+    pub views_made: std::cell::Cell<usize>,
 }
 
 impl Session {
     pub(super) fn new(
         id: Uuid,
         number: u64,
+        seq: u64,
         audience: Audience,
         now: Now,
         metadata: Metadata,
@@ -140,25 +149,29 @@ impl Session {
             audience,
             status: Status::Processing,
             progress: 0.0,
-            seq: 0,
+            seq,
             metadata,
             created: now,
             last_update: now,
             last_progress_event: None,
             managed: false,
             cancel_reason: None,
-            outcome: None,
+            view: OnceCell::new(),
+            ended: None,
             throttle: None,
             stale: None,
             forget: None,
-            pace: Rate::new(now.mono_ms),
-            rows_pace: Rate::new(now.mono_ms),
+            pace: Rate::default(),
+            rows_pace: Rate::default(),
+            #[cfg(test)]
+            views_made: Default::default(),
         };
-        session.observe(now);
+        session.observe_rows(now);
         session
     }
 
-    /// Takes an update in. `progress` must be finite; it is clamped to 0..1, and a lower one than before is passed over.
+    /// Takes an update in, which the caller gives a `seq`. `progress` must be finite; it is clamped to 0..1, and a lower one
+    /// than before is passed over.
     pub(super) fn update(
         &mut self,
         now: Now,
@@ -170,31 +183,26 @@ impl Session {
         if progress > self.progress {
             self.progress = progress.min(1.0);
         }
-        self.seq += 1;
         self.last_update = now;
-        self.observe(now);
+        self.view.take();
+        self.pace.observe(now.mono_ms, self.progress);
+        self.observe_rows(now);
         Ok(())
     }
 
-    /// Ends it, at this time and in this way.
-    pub(super) fn end(&mut self, now: Now, outcome: Outcome) {
+    /// Ends it, at this time and in this way. What is not to be read any more is let go of.
+    pub(super) fn end(&mut self, now: Now, seq: u64, outcome: &Outcome) {
         if let Outcome::Completed { .. } = outcome {
             self.progress = 1.0;
         }
         self.status = outcome.status();
-        self.outcome = Some(Box::new(outcome));
-        self.seq += 1;
+        self.seq = seq;
         self.last_update = now;
+        self.view.take();
+        self.ended = Some(Box::new(self.ended_view(outcome)));
     }
 
-    /// Lets go of all that nobody may ask for any more.
-    pub(super) fn drop_contents(&mut self) {
-        self.metadata = Metadata::default();
-        self.outcome = None;
-    }
-
-    fn observe(&mut self, now: Now) {
-        self.pace.observe(now.mono_ms, self.progress);
+    fn observe_rows(&mut self, now: Now) {
         if let Some(rows) = self.metadata.number(&PROCESSED_ROWS) {
             self.rows_pace.observe(now.mono_ms, rows);
         }
@@ -290,6 +298,7 @@ mod tests {
     fn progress_events_wait_for_both_clocks() {
         let mut session = Session::new(
             Uuid::nil(),
+            0,
             0,
             Audience::Everybody,
             at(0, 0),

@@ -10,36 +10,30 @@ pub(super) struct Computed {
     pub estimated_completion: Option<String>,
 }
 
-/// Metadata as it is shown, with the computed figures.
+/// The spellings of the computed figures; the first one is the server's own.
+pub(super) const PROCESSING_SPEED: [&str; 2] = ["processing_speed", "processingSpeed"];
+pub(super) const ESTIMATED_COMPLETION: [&str; 2] = ["estimatedCompletion", "estimated_completion"];
+
+/// Metadata as `import_progress` shows it: known fields are left out, since they stand beside the metadata, and computed
+/// figures are there, null where they could not be computed.
 pub(super) struct Shown<'a> {
     pub metadata: &'a Metadata,
     pub computed: &'a Computed,
-    /// How `import_progress` shows it: known fields are left out, since they stand beside the metadata, and figures
-    /// that could not be computed are null. Otherwise all that is stored is there, and what is not known is left out.
-    pub beside_fields: bool,
 }
 
 impl Serialize for Shown<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for (key, text) in self.metadata.iter() {
-            if !(self.beside_fields && Field::of_key(key).is_some()) {
+            if Field::of_key(key).is_none() {
                 map.serialize_entry(key, text)?;
             }
         }
-        let computed = [
-            (
-                ["processing_speed", "processingSpeed"],
-                &self.computed.processing_speed,
-            ),
-            (
-                ["estimatedCompletion", "estimated_completion"],
-                &self.computed.estimated_completion,
-            ),
-        ];
-        for (spellings, value) in computed {
-            let is_given = spellings.iter().any(|key| self.metadata.contains(key));
-            if !is_given && (value.is_some() || self.beside_fields) {
+        for (spellings, value) in [
+            (PROCESSING_SPEED, &self.computed.processing_speed),
+            (ESTIMATED_COMPLETION, &self.computed.estimated_completion),
+        ] {
+            if !spellings.iter().any(|key| self.metadata.contains(key)) {
                 map.serialize_entry(spellings[0], value)?;
             }
         }
@@ -61,34 +55,22 @@ mod tests {
         let limits = Limits {
             max_bytes: 200,
             max_depth: 4,
+            max_keys: 64,
         };
         metadata
             .merge(given.as_object().unwrap().clone(), limits)
             .unwrap();
-        let mut computed = Computed {
+        let computed = Computed {
             processing_speed: Some("65 rows/sec".into()),
             estimated_completion: None,
         };
-        let shown = |computed: &Computed, beside_fields| {
-            let metadata = &metadata;
-            serde_json::to_string(&Shown {
-                metadata,
-                computed,
-                beside_fields,
-            })
-            .unwrap()
+        let shown = Shown {
+            metadata: &metadata,
+            computed: &computed,
         };
         assert_eq!(
-            shown(&computed, true),
+            serde_json::to_string(&shown).unwrap(),
             r#"{"processing_speed":"fast","vendor":"x","estimatedCompletion":null}"#
-        );
-        computed.estimated_completion = Some("soon".into());
-        assert_eq!(
-            shown(&computed, false),
-            concat!(
-                r#"{"operation":"copy","processing_speed":"fast","totalRows":9,"vendor":"x","#,
-                r#""estimatedCompletion":"soon"}"#
-            )
         );
     }
 }

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use uuid::Uuid;
 
+use super::list::{Cursor, ListQuery, SessionPage};
 use super::metadata::Metadata;
 use super::object::Limits;
+use super::seq::Seqs;
 use super::session::{Session, Status};
 use super::{
     elapsed_ms, notice, ErrorCode, JsonObject, Memory, Output, ProgressConfig, ProgressError,
@@ -27,8 +29,9 @@ pub struct ProgressTracker {
     started: Now,
     pub(super) sessions: Slots<Session>,
     pub(super) by_id: BTreeMap<Uuid, Key>,
-    /// How many sessions were ever created.
-    created: u64,
+    /// In the order of creation, by [`Session::number`].
+    pub(super) by_number: BTreeMap<u64, Key>,
+    pub(super) seqs: Seqs,
     /// How many sessions are processing.
     pub(super) active: usize,
     /// When the next heartbeat is due.
@@ -39,18 +42,37 @@ pub struct ProgressTracker {
 impl ProgressTracker {
     /// A tracker without sessions, up since now. Arms the heartbeat.
     pub fn new(config: ProgressConfig, now: Now, wheel: &mut Wheel<Timer>) -> Self {
+        let mut seqs = Seqs::new(&config);
+        seqs.see(now);
         let mut tracker = ProgressTracker {
             config,
             started: now,
             sessions: Slots::default(),
             by_id: BTreeMap::new(),
-            created: 0,
+            by_number: BTreeMap::new(),
+            seqs,
             active: 0,
             heartbeat_at_ms: now.mono_ms,
             outputs: VecDeque::new(),
         };
         tracker.arm_heartbeat(now, wheel);
         tracker
+    }
+
+    /// Takes note of the time: every change from now on gets a `seq` that is no lower than the wall clock. To be called once
+    /// per turn of the loop; verbs do it themselves.
+    pub fn see(&mut self, now: Now) {
+        self.seqs.see(now);
+    }
+
+    /// No `seq` above this has been given out.
+    pub fn highest_seq(&self) -> u64 {
+        self.seqs.highest()
+    }
+
+    /// Lets the wall clock count for `seq` up to here; see [`ProgressConfig::reserved_seq`].
+    pub fn reserve_seq(&mut self, up_to: u64) {
+        self.seqs.reserve(up_to);
     }
 
     /// The next thing to do; `None` when there is nothing until the next verb or timer.
@@ -112,7 +134,10 @@ impl ProgressTracker {
         let mut metadata = Metadata::default();
         metadata.merge(options.metadata, self.metadata_limits())?;
         let audience = options.audience.unwrap_or(self.config.audience);
-        let mut session = Session::new(id, self.created, audience, now, metadata);
+        self.seqs.see(now);
+        let seq = self.seqs.next(None);
+        let number = self.seqs.place();
+        let mut session = Session::new(id, number, seq, audience, now, metadata);
         session.managed = options.managed;
         let payload = session.created_payload();
         let target = session.target();
@@ -122,7 +147,7 @@ impl ProgressTracker {
             session
         });
         self.by_id.insert(id, key);
-        self.created += 1;
+        self.by_number.insert(number, key);
         self.active += 1;
         self.emit("session_created", Some(id), target, payload);
         Ok(())
@@ -152,6 +177,8 @@ impl ProgressTracker {
         let limits = self.metadata_limits();
         let session = self.sessions.get_mut(key).expect("processing() found it");
         session.update(now, progress, metadata, limits)?;
+        self.seqs.see(now);
+        session.seq = self.seqs.next(Some(session.seq));
         match session.throttled_ms(now, self.config.throttle_ms) {
             0 => self.emit_progress(now, wheel, key),
             wait_ms if session.throttle.is_none() => {
@@ -166,7 +193,9 @@ impl ProgressTracker {
     /// The Session object as of now, as JSON text.
     pub fn session(&self, now: Now, id: Uuid) -> Result<String, ProgressError> {
         let (_, session) = self.remembered(id)?;
-        Ok(session.view(now, self.config.stalled_after_ms))
+        let mut text = String::new();
+        session.write_view(now, self.config.stalled_after_ms, true, &mut text);
+        Ok(text)
     }
 
     /// Where a session stands. [`Status::Cancelled`] is not among the answers, but an error.
@@ -174,25 +203,37 @@ impl ProgressTracker {
         Ok(self.remembered(id)?.1.status)
     }
 
-    /// A JSON array of the Session objects of this status, or of all, oldest first. Cancelled sessions are in no list.
-    pub fn sessions(&self, now: Now, status: Option<Status>) -> String {
-        let mut listed: Vec<&Session> = self
-            .sessions
-            .iter()
-            .map(|(_, session)| session)
+    /// A page of the Session objects of one status, or of all, the newest first. Cancelled sessions are in no list.
+    ///
+    /// A page ends at the limit of the query, and at [`ProgressConfig::max_page_bytes`], but has at least one session if
+    /// there is one.
+    pub fn sessions(&self, now: Now, query: &ListQuery) -> SessionPage {
+        let end = query.cursor.map_or(u64::MAX, |cursor| cursor.0);
+        let listed = self
+            .by_number
+            .range(..end)
+            .rev()
+            .filter_map(|(_, key)| self.sessions.get(*key))
             .filter(|session| session.status != Status::Cancelled)
-            .filter(|session| status.is_none_or(|status| session.status == status))
-            .collect();
-        listed.sort_unstable_by_key(|session| session.number);
+            .filter(|session| query.status.is_none_or(|status| session.status == status));
         let mut text = String::from("[");
-        for (index, session) in listed.into_iter().enumerate() {
-            if index > 0 {
+        let (mut count, mut last) = (0, 0);
+        for session in listed {
+            if count == query.limit {
+                return close_page(text, Some(Cursor(last)));
+            }
+            let end = text.len();
+            if count > 0 {
                 text.push(',');
             }
-            text.push_str(&session.view(now, self.config.stalled_after_ms));
+            session.write_view(now, self.config.stalled_after_ms, false, &mut text);
+            if count > 0 && text.len() >= self.config.max_page_bytes {
+                text.truncate(end);
+                return close_page(text, Some(Cursor(last)));
+            }
+            (count, last) = (count + 1, session.number);
         }
-        text.push(']');
-        text
+        close_page(text, None)
     }
 
     /// How many sessions are processing.
@@ -236,6 +277,7 @@ impl ProgressTracker {
     /// Does what is due when a timer has fired. Timers of other layers and of sessions that are gone do nothing;
     /// `memory` is told by the heartbeat.
     pub fn on_timer(&mut self, now: Now, wheel: &mut Wheel<Timer>, timer: Timer, memory: Memory) {
+        self.seqs.see(now);
         match timer {
             Timer::Throttle(key) => self.on_throttle(now, wheel, key),
             Timer::Stale(key) => self.on_stale(now, wheel, key),
@@ -362,6 +404,7 @@ impl ProgressTracker {
         Limits {
             max_bytes: self.config.max_metadata_bytes,
             max_depth: self.config.max_metadata_depth,
+            max_keys: self.config.max_metadata_keys,
         }
     }
 
@@ -369,6 +412,15 @@ impl ProgressTracker {
         Limits {
             max_bytes: self.config.max_result_bytes,
             max_depth: self.config.max_result_depth,
+            max_keys: usize::MAX,
         }
+    }
+}
+
+fn close_page(mut text: String, next: Option<Cursor>) -> SessionPage {
+    text.push(']');
+    SessionPage {
+        sessions: text,
+        next,
     }
 }

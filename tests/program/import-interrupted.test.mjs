@@ -120,6 +120,29 @@ test("an undeclared length above the limit ends in 413 and import_error", async 
   assert.equal((await findings(program, "endless-host")).total, 0);
 });
 
+test("a stranger can't update, complete or fail a running import; it ends right", async (t) => {
+  const { program, socket } = await world(t);
+  const csv = nessusCsv(manyRows("strange-host", 500));
+  const half = Math.floor(csv.length / 2);
+  const slow = slowUpload(program, { csvBytes: csv.length, filename: "strange.csv" });
+  await slow.write(csv.slice(0, half));
+  const id = await sessionOf(socket, "strange.csv");
+  for (const [verb, body] of [
+    ["progress", { progress: 1, metadata: { processed_rows: 1_000_000_000 } }],
+    ["complete", { result: { total_processed: 1_000_000_000 } }],
+    ["error", { error: "it broke" }],
+  ]) {
+    assertError(await program.call("POST", `/api/sessions/${id}/${verb}`, body), 409, "SESSION_MANAGED");
+  }
+  assertError(await program.call("DELETE", `/api/sessions/${id}`), 409, "SESSION_ACTIVE");
+  await slow.write(csv.slice(half));
+  slow.end();
+  assert.equal((await slow.answer()).status, 202);
+  const [name, payload] = await socket.ended(id);
+  assert.deepEqual([name, payload.total_processed], ["import_complete", 500]);
+  assertError(await program.call("POST", `/api/sessions/${id}/complete`, {}), 409, "SESSION_ENDED");
+});
+
 test("one import runs, four wait, a sixth is turned away; the five end well", async (t) => {
   const { program, socket } = await world(t);
   const files = Array.from({ length: 5 }, (_, i) => ({ name: `queue-${i}.csv`, csv: nessusCsv(manyRows(`queue-${i}`, 30)) }));

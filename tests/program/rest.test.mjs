@@ -41,9 +41,11 @@ describe("creating and reading sessions", () => {
     );
     assert.ok(Math.abs(session.lastUpdate - Date.now()) < 60_000);
     assert.ok(Number.isInteger(session.seq));
+    assert.ok(Math.abs(session.createdAt - Date.now()) < 60_000);
+    assert.equal(session.endedAt, null);
     assert.equal(session.operation, "backup");
     const created = await event(sessionId, "session_created");
-    assert.deepEqual(Object.keys(created).sort(), ["metadata", "sessionId", "timestamp"]);
+    assert.deepEqual(Object.keys(created).sort(), ["metadata", "seq", "sessionId", "timestamp"]);
     assert.equal(created.metadata.filename, "a.csv");
     assert.match(created.timestamp, TIMESTAMP);
     const read = await call("GET", `/api/sessions/${sessionId.toUpperCase()}`);
@@ -68,6 +70,91 @@ describe("creating and reading sessions", () => {
     assert.ok((await ids("?status=processing")).includes(running) && !(await ids("?status=processing")).includes(done));
     assert.ok((await ids("?status=completed")).includes(done) && !(await ids("?status=completed")).includes(running));
     assertError(await call("GET", "/api/sessions?status=sleeping"), 400, "INVALID_ARGUMENT");
+  });
+
+  test("lists come in pages, the newest first, over HTTP and Socket.IO alike", async () => {
+    const made = [];
+    for (let n = 0; n < 7; n++) made.push(await newSession({ n }));
+    const wanted = made.toReversed();
+    const overHttp = async (cursor) => {
+      const answer = await call("GET", `/api/sessions?limit=3${cursor ? `&cursor=${cursor}` : ""}`);
+      assert.deepEqual([answer.status, Object.keys(answer.body)], [200, ["sessions", "next"]]);
+      return answer.body;
+    };
+    const overSocket = async (cursor) => {
+      const answer = await command(socket, "list_sessions", { limit: 3, cursor });
+      assert.deepEqual([answer.ok, Object.keys(answer)], [true, ["ok", "sessions", "next"]]);
+      return answer;
+    };
+    for (const read of [overHttp, overSocket]) {
+      const ids = [];
+      let cursor = null;
+      do {
+        const page = await read(cursor);
+        assert.ok(page.sessions.length <= 3 && page.sessions.length > 0);
+        ids.push(...page.sessions.map(({ id }) => id));
+        cursor = page.next;
+      } while (cursor !== null);
+      assert.deepEqual(ids.slice(0, 7), wanted);
+      assert.equal(new Set(ids).size, ids.length);
+    }
+  });
+
+  test("lists show no results", async () => {
+    const id = await newSession();
+    await call("POST", `/api/sessions/${id}/complete`, { result: { import_id: 3, summary: { a: 1 }, label: "x" } });
+    const [listed] = (await call("GET", "/api/sessions?limit=1")).body.sessions;
+    const { session } = (await call("GET", `/api/sessions/${id}`)).body;
+    assert.deepEqual(session.result, { import_id: 3, summary: { a: 1 }, label: "x" });
+    assert.deepEqual(listed, { ...session, result: null });
+    assert.ok(session.endedAt >= session.createdAt);
+  });
+
+  test("query fields that are unknown, empty or wrong are named", async () => {
+    const id = await newSession();
+    for (const [method, target, name] of [
+      ["GET", "/api/sessions?limits=5", "limits"],
+      ["GET", "/api/sessions?status=", "status"],
+      ["GET", "/api/sessions?cursor", "cursor"],
+      ["GET", "/api/sessions?cursor=!", "cursor"],
+      ["GET", "/api/sessions?limit=3&limit=4", "limit"],
+      ...["0", "1001", "-1", "1.5", "x", "1e2"].map((limit) => ["GET", `/api/sessions?limit=${limit}`, "limit"]),
+      ["GET", `/api/sessions/${id}?full=1`, "full"],
+      ["DELETE", `/api/sessions/${id}?force=true`, "force"],
+      ["POST", `/api/sessions/${id}/progress?progress=0.5`, "progress"],
+      ["POST", "/api/sessions?sessionId=x", "sessionId"],
+    ]) {
+      const answer = await call(method, target, method === "POST" ? {} : undefined);
+      assertError(answer, 400, "INVALID_ARGUMENT");
+      assert.ok(answer.body.error.message.includes(name), answer.body.error.message);
+    }
+    for (const wrong of [{ limit: 0 }, { limit: 1001 }, { limit: "5" }, { limit: 1.5 }, { cursor: 7 }, { cursor: "!" }]) {
+      const answer = await command(socket, "list_sessions", wrong);
+      assert.deepEqual([answer.ok, answer.error.code], [false, "INVALID_ARGUMENT"]);
+    }
+  });
+
+  test("an id that is used again goes on with higher numbers", async () => {
+    const id = "0d0f3c7e-5a91-4c1b-9a52-6f1d0f0e7b11";
+    for (let round = 0; round < 3; round++) {
+      assert.equal((await call("POST", "/api/sessions", { sessionId: id })).status, 201);
+      await call("POST", `/api/sessions/${id}/progress`, { progress: 0.5 });
+      await call("POST", `/api/sessions/${id}/complete`, {});
+      assert.equal((await call("DELETE", `/api/sessions/${id}`)).status, 204);
+    }
+    await until(() => named(id, "import_complete").length === 3, "three ends");
+    const seqs = socket.session(id).map(([, { seq }]) => seq);
+    assert.ok(seqs.length >= 6);
+    seqs.forEach((seq, index) => assert.ok(index === 0 || seq > seqs[index - 1], `${seqs}`));
+  });
+
+  test("metadata has 64 keys at most, all levels together", async () => {
+    const keys = (count) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`k${n}`, n]));
+    const id = await newSession({ inner: keys(40) });
+    const update = (metadata) => call("POST", `/api/sessions/${id}/progress`, { progress: 0, metadata });
+    assert.equal((await update(keys(23))).status, 202);
+    assertError(await update({ more: 1 }), 400, "INVALID_ARGUMENT");
+    assert.equal((await update({ inner: null, more: 1 })).status, 202);
   });
 
   test("bad arguments are told apart", async () => {
@@ -95,9 +182,26 @@ describe("creating and reading sessions", () => {
   });
 
   test("control characters are taken out of texts", async () => {
-    const id = await newSession({ filename: "a\u0007b\u001b[31m.csv" });
+    const id = await newSession({ filename: "a\u0007b\u001b[31m\u202evsc.exe\u2066" });
     const { metadata } = await event(id, "session_created");
-    assert.equal(metadata.filename, "ab[31m.csv");
+    assert.equal(metadata.filename, "ab[31mvsc.exe");
+    const error = { code: "X", message: "a\u202eb\u0000", details: { list: ["c\u2069"] } };
+    const answer = await call("POST", `/api/sessions/${id}/error`, { error });
+    assert.deepEqual(answer.body.session.error, { code: "X", message: "ab", details: { list: ["c"] } });
+  });
+
+  test("keys that reach into prototypes are refused in results, errors and events too", async () => {
+    const id = await newSession();
+    const evil = '{"a":[{"__proto__":1}]}';
+    for (const [target, body] of [
+      [`/api/sessions/${id}/complete`, `{"result":${evil}}`],
+      [`/api/sessions/${id}/error`, `{"error":{"code":"X","message":"x","details":${evil}}}`],
+      [`/api/sessions/${id}/error`, `{"error":"x","partial_results":${evil}}`],
+      ["/api/events/system_alert", `{"level":"info","category":"system","message":"x","action_details":${evil}}`],
+      ["/api/events/data_updated", `{"type":"tickets","action":"created","source":${evil}}`],
+    ]) {
+      assertError(await call("POST", target, body), 400, "INVALID_ARGUMENT");
+    }
   });
 });
 

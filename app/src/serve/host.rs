@@ -10,6 +10,7 @@ use super::answer::{json_text, ApiError};
 use super::bodies::{object, Bodies};
 use super::imports::{Imports, Registry};
 use super::queries::{Queries, Query};
+use super::query_fields::fields;
 use super::route::{options, route, Route};
 use super::{pages, sessions};
 
@@ -88,9 +89,16 @@ impl Host {
             Route::Health => json_text(200, r#"{"status":"ok"}"#.to_owned()),
             Route::File => pages::answer(&head.path, head),
             Route::ListSessions => sessions::list(endpoint, head)?,
-            Route::ReadSession(id) => sessions::read(endpoint, id)?,
-            Route::DeleteSession(id) => sessions::delete(endpoint, id)?,
+            Route::ReadSession(id) => {
+                fields(head, &[])?;
+                sessions::read(endpoint, id)?
+            }
+            Route::DeleteSession(id) => {
+                fields(head, &[])?;
+                sessions::delete(endpoint, id)?
+            }
             Route::Verb(verb) => {
+                fields(head, &[])?;
                 let wanted_bytes = self.bodies.begin(request, verb, head)?;
                 grant(endpoint, request, wanted_bytes);
                 return Ok(None);

@@ -20,6 +20,7 @@ mod imports;
 mod logging;
 mod pages;
 mod queries;
+mod query_fields;
 mod route;
 mod sessions;
 mod signals;

@@ -2,8 +2,8 @@
 
 use pulsewheel::http::{Request, Response};
 use pulsewheel::progress::{
-    object_argument, progress_argument, session_id_argument, CancelRequest, JsonObject,
-    SessionOptions, Status,
+    object_argument, progress_argument, session_id_argument, CancelRequest, Cursor, JsonObject,
+    ListQuery, SessionOptions, Status,
 };
 use pulsewheel::{Endpoint, RequestId};
 use serde_json::Value;
@@ -11,18 +11,21 @@ use uuid::Uuid;
 
 use super::answer::{json_text, private, session, ApiError};
 use super::imports::Registry;
+use super::query_fields::fields;
 use super::route::Verb;
 
 /// `GET /api/sessions`.
 pub fn list(endpoint: &Endpoint, head: &Request) -> Result<Response, ApiError> {
-    let status = head
-        .query("status")
-        .map(|status| Status::parse(&status))
-        .transpose()?;
-    Ok(json_text(
-        200,
-        format!("{{\"sessions\":{}}}", endpoint.sessions(status)),
-    ))
+    let mut query = ListQuery::default();
+    for (name, value) in fields(head, &["status", "limit", "cursor"])? {
+        match name {
+            "status" => query.status = Some(Status::parse(&value)?),
+            "limit" => query.limit = ListQuery::limit_argument(&value)?,
+            _ => query.cursor = Some(Cursor::parse(&value)?),
+        }
+    }
+    let page = endpoint.sessions(&query);
+    Ok(json_text(200, format!("{{{}}}", page.fields())))
 }
 
 /// `GET /api/sessions/{id}`.
@@ -47,25 +50,26 @@ pub fn run(
     let response = match verb {
         Verb::CreateSession => create(endpoint, body)?,
         Verb::UpdateProgress(id) => {
+            endpoint.check_unmanaged(id)?;
             let progress = progress_argument(body.get("progress"))?;
             let metadata = object_argument(body.remove("metadata"), "metadata")?;
             endpoint.update_progress(id, progress, metadata)?;
             session(202, &endpoint.session(id)?)
         }
         Verb::Complete(id) => {
+            endpoint.check_unmanaged(id)?;
             let result = object_argument(body.remove("result"), "result")?;
             endpoint.complete_session(id, result)?;
-            imports.ended_elsewhere(id);
             session(200, &endpoint.session(id)?)
         }
         Verb::Fail(id) => {
+            endpoint.check_unmanaged(id)?;
             let error = body.remove("error").unwrap_or_default();
             let partial_results = match body.remove("partial_results") {
                 None | Some(Value::Null) => None,
                 given => Some(object_argument(given, "partial_results")?),
             };
             endpoint.error_session(id, error, partial_results)?;
-            imports.ended_elsewhere(id);
             session(200, &endpoint.session(id)?)
         }
         Verb::Cancel(id) => match endpoint.request_cancel(id, reason(body.remove("reason"))?)? {

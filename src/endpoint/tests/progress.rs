@@ -1,5 +1,5 @@
 use super::*;
-use crate::progress::{CancelRequest, ErrorCode, SessionOptions};
+use crate::progress::{Audience, CancelRequest, ErrorCode, SessionOptions};
 use serde_json::{json, Value};
 use uuid::Uuid;
 
@@ -12,6 +12,19 @@ fn object(value: Value) -> crate::progress::JsonObject {
 
 fn create(world: &mut World, options: SessionOptions) -> Uuid {
     let id = world.endpoint.create_session(options).unwrap();
+    world.turn();
+    id
+}
+
+/// As [`create`], under an id of its own, of which there may be any number.
+fn create_numbered(world: &mut World, number: u128, metadata: Value, audience: Audience) -> Uuid {
+    let id = Uuid::from_u128(number);
+    let options = SessionOptions {
+        audience: Some(audience),
+        metadata: object(metadata),
+        ..SessionOptions::default()
+    };
+    world.endpoint.create_session_with_id(id, options).unwrap();
     world.turn();
     id
 }
@@ -95,7 +108,7 @@ fn tracking_joins_and_answers_with_the_state_at_once() {
     let tracker = world.join_by_websocket();
     let other = world.join_by_websocket();
     let options = SessionOptions {
-        audience: Some(crate::progress::Audience::Trackers),
+        audience: Some(Audience::Trackers),
         ..SessionOptions::default()
     };
     let id = create(&mut world, options);
@@ -245,4 +258,54 @@ fn a_server_without_progress_sessions_passes_the_commands_to_its_host() {
         .frames(key)
         .iter()
         .any(|frame| frame.contains("heartbeat")));
+}
+
+#[test]
+fn a_list_comes_in_pages_and_none_is_too_large_to_be_sent() {
+    let mut world = World::new(Config::default());
+    let key = world.join_by_websocket();
+    for number in 0..300 {
+        let metadata = json!({"note": "x".repeat(15_000)});
+        create_numbered(&mut world, number, metadata, Audience::Trackers);
+    }
+    let (mut seen, mut cursor) = (Vec::new(), Value::Null);
+    loop {
+        let argument = json!({"limit": 1_000, "cursor": cursor});
+        let answer = command(&mut world, key, &format!("[\"list_sessions\",{argument}]"));
+        assert_eq!(answer["ok"], true);
+        assert!(answer.to_string().len() <= 257 * 1024);
+        let sessions = answer["sessions"].as_array().unwrap();
+        seen.extend(sessions.iter().map(|session| session["id"].to_string()));
+        cursor = answer["next"].clone();
+        if cursor.is_null() {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 300);
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 300);
+}
+
+#[test]
+fn an_answer_that_could_never_wait_for_its_client_is_an_error() {
+    let mut world = World::new(Config {
+        max_queued_bytes: 8 * 1024,
+        ..Config::default()
+    });
+    let key = world.join_by_websocket();
+    let metadata = json!({"note": "x".repeat(9_000)});
+    let large = create_numbered(&mut world, 1, metadata, Audience::Trackers);
+    for text in [
+        format!("[\"track_session\",\"{large}\"]"),
+        "[\"list_sessions\"]".to_owned(),
+    ] {
+        let answer = command(&mut world, key, &text);
+        assert_eq!(answer["error"]["code"], "PAYLOAD_TOO_LARGE", "{text}");
+    }
+    let small = create_numbered(&mut world, 2, json!({}), Audience::Trackers);
+    let answer = command(&mut world, key, &format!("[\"track_session\",\"{small}\"]"));
+    assert_eq!(answer["ok"], true, "its client is still there");
+    let answer = command(&mut world, key, "[\"list_sessions\"]");
+    assert_eq!(answer["sessions"].as_array().unwrap().len(), 1);
 }

@@ -40,15 +40,17 @@ fn a_cancellation_tells_how_far_the_work_had_come() {
             concat!(
                 r#"{{"sessionId":"{}","operation":"copy","cancelled":true,"reason":"user_requested","#,
                 r#""partial_results":{{"processed_rows":523,"completion_percentage":0.349}},"#,
-                r#""cleanup_performed":true,"timestamp":"2025-01-12T10:30:00.000Z","status":"cancelled","seq":2}}"#
+                r#""cleanup_performed":true,"timestamp":"2025-01-12T10:30:00.000Z","status":"cancelled","seq":{}}}"#
             ),
-            id
+            id,
+            START_UNIX_MS + 2
         )
     );
     let session: Value = serde_json::from_str(&session).unwrap();
     assert_eq!(session["status"], "cancelled");
     assert_eq!(session["cancelled"], true);
     assert_eq!(session["progress"], 0.349);
+    assert_eq!(session["endedAt"], START_UNIX_MS);
     assert_eq!(session["metadata"]["operation"], "copy");
 }
 
@@ -259,4 +261,20 @@ fn stale_sessions_can_be_cleaned_up_by_hand() {
             .cleanup_stale_sessions(world.now, &mut world.wheel),
         0
     );
+}
+
+#[test]
+fn a_managed_session_takes_nothing_but_a_cancellation_from_outside() {
+    let mut world = World::new();
+    let id = world.create(json!({}));
+    assert_eq!(world.tracker.check_unmanaged(id), Ok(()));
+    world.tracker.manage(id).unwrap();
+    assert_eq!(
+        code(world.tracker.check_unmanaged(id)),
+        ErrorCode::SessionManaged
+    );
+    assert_eq!(request(&mut world, id, None), Ok(CancelRequest::Asked));
+    // Its host goes on as before.
+    world.update(id, 0.5, json!({})).unwrap();
+    world.complete(id, json!({})).unwrap();
 }

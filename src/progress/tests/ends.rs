@@ -24,9 +24,10 @@ fn a_completion_lifts_the_known_parts_of_the_result_and_keeps_the_rest_beside() 
                 r#"{{"sessionId":"{}","operation":"vulnerability_import","success":true,"import_id":47,"#,
                 r#""total_processed":1500,"processing_time_ms":4250,"summary":{{"new_vulnerabilities":78}},"#,
                 r#""performance":{{"rows_per_second":353}},"timestamp":"2025-01-12T10:30:00.000Z","#,
-                r#""result":{{"note":"fine"}},"status":"completed","seq":1}}"#
+                r#""result":{{"note":"fine"}},"status":"completed","seq":{}}}"#
             ),
-            id
+            id,
+            START_UNIX_MS + 1
         )
     );
 
@@ -40,6 +41,10 @@ fn a_completion_lifts_the_known_parts_of_the_result_and_keeps_the_rest_beside() 
         ("summary", json!({"new_vulnerabilities": 78})),
         ("timestamp", json!("2025-01-12T10:30:00.000Z")),
         ("lastUpdate", json!(START_UNIX_MS)),
+        ("createdAt", json!(START_UNIX_MS)),
+        ("endedAt", json!(START_UNIX_MS)),
+        ("stalled", json!(false)),
+        ("seq", json!(START_UNIX_MS + 1)),
     ] {
         assert_eq!(session[name], value, "{name}");
     }
@@ -61,7 +66,7 @@ fn what_a_result_lacks_is_measured_or_null() {
         json!({
             "sessionId": id.to_string(), "operation": null, "success": true, "import_id": null,
             "total_processed": 5, "processing_time_ms": 1234, "summary": null, "performance": null,
-            "timestamp": "2025-01-12T10:30:01.234Z", "status": "completed", "seq": 1,
+            "timestamp": "2025-01-12T10:30:01.234Z", "status": "completed", "seq": START_UNIX_MS + 1_234,
         })
     );
     assert_eq!(
@@ -85,7 +90,7 @@ fn a_progress_that_waits_is_dropped_and_the_terminal_event_carries_the_last_figu
         ["session_created", "import_progress", "import_complete"]
     );
     assert_eq!(events[2].1["total_processed"], 9);
-    assert_eq!(events[2].1["seq"], 3);
+    assert_eq!(events[2].1["seq"], START_UNIX_MS + 3);
 }
 
 #[test]
@@ -104,9 +109,10 @@ fn an_error_may_be_a_text() {
                 r#"{{"sessionId":"{}","operation":null,"success":false,"#,
                 r#""error":{{"code":"UNKNOWN_ERROR","message":"the disk is full"}},"#,
                 r#""partial_results":{{"processed_rows":3}},"timestamp":"2025-01-12T10:30:00.000Z","#,
-                r#""status":"error","seq":1}}"#
+                r#""status":"error","seq":{}}}"#
             ),
-            id
+            id,
+            START_UNIX_MS + 1
         )
     );
 }
@@ -220,6 +226,10 @@ fn nothing_changes_a_session_that_has_ended() {
             .request_cancel(now, &mut world.wheel, id, None);
         assert_eq!(code(asked), ErrorCode::SessionEnded);
         assert_eq!(code(world.tracker.manage(id)), ErrorCode::SessionEnded);
+        assert_eq!(
+            code(world.tracker.check_unmanaged(id)),
+            ErrorCode::SessionEnded
+        );
         assert_eq!(world.session(id), before);
         assert_eq!(world.tracker.status(id), Ok(ending));
         assert!(world.outputs().is_empty());
@@ -247,4 +257,55 @@ fn ended_sessions_stay_readable_for_5_minutes() {
     );
     assert_eq!(world.tracker.held_sessions(), 0);
     assert!(world.wheel.is_empty(), "no timer of the session is left");
+}
+
+#[test]
+fn results_and_errors_are_cleaned_at_every_level() {
+    let mut world = World::new();
+    let id = world.create(json!({}));
+    world.outputs();
+    for wrong in [
+        json!({"__proto__": 1}),
+        json!({"summary": [{"constructor": {}}]}),
+    ] {
+        let refused = world.complete(id, wrong.clone());
+        assert_eq!(code(refused), ErrorCode::InvalidArgument);
+        let error = json!({"code": "X", "message": "x", "details": wrong});
+        assert_eq!(code(world.fail(id, error)), ErrorCode::InvalidArgument);
+        let partial = Some(object(wrong));
+        let (now, wheel) = (world.now, &mut world.wheel);
+        let refused = world
+            .tracker
+            .error_session(now, wheel, id, json!("x"), partial.clone());
+        assert_eq!(code(refused), ErrorCode::InvalidArgument);
+        let refused = world.tracker.cancel_session(now, wheel, id, None, partial);
+        assert_eq!(code(refused), ErrorCode::InvalidArgument);
+    }
+    let empty = json!({"code": "\u{7}", "message": "x"});
+    assert_eq!(
+        world.fail(id, empty).unwrap_err().message,
+        "error.code must be text that is not empty"
+    );
+    let error =
+        json!({"code": "X", "message": "a\u{202e}b\u{1b}", "details": {"c": ["\u{2066}d"]}});
+    world.fail(id, error).unwrap();
+    let wanted = json!({"code": "X", "message": "ab", "details": {"c": ["d"]}});
+    assert_eq!(world.event("import_error")["error"], wanted);
+    assert_eq!(world.session(id)["error"], wanted);
+}
+
+#[test]
+fn an_ended_session_says_the_same_for_as_long_as_it_is_remembered() {
+    let mut world = World::new();
+    let id = world.create(json!({"processed_rows": 0, "note": "kept"}));
+    world.advance(3_000);
+    world
+        .update(id, 0.5, json!({"processed_rows": 30}))
+        .unwrap();
+    world.complete(id, json!({"summary": {"a": 1}})).unwrap();
+    let read = world.session(id);
+    assert_eq!(read["metadata"]["processing_speed"], "10 rows/sec");
+    assert_eq!(read["metadata"]["note"], "kept");
+    world.advance(299_000);
+    assert_eq!(world.session(id), read);
 }

@@ -2,6 +2,8 @@
 
 mod cancelling;
 mod ends;
+mod lists;
+mod numbers;
 mod property;
 mod timing;
 mod verbs;
@@ -150,14 +152,29 @@ impl World {
         serde_json::from_str(&text).unwrap()
     }
 
-    /// The ids in the list of this status.
+    /// The ids in the list of this status, the newest first.
     fn listed(&self, status: Option<Status>) -> Vec<String> {
-        let list: Vec<Value> =
-            serde_json::from_str(&self.tracker.sessions(self.now, status)).unwrap();
-        list.iter()
-            .map(|session| session["id"].as_str().unwrap().to_owned())
-            .collect()
+        let query = ListQuery {
+            status,
+            ..ListQuery::default()
+        };
+        ids(&self.page(&query))
     }
+
+    fn page(&self, query: &ListQuery) -> SessionPage {
+        self.tracker.sessions(self.now, query)
+    }
+}
+
+/// The sessions on a page.
+fn sessions(page: &SessionPage) -> Vec<Value> {
+    serde_json::from_str(&page.sessions).unwrap()
+}
+
+fn ids(page: &SessionPage) -> Vec<String> {
+    let sessions = sessions(page);
+    let ids = sessions.iter().map(|session| session["id"].as_str());
+    ids.map(|id| id.unwrap().to_owned()).collect()
 }
 
 fn object(value: Value) -> JsonObject {

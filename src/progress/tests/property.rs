@@ -57,7 +57,6 @@ struct Shadow {
     updated: bool,
     /// What its events have told.
     is_open: bool,
-    seq: u64,
     told_progress: f64,
     told_rows: u64,
     last_progress_event: Option<Now>,
@@ -65,6 +64,8 @@ struct Shadow {
 
 struct Check {
     world: World,
+    /// The last `seq` that each id was told with, over all its sessions.
+    seqs: BTreeMap<Uuid, u64>,
     shadows: BTreeMap<Uuid, Shadow>,
     asked: Vec<Uuid>,
 }
@@ -73,6 +74,7 @@ impl Check {
     fn new() -> Self {
         Check {
             world: World::new(),
+            seqs: BTreeMap::new(),
             shadows: BTreeMap::new(),
             asked: Vec::new(),
         }
@@ -160,6 +162,9 @@ impl Check {
     }
 
     fn look_at_event(&mut self, now: Now, id: Uuid, event: &str, payload: &Value) {
+        let seq = payload["seq"].as_u64().unwrap();
+        let last = self.seqs.insert(id, seq);
+        assert!(last.is_none_or(|last| seq > last), "{seq} after {last:?}");
         if event == "session_created" {
             let is_new = self
                 .shadows
@@ -176,9 +181,6 @@ impl Check {
         }
         let shadow = self.shadows.get_mut(&id).expect("created comes first");
         assert!(shadow.is_open, "{event} after the end");
-        let seq = payload["seq"].as_u64().unwrap();
-        assert!(seq > shadow.seq, "seq {seq} after {}", shadow.seq);
-        shadow.seq = seq;
         if event == "import_progress" {
             let progress = payload["progress"].as_f64().unwrap();
             assert!((shadow.told_progress..=1.0).contains(&progress));

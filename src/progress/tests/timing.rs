@@ -37,7 +37,10 @@ fn the_first_update_goes_out_at_once_and_the_newest_suppressed_one_when_the_wind
         .collect();
     assert_eq!(
         sent,
-        [(0, json!(0.1), json!(1)), (100, json!(0.9), json!(9))]
+        [
+            (0, json!(0.1), json!(START_UNIX_MS + 1)),
+            (100, json!(0.9), json!(START_UNIX_MS + 80))
+        ]
     );
 }
 
@@ -119,18 +122,24 @@ fn sessions_are_throttled_each_on_its_own() {
 fn the_time_left_is_null_in_the_first_two_seconds_and_then_believable() {
     let mut world = World::new();
     let id = world.create(json!({}));
+    world.update(id, 0.0, json!({})).unwrap();
     world.outputs();
     let mut told = 0;
     for tenth in 1..=600 {
         world.advance(100);
         world.update(id, tenth as f64 / 600.0, json!({})).unwrap();
-        let eta = &world.event("import_progress")["eta_seconds"];
+        let event = world.event("import_progress");
+        let eta = &event["eta_seconds"];
+        let end = &event["metadata"]["estimatedCompletion"];
         if tenth < 20 {
-            assert_eq!(*eta, json!(null));
+            assert_eq!((eta, end), (&json!(null), &json!(null)));
         } else {
             let left = (600 - tenth) as f64 / 10.0;
-            let error = eta.as_u64().unwrap() as f64 - left;
+            let seconds = eta.as_u64().unwrap();
+            let error = seconds as f64 - left;
             assert!(error.abs() <= 0.6, "{eta} instead of {left}");
+            let end_ms = world.now.unix_ms + seconds * 1000;
+            assert_eq!(*end, crate::now::rfc3339_ms(end_ms));
             told += 1;
         }
     }
@@ -138,21 +147,64 @@ fn the_time_left_is_null_in_the_first_two_seconds_and_then_believable() {
 }
 
 #[test]
-fn nothing_is_said_about_the_end_of_a_stalled_session() {
+fn work_that_resumes_is_judged_by_what_it_gains() {
     let mut world = World::new();
     let id = world.create(json!({}));
+    world.advance(4_000);
+    world
+        .update(id, 0.5, json!({"processed_rows": 5_000}))
+        .unwrap();
     world.advance(10_000);
-    world.update(id, 0.1, json!({})).unwrap();
-    world.advance(20_000);
-    assert_eq!(world.session(id)["eta_seconds"], 70);
-    world.advance(10_000);
-    assert_eq!(world.session(id)["eta_seconds"], json!(null));
+    assert_eq!(world.session(id)["eta_seconds"], json!(null), "one value");
+    world.update(id, 0.5, json!({})).unwrap();
+    for second in 1..=10 {
+        world.advance(1_000);
+        let rows = 5_000 + 50 * second;
+        let progress = 0.5 + 0.005 * second as f64;
+        world
+            .update(id, progress, json!({"processed_rows": rows}))
+            .unwrap();
+        let session = world.session(id);
+        let wanted = if second < 2 {
+            json!(null)
+        } else {
+            json!(100 - second)
+        };
+        assert_eq!(session["eta_seconds"], wanted);
+    }
+    world.advance(100);
+    world.update(id, 0.551, json!({})).unwrap();
+    let speed = &world.session(id)["metadata"]["processing_speed"];
+    assert!(speed.as_str().unwrap().ends_with("rows/sec"), "{speed}");
+}
+
+#[test]
+fn silence_makes_the_time_left_longer_until_the_session_is_stalled() {
+    let mut world = World::new();
+    let id = world.create(json!({}));
+    for step in 0..=10 {
+        world.update(id, 0.01 * step as f64, json!({})).unwrap();
+        world.advance(1_000);
+    }
+    let left = |world: &World| world.session(id)["eta_seconds"].as_u64();
+    let mut last = left(&world).unwrap();
+    assert_eq!(last, 90);
+    for _ in 1..29 {
+        world.advance(1_000);
+        let now = left(&world).unwrap();
+        assert!(now > last, "{now} after {last}");
+        last = now;
+    }
+    world.advance(1_000);
+    assert_eq!(left(&world), None);
+    assert_eq!(world.session(id)["stalled"], true);
 }
 
 #[test]
 fn an_ended_session_has_no_estimated_completion() {
     let mut world = World::new();
-    let id = world.create(json!({}));
+    let id = world.create(json!({"processed_rows": 0}));
+    world.update(id, 0.0, json!({})).unwrap();
     world.advance(10_000);
     world
         .update(id, 0.5, json!({"processed_rows": 50}))

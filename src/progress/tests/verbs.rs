@@ -28,9 +28,9 @@ fn a_created_session_is_announced_and_has_an_id_of_version_4() {
             concat!(
                 r#"{{"sessionId":"{}","#,
                 r#""metadata":{{"filename":"data.csv","operation":"vulnerability_import"}},"#,
-                r#""timestamp":"2025-01-12T10:30:00.000Z"}}"#
+                r#""timestamp":"2025-01-12T10:30:00.000Z","seq":{}}}"#
             ),
-            id
+            id, START_UNIX_MS
         )
     );
 }
@@ -64,6 +64,7 @@ fn progress_tells_the_documented_fields_in_their_order() {
     let id = world.create(json!({
         "operation": "vulnerability_import", "filename": "scan.csv", "totalRows": 1500, "vendor": "tenable",
     }));
+    world.update(id, 0.0, json!({"processed_rows": 0})).unwrap();
     world.outputs();
     world.advance(15_000);
     let metadata = json!({"current_step": "Processing CSV data", "processed_rows": 975});
@@ -79,7 +80,7 @@ fn progress_tells_the_documented_fields_in_their_order() {
                 r#""current_step":"Processing CSV data","processed_rows":975,"total_rows":1500,"#,
                 r#""eta_seconds":8,"status":"processing","metadata":{{"filename":"scan.csv","vendor":"tenable","#,
                 r#""processing_speed":"65 rows/sec","estimatedCompletion":"2025-01-12T10:30:23.000Z"}},"#,
-                r#""timestamp":"2025-01-12T10:30:15.000Z","seq":1}}"#
+                r#""timestamp":"2025-01-12T10:30:15.000Z","seq":1736677815000}}"#
             ),
             id
         )
@@ -178,7 +179,7 @@ fn metadata_over_its_limits_changes_nothing() {
 #[test]
 fn the_session_object_carries_everything() {
     let mut world = World::new();
-    let id = world.create(json!({"operation": "copy"}));
+    let id = world.create(json!({"operation": "copy", "processedRows": 0}));
     world.advance(1_000);
     world.update(id, 0.25, json!({"processedRows": 7})).unwrap();
     world.advance(30_000);
@@ -187,8 +188,9 @@ fn the_session_object_carries_everything() {
         json!({
             "id": id.to_string(), "sessionId": id.to_string(), "progress": 0.25,
             "lastUpdate": START_UNIX_MS + 1_000,
-            "metadata": {"operation": "copy", "processedRows": 7, "processing_speed": "7 rows/sec"},
-            "status": "processing", "result": null, "seq": 1, "stalled": true,
+            "metadata": {"operation": "copy", "processedRows": 7, "processing_speed": "0.2 rows/sec"},
+            "status": "processing", "result": null, "seq": START_UNIX_MS + 1_000,
+            "createdAt": START_UNIX_MS, "endedAt": null, "stalled": true,
             "operation": "copy", "current_step": null, "processed_rows": 7, "total_rows": null,
             "eta_seconds": null, "timestamp": "2025-01-12T10:30:31.000Z",
         })
@@ -211,7 +213,7 @@ fn a_session_is_stalled_after_30_seconds_without_an_update() {
 }
 
 #[test]
-fn lists_are_in_the_order_of_creation_and_can_be_filtered() {
+fn lists_have_the_newest_first_and_can_be_filtered() {
     let mut world = World::new();
     let ids: Vec<Uuid> = (0..4).map(|_| world.create(json!({}))).collect();
     world.complete(ids[0], json!({})).unwrap();
@@ -223,7 +225,7 @@ fn lists_are_in_the_order_of_creation_and_can_be_filtered() {
     world.cancel(ids[3]).unwrap();
 
     let text = |ids: &[Uuid]| ids.iter().map(Uuid::to_string).collect::<Vec<_>>();
-    assert_eq!(world.listed(None), text(&[ids[1], ids[2], newest]));
+    assert_eq!(world.listed(None), text(&[newest, ids[2], ids[1]]));
     assert_eq!(world.listed(Some(Status::Completed)), text(&[ids[1]]));
     assert_eq!(world.listed(Some(Status::Error)), text(&[ids[2]]));
     assert_eq!(world.listed(Some(Status::Processing)), text(&[newest]));

@@ -114,14 +114,6 @@ impl Registry {
         }
     }
 
-    /// A session was ended by somebody who does not run its import, if it has one:
-    /// that is rolled back.
-    pub fn ended_elsewhere(&self, id: Uuid) {
-        if let Some(canceller) = self.lock().active.get(&id) {
-            canceller.cancel();
-        }
-    }
-
     /// Answers a request to cancel when the import of this session has ended.
     pub fn answer_when_ended(&self, id: Uuid, request: RequestId) {
         self.lock().askers.push((id, request));
@@ -320,15 +312,15 @@ mod tests {
     }
 
     #[test]
-    fn an_import_whose_session_was_ended_by_others_is_rolled_back() {
+    fn a_session_with_an_import_takes_nothing_but_a_cancellation_from_outside() {
         let (mut endpoint, registry) = (endpoint(), Registry::default());
-        let (_sender, reader) = pipe(|| {});
-        let id = registry
-            .claim(&mut endpoint, None, JsonObject::new(), reader.canceller())
-            .unwrap();
-        endpoint.complete_session(id, JsonObject::new()).unwrap();
-        registry.ended_elsewhere(id);
-        assert!(reader.stopped().is_some());
+        let own = endpoint.create_session(SessionOptions::default()).unwrap();
+        assert_eq!(endpoint.check_unmanaged(own), Ok(()));
+        for wanted in [None, Some(own), Some(Uuid::from_u128(7))] {
+            let claimed = registry.claim(&mut endpoint, wanted, JsonObject::new(), canceller());
+            let error = endpoint.check_unmanaged(claimed.unwrap()).unwrap_err();
+            assert_eq!(error.code, ErrorCode::SessionManaged);
+        }
     }
 
     #[test]

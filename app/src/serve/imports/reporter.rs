@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pulsewheel::http::Response;
-use pulsewheel::progress::{ErrorCode, JsonObject, ProgressError};
+use pulsewheel::progress::JsonObject;
 use pulsewheel::{Handle, Pending, RequestId};
 use serde_json::{json, Value};
 use uuid::Uuid;
@@ -28,8 +28,6 @@ pub struct LoopReporter {
     request: RequestId,
     canceller: Canceller,
     session: Option<Uuid>,
-    /// The newest update's answer: tells when the session has been ended by others.
-    updated: Option<Pending<Result<(), ProgressError>>>,
     was_answered: bool,
     eta: Eta,
     began: Instant,
@@ -48,7 +46,6 @@ impl LoopReporter {
             request,
             canceller,
             session: None,
-            updated: None,
             was_answered: false,
             eta: Eta::default(),
             began: Instant::now(),
@@ -86,21 +83,6 @@ impl LoopReporter {
             fraction: progress.fraction,
             is_merging: progress.step == STEP_MERGING,
         })
-    }
-
-    fn was_ended_elsewhere(&mut self) -> bool {
-        let answer = self
-            .updated
-            .take()
-            .and_then(|updated| updated.try_take().ok());
-        let Some(Err(error)) = answer else {
-            return false;
-        };
-        // Metadata that does not fit any more does no harm to the import.
-        matches!(
-            error.code,
-            ErrorCode::SessionEnded | ErrorCode::SessionCancelled | ErrorCode::SessionNotFound
-        )
     }
 
     fn end(&mut self, outcome: Outcome) {
@@ -149,11 +131,6 @@ impl Reporter for LoopReporter {
         let Some(id) = self.session else {
             return;
         };
-        if self.was_ended_elsewhere() {
-            log::warn!("session {id} was ended by others; its import is rolled back");
-            self.canceller.cancel();
-            return;
-        }
         let mut metadata = object(json!({
             "operation": OPERATION,
             "filename": progress.filename,
@@ -168,11 +145,9 @@ impl Reporter for LoopReporter {
         if let Some(date) = &progress.scan_date {
             metadata.insert("scan_date".to_owned(), date.as_str().into());
         }
-        // Where the queue is full, the next report tells more than this one.
-        self.updated = self
-            .handle
-            .update_progress(id, progress.fraction, metadata)
-            .ok();
+        // Where the queue is full, the next report tells more than this one; and metadata that does not fit any more does no
+        // harm to the import.
+        let _ = self.handle.update_progress(id, progress.fraction, metadata);
     }
 
     fn completed(&mut self, completed: &Completed) {

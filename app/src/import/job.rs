@@ -5,20 +5,20 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::body::{BodyEnd, BodyReader};
-use super::decode::{ByteSource, Decoder};
-use super::form::{Form, FormHead, FormStop};
-use super::layout::Layout;
+use super::error::{ImportError, RequestError};
+use super::file::{ByteSource, Decoder, Layout};
+use super::host::Host;
 use super::queue::Turn;
-use super::record::{Finding, Host, Reading, Rejection};
+use super::rejection::Rejection;
 use super::report::{
-    Accepted, Cancelled, Completed, DataChange, Failed, FailedRows, ImportError, Performance,
-    Progress, Reporter, RequestError, Summary, STEP_MERGING, STEP_READING, STEP_WAITING,
+    Accepted, Cancelled, Completed, DataChange, Failed, FailedRows, FormHead, Performance,
+    Progress, Reporter, Summary, STEP_MERGING, STEP_READING, STEP_WAITING,
 };
-use super::rows::Rows;
+use super::row::{Finding, Reading, Rows};
 use super::scanners::{Scanner, GENERIC};
-use super::stop::Stop;
+use super::stop::{FormStop, Stop};
 use super::tally::{Meter, Tally};
+use super::upload::{BodyEnd, BodyReader, Form};
 use crate::clock;
 use crate::severity::Severity;
 use crate::store::{

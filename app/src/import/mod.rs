@@ -1,9 +1,12 @@
 //! From an upload to findings in the database.
 //!
 //! ```text
-//! body ─▶ form ─▶ decode ─▶ layout, rows ─▶ record ─▶ store
-//! chunks  multipart  UTF-8    CSV            one row     staging, merge, commit
+//! upload ──▶ file ─────────▶ row ─────────▶ store
+//! chunks     what it is:     what it says:  what it does to the findings:
+//! of a form  text, Layout    Reading        staging, merge, commit
 //! ```
+//!
+//! The module `scanners` holds, as tables, what the exports of known scanners look like.
 //!
 //! Everything is pulled, a chunk at a time, on one thread for each import, so
 //! memory stays flat and a slow database slows the upload down. [`run`] drives it
@@ -25,37 +28,38 @@
 //! 5. To cancel: [`Canceller::cancel`], and wait for [`Reporter::cancelled`]; if
 //!    it gives false the import is being committed and will be completed.
 
-mod body;
-mod decode;
-mod drive;
-mod form;
+mod error;
+mod file;
+mod host;
 mod job;
-mod known;
-mod layout;
 mod queue;
-mod record;
+mod rejection;
 mod report;
-mod rows;
+mod row;
 mod scanners;
-mod score;
 mod stop;
-mod synonyms;
 mod tally;
 mod text;
+mod upload;
 
 use crate::store::Store;
-use form::Form;
 use job::Job;
 use stop::Stop;
+use upload::Form;
 
-pub use body::{pipe, BodyEnd, BodyReader, BodySender, Canceller, HIGH_WATER_BYTES};
-pub use form::{boundary, session_id, FormHead, MAX_FILENAME_CHARS, MAX_VENDOR_CHARS};
+pub use error::{ImportError, RequestError};
 pub use queue::{ImportQueue, Turn, MAX_WAITING};
+pub use rejection::{Reason, RejectedRows};
 pub use report::{
-    Accepted, Cancelled, Completed, DataChange, Failed, FailedRows, ImportError, Performance,
-    Progress, Reporter, RequestError, Summary, STEP_MERGING, STEP_READING, STEP_WAITING,
+    Accepted, Cancelled, Completed, DataChange, Failed, FailedRows, FormHead, Performance,
+    Progress, Reporter, Summary, STEP_MERGING, STEP_READING, STEP_WAITING,
 };
-pub use rows::{MAX_CELL_BYTES, MAX_RECORD_BYTES};
+pub use row::{MAX_CELL_BYTES, MAX_RECORD_BYTES};
+pub use text::MAX_FILENAME_CHARS;
+pub use upload::{
+    boundary, pipe, session_id, BodyEnd, BodyReader, BodySender, Canceller, HIGH_WATER_BYTES,
+    MAX_VENDOR_CHARS,
+};
 
 /// An upload to be imported.
 pub struct Upload {

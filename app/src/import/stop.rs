@@ -1,8 +1,7 @@
 //! Why an import ends before its commit, whatever layer found out.
 
-use super::body::BodyEnd;
-use super::form::FormStop;
-use super::report::{ImportError, RequestError};
+use super::error::{ImportError, RequestError};
+use super::upload::BodyEnd;
 use crate::store::{MergeStop, StoreError};
 
 /// Why an import ends before its commit.
@@ -60,5 +59,30 @@ impl Stop {
             }
             Stop::Request(error) => Some(ImportError::bad_request(error)),
         }
+    }
+}
+
+/// Why a form cannot be read further.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FormStop {
+    Body(BodyEnd),
+    Invalid(RequestError),
+}
+
+impl From<multer::Error> for FormStop {
+    fn from(error: multer::Error) -> FormStop {
+        let message = match error {
+            multer::Error::IncompleteStream | multer::Error::IncompleteFieldData { .. } => {
+                "the form ends before its last boundary".to_owned()
+            }
+            other => other.to_string(),
+        };
+        RequestError::Malformed(message).into()
+    }
+}
+
+impl From<RequestError> for FormStop {
+    fn from(error: RequestError) -> FormStop {
+        FormStop::Invalid(error)
     }
 }

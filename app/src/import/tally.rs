@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::record::{Reason, Rejection};
-use super::report::{ImportError, RejectedRows};
+use super::error::ImportError;
+use super::rejection::{Reason, RejectedRows, Rejection};
 use super::stop::Stop;
 
 /// More rejected rows than this, and more than this share, fail an import.

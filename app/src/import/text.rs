@@ -1,6 +1,7 @@
 //! Cleaning the text that peers send before it is kept or shown.
 
-use super::form::MAX_FILENAME_CHARS;
+/// Longest name of a file that is kept, in characters.
+pub const MAX_FILENAME_CHARS: usize = 255;
 
 /// `text` without control characters (line breaks and tabs become spaces),
 /// trimmed, and cut to `max_chars` characters.

@@ -4,7 +4,6 @@ use rusqlite::{params, Connection, Row};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::staging::NewImport;
 use super::StoreError;
 use crate::clock;
 
@@ -88,6 +87,16 @@ impl HistoryEntry {
             error: json(9)?,
         })
     }
+}
+
+/// What the history knows of an import at its beginning.
+#[derive(Clone, Copy, Debug)]
+pub struct NewImport<'a> {
+    pub session_id: &'a str,
+    pub filename: &'a str,
+    pub vendor: &'a str,
+    /// Milliseconds since the epoch.
+    pub started_ms: i64,
 }
 
 /// Writes a running import; gives its id.

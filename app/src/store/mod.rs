@@ -22,10 +22,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-pub use history::{Ending, HistoryEntry, ImportStatus};
+pub use history::{Ending, HistoryEntry, ImportStatus, NewImport};
 pub use merge::{MergeCounts, MergePlan, MergeStop, Resolve};
 pub use query::{FindingFilter, FindingRow, Page, Reader, MAX_PAGE};
-pub use staging::{ImportWriter, NewImport, Record};
+pub use staging::{ImportWriter, Record};
 
 const DATABASE_FILE: &str = "pulsewheel.sqlite";
 const STAGING_FILE: &str = "staging.sqlite";

@@ -6,19 +6,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ToSql};
 
-use super::history::{self, Ending};
+use super::history::{self, Ending, NewImport};
 use super::StoreError;
 use crate::severity::Severity;
-
-/// What the history knows of an import at its beginning.
-#[derive(Clone, Copy, Debug)]
-pub struct NewImport<'a> {
-    pub session_id: &'a str,
-    pub filename: &'a str,
-    pub vendor: &'a str,
-    /// Milliseconds since the epoch.
-    pub started_ms: i64,
-}
 
 /// One record of a scan: a finding on a host, with one CVE or none.
 #[derive(Clone, Copy, Debug)]

@@ -4,15 +4,14 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use serde::Serialize;
-use serde_json::{json, Value};
-
-use super::layout::Layout;
 use super::rows::{Row, MAX_CELL_BYTES};
-use super::scanners::Role;
 use super::score;
-use super::text::clean;
 use crate::clock;
+use crate::import::file::Layout;
+use crate::import::host::Host;
+use crate::import::rejection::{Reason, Rejection};
+use crate::import::scanners::Role;
+use crate::import::text::clean;
 use crate::severity::{Severity, SeverityCell};
 
 /// Longest host, address, name, check, port, protocol and state, in characters.
@@ -43,17 +42,6 @@ pub enum Reading {
     Rejected(Box<Rejection>),
 }
 
-/// The host of a row.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Host {
-    /// What identifies the host, in lower case.
-    pub key: String,
-    /// Empty if not known.
-    pub ip: String,
-    /// Empty if not known.
-    pub name: String,
-}
-
 /// A finding on a host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
@@ -75,73 +63,6 @@ pub struct Finding {
     pub first_seen_ms: Option<i64>,
     /// Milliseconds since the epoch.
     pub last_seen_ms: Option<i64>,
-}
-
-/// Why a row is not accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// No column names a host.
-    MissingHost,
-    /// No column names what was found.
-    MissingFinding,
-    /// Neither a severity nor a score that can be read.
-    MissingSeverity,
-    /// The severity is a word or number without a known meaning.
-    UnknownSeverity,
-    /// The CVE cell is longer than what is kept of a cell.
-    OversizedCveCell,
-}
-
-/// A row that is not accepted, and what it may have been about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
-    /// The line of the file on which the row begins, from 1.
-    pub line: u64,
-    /// `host`, `finding`, `severity`, `cvss` or `cve`.
-    pub column: &'static str,
-    pub received: String,
-    pub reason: Reason,
-    /// Key, address and name of the host, as far as they can be read.
-    pub host: Host,
-    /// Empty if it cannot be read.
-    pub check: String,
-}
-
-impl Reason {
-    /// What the cell might have held.
-    fn expected(self) -> Value {
-        match self {
-            Reason::MissingHost => json!(["an address or a name"]),
-            Reason::MissingFinding => json!(["a number or a name"]),
-            Reason::OversizedCveCell => json!(["at most 64 KiB of ids"]),
-            Reason::MissingSeverity | Reason::UnknownSeverity => {
-                let severities = Severity::ALL.iter().rev();
-                json!(severities
-                    .map(|severity| severity.name())
-                    .collect::<Vec<_>>())
-            }
-        }
-    }
-}
-
-impl Rejection {
-    /// The entry in the list of rejections.
-    pub fn told(&self) -> Value {
-        json!({
-            "line_number": self.line,
-            "column": self.column,
-            "received_value": self.received,
-            "reason": self.reason,
-        })
-    }
-
-    /// The details of an error about it.
-    pub fn details(&self) -> Value {
-        let mut details = self.told();
-        details["expected_values"] = self.reason.expected();
-        details
-    }
 }
 
 impl Reading {
@@ -324,8 +245,9 @@ fn split_ids(cell: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::decode::{tests::Pieces, Decoder};
-    use crate::import::rows::Rows;
+    use crate::import::file::{tests::Pieces, Decoder};
+    use crate::import::row::Rows;
+    use serde_json::json;
 
     fn read_all(file: &str) -> Vec<Reading> {
         let mut text = Decoder::new(Pieces::new(file.as_bytes(), 1000));

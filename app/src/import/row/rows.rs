@@ -8,10 +8,9 @@ use bytes::{Buf, Bytes};
 use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
 use serde_json::json;
 
-use super::decode::{ByteSource, Decoder};
-use super::layout::{Layout, Rest};
-use super::report::ImportError;
-use super::stop::Stop;
+use crate::import::error::ImportError;
+use crate::import::file::{ByteSource, Decoder, Layout, Rest};
+use crate::import::stop::Stop;
 
 /// What is kept of one cell. The rest is read and dropped.
 pub const MAX_CELL_BYTES: usize = 64 * 1024;
@@ -182,7 +181,7 @@ impl<S: ByteSource> Rows<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::decode::tests::Pieces;
+    use crate::import::file::tests::Pieces;
     use crate::import::scanners::Role;
 
     /// Line, host, title and port of each row.

@@ -12,8 +12,8 @@ use futures_util::stream::Stream;
 use multer::Field;
 
 use super::body::BodyReader;
-use super::form::FormStop;
-use super::report::RequestError;
+use crate::import::error::RequestError;
+use crate::import::stop::FormStop;
 
 /// What is read of a field before its value is shortened.
 const MAX_FIELD_BYTES: usize = 4 * 1024;

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use encoding_rs::WINDOWS_1252;
 
-use super::report::ImportError;
-use super::stop::Stop;
+use crate::import::error::ImportError;
+use crate::import::stop::Stop;
 
 /// Where the bytes of the file come from.
 pub trait ByteSource {

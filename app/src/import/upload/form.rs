@@ -6,13 +6,13 @@ use bytes::Bytes;
 use multer::{Field, Multipart};
 use uuid::Uuid;
 
-use super::body::{BodyEnd, BodyReader};
+use super::body::BodyReader;
 use super::drive::Driver;
-use super::report::RequestError;
-use super::text;
+use crate::import::error::RequestError;
+use crate::import::report::FormHead;
+use crate::import::stop::FormStop;
+use crate::import::text;
 
-/// Longest name of a file that is kept, in characters.
-pub const MAX_FILENAME_CHARS: usize = 255;
 /// Longest label of a vendor that is kept, in characters.
 pub const MAX_VENDOR_CHARS: usize = 64;
 /// Most parts that a form may have.
@@ -48,24 +48,6 @@ pub fn session_id(text: &str) -> Result<String, RequestError> {
     Uuid::try_parse(text)
         .map(|id| id.hyphenated().to_string())
         .map_err(|_| RequestError::InvalidSessionId)
-}
-
-/// What is known of an upload when its file begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FormHead {
-    /// From the field or the query, in lower case with hyphens.
-    pub session_id: Option<String>,
-    /// `None` if missing, empty or `generic`: then the format gives the label.
-    pub vendor: Option<String>,
-    /// The last part of the name that was sent; `upload.csv` if there is none.
-    pub filename: String,
-}
-
-/// Why a form cannot be read further.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FormStop {
-    Body(BodyEnd),
-    Invalid(RequestError),
 }
 
 /// A form being read: first [`begin`](Self::begin), then
@@ -184,28 +166,10 @@ fn vendor_label(value: &str) -> Option<String> {
     (!label.is_empty() && !label.eq_ignore_ascii_case("generic")).then_some(label)
 }
 
-impl From<multer::Error> for FormStop {
-    fn from(error: multer::Error) -> FormStop {
-        let message = match error {
-            multer::Error::IncompleteStream | multer::Error::IncompleteFieldData { .. } => {
-                "the form ends before its last boundary".to_owned()
-            }
-            other => other.to_string(),
-        };
-        RequestError::Malformed(message).into()
-    }
-}
-
-impl From<RequestError> for FormStop {
-    fn from(error: RequestError) -> FormStop {
-        FormStop::Invalid(error)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::body::{pipe, BodyEnd};
     use super::*;
-    use crate::import::body::pipe;
 
     const ID: &str = "6F9619FF-8B86-D011-B42D-00CF4FC964FF";
 

@@ -1,6 +1,6 @@
 //! The scanners whose exports are known, one entry for each form of an export.
 
-use super::scanners::{Names, Role, Scanner, PLAIN};
+use super::{Names, Role, Scanner, PLAIN};
 use crate::severity::NumberScale;
 
 /// In the order in which they are tried.

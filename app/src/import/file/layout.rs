@@ -5,10 +5,10 @@ use bytes::{Bytes, BytesMut};
 use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
 
 use super::decode::{ByteSource, Decoder};
-use super::report::ImportError;
-use super::scanners::{columns_wanted, normal, recognize, Role, Scanner};
-use super::stop::Stop;
-use super::text;
+use crate::import::error::ImportError;
+use crate::import::scanners::{columns_wanted, normal, recognize, Role, Scanner};
+use crate::import::stop::Stop;
+use crate::import::text;
 
 /// The header must lie within the first lines ...
 const MAX_PREAMBLE_LINES: usize = 20;
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    use crate::import::decode::tests::Pieces;
+    use super::super::decode::tests::Pieces;
 
     fn detect(file: &str) -> Result<(Layout, Rest), Stop> {
         Layout::detect(&mut Decoder::new(Pieces::new(file.as_bytes(), 50)))

@@ -1,9 +1,9 @@
 //! The usual names of columns, for tables of any origin.
 
-use super::scanners::{Names, Role};
+use super::{Names, Role};
 
 /// The usual names of a role's columns. Scores are told by what their names hold,
-/// see [`column_rank`](super::score::column_rank).
+/// see [`column_rank`](super::cvss::column_rank).
 pub fn usual(role: Role) -> Names {
     match role {
         Role::Host => HOST,

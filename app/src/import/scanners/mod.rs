@@ -1,12 +1,15 @@
 //! The exports that are known: how each is recognised, and where its rows hold what.
 //! A further scanner is one entry in the table of `known.rs`.
 
+mod cvss;
+mod known;
+mod synonyms;
+
 use serde_json::{json, Map, Value};
 
-use super::known::SCANNERS;
-use super::score;
-use super::synonyms::{usual, NO_SEVERITY};
 use crate::severity::NumberScale;
+use known::SCANNERS;
+use synonyms::{usual, NO_SEVERITY};
 
 /// What the importer reads of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +137,7 @@ fn cvss_columns(header: &[String]) -> Vec<usize> {
     let ranked = header
         .iter()
         .enumerate()
-        .filter_map(|(column, name)| Some((score::column_rank(name)?, column)));
+        .filter_map(|(column, name)| Some((cvss::column_rank(name)?, column)));
     let mut ranked: Vec<(u8, usize)> = ranked.collect();
     ranked.sort_unstable();
     ranked.into_iter().map(|(_, column)| column).collect()

@@ -1,0 +1,9 @@
+//! An upload on its way in: the body of a request becomes the fields and the file of a
+//! form.
+
+mod body;
+mod drive;
+mod form;
+
+pub use body::{pipe, BodyEnd, BodyReader, BodySender, Canceller, HIGH_WATER_BYTES};
+pub use form::{boundary, session_id, Form, MAX_VENDOR_CHARS};

@@ -74,6 +74,9 @@ pub enum Error {
     /// or the `allow_request` having been asked, because of how the host has wired its [`Io`](crate::Io). It has been
     /// disconnected.
     NotAsked(String),
+    /// A handler has panicked, with this message. The client whose event it was about has been disconnected; a client about
+    /// which a middleware or `allow_request` panicked has been refused.
+    Panicked(String),
     /// These events belong to another [`Io`](crate::Io), by which the settings of the endpoint were configured, and one of both
     /// has middlewares or an `allow_request`. The client has been refused.
     OtherIo,
@@ -110,6 +113,7 @@ impl fmt::Display for Error {
                 "a client got into \"{namespace}\" past middlewares or allow_request, and was disconnected: \
                  use Server::bind_io, or settings of Io::configure, and dispatch every event"
             ),
+            Error::Panicked(message) => write!(f, "a handler panicked: {message}"),
             Error::OtherIo => f.write_str(
                 "a client was refused: the server's settings were configured by another Io than the one that gets its events",
             ),

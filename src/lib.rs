@@ -180,6 +180,12 @@
 //! [`DisconnectReason`]. Every limit is a field of [`Config`] with its unit, its default and what happens beyond it. What a
 //! host does wrong is an [`Error`], a [`ProgressError`](progress::ProgressError) or a [`HandleError`].
 //!
+//! A panic of the host's code stays where it happened, as far as that can be: in a handler of [`Io`] it costs the client that
+//! the handler was called for ([`Error::Panicked`]), in a closure of [`Handle::call`] its caller ([`HandleError::Panicked`]), and
+//! the server goes on. Both may have changed half of what they wanted to, and a handler that is called again finds what it left
+//! behind. A panic in the host's own loop or its closure for [`Server::run`], and one out of a verb of [`Endpoint`], which would be a
+//! fault of this library, ends the server. Where the host is built with `panic = "abort"`, every panic ends the process.
+//!
 //! # Cargo features
 //!
 //! Both are on by default; `default-features = false` is the small library.
@@ -204,6 +210,7 @@ mod json;
 mod net;
 mod now;
 mod outbox;
+mod panics;
 pub mod progress;
 mod slots;
 pub mod socket;

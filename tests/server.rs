@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use pulsewheel::http::Response;
 use pulsewheel::progress::{ErrorCode, ListQuery, SessionOptions};
-use pulsewheel::{Config, Endpoint, Event, Handle, HandleError, Server};
+use pulsewheel::{
+    AckRequest, Adapter, Args, Audience, Config, Endpoint, Event, Handle, HandleError, Server,
+    Target,
+};
 
 /// Long enough for any machine; only what hangs waits for it.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -161,6 +164,56 @@ fn waiting_on_the_loops_own_thread_is_an_error() {
         receiver.recv_timeout(LIMIT),
         Ok(Err(HandleError::OnLoopThread))
     );
+}
+
+#[test]
+fn a_closure_that_panics_is_its_callers_matter_alone() {
+    let server = run(Config::default(), |_, _| {});
+    let call = || {
+        server
+            .handle
+            .call(|_| -> u8 { panic!("a fault of the host") })
+    };
+    assert_eq!(call().expect("queued").wait(), Err(HandleError::Panicked));
+    // Whoever does not wait does no harm either.
+    drop(call());
+    let count = server.handle.call(|endpoint| endpoint.counts().sockets);
+    assert_eq!(count.expect("queued").wait(), Ok(0));
+    let stats = server.handle.stats().expect("queued").wait();
+    assert_eq!(stats.expect("it runs").panics, 2);
+    assert!(ask(server.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").starts_with("HTTP/1.1 404"));
+}
+
+/// Fails in the middle of a verb.
+struct Faulty;
+
+impl Adapter for Faulty {
+    fn is_cluster(&self) -> bool {
+        true
+    }
+
+    fn emit(&mut self, _: &Audience<'_>, _: &str, _: &Args, _: Option<AckRequest>) {
+        panic!("in the middle of a verb");
+    }
+}
+
+#[test]
+fn a_panic_out_of_a_verb_ends_the_server() {
+    let mut server = Server::bind(Config::default(), "127.0.0.1:0").expect("a free port");
+    let handle = server.handle();
+    let thread = thread::spawn(move || {
+        server.endpoint().set_adapter(Box::new(Faulty));
+        server.run(|_, _| {})
+    });
+    let pending = handle.call(|endpoint| {
+        let everybody = Target::namespace(endpoint.namespace("/").expect("served"));
+        endpoint.emit(&everybody, "news", &Args::none())
+    });
+    let answer = pending.expect("queued").wait();
+    assert!(matches!(answer, Err(HandleError::Closed)));
+    assert!(thread.join().is_err());
+    let after = handle.call(|_| ());
+    assert!(matches!(after, Err(HandleError::Closed)));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::connection::{Connection, Phase, Sink};
 use crate::engine::EngineError;
 use crate::error::Error;
 use crate::http::{is_addable, parse_head, Field, Head, Parsed, Response};
+use crate::panics::Verb;
 use crate::slots::Key;
 use crate::timer::Timer;
 
@@ -85,6 +86,7 @@ impl Endpoint {
     /// [`Error::NoSuchRequest`] when it has been decided about, by the host or because its time was over, and when its
     /// sender is gone.
     pub fn admit(&mut self, ticket: AdmissionId, admission: Admission) -> Result<(), Error> {
+        let _verb = Verb::begin();
         let AdmissionId(request) = ticket;
         if self.request_id(request.connection) != Some(request) {
             return Err(Error::NoSuchRequest);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{AskId, Endpoint, Event};
 use crate::error::Error;
+use crate::panics::Verb;
 use crate::slots::{Key, Slots};
 use crate::socket::{AckRequest, Args, NamespaceId, RemoteSocket, SocketId, Target};
 use crate::timer::Timer;
@@ -75,6 +76,7 @@ impl Endpoint {
         event: &str,
         args: &Args,
     ) -> Result<u64, Error> {
+        let _verb = Verb::begin();
         self.check_event(event, args)?;
         let namespace = self
             .sockets
@@ -102,6 +104,7 @@ impl Endpoint {
         args: &Args,
         timeout_ms: u64,
     ) -> Result<u64, Error> {
+        let _verb = Verb::begin();
         let id = self.emit_with_ack(socket, event, args)?;
         if let Ok(namespace) = self.namespace_of(socket) {
             self.open_ask(
@@ -123,6 +126,7 @@ impl Endpoint {
         args: &Args,
         timeout_ms: u64,
     ) -> Result<AskId, Error> {
+        let _verb = Verb::begin();
         self.check_event(event, args)?;
         self.note_emitted(target, event, args);
         let left_bytes = self.config.max_answer_bytes;
@@ -157,6 +161,7 @@ impl Endpoint {
         timeout_ms: u64,
         relay: u64,
     ) -> Result<usize, Error> {
+        let _verb = Verb::begin();
         self.check_event(event, args)?;
         let mut asked = 0;
         let kind = |waiting: BTreeSet<SocketId>| {
@@ -207,6 +212,7 @@ impl Endpoint {
     /// Asks for the sockets that a target means on all servers of the cluster; they come as [`Event::Fetched`], those that are
     /// known after so many milliseconds at the latest.
     pub fn fetch_cluster(&mut self, target: &Target, timeout_ms: u64) -> AskId {
+        let _verb = Verb::begin();
         let sockets = self.fetch_sockets(target).into_iter();
         let sockets = sockets.filter_map(|socket| self.remote_socket(socket));
         let kind = Kind::Fetch(sockets.collect());
@@ -231,6 +237,7 @@ impl Endpoint {
         args: &Args,
         timeout_ms: u64,
     ) -> Result<AskId, Error> {
+        let _verb = Verb::begin();
         let kind = Kind::Many {
             waiting: BTreeSet::new(),
             answers: Vec::new(),
@@ -247,6 +254,7 @@ impl Endpoint {
 
     /// For adapters: so many answers of other servers or their clients are to be expected to a question.
     pub fn ask_expects(&mut self, ask: AskId, answers: u64) {
+        let _verb = Verb::begin();
         if let Some(open) = self.asks.open.get_mut(ask.0) {
             open.remote_expected = Some(answers);
             self.close_if_complete(ask.0);
@@ -255,6 +263,7 @@ impl Endpoint {
 
     /// For adapters: another server, or a client of one, has answered a question. One that is closed already ignores it.
     pub fn ask_answered(&mut self, ask: AskId, answer: Args) {
+        let _verb = Verb::begin();
         if let Some(open) = self.asks.open.get_mut(ask.0) {
             if let Kind::Many {
                 answers,
@@ -270,6 +279,7 @@ impl Endpoint {
 
     /// For adapters: another server has said which sockets it has.
     pub fn ask_fetched(&mut self, ask: AskId, sockets: Vec<RemoteSocket>) {
+        let _verb = Verb::begin();
         if let Some(open) = self.asks.open.get_mut(ask.0) {
             if let Kind::Fetch(known) = &mut open.kind {
                 open.remote += 1;

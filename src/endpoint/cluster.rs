@@ -2,6 +2,7 @@
 
 use super::{Endpoint, Event};
 use crate::error::Error;
+use crate::panics::Verb;
 use crate::socket::{
     is_reserved, Adapter, Args, Audience, NamespaceId, RemoteSocket, SocketId, Target,
 };
@@ -9,6 +10,7 @@ use crate::socket::{
 impl Endpoint {
     /// Connects this server with others. The default adapter is [`InMemory`](crate::InMemory): there are none.
     pub fn set_adapter(&mut self, adapter: Box<dyn Adapter>) {
+        let _verb = Verb::begin();
         self.adapter = adapter;
     }
 
@@ -24,6 +26,7 @@ impl Endpoint {
         event: &str,
         args: &Args,
     ) -> Result<(), Error> {
+        let _verb = Verb::begin();
         self.send_server_side(namespace, event, args, None)
     }
 
@@ -35,6 +38,7 @@ impl Endpoint {
         args: &Args,
         reply: Option<u64>,
     ) {
+        let _verb = Verb::begin();
         self.push_event(Event::ServerSide {
             args: args.named(event),
             namespace,
@@ -44,6 +48,7 @@ impl Endpoint {
 
     /// Answers an [`Event::ServerSide`] that wants an answer.
     pub fn reply_server_side(&mut self, reply: u64, args: &Args) {
+        let _verb = Verb::begin();
         self.adapter.reply(reply, args);
     }
 

@@ -8,6 +8,7 @@ use crate::engine::Revision;
 use crate::error::{DisconnectReason, Error};
 use crate::http::query_pairs;
 use crate::id::Secret;
+use crate::panics::Verb;
 use crate::slots::Key;
 use crate::socket::{Args, ConnectError, NamespaceId, Packet, PacketError, PacketLog, SocketId};
 use crate::timer::Timer;
@@ -50,6 +51,7 @@ impl Endpoint {
     /// [`Error::NoSuchTicket`] when that was decided before, or too late, or the client is gone; [`Error::BadNamespace`] when
     /// there are as many namespaces as may be made for clients, who hears of that.
     pub fn accept_connect(&mut self, ticket: JoinId) -> Result<SocketId, Error> {
+        let _verb = Verb::begin();
         let join = self.take_join(ticket.0).ok_or(Error::NoSuchTicket)?;
         let namespace = match self.sockets.find_namespace(&join.namespace) {
             Some(namespace) => namespace,
@@ -78,6 +80,7 @@ impl Endpoint {
 
     /// Answers a client that it may not join: its `connect_error` handler is called, and it may try again.
     pub fn refuse_connect(&mut self, ticket: JoinId, error: &ConnectError) -> Result<(), Error> {
+        let _verb = Verb::begin();
         let join = self.take_join(ticket.0).ok_or(Error::NoSuchTicket)?;
         self.refuse_join(join.session, &join.namespace, error);
         Ok(())
@@ -85,6 +88,7 @@ impl Endpoint {
 
     /// Has the host asked once more, with [`Event::ConnectRequested`]'s `passed` one higher: for decisions of several steps.
     pub fn pass_connect(&mut self, ticket: JoinId) -> Result<(), Error> {
+        let _verb = Verb::begin();
         let join = self.joins.get_mut(ticket.0).ok_or(Error::NoSuchTicket)?;
         join.passed += 1;
         self.push_join(ticket.0);
@@ -94,6 +98,7 @@ impl Endpoint {
     /// Says how many steps of a decision are done where the host has taken several in one turn: after
     /// [`Endpoint::pass_connect`] `passed` is one more than this.
     pub fn set_passed(&mut self, ticket: JoinId, passed: u32) -> Result<(), Error> {
+        let _verb = Verb::begin();
         let join = self.joins.get_mut(ticket.0).ok_or(Error::NoSuchTicket)?;
         join.passed = passed;
         Ok(())
@@ -119,6 +124,7 @@ impl Endpoint {
         ticket: JoinId,
         data: T,
     ) -> Result<(), Error> {
+        let _verb = Verb::begin();
         let join = self.joins.get_mut(ticket.0).ok_or(Error::NoSuchTicket)?;
         join.data = Some(Box::new(data));
         Ok(())
@@ -130,6 +136,7 @@ impl Endpoint {
     ///
     /// [`Error::BadNamespace`] when there is one of this name, or the name does not begin with `/`.
     pub fn add_namespace(&mut self, name: &str) -> Result<NamespaceId, Error> {
+        let _verb = Verb::begin();
         if !name.starts_with('/') || self.sockets.find_namespace(name).is_some() {
             return Err(Error::BadNamespace(name.to_owned()));
         }

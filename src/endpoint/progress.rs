@@ -4,6 +4,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{AckId, Endpoint, Event, Message};
+use crate::panics::Verb;
 use crate::progress::{
     command, CancelRequest, Command, ErrorCode, JsonObject, ListQuery, Output, ProgressError,
     ProgressTracker, SessionOptions, SessionPage, Status, Target as Audience,
@@ -26,6 +27,7 @@ const NAMESPACE: &str = "/";
 impl Endpoint {
     /// Creates a progress session and gives its id. Emits `session_created`.
     pub fn create_session(&mut self, options: SessionOptions) -> Result<Uuid, ProgressError> {
+        let _verb = Verb::begin();
         let mut random = [0; 16];
         (self.environment.random)(&mut random);
         let now = self.now;
@@ -38,6 +40,7 @@ impl Endpoint {
         id: Uuid,
         options: SessionOptions,
     ) -> Result<(), ProgressError> {
+        let _verb = Verb::begin();
         let now = self.now;
         self.track(|tracker, wheel| tracker.create_session_with_id(now, wheel, id, options))
     }
@@ -50,12 +53,14 @@ impl Endpoint {
         progress: f64,
         metadata: JsonObject,
     ) -> Result<(), ProgressError> {
+        let _verb = Verb::begin();
         let now = self.now;
         self.track(|tracker, wheel| tracker.update_progress(now, wheel, id, progress, metadata))
     }
 
     /// Ends a session well. Emits `import_complete`.
     pub fn complete_session(&mut self, id: Uuid, result: JsonObject) -> Result<(), ProgressError> {
+        let _verb = Verb::begin();
         let now = self.now;
         self.track(|tracker, wheel| tracker.complete_session(now, wheel, id, result))
     }
@@ -67,6 +72,7 @@ impl Endpoint {
         error: Value,
         partial_results: Option<JsonObject>,
     ) -> Result<(), ProgressError> {
+        let _verb = Verb::begin();
         let now = self.now;
         self.track(|tracker, wheel| tracker.error_session(now, wheel, id, error, partial_results))
     }
@@ -78,6 +84,7 @@ impl Endpoint {
         reason: Option<String>,
         partial_results: Option<JsonObject>,
     ) -> Result<String, ProgressError> {
+        let _verb = Verb::begin();
         let now = self.now;
         self.track(|tracker, wheel| tracker.cancel_session(now, wheel, id, reason, partial_results))
     }
@@ -89,23 +96,27 @@ impl Endpoint {
         id: Uuid,
         reason: Option<String>,
     ) -> Result<CancelRequest, ProgressError> {
+        let _verb = Verb::begin();
         let now = self.now;
         self.track(|tracker, wheel| tracker.request_cancel(now, wheel, id, reason))
     }
 
     /// From now on the host rolls a session back before it is cancelled; see [`Event::CancelRequested`].
     pub fn manage_session(&mut self, id: Uuid) -> Result<(), ProgressError> {
+        let _verb = Verb::begin();
         self.track(|tracker, _| tracker.manage(id))
     }
 
     /// Forgets a session that has ended. Emits nothing.
     pub fn cleanup(&mut self, id: Uuid) -> Result<(), ProgressError> {
+        let _verb = Verb::begin();
         self.track(|tracker, wheel| tracker.cleanup(wheel, id))
     }
 
     /// Cancels, with the reason `stale`, all sessions that have not been updated for long, and says how many those were.
     /// Happens by itself for each session in its time.
     pub fn cleanup_stale_sessions(&mut self) -> usize {
+        let _verb = Verb::begin();
         let now = self.now;
         self.track(|tracker, wheel| Ok(tracker.cleanup_stale_sessions(now, wheel)))
             .unwrap_or(0)
@@ -154,12 +165,14 @@ impl Endpoint {
 
     /// Tells everybody that data has changed. Emits `data_updated`.
     pub fn data_updated(&mut self, payload: JsonObject) -> Result<(), ProgressError> {
+        let _verb = Verb::begin();
         let now = self.now;
         self.track(|tracker, _| tracker.data_updated(now, payload))
     }
 
     /// Tells everybody something about the system. Emits `system_alert`.
     pub fn system_alert(&mut self, payload: JsonObject) -> Result<(), ProgressError> {
+        let _verb = Verb::begin();
         let now = self.now;
         self.track(|tracker, _| tracker.system_alert(now, payload))
     }

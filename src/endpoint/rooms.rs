@@ -2,6 +2,7 @@
 
 use super::Endpoint;
 use crate::error::Error;
+use crate::panics::Verb;
 use crate::socket::{NamespaceId, SocketId, Target};
 
 impl Endpoint {
@@ -13,6 +14,7 @@ impl Endpoint {
     /// [`Config::max_room_name_bytes`](crate::Config::max_room_name_bytes) and
     /// [`Config::max_rooms_per_socket`](crate::Config::max_rooms_per_socket).
     pub fn join(&mut self, socket: SocketId, room: &str) -> Result<(), Error> {
+        let _verb = Verb::begin();
         self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
         if room.len() > self.config.max_room_name_bytes {
             return Err(Error::RoomNameTooLong);
@@ -27,6 +29,7 @@ impl Endpoint {
 
     /// Takes a socket out of a room. Leaving a room that it is not in changes nothing.
     pub fn leave(&mut self, socket: SocketId, room: &str) -> Result<(), Error> {
+        let _verb = Verb::begin();
         self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
         self.sockets.leave(socket, room);
         Ok(())
@@ -65,6 +68,7 @@ impl Endpoint {
     ///
     /// As [`Endpoint::join`], of the first that cannot join; the others have joined all the same.
     pub fn sockets_join(&mut self, target: &Target, rooms: &[&str]) -> Result<(), Error> {
+        let _verb = Verb::begin();
         self.publish(target, |adapter, audience| adapter.join(audience, rooms));
         let mut outcome = Ok(());
         for socket in self.fetch_sockets(target) {
@@ -77,6 +81,7 @@ impl Endpoint {
 
     /// Takes all sockets that a target means out of rooms.
     pub fn sockets_leave(&mut self, target: &Target, rooms: &[&str]) {
+        let _verb = Verb::begin();
         self.publish(target, |adapter, audience| adapter.leave(audience, rooms));
         for socket in self.fetch_sockets(target) {
             for room in rooms {
@@ -87,6 +92,7 @@ impl Endpoint {
 
     /// Disconnects all sockets that a target means; with `close`, their clients from all namespaces.
     pub fn disconnect_sockets(&mut self, target: &Target, close: bool) {
+        let _verb = Verb::begin();
         self.publish(target, |adapter, audience| {
             adapter.disconnect(audience, close)
         });

@@ -10,6 +10,7 @@ use crate::error::{DisconnectReason, Error};
 use crate::frame::Frame;
 use crate::http::Response;
 use crate::id::IdText;
+use crate::panics::Verb;
 use crate::slots::Key;
 use crate::socket::{
     is_reserved, write_event, Args, Encoded, NamespaceId, Parser, SocketId, Target,
@@ -30,6 +31,7 @@ pub struct ClientInfo<'a> {
 impl Endpoint {
     /// Emits an event to all sockets that a target means. Encoded once, however many they are.
     pub fn emit(&mut self, target: &Target, event: &str, args: &Args) -> Result<(), Error> {
+        let _verb = Verb::begin();
         self.check_event(event, args)?;
         self.emit_unchecked(target, event, args);
         Ok(())
@@ -55,6 +57,7 @@ impl Endpoint {
 
     /// Emits an event to one socket.
     pub fn emit_to(&mut self, socket: SocketId, event: &str, args: &Args) -> Result<(), Error> {
+        let _verb = Verb::begin();
         if self.config.recovery.is_none() {
             return self.emit_packet(socket, None, event, args);
         }
@@ -75,6 +78,7 @@ impl Endpoint {
         event: &str,
         args: &Args,
     ) -> Result<(), Error> {
+        let _verb = Verb::begin();
         let session = self.sockets.get(socket).ok_or(Error::NoSuchSocket)?.session;
         if self.is_writable(session) {
             self.emit_packet(socket, None, event, args)
@@ -85,6 +89,7 @@ impl Endpoint {
 
     /// Answers an event whose sender asked for an acknowledgement. Only the first answer counts with clients.
     pub fn acknowledge(&mut self, ack: AckId, args: &Args) -> Result<(), Error> {
+        let _verb = Verb::begin();
         self.check_attachments(args)?;
         let socket = self.sockets.get(ack.socket).ok_or(Error::NoSuchSocket)?;
         let (session, namespace) = (socket.session, socket.namespace);
@@ -96,6 +101,7 @@ impl Endpoint {
 
     /// Disconnects a socket from its namespace; with `close`, its client from all namespaces, and ends the connection.
     pub fn disconnect(&mut self, socket: SocketId, close: bool) -> Result<(), Error> {
+        let _verb = Verb::begin();
         let reason = DisconnectReason::ServerNamespaceDisconnect;
         let session = self.sockets.get(socket).ok_or(Error::NoSuchSocket)?.session;
         let Some(peer) = self.sessions.get_mut(session) else {
@@ -198,6 +204,7 @@ impl Endpoint {
     /// Keeps something with a socket until the host has heard of that socket's end. One value of any type: the new one
     /// replaces the old.
     pub fn set_data<T: Any + Send>(&mut self, socket: SocketId, data: T) -> Result<(), Error> {
+        let _verb = Verb::begin();
         *self.sockets.data_mut(socket).ok_or(Error::NoSuchSocket)? = Some(Box::new(data));
         Ok(())
     }
@@ -215,6 +222,7 @@ impl Endpoint {
 
     /// Sends a message on a bare Engine.IO session.
     pub fn engine_send(&mut self, session: SessionId, message: &Frame) -> Result<(), Error> {
+        let _verb = Verb::begin();
         let frame = if message.is_binary() {
             message.clone()
         } else {
@@ -232,6 +240,7 @@ impl Endpoint {
 
     /// Closes an Engine.IO session; what is queued for it still arrives.
     pub fn engine_close(&mut self, session: SessionId) {
+        let _verb = Verb::begin();
         self.end_now(session.0, Ending::Flush(DisconnectReason::ForcedClose));
     }
 
@@ -239,6 +248,7 @@ impl Endpoint {
     ///
     /// No further connection is accepted. [`Endpoint::is_drained`] says when everything has been written.
     pub fn shut_down(&mut self) {
+        let _verb = Verb::begin();
         self.is_shutting_down = true;
         let sessions: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
         for session in sessions {
@@ -266,6 +276,7 @@ impl Endpoint {
 
     /// Answers a request. What the host has not read of its body is thrown away.
     pub fn respond(&mut self, request: RequestId, response: Response) -> Result<(), Error> {
+        let _verb = Verb::begin();
         self.host_exchange(request)?;
         self.answer(request.connection, response);
         Ok(())
@@ -276,6 +287,7 @@ impl Endpoint {
     /// What has been granted is an upper bound of what [`Event::RequestBody`](super::Event::RequestBody) can make the host
     /// hold; a sender that is faster than the host is held back through its connection.
     pub fn grant_body(&mut self, request: RequestId, bytes: usize) -> Result<(), Error> {
+        let _verb = Verb::begin();
         let credit_bytes = self.host_exchange(request)?;
         *credit_bytes = credit_bytes.saturating_add(bytes);
         let key = request.connection;

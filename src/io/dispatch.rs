@@ -3,9 +3,10 @@
 use super::handlers::{self, Handlers, Outcome, Verdict};
 use super::questions::{AckTimeout, Answers, Questions};
 use super::{ConnectionError, Io, Joining, Served, Socket};
+use crate::panics::contain;
 use crate::{
-    Admission, Args, ConnectError, DisconnectReason, Endpoint, Error, Event, JoinId, Message,
-    NamespaceId, SocketId, Target,
+    Admission, AdmissionId, Args, ConnectError, DisconnectReason, Endpoint, Error, Event, JoinId,
+    Message, NamespaceId, SocketId, Target,
 };
 
 impl Io {
@@ -13,7 +14,9 @@ impl Io {
     ///
     /// # Errors
     ///
-    /// A handler's error; [`Error::NotAsked`] and [`Error::OtherIo`] when a client has been disconnected or refused since a
+    /// A handler's error. [`Error::Panicked`] when it has panicked: its client is disconnected, and one that a middleware or
+    /// `allow_request` was to decide about refused. What the handler had done by then is done, and it is called again for the
+    /// next event. A panic out of a verb of [`Endpoint`] goes on, since the server is not what it should be then. [`Error::NotAsked`] and [`Error::OtherIo`] when a client has been disconnected or refused since a
     /// middleware or the `allow_request` had not been asked about it.
     pub fn dispatch(
         &mut self,
@@ -23,6 +26,20 @@ impl Io {
         if !self.guard(endpoint, &event)? {
             return Ok(None);
         }
+        let subject = Subject::of(&event);
+        let outcome = contain(|| self.dispatch_guarded(endpoint, event));
+        outcome.unwrap_or_else(|message| {
+            self.panics += 1;
+            subject.give_up(endpoint);
+            Err(Error::Panicked(message))
+        })
+    }
+
+    fn dispatch_guarded(
+        &mut self,
+        endpoint: &mut Endpoint,
+        event: Event,
+    ) -> Result<Option<Event>, Error> {
         let result = match event {
             Event::AllowRequest { ticket, head, peer } => {
                 let admission = match &mut self.allow_request {
@@ -349,6 +366,39 @@ impl Io {
             }
         };
         Some((&mut self.served[index].handlers, &mut self.questions))
+    }
+}
+
+/// Whom a handler's event is about.
+enum Subject {
+    Request(AdmissionId),
+    Join(JoinId),
+    Socket(SocketId),
+    Nobody,
+}
+
+impl Subject {
+    fn of(event: &Event) -> Subject {
+        match event {
+            Event::AllowRequest { ticket, .. } => Subject::Request(*ticket),
+            Event::ConnectRequested { ticket, .. } => Subject::Join(*ticket),
+            Event::Message(message) => Subject::Socket(message.socket),
+            Event::Connected { socket, .. }
+            | Event::Acknowledged { socket, .. }
+            | Event::AckTimedOut { socket, .. } => Subject::Socket(*socket),
+            _ => Subject::Nobody,
+        }
+    }
+
+    /// The handler has panicked: whom it was about is refused or disconnected. Who has gone meanwhile is no matter.
+    fn give_up(self, endpoint: &mut Endpoint) {
+        const MESSAGE: &str = "Internal error";
+        let _ = match self {
+            Subject::Request(ticket) => endpoint.admit(ticket, Admission::refuse(MESSAGE)),
+            Subject::Join(ticket) => endpoint.refuse_connect(ticket, &ConnectError::new(MESSAGE)),
+            Subject::Socket(socket) => endpoint.disconnect(socket, true),
+            Subject::Nobody => Ok(()),
+        };
     }
 }
 

@@ -38,13 +38,15 @@ type ServerSideHandler =
 /// Handlers of any number of namespaces.
 ///
 /// Handlers run on the server's thread, one at a time: long work belongs to another thread, which answers through a
-/// [`Handle`](crate::Handle). A handler's error comes back from [`Io::dispatch`]; a client that has gone meanwhile is none.
+/// [`Handle`](crate::Handle). A handler's error comes back from [`Io::dispatch`]; a client that has gone meanwhile is none. A
+/// handler's panic harms its own client alone, see there; where panics abort (`panic = "abort"`) it ends the process.
 #[derive(Default)]
 pub struct Io {
     served: Vec<Served>,
     /// What clients have to come in by; the endpoint knows it too.
     door: Door,
     turned_away: u64,
+    panics: u64,
     /// Which of them serves a namespace.
     by_namespace: BTreeMap<NamespaceId, usize>,
     /// Those that may have to take over a namespace that is there.
@@ -184,6 +186,11 @@ impl Io {
             door: config.door.or_else(|| Some(self.door.clone())),
             ..config
         }
+    }
+
+    /// How many handlers have panicked: see [`Error::Panicked`](crate::Error::Panicked).
+    pub fn panics(&self) -> u64 {
+        self.panics
     }
 
     /// Whether these settings are this `Io`'s, or nobody's yet.

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::system::random;
 use super::Stats;
 use crate::http::Response;
+use crate::panics::contain;
 use crate::progress::{JsonObject, ListQuery, ProgressError, SessionOptions, SessionPage};
 use crate::{Args, Endpoint, Error, RequestId, Target};
 
@@ -21,7 +22,15 @@ use crate::{Args, Endpoint, Error, RequestId, Target};
 const MAX_COMMANDS: usize = 4096;
 
 /// Something that the loop does to the endpoint, or tells of itself, in its next turn.
-pub(super) type Command = Box<dyn FnOnce(&mut Endpoint, &Stats) + Send>;
+pub(super) type Command = Box<dyn FnOnce(&mut Endpoint, &Stats) -> Done + Send>;
+
+/// What has become of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    Well,
+    /// It is code of the host's, which has panicked.
+    Panicked,
+}
 
 /// A way into a [`Server`](super::Server) that another thread drives. Cheap to clone.
 ///
@@ -43,6 +52,8 @@ pub enum HandleError {
     OnLoopThread,
     /// The answer has not come yet.
     NotYet,
+    /// What the loop was to do has panicked. The server goes on.
+    Panicked,
 }
 
 impl fmt::Display for HandleError {
@@ -54,6 +65,7 @@ impl fmt::Display for HandleError {
                 "the server's own thread cannot wait for an answer of the server"
             }
             HandleError::NotYet => "the server has not answered yet",
+            HandleError::Panicked => "what the server was to do has panicked",
         })
     }
 }
@@ -66,6 +78,10 @@ impl Handle {
     }
 
     /// Has the loop do something with the endpoint. What it returns can be waited for, looked for, or dropped.
+    ///
+    /// A panic of the closure is its own: it is counted ([`Stats::panics`](crate::Stats::panics)), waiting gives
+    /// [`HandleError::Panicked`], and the server goes on, with what the closure has done by then. A panic out of a verb of
+    /// [`Endpoint`] ends the server, and so does any where panics abort.
     ///
     /// # Errors
     ///
@@ -88,8 +104,14 @@ impl Handle {
     ) -> Result<Pending<T>, HandleError> {
         let (sender, receiver) = sync_channel(1);
         self.queue.push(Box::new(move |endpoint, stats| {
+            let answer = contain(|| act(endpoint, stats));
+            let done = match &answer {
+                Ok(_) => Done::Well,
+                Err(_) => Done::Panicked,
+            };
             // Whoever asked may have gone away without waiting.
-            let _ = sender.send(act(endpoint, stats));
+            let _ = sender.send(answer.map_err(|_| HandleError::Panicked));
+            done
         }))?;
         Ok(Pending {
             receiver,
@@ -225,7 +247,7 @@ impl fmt::Debug for Handle {
 
 /// An answer that is on its way. Dropping it does not take the command back.
 pub struct Pending<T> {
-    receiver: Receiver<T>,
+    receiver: Receiver<Result<T, HandleError>>,
     queue: Arc<Queue>,
 }
 
@@ -234,12 +256,13 @@ impl<T> Pending<T> {
     ///
     /// # Errors
     ///
-    /// [`HandleError::OnLoopThread`] where waiting would be for ever, [`HandleError::Closed`] when the server ended first.
+    /// [`HandleError::OnLoopThread`] where waiting would be for ever, [`HandleError::Closed`] when the server ended first,
+    /// [`HandleError::Panicked`].
     pub fn wait(self) -> Result<T, HandleError> {
         if self.queue.is_loop_thread() {
             return self.take();
         }
-        self.receiver.recv().map_err(|_| HandleError::Closed)
+        self.receiver.recv().unwrap_or(Err(HandleError::Closed))
     }
 
     /// As [`Pending::wait`], but no longer than this: then [`HandleError::NotYet`].
@@ -250,18 +273,20 @@ impl<T> Pending<T> {
         }
         self.receiver
             .recv_timeout(timeout)
-            .map_err(|error| match error {
-                RecvTimeoutError::Timeout => HandleError::NotYet,
-                RecvTimeoutError::Disconnected => HandleError::Closed,
+            .unwrap_or_else(|error| match error {
+                RecvTimeoutError::Timeout => Err(HandleError::NotYet),
+                RecvTimeoutError::Disconnected => Err(HandleError::Closed),
             })
     }
 
     /// The answer if it is here, else [`HandleError::NotYet`].
     pub fn try_take(&self) -> Result<T, HandleError> {
-        self.receiver.try_recv().map_err(|error| match error {
-            TryRecvError::Empty => HandleError::NotYet,
-            TryRecvError::Disconnected => HandleError::Closed,
-        })
+        self.receiver
+            .try_recv()
+            .unwrap_or_else(|error| match error {
+                TryRecvError::Empty => Err(HandleError::NotYet),
+                TryRecvError::Disconnected => Err(HandleError::Closed),
+            })
     }
 
     fn take(&self) -> Result<T, HandleError> {

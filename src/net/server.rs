@@ -11,7 +11,7 @@ use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::handle::Queue;
+use super::handle::{Done, Queue};
 use super::system::{environment, Clock};
 use super::{Handle, Listener, Stats, Stream};
 use crate::slots::Key;
@@ -260,7 +260,9 @@ impl<L: Listener> Server<L> {
                 return;
             };
             self.stats.commanded(given.elapsed());
-            command(&mut self.endpoint, &self.stats);
+            if command(&mut self.endpoint, &self.stats) == Done::Panicked {
+                self.stats.panics += 1;
+            }
         }
     }
 

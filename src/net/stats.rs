@@ -27,6 +27,8 @@ pub struct Stats {
     pub written_bytes: u64,
     /// Registrations with the operating system's poller: one a connection, and none for a read or a write.
     pub registrations: u64,
+    /// Closures of [`Handle::call`](super::Handle::call) that panicked.
+    pub panics: u64,
     /// Most connections written to in one turn.
     pub max_writes_per_turn: u64,
     /// How long turns took, in microseconds, the wait for something to happen left out and the host's handling of events

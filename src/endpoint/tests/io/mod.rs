@@ -2,6 +2,7 @@
 
 mod door;
 mod joining;
+mod panics;
 mod questions;
 mod talking;
 

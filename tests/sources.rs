@@ -145,3 +145,50 @@ fn layers_do_not_import_their_neighbours() {
         }
     }
 }
+
+/// What drives the endpoint, which no handler calls.
+const DRIVING: &[&str] = &[
+    "open",
+    "wants_input",
+    "feed",
+    "resume",
+    "read_closed",
+    "read_closing",
+    "hang_up",
+    "next_input",
+    "input_due",
+    "begin_turn",
+    "handle_timeouts",
+    "poll_event",
+    "next_output",
+    "output_due",
+    "wrote",
+    "next_closing",
+];
+
+/// What changes nothing of the endpoint itself.
+const HARMLESS: &[&str] = &["recycle", "data_mut"];
+
+#[test]
+fn every_verb_notes_a_panic_that_passes_through_it() {
+    let mut verbs = 0;
+    for path in rust_files("src/endpoint") {
+        let text = fs::read_to_string(&path).expect("the file can be read");
+        for function in text.split("\n    pub fn ").skip(1) {
+            let (signature, body) = function.split_once(" {\n").expect("a body");
+            let end = |letter: char| !letter.is_alphanumeric() && letter != '_';
+            let name = signature.split(end).next().unwrap_or_default();
+            if !signature.contains("&mut self") || [DRIVING, HARMLESS].concat().contains(&name) {
+                continue;
+            }
+            verbs += 1;
+            let first = body.lines().next().unwrap_or_default();
+            assert!(
+                first.contains("Verb::begin()"),
+                "{}: {name}",
+                path.display()
+            );
+        }
+    }
+    assert!(verbs > 40, "there are only {verbs}");
+}

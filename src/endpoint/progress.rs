@@ -158,6 +158,7 @@ impl Endpoint {
     /// Lets the wall clock count for `seq` up to here; see
     /// [`ProgressConfig::reserved_seq`](crate::progress::ProgressConfig::reserved_seq).
     pub fn reserve_seq(&mut self, up_to: u64) {
+        let _verb = Verb::begin();
         if let Some(tracker) = &mut self.tracker {
             tracker.reserve_seq(up_to);
         }

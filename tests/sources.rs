@@ -172,7 +172,8 @@ const HARMLESS: &[&str] = &["recycle", "data_mut"];
 #[test]
 fn every_verb_notes_a_panic_that_passes_through_it() {
     let mut verbs = 0;
-    for path in rust_files("src/endpoint") {
+    let files = rust_files("src/endpoint").into_iter();
+    for path in files.filter(|path| !path.iter().any(|part| part == "tests")) {
         let text = fs::read_to_string(&path).expect("the file can be read");
         for function in text.split("\n    pub fn ").skip(1) {
             let (signature, body) = function.split_once(" {\n").expect("a body");

@@ -7,7 +7,7 @@ use super::{AckId, Endpoint, Event, Message};
 use crate::panics::Verb;
 use crate::progress::{
     command, CancelRequest, Command, ErrorCode, JsonObject, ListQuery, Output, ProgressError,
-    ProgressTracker, SessionOptions, SessionPage, Status, Target as Audience,
+    ProgressTracker, SeqState, SessionOptions, SessionPage, Status, Target as Audience,
 };
 use crate::socket::{Args, SocketId, Target};
 use crate::timer::Timer;
@@ -148,11 +148,11 @@ impl Endpoint {
         tracker.check_unmanaged(id)
     }
 
-    /// No `seq` above this has been given out; see [`ProgressConfig::first_seq`](crate::progress::ProgressConfig::first_seq).
-    pub fn highest_seq(&self) -> u64 {
-        self.tracker
-            .as_ref()
-            .map_or(0, ProgressTracker::highest_seq)
+    /// How far the numbers of changes have come; see [`ProgressConfig`](crate::progress::ProgressConfig) for what hosts that
+    /// restart do with it.
+    pub fn seq_state(&self) -> SeqState {
+        let tracker = self.tracker.as_ref();
+        tracker.map_or_else(SeqState::default, ProgressTracker::seq_state)
     }
 
     /// Lets the wall clock count for `seq` up to here; see

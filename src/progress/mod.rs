@@ -52,6 +52,7 @@ pub use command::Command;
 pub use error::{ErrorCode, ProgressError};
 pub use input::{object_argument, progress_argument, session_id_argument};
 pub use list::{Cursor, ListQuery, SessionPage};
+pub use seq::SeqState;
 pub use session::Status;
 pub use tracker::ProgressTracker;
 
@@ -97,7 +98,7 @@ pub struct ProgressConfig {
     /// Size of the array of a page of a list, in bytes. Default 256 KiB. A page has one session at least, however large.
     pub max_page_bytes: usize,
     /// Least `seq` that is given out. Default 0, which is right for a server that forgets all sessions when it ends and whose
-    /// clock does not go back. Otherwise one more than the highest of the run before, see [`ProgressTracker::highest_seq`].
+    /// clock does not go back. Otherwise one more than the highest of the run before, see [`SeqState::highest`].
     pub first_seq: u64,
     /// Up to here the wall clock counts for `seq`. Default `u64::MAX`. A host that writes down how far numbers may have come,
     /// ahead of their use, names here what it has written, and raises it with [`ProgressTracker::reserve_seq`] when it has

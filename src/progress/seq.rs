@@ -7,6 +7,17 @@ use crate::now::Now;
 /// reader keeps exactly.
 const MAX_UNIX_MS: u64 = 253_402_300_799_999;
 
+/// How far the numbers of changes have come; see [`ProgressConfig::reserved_seq`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SeqState {
+    /// No number above this has been given out.
+    pub highest: u64,
+    /// How far numbers would go if the reservation did not hold them: `highest`, or the highest wall-clock time seen.
+    pub wanted: u64,
+    /// Up to here the wall clock counts.
+    pub reserved: u64,
+}
+
 /// Gives every change of a session its number.
 ///
 /// A change gets the larger of the session's last number plus 1 and the highest wall-clock time in milliseconds that was
@@ -17,6 +28,8 @@ pub(super) struct Seqs {
     /// The least number of a session that begins now: the highest wall-clock time seen, and above all numbers of sessions
     /// that are forgotten.
     floor: u64,
+    /// The highest wall-clock time seen.
+    seen_ms: u64,
     /// Up to here the wall clock counts.
     reserved: u64,
     /// The next place in the lists at the least.
@@ -29,6 +42,7 @@ impl Seqs {
     pub(super) fn new(config: &ProgressConfig) -> Self {
         Seqs {
             floor: config.first_seq,
+            seen_ms: 0,
             reserved: config.reserved_seq,
             next_place: 0,
             highest: 0,
@@ -37,8 +51,8 @@ impl Seqs {
 
     /// Takes note of the wall clock.
     pub(super) fn see(&mut self, now: Now) {
-        let seen_ms = now.unix_ms.min(MAX_UNIX_MS).min(self.reserved);
-        self.floor = self.floor.max(seen_ms);
+        self.seen_ms = self.seen_ms.max(now.unix_ms.min(MAX_UNIX_MS));
+        self.floor = self.floor.max(self.seen_ms.min(self.reserved));
     }
 
     /// The number of a change of a session whose last one had this number; `None` where it begins.
@@ -65,11 +79,16 @@ impl Seqs {
     /// From now on the wall clock counts up to here.
     pub(super) fn reserve(&mut self, up_to: u64) {
         self.reserved = self.reserved.max(up_to);
+        self.floor = self.floor.max(self.seen_ms.min(self.reserved));
     }
 
-    /// No number above this has been given out, and the next new session gets at least this one.
-    pub(super) fn highest(&self) -> u64 {
-        self.highest.max(self.floor)
+    pub(super) fn state(&self) -> SeqState {
+        let highest = self.highest.max(self.floor);
+        SeqState {
+            highest,
+            wanted: highest.max(self.seen_ms),
+            reserved: self.reserved,
+        }
     }
 }
 
@@ -106,7 +125,7 @@ mod tests {
         seqs.see(at(10));
         assert_eq!(seqs.next(Some(5_000)), 5_001);
         assert_eq!(seqs.next(None), 5_000);
-        assert_eq!(seqs.highest(), 5_001);
+        assert_eq!(seqs.state().highest, 5_001);
     }
 
     #[test]
@@ -114,7 +133,7 @@ mod tests {
         let mut seqs = seqs(0, u64::MAX);
         seqs.see(at(1_000));
         assert_eq!([seqs.place(), seqs.place()], [1_000, 1_001]);
-        assert_eq!(seqs.highest(), 1_001);
+        assert_eq!(seqs.state().highest, 1_001);
         seqs.see(at(2_000));
         assert_eq!(seqs.place(), 2_000);
     }
@@ -133,9 +152,14 @@ mod tests {
         assert_eq!(seqs.next(None), 700);
         seqs.see(at(9_000));
         assert_eq!(seqs.next(None), 2_000);
+        let state = SeqState {
+            highest: 2_000,
+            wanted: 9_000,
+            reserved: 2_000,
+        };
+        assert_eq!(seqs.state(), state);
         seqs.reserve(10_000);
         seqs.reserve(3_000);
-        seqs.see(at(9_000));
         assert_eq!(seqs.next(None), 9_000);
     }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::list::{Cursor, ListQuery, SessionPage};
 use super::metadata::Metadata;
 use super::object::Limits;
-use super::seq::Seqs;
+use super::seq::{SeqState, Seqs};
 use super::session::{Session, Status};
 use super::{
     elapsed_ms, notice, ErrorCode, JsonObject, Memory, Output, ProgressConfig, ProgressError,
@@ -65,9 +65,9 @@ impl ProgressTracker {
         self.seqs.see(now);
     }
 
-    /// No `seq` above this has been given out.
-    pub fn highest_seq(&self) -> u64 {
-        self.seqs.highest()
+    /// How far `seq` has come.
+    pub fn seq_state(&self) -> SeqState {
+        self.seqs.state()
     }
 
     /// Lets the wall clock count for `seq` up to here; see [`ProgressConfig::reserved_seq`].

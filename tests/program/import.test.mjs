@@ -47,7 +47,7 @@ describe("the events of an import", () => {
     assert.ok(Number.isInteger(answer.importId));
     assertOrder(events);
     const [[, created]] = events;
-    assert.deepEqual(keysOf(created), sorted("sessionId", "metadata", "timestamp"));
+    assert.deepEqual(keysOf(created), sorted("sessionId", "metadata", "timestamp", "seq"));
     assert.deepEqual([created.metadata.operation, created.metadata.filename], ["vulnerability_import", "order.csv"]);
     for (const [, payload] of events.filter(([name]) => name === "import_progress")) assertProgressFields(payload);
     const [, complete] = events.at(-2);

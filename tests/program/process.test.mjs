@@ -83,15 +83,15 @@ function startLogged(t, stdout) {
 test("a second signal ends the program at once with 128 and its number", async (t) => {
   const { child, line, ended } = startLogged(t, "ignore");
   const [, origin, port] = await line(/listening on (http:\S+:(\d+))/);
-  // An answer of more megabytes than the kernel holds, which nobody reads: the program would wait for that for a while.
+  // Answers of more megabytes than the kernel holds, which nobody reads: the program would wait for that for a while.
   const body = JSON.stringify({ metadata: { filler: "x".repeat(16_000) } });
-  for (let i = 0; i < 900; i++) {
+  for (let i = 0; i < 20; i++) {
     await fetch(`${origin}/api/sessions`, { method: "POST", headers: { "Content-Type": "application/json" }, body });
   }
   const deaf = await RawConnection.open(Number(port));
   t.after(() => deaf.destroy());
   deaf.socket.pause();
-  deaf.write("GET /api/sessions HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  deaf.write("GET /api/sessions HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100));
   await fetch(`${origin}/healthz`);
   child.kill("SIGTERM");
   await line(/asked to end/);
@@ -134,4 +134,25 @@ test("--licenses names what the program is made of", async () => {
   assert.equal(status, 0);
   for (const name of ["mio", "serde_json", "rusqlite", "tungstenite"]) assert.match(text, new RegExp(`^${name} \\d`, "m"));
   assert.match(text, /Permission is hereby granted, free of charge/);
+});
+
+test("numbers of changes rise over restarts, orderly and killed, also where the clock was ahead before", async (t) => {
+  const dataDir = temporaryFolder();
+  const sessionId = "6f0c2a52-0c0e-4c51-8a5e-2b9a3f7d1c14";
+  const seqs = [];
+  for (const signal of ["SIGKILL", "SIGTERM", "SIGKILL", "SIGTERM"]) {
+    const program = await startProgram(t, { dataDir });
+    const made = await program.call("POST", "/api/sessions", { sessionId });
+    const updated = await program.call("POST", `/api/sessions/${sessionId}/progress`, { progress: 0.5 });
+    seqs.push(made.body.session.seq, updated.body.session.seq);
+    await program.end(signal);
+  }
+  // As if the clock had shown tomorrow.
+  const tomorrow = Date.now() + 86_400_000;
+  await fs.writeFile(path.join(dataDir, "seq"), `${tomorrow}\n`);
+  const program = await startProgram(t, { dataDir });
+  const made = await program.call("POST", "/api/sessions", { sessionId });
+  seqs.push(made.body.session.seq);
+  assert.ok(made.body.session.seq > tomorrow);
+  seqs.forEach((seq, index) => assert.ok(Number.isInteger(seq) && (index === 0 || seq > seqs[index - 1]), `${seqs}`));
 });

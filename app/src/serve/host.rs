@@ -9,6 +9,7 @@ use super::access::{check_host, check_origin};
 use super::answer::{json_text, ApiError};
 use super::bodies::{object, Bodies};
 use super::imports::{Imports, Registry};
+use super::numbers::Numbers;
 use super::queries::{Queries, Query};
 use super::query_fields::fields;
 use super::route::{options, route, Route};
@@ -21,6 +22,7 @@ pub struct Host {
     pub imports: Imports,
     pub queries: Queries,
     pub bodies: Bodies,
+    pub numbers: Numbers,
 }
 
 impl Host {
@@ -56,6 +58,7 @@ impl Host {
             // Whoever connects only listens, or asks what the endpoint answers itself.
             _ => {}
         }
+        self.numbers.watch(endpoint);
     }
 
     /// The answer to a request by its head; `None` where its body is wanted first, or

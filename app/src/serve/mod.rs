@@ -18,6 +18,7 @@ mod call;
 mod host;
 mod imports;
 mod logging;
+mod numbers;
 mod pages;
 mod queries;
 mod query_fields;
@@ -35,13 +36,16 @@ use std::thread;
 use std::time::Duration;
 
 use pulsewheel::http::Cors;
+use pulsewheel::progress::ProgressConfig;
 use pulsewheel::{Config, Server};
 
+use crate::clock::now_ms;
 use crate::store::{Store, StoreError};
 use bodies::Bodies;
 use host::Host;
 use imports::{Imports, Registry};
 use logging::Log;
+use numbers::{Numbers, Reservation};
 use queries::Queries;
 use signals::EndSignals;
 
@@ -58,6 +62,8 @@ pub enum ServeError {
     Store(StoreError),
     Listen(ListenAddress, io::Error),
     Loop(io::Error),
+    /// The file of [`numbers`].
+    Numbers(io::Error),
 }
 
 impl fmt::Display for ServeError {
@@ -66,6 +72,9 @@ impl fmt::Display for ServeError {
             ServeError::Store(error) => error.fmt(f),
             ServeError::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             ServeError::Loop(error) => write!(f, "the server cannot run: {error}"),
+            ServeError::Numbers(error) => {
+                write!(f, "the data directory cannot be used: {error}")
+            }
         }
     }
 }
@@ -88,6 +97,7 @@ impl From<io::Error> for ServeError {
 pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     let signals = EndSignals::catch()?;
     let store = Arc::new(Store::open(&args.data_dir)?);
+    let mut reservation = Reservation::open(&args.data_dir).map_err(ServeError::Numbers)?;
     let addresses = resolve(&args.listen)?;
     let allowed_hosts = allowed_hosts(args, &addresses);
     let mut server = Server::new(Config {
@@ -97,9 +107,17 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         // Clients can cancel sessions, so pages of other sites are clients only by leave.
         allowed_origins: Some(args.allowed_origin.clone()),
         cors: cors(&args.allowed_origin),
+        progress: Some(ProgressConfig {
+            first_seq: reservation.first(),
+            reserved_seq: reservation.first(),
+            ..ProgressConfig::default()
+        }),
         ..Config::default()
     })?;
     listen(&mut server, &addresses)?;
+    let unix_ms = u64::try_from(now_ms()).unwrap_or(0);
+    reservation.begin(unix_ms).map_err(ServeError::Numbers)?;
+    server.endpoint().reserve_seq(reservation.reserved());
     let _log = Log::start(args.log)?;
 
     let handle = server.handle();
@@ -115,6 +133,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         ),
         queries: Queries::start(store.reader()?, handle.clone())?,
         bodies: Bodies::default(),
+        numbers: Numbers::start(reservation, handle.clone())?,
     };
     signals.end_server(handle, registry)?;
     let addresses = server.local_addrs()?;
@@ -129,9 +148,11 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     );
 
     let result = server.run(|endpoint, event| host.on_event(endpoint, event));
+    let highest_seq = server.endpoint().seq_state().highest;
     // Whoever waits for an answer of the loop hears now that there is none.
     drop(server);
     host.imports.end(ROLL_BACK_PATIENCE);
+    host.numbers.end(highest_seq);
     log::info!("ended");
     Ok(result?)
 }

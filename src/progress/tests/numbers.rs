@@ -89,7 +89,7 @@ fn a_restart_goes_on_above_what_was_reserved() {
     world.advance(5_000);
     world.update(id, 0.5, json!({})).unwrap();
     let last = *seqs(&mut world).last().unwrap();
-    assert_eq!(world.tracker.highest_seq(), last);
+    assert_eq!(world.tracker.seq_state().highest, last);
 
     let mut world = World::with(ProgressConfig {
         first_seq: last + 1,
@@ -117,7 +117,7 @@ fn cursors_of_before_a_restart_lead_to_nothing_that_was_seen() {
     };
     query.cursor = world.page(&query).next;
     let mut world = World::with(ProgressConfig {
-        first_seq: world.tracker.highest_seq() + 1,
+        first_seq: world.tracker.seq_state().highest + 1,
         ..ProgressConfig::default()
     });
     world.create(json!({}));

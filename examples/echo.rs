@@ -33,6 +33,10 @@ fn register(io: &mut Io, namespace: &str) {
         .on("message-with-ack", |socket, message| {
             socket.acknowledge(message.ack, &message.args)
         })
+        // What clients call 7, as a number.
+        .on("7", |socket, message| {
+            socket.acknowledge(message.ack, &message.args)
+        })
         .on("echo", |socket, message| socket.emit("echo", &message.args))
         .on("broadcast", |socket, message| {
             let everybody = socket.everybody()?;

@@ -5,10 +5,12 @@
 //! not nested deeper than allowed, where the elements of the outer array are, and where attachments have their place.
 //! One scan answers all of it, without recursion and without memory.
 
+mod number;
 mod placeholders;
 
 use std::ops::Range;
 
+pub use number::javascript_text;
 pub use placeholders::{placeholders, Placeholder};
 
 /// The deepest nesting that a limit can allow: the scanner keeps one bit a level.

@@ -14,8 +14,11 @@ pub fn run(data: &[u8]) {
         );
         check_packets(&parts);
         if !parts.contains(&Part::Damaged) && !text.starts_with('\x1e') {
-            // There is one base64 text for any bytes, so nothing is lost or made up on the way.
-            assert_eq!(encode(&parts), text);
+            // Base64 is read in many ways and written in one, but nothing is lost or made up on the way.
+            assert_eq!(decode(&encode(&parts)), parts);
+            if !text.contains('b') {
+                assert_eq!(encode(&parts), text);
+            }
         }
     }
     // The first byte chooses where the others are cut into messages.

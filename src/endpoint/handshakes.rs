@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::connection::{Protocol, WebSocket};
 use crate::engine::{Ask, EngineError, HandshakeDetail, HandshakeDetails, Transport, Transports};
 use crate::frame::Frame;
-use crate::http::{query_pairs, Field, Framing, Head, Method, Request, Response};
+use crate::http::{query_pairs, BodyDecoder, Field, Head, Method, Request, Response};
 use crate::outbox::Chunk;
 use crate::slots::Key;
 use crate::timer::Timer;
@@ -36,7 +36,7 @@ impl<'a> EngineQuery<'a> {
                 "EIO" => query.protocol = query.protocol.or(Some(value)),
                 "sid" => query.sid = query.sid.or(Some(value)),
                 "j" => query.is_jsonp = true,
-                "b64" => query.wants_base64 = true,
+                "b64" => query.wants_base64 |= !value.is_empty(),
                 _ => {}
             }
         }
@@ -111,7 +111,7 @@ impl Endpoint {
                 }
             },
             revision,
-            reads_octets: head.upgrade || !query.wants_base64,
+            reads_binary: !query.wants_base64,
             address,
             query: head.query,
             details: self.handshake_details(head),
@@ -215,8 +215,9 @@ impl Endpoint {
                 .mono_ms
                 .saturating_add(self.config.upgrade_timeout_ms);
             let timer = self.wheel.insert(deadline_ms, Timer::Upgrade(session));
+            let reads_binary = !EngineQuery::of(head).wants_base64;
             if let Some(peer) = self.sessions.get_mut(session) {
-                peer.session.begin_upgrade(key, timer);
+                peer.session.begin_upgrade(key, reads_binary, timer);
             }
         } else {
             // One that is running, or done, is not disturbed.
@@ -226,7 +227,8 @@ impl Endpoint {
 
     /// Judges a WebSocket handshake; `None` when it has been refused.
     fn accept_websocket<'b>(&mut self, key: Key, head: &Head<'b>) -> Option<Accepted<'b>> {
-        if head.framing != Framing::None {
+        // A length of zero is no body, and there are clients that send it with every request.
+        if !BodyDecoder::new(head.framing).is_done() {
             let context = [("name", "TRANSPORT_HANDSHAKE_ERROR")];
             self.refuse(key, head, EngineError::BadRequest, &context);
             return None;

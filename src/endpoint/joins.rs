@@ -10,7 +10,7 @@ use crate::http::query_pairs;
 use crate::id::Secret;
 use crate::panics::Verb;
 use crate::slots::Key;
-use crate::socket::{Args, ConnectError, NamespaceId, Packet, PacketError, PacketLog, SocketId};
+use crate::socket::{Args, ConnectError, NamespaceId, Packet, PacketLog, SocketId};
 use crate::timer::Timer;
 use crate::wheel::TimerKey;
 
@@ -148,11 +148,11 @@ impl Endpoint {
         let revision = self.sessions.get(session).map(|peer| peer.session.revision);
         if revision == Some(Revision::V3) && self.config.socket_io {
             // Where there is no such namespace the client hears of it, as of any other.
-            let _ = self.join_namespace(session, "/", "");
+            self.join_namespace(session, "/", "");
         }
     }
 
-    pub(super) fn connect(&mut self, session: Key, packet: &Packet<'_>) -> Result<(), PacketError> {
+    pub(super) fn connect(&mut self, session: Key, packet: &Packet<'_>) {
         let revision = self.sessions.get(session).map(|peer| peer.session.revision);
         if revision != Some(Revision::V3) {
             return self.join_namespace(session, packet.namespace, packet.data);
@@ -166,22 +166,18 @@ impl Endpoint {
             .map(|(name, value)| (name.into_owned(), value.into_owned().into()))
             .collect();
         let payload = serde_json::Value::Object(payload).to_string();
-        self.join_namespace(session, name, &payload)
+        self.join_namespace(session, name, &payload);
     }
 
-    fn join_namespace(
-        &mut self,
-        session: Key,
-        name: &str,
-        payload: &str,
-    ) -> Result<(), PacketError> {
+    fn join_namespace(&mut self, session: Key, name: &str, payload: &str) {
         let Some(peer) = self.sessions.get(session) else {
-            return Ok(());
+            return;
         };
-        let is_named = |join: &Key| self.joins.get(*join).is_some_and(|j| &*j.namespace == name);
-        let joins = peer.client.joins();
-        if self.sockets.of_client(&peer.client, name).is_some() || joins.iter().any(is_named) {
-            return Err(PacketError::BadPayload);
+        let is_asking = self.join_under_way(session, name).is_some();
+        if is_asking || self.sockets.of_client(&peer.client, name).is_some() {
+            // A page that connects, disconnects and connects at once, before it has been answered, asks twice: the answer to
+            // the first is that to the second.
+            return;
         }
         let namespaces = peer.client.namespace_count();
         let namespace = self.sockets.find_namespace(name);
@@ -198,7 +194,7 @@ impl Endpoint {
         };
         if let Some(message) = refusal {
             self.refuse_join(session, name, &ConnectError::new(message));
-            return Ok(());
+            return;
         }
         let skips = |recovery: &crate::RecoveryConfig| !is_asked || recovery.skip_middlewares;
         if let Some(namespace) =
@@ -206,7 +202,7 @@ impl Endpoint {
         {
             let asked = if is_asked { Asked::Before } else { Asked::No };
             if self.recover(session, namespace, payload, asked).is_some() {
-                return Ok(());
+                return;
             }
         }
         match namespace {
@@ -215,7 +211,23 @@ impl Endpoint {
             }
             _ => self.begin_join(session, name, payload),
         }
-        Ok(())
+    }
+
+    /// What a client that wants to join this namespace waits for.
+    fn join_under_way(&self, session: Key, name: &str) -> Option<Key> {
+        let mut joins = self.sessions.get(session)?.client.joins().iter();
+        let is_named = |join: &&Key| {
+            self.joins
+                .get(**join)
+                .is_some_and(|j| &*j.namespace == name)
+        };
+        joins.find(is_named).copied()
+    }
+
+    /// A client does not want any more to join what it waits for; false where it waits for nothing of this name.
+    pub(super) fn withdraw(&mut self, session: Key, name: &str) -> bool {
+        let join = self.join_under_way(session, name);
+        join.and_then(|join| self.take_join(join)).is_some()
     }
 
     fn begin_join(&mut self, session: Key, name: &str, payload: &str) {

@@ -101,7 +101,11 @@ impl Endpoint {
         attachments: Vec<Frame>,
     ) -> Result<(), PacketError> {
         if packet.kind == Kind::Connect {
-            return self.connect(session, packet);
+            self.connect(session, packet);
+            return Ok(());
+        }
+        if packet.kind == Kind::Disconnect && self.withdraw(session, packet.namespace) {
+            return Ok(());
         }
         let (socket, namespace) = self.member(session, packet.namespace)?;
         match packet.kind {
@@ -112,12 +116,14 @@ impl Endpoint {
                 }
                 self.await_attachments(session, pending);
             }
-            Kind::Event if packet.name.is_some() => {
+            Kind::Event => {
                 let mut text = self.spare_texts.pop().unwrap_or_default();
                 text.push_str(packet.data);
                 let args = Args::received(text, packet.args_at, attachments);
                 self.event(socket, namespace, packet.id, args);
             }
+            // It has no answer in it, so the question stays open.
+            Kind::Ack if packet.data.is_empty() => {}
             Kind::Ack => self.acknowledged(socket, packet.id, || {
                 Args::received(packet.data.to_owned(), packet.args_at, attachments)
             }),
@@ -130,8 +136,6 @@ impl Endpoint {
                 let reason = DisconnectReason::ClientNamespaceDisconnect;
                 self.events.push_back(Queued::Leave(socket, reason));
             }
-            // An event with a number as its name, which nobody can listen for.
-            Kind::Event => {}
             Kind::Connect | Kind::ConnectError => return Err(PacketError::BadPayload),
         }
         Ok(())
@@ -139,11 +143,11 @@ impl Endpoint {
 
     fn handle_binary(&mut self, session: Key, pending: PendingPacket) -> Result<(), PacketError> {
         let (socket, namespace) = self.member(session, &pending.namespace)?;
-        let (kind, id, has_name) = (pending.kind, pending.id, pending.name.is_some());
-        match kind {
+        let id = pending.id;
+        match pending.kind {
+            Kind::BinaryAck if !pending.has_args() => {}
             Kind::BinaryAck => self.acknowledged(socket, id, || pending.into_args()),
-            _ if has_name => self.event(socket, namespace, id, pending.into_args()),
-            _ => {}
+            _ => self.event(socket, namespace, id, pending.into_args()),
         }
         Ok(())
     }

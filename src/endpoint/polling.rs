@@ -75,11 +75,11 @@ impl Endpoint {
     fn poll_response(&self, session: Key, frames: &[Frame]) -> Response {
         let session = self.sessions.get(session).map(|peer| &peer.session);
         let revision = session.map_or(Revision::V4, |session| session.revision);
-        let reads_octets = session.is_some_and(|session| session.reads_octets);
+        let reads_binary = session.is_some_and(|session| session.reads_binary);
         let bytes: usize = frames.iter().map(|frame| frame.payload().len()).sum();
         let mut payload = Vec::with_capacity(bytes + 8 * frames.len());
         let is_octets =
-            revision == Revision::V3 && reads_octets && frames.iter().any(Frame::is_binary);
+            revision == Revision::V3 && reads_binary && frames.iter().any(Frame::is_binary);
         let encode = match revision {
             Revision::V4 => encode_payload,
             Revision::V3 if is_octets => payload3::encode_octets,

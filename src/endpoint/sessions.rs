@@ -7,7 +7,8 @@ use super::door::Admitted;
 use super::{Ending, Endpoint, Event, Peer, Queued, SessionId};
 use crate::connection::{Connection, Phase, Protocol, Sink};
 use crate::engine::{
-    EngineError, HandshakeDetails, Heartbeat, Packet, PacketAction, Revision, Session, Transport,
+    encode_as_text, EngineError, HandshakeDetails, Heartbeat, Packet, PacketAction, Revision,
+    Session, Transport,
 };
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
@@ -22,8 +23,8 @@ use crate::timer::Timer;
 pub(super) struct Opening<'a> {
     pub transport: Transport,
     pub revision: Revision,
-    /// Of revision 3: whether answers to polls may be binary.
-    pub reads_octets: bool,
+    /// Whether its client reads binary messages as such.
+    pub reads_binary: bool,
     pub address: SocketAddr,
     pub query: &'a str,
     pub details: Option<Box<HandshakeDetails>>,
@@ -55,7 +56,7 @@ impl Endpoint {
                 session: Session {
                     secret,
                     revision: opening.revision,
-                    reads_octets: opening.reads_octets,
+                    reads_binary: opening.reads_binary,
                     transport: opening.transport,
                     upgrade: None,
                     heartbeat,
@@ -110,7 +111,7 @@ impl Endpoint {
         }
         let waiting_bytes = match session.transport {
             Transport::WebSocket(connection) => {
-                let frame = for_websocket(session.revision, frame);
+                let frame = for_websocket(session, frame);
                 self.send_raw(connection, frame);
                 self.connections
                     .get(connection)
@@ -263,14 +264,14 @@ impl Endpoint {
         };
         if let Some(upgrade) = session.upgrade.take() {
             self.wheel.cancel(upgrade.timer);
+            session.reads_binary = upgrade.reads_binary;
         }
         session.transport = Transport::WebSocket(websocket);
-        let revision = session.revision;
         session.queued_bytes = 0;
         let queue = std::mem::take(&mut session.queue);
         if let Some(connection) = self.connections.get_mut(websocket) {
             for frame in queue {
-                let frame = for_websocket(revision, frame);
+                let frame = for_websocket(session, frame);
                 connection.outbox.push(Chunk::Frame(frame));
             }
             self.output_due(websocket);
@@ -394,12 +395,15 @@ impl Endpoint {
     }
 }
 
-/// A frame as clients of this revision read it on a WebSocket: in revision 3 binary messages have a type byte too.
-fn for_websocket(revision: Revision, frame: Frame) -> Frame {
-    if revision == Revision::V4 || !frame.is_binary() {
-        return frame;
+/// A frame as the client of a session reads it on a WebSocket: in revision 3 binary messages have a type byte too, and there are
+/// clients that want them as text.
+fn for_websocket(session: &Session, frame: Frame) -> Frame {
+    match (frame.is_binary(), session.revision) {
+        (false, _) => frame,
+        (true, revision) if !session.reads_binary => encode_as_text(&frame, revision),
+        (true, Revision::V4) => frame,
+        (true, Revision::V3) => Frame::binary(&[&[4], frame.payload()].concat()),
     }
-    Frame::binary(&[&[4], frame.payload()].concat())
 }
 
 impl Peer {

@@ -3,7 +3,7 @@
 use super::input::Step;
 use super::{Ending, Endpoint};
 use crate::connection::{Phase, Protocol};
-use crate::engine::{Packet, ProbeAction, Revision, Transport};
+use crate::engine::{Packet, Part, ProbeAction, Revision, Transport};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::outbox::Chunk;
@@ -47,7 +47,7 @@ impl Endpoint {
     fn websocket_message(&mut self, key: Key, session: Key, message: Message<'_>) {
         let is_transport = self.is_transport(session, key);
         match message {
-            Message::Text(text) if is_transport => self.packet(session, Packet::decode(text)),
+            Message::Text(text) if is_transport => self.text_frame(session, text),
             Message::Text(text) => self.probe_packet(key, session, Packet::decode(text)),
             Message::Binary(bytes) if is_transport => self.binary_frame(session, bytes),
             Message::Binary(_) => self.probe_packet(key, session, None),
@@ -57,6 +57,20 @@ impl Endpoint {
                 self.close_websocket(key, reason.map(|reason| reason.code));
                 self.websocket_gone(session, key);
             }
+        }
+    }
+
+    /// A packet, or a binary message of a client that sends no binary frames.
+    fn text_frame(&mut self, session: Key, text: &str) {
+        if !text.starts_with('b') {
+            return self.packet(session, Packet::decode(text));
+        }
+        let Some(peer) = self.sessions.get(session) else {
+            return;
+        };
+        match Part::of_text(text, peer.session.revision) {
+            Part::Binary(message) => self.binary_message(session, &message),
+            Part::Text(_) | Part::Damaged => self.packet(session, None),
         }
     }
 

@@ -4,6 +4,7 @@
 //! WebSocket frames or Socket.IO: functions take text and return what it says, and the session's state answers each thing that
 //! happens to it with what is to be done.
 
+mod base64;
 mod handshake;
 mod packet;
 mod payload;
@@ -13,6 +14,7 @@ mod session;
 
 pub use handshake::{HandshakeDetail, HandshakeDetails};
 pub use packet::Packet;
+pub(crate) use payload::encode_as_text;
 pub use payload::{decode_payload, encode_payload, Part};
 pub use request::{Ask, EngineError, Rejection, Revision, Route, Transports};
 pub(crate) use session::{

@@ -1,8 +1,6 @@
 //! Several packets in the body of one HTTP message: separated by 0x1e, binary messages as `b` and base64.
 
-use base64::engine::general_purpose::STANDARD;
-use base64::Engine as _;
-
+use super::{base64, Revision};
 use crate::frame::Frame;
 
 const SEPARATOR: char = '\x1e';
@@ -18,20 +16,37 @@ pub enum Part<'a> {
     Damaged,
 }
 
+impl<'a> Part<'a> {
+    /// A packet that came as text, on a WebSocket or by itself in a payload: behind a `b` it is a binary message. In revision 3
+    /// there is the type between the two, and only messages are sent so.
+    pub fn of_text(text: &'a str, revision: Revision) -> Part<'a> {
+        let mark = match revision {
+            Revision::V4 => "b",
+            Revision::V3 => "b4",
+        };
+        match text.strip_prefix(mark) {
+            None => Part::Text(text),
+            Some(digits) => base64::decode(digits).map_or(Part::Damaged, Part::Binary),
+        }
+    }
+}
+
+/// A binary message as text, for clients that read no binary ones.
+pub fn encode_as_text(message: &Frame, revision: Revision) -> Frame {
+    let digits = base64::encode(message.payload());
+    Frame::text(&match revision {
+        Revision::V4 => format!("b{digits}"),
+        Revision::V3 => format!("b4{digits}"),
+    })
+}
+
 /// The first packet of a payload and the rest behind its separator; `None` in place of the rest after the last one.
 pub fn decode_payload(payload: &str) -> (Part<'_>, Option<&str>) {
     let (packet, rest) = match payload.split_once(SEPARATOR) {
         Some((packet, rest)) => (packet, Some(rest)),
         None => (payload, None),
     };
-    let part = match packet.strip_prefix('b') {
-        None => Part::Text(packet),
-        Some(base64) => match STANDARD.decode(base64) {
-            Ok(bytes) => Part::Binary(bytes),
-            Err(_) => Part::Damaged,
-        },
-    };
-    (part, rest)
+    (Part::of_text(packet, Revision::V4), rest)
 }
 
 /// Appends a packet to a payload.
@@ -44,13 +59,7 @@ pub fn encode_payload(out: &mut Vec<u8>, frame: &Frame) {
         return;
     }
     out.push(b'b');
-    let start = out.len();
-    let length = base64::encoded_len(frame.payload().len(), true)
-        .expect("a frame in memory is far from the largest length there is");
-    out.resize(start + length, 0);
-    STANDARD
-        .encode_slice(frame.payload(), &mut out[start..])
-        .expect("the room has been made");
+    base64::append(out, frame.payload());
 }
 
 #[cfg(test)]

@@ -5,10 +5,7 @@
 //! with a binary message in it goes as octets: 0 for text or 1 for binary, the decimal digits of the length as bytes, 255, the
 //! packet.
 
-use base64::engine::general_purpose::STANDARD;
-use base64::Engine as _;
-
-use super::Part;
+use super::{base64, Part, Revision};
 use crate::frame::Frame;
 
 /// Digits of a length that are looked at: more would exceed any payload that is allowed.
@@ -19,10 +16,7 @@ pub fn decode_text(payload: &str) -> (Part<'_>, Option<&str>) {
     let Some((packet, rest)) = split_text(payload) else {
         return (Part::Damaged, None);
     };
-    let part = match packet.strip_prefix("b4") {
-        Some(base64) => STANDARD.decode(base64).map_or(Part::Damaged, Part::Binary),
-        None => Part::Text(packet),
-    };
+    let part = Part::of_text(packet, Revision::V3);
     (part, (!rest.is_empty()).then_some(rest))
 }
 
@@ -32,7 +26,8 @@ pub fn decode_octets(payload: &[u8]) -> (Part<'_>, Option<&[u8]>) {
         return (Part::Damaged, None);
     };
     let part = if !is_binary {
-        std::str::from_utf8(packet).map_or(Part::Damaged, Part::Text)
+        let text = std::str::from_utf8(packet);
+        text.map_or(Part::Damaged, |text| Part::of_text(text, Revision::V3))
     } else {
         match packet.split_first() {
             Some((4, message)) => Part::Binary(message.to_vec()),
@@ -45,8 +40,8 @@ pub fn decode_octets(payload: &[u8]) -> (Part<'_>, Option<&[u8]>) {
 /// Appends a packet to a text payload.
 pub fn encode_text(out: &mut Vec<u8>, frame: &Frame) {
     if frame.is_binary() {
-        let base64 = STANDARD.encode(frame.payload());
-        out.extend_from_slice(format!("{}:b4{base64}", base64.len() + 2).as_bytes());
+        let digits = base64::encode(frame.payload());
+        out.extend_from_slice(format!("{}:b4{digits}", digits.len() + 2).as_bytes());
         return;
     }
     let units = utf16_units(frame.payload());

@@ -28,6 +28,8 @@ pub struct Upgrade {
     pub connection: Key,
     /// Whether its probe has been answered: from then on polls end at once.
     pub is_probed: bool,
+    /// What [`Session::reads_binary`] is from then on.
+    pub reads_binary: bool,
     pub timer: TimerKey,
 }
 
@@ -45,8 +47,8 @@ pub enum Heartbeat {
 pub struct Session {
     pub secret: Secret,
     pub revision: Revision,
-    /// Of revision 3: whether answers to polls may be binary.
-    pub reads_octets: bool,
+    /// Whether its client reads binary frames and, in revision 3, binary answers to polls; otherwise it gets base64.
+    pub reads_binary: bool,
     pub transport: Transport,
     pub upgrade: Option<Box<Upgrade>>,
     pub heartbeat: Heartbeat,
@@ -160,10 +162,11 @@ impl Session {
     }
 
     /// A WebSocket with this session's id has been opened.
-    pub fn begin_upgrade(&mut self, connection: Key, timer: TimerKey) {
+    pub fn begin_upgrade(&mut self, connection: Key, reads_binary: bool, timer: TimerKey) {
         self.upgrade = Some(Box::new(Upgrade {
             connection,
             is_probed: false,
+            reads_binary,
             timer,
         }));
     }
@@ -255,7 +258,7 @@ mod tests {
         let session = Session {
             secret: Secret::draw(&mut |bytes| bytes.fill(1)),
             revision: Revision::V4,
-            reads_octets: false,
+            reads_binary: true,
             transport: Transport::Polling {
                 poll: None,
                 post: None,
@@ -303,6 +306,7 @@ mod tests {
         session.upgrade = Some(Box::new(Upgrade {
             connection: a,
             is_probed: false,
+            reads_binary: true,
             timer: session.heartbeat_timer,
         }));
         assert_eq!(

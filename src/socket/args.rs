@@ -179,13 +179,17 @@ impl Args {
         }
     }
 
-    /// The name of the event that these arguments came with, or nothing.
+    /// The name of the event that these arguments came with, or nothing. A number that stands in its place has the text that
+    /// JavaScript makes of it: `2`, `1.5`, `1e+21`.
     pub fn event_name(&self) -> Cow<'_, str> {
         let first = json::elements(&self.text).next();
         let Some(range) = first.filter(|range| range.start < self.first_at) else {
             return Cow::Borrowed("");
         };
         let quoted = &self.text[range];
+        if !quoted.starts_with('"') {
+            return Cow::Owned(json::javascript_text(quoted));
+        }
         let raw = quoted.get(1..quoted.len() - 1).unwrap_or_default();
         if !raw.contains('\\') {
             return Cow::Borrowed(raw);
@@ -316,6 +320,9 @@ mod tests {
         assert!(args.clone().skip(3).is_empty());
         assert_eq!(args.event_name(), "name");
         assert_eq!(Args::one("two").unwrap().event_name(), "");
+        let numbered = Args::received("[ -2.50 ,7]".to_owned(), 9, Vec::new());
+        assert_eq!(numbered.event_name(), "-2.5");
+        assert_eq!(numbered.raw_list(), "7");
         assert!(args.skip(9).is_empty());
     }
 

@@ -149,7 +149,6 @@ pub struct PendingPacket {
     pub kind: Kind,
     pub namespace: Box<str>,
     pub id: Option<u64>,
-    pub name: Option<Box<str>>,
     wanted: usize,
     text: String,
     args_at: usize,
@@ -164,7 +163,6 @@ impl PendingPacket {
             kind: packet.kind,
             namespace: packet.namespace.into(),
             id: packet.id,
-            name: packet.name.map(Into::into),
             wanted: packet.attachments,
             text: packet.data.to_owned(),
             args_at: packet.args_at,
@@ -176,6 +174,11 @@ impl PendingPacket {
     pub fn add(&mut self, attachment: Frame) -> bool {
         self.attachments.push(attachment);
         self.attachments.len() == self.wanted
+    }
+
+    /// Whether it has arguments at all, as events have.
+    pub fn has_args(&self) -> bool {
+        !self.text.is_empty()
     }
 
     /// The arguments, attachments included.

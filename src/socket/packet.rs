@@ -45,11 +45,12 @@ pub struct Packet<'a> {
     pub id: Option<u64>,
     /// How many binary messages follow.
     pub attachments: usize,
-    /// JSON text, or empty.
+    /// JSON text, or empty, as it may be in an acknowledgement too, though that then answers nothing.
     pub data: &'a str,
     /// Of events and acknowledgements: byte offset in `data` at which the arguments begin.
     pub args_at: usize,
-    /// Of an event: its name without quotes, escapes as they came; `None` when a number stands in its place.
+    /// Of an event: its name without quotes, escapes as they came; `None` when a number stands in its place, see
+    /// [`Args::event_name`].
     pub name: Option<&'a str>,
 }
 
@@ -212,7 +213,7 @@ impl<'a> Packet<'a> {
     /// The arguments of an event or an acknowledgement without attachments, as a copy.
     pub fn args(&self) -> Args {
         let (text, first_at) = match self.kind {
-            Kind::Event | Kind::Ack => (self.data, self.args_at),
+            Kind::Event | Kind::Ack if !self.data.is_empty() => (self.data, self.args_at),
             _ => ("[]", 1),
         };
         Args::received(text.to_owned(), first_at, Vec::new())
@@ -235,6 +236,7 @@ impl<'a> Packet<'a> {
         match self.kind {
             Kind::Connect if self.data.is_empty() || self.data.starts_with('{') => Ok(()),
             Kind::Disconnect if self.data.is_empty() => Ok(()),
+            Kind::Ack | Kind::BinaryAck if self.data.is_empty() => Ok(()),
             Kind::Ack | Kind::BinaryAck if self.data.starts_with('[') => {
                 self.args_at = 1;
                 Ok(())

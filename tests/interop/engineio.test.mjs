@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Socket } from "engine.io-client";
-import { TRANSPORTS } from "./support/clients.mjs";
+import { BASE64_TRANSPORTS, TRANSPORTS } from "./support/clients.mjs";
 import { sharedServer } from "./support/server.mjs";
 import { once, sleep, until } from "./support/wait.mjs";
 
@@ -19,7 +19,7 @@ async function opened(t, on, options) {
   return socket;
 }
 
-for (const [way, options] of Object.entries(TRANSPORTS)) {
+for (const [way, options] of Object.entries({ ...TRANSPORTS, ...BASE64_TRANSPORTS })) {
   describe(`engine.io-client over ${way}`, () => {
     test("text and binary come back in order, and nothing comes unasked", async (t) => {
       const socket = await opened(t, server, options);

@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { describe, test } from "node:test";
-import { ack, client, connected, echo, eventsOf, TRANSPORTS } from "./support/clients.mjs";
+import { ack, client, connected, echo, eventsOf, BASE64_TRANSPORTS, TRANSPORTS } from "./support/clients.mjs";
 import { runToExit, sharedServer } from "./support/server.mjs";
 import { once, until } from "./support/wait.mjs";
 
 const parser = createRequire(import.meta.url)("socket.io-msgpack-parser");
 const server = sharedServer("echo", ["--parser", "msgpack"]);
 
-for (const [way, transports] of Object.entries(TRANSPORTS)) {
+for (const [way, transports] of Object.entries({ ...TRANSPORTS, ...BASE64_TRANSPORTS })) {
   const options = { ...transports, parser };
   describe(`over ${way}`, () => {
     test("B139 values of every type come back unchanged", async (t) => {
@@ -23,6 +23,11 @@ for (const [way, transports] of Object.entries(TRANSPORTS)) {
       const socket = await connected(t, server, options);
       const args = [Buffer.of(1, 2), { deep: [Buffer.alloc(300, 7)] }, ...Array.from({ length: 48 }, (_, n) => Buffer.of(n))];
       assert.deepEqual(await echo(socket, ...args), args);
+    });
+
+    test("B153 an event named by a number is handled and acknowledged", async (t) => {
+      const socket = await connected(t, server, options);
+      assert.deepEqual(await ack(socket, 7, Buffer.of(1)), [Buffer.of(1)]);
     });
 
     test("acknowledgements go both ways", async (t) => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { describe, test } from "node:test";
-import { connected as connectedNow, eventsOf, TRANSPORTS } from "./support/clients.mjs";
+import { BASE64_TRANSPORTS, connected as connectedNow, eventsOf, TRANSPORTS } from "./support/clients.mjs";
 import { sharedServer } from "./support/server.mjs";
 import { once, until, within } from "./support/wait.mjs";
 
@@ -32,7 +32,7 @@ async function connected(t, at, options, namespace = "/") {
 
 const ack = (socket, ...event) => within(new Promise((resolve) => socket.emit(...event, (...args) => resolve(args))), "ack");
 
-for (const [way, options] of Object.entries(TRANSPORTS)) {
+for (const [way, options] of Object.entries({ ...TRANSPORTS, ...BASE64_TRANSPORTS })) {
   describe(`socket.io-client 2 over ${way}`, () => {
     test("events, texts beyond the basic plane and binary come back unchanged", async (t) => {
       const socket = await connected(t, server, options);

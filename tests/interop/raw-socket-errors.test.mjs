@@ -49,7 +49,6 @@ describe("B83 connections that are closed before they joined", () => {
 describe("B80 B84 B86 packets that close the connection of a client that had joined", () => {
   const TWO = '"_placeholder":true,"num"';
   const wrong = [
-    ["CONNECT twice", "40"],
     ["an event for a namespace not joined", '42/custom,["echo",1]'],
     ["an event for a namespace that does not exist", '42/nope,["echo",1]'],
     ["type 7", "47"],
@@ -104,13 +103,15 @@ describe("B80 B84 B86 packets that close the connection of a client that had joi
   });
 });
 
-describe("B85 packets that are ignored", () => {
+describe("B85 B154 B155 packets that are ignored", () => {
   for (const [what, packet] of [
     ["an ack nobody asked for", "439[]"],
     ["an ack without an id", "43[]"],
     ["an event nobody handles", '42["no-such-event",1]'],
     ["an event nobody handles that asks for an ack", '425["no-such-event",1]'],
-    ["an event with a number for a name", "42[1,2]"],
+    ["an event with a number for a name that nobody handles", "42[1,2]"],
+    ["an ack without a payload", "430"],
+    ["CONNECT twice", "40"],
     ["an event named error", '42["error",{"a":1}]'],
     ["an event named like a JavaScript property", '42["constructor","__proto__"]'],
   ]) {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Manager } from "socket.io-client";
-import { ack, client, connected, echo, eventsOf, settled, TRANSPORTS } from "./support/clients.mjs";
+import { ack, client, connected, BASE64_TRANSPORTS, echo, eventsOf, settled, TRANSPORTS } from "./support/clients.mjs";
 import { sharedServer } from "./support/server.mjs";
 import { once, sleep, until } from "./support/wait.mjs";
 
@@ -12,7 +12,7 @@ const TEXTS = ["", "plain", "Grüße, мир, 世界, 👩‍🚀", 'quote " bac
 let rooms = 0;
 const newRoom = () => `room ${process.pid} ${rooms++}`;
 
-for (const [way, options] of Object.entries(TRANSPORTS)) {
+for (const [way, options] of Object.entries({ ...TRANSPORTS, ...BASE64_TRANSPORTS })) {
   describe(`over ${way}`, () => {
     test("the auth payload arrives, and {} without one", async (t) => {
       const auth = { token: "geheim ä", list: [1, { deep: null }] };
@@ -66,6 +66,31 @@ for (const [way, options] of Object.entries(TRANSPORTS)) {
       const [back] = await echo(socket, { list: [bytes, { deep: new Uint8Array([9, 8]) }], empty: Buffer.alloc(0), text: "t" });
       assert.deepEqual(back, { list: [bytes, { deep: Buffer.of(9, 8) }], empty: Buffer.alloc(0), text: "t" });
       assert.deepEqual(await echo(socket, bytes, 1, bytes), [bytes, 1, bytes]);
+    });
+
+    test("B153 an event named by a number is handled and acknowledged", async (t) => {
+      const socket = await connected(t, server, options);
+      assert.deepEqual(await ack(socket, 7, "x"), ["x"]);
+      assert.deepEqual(await ack(socket, 7, Buffer.of(1)), [Buffer.of(1)]);
+    });
+
+    test("B154 connecting, disconnecting and connecting at once leads in, and harms no other namespace", async (t) => {
+      const manager = new Manager(server.origin, { ...options, forceNew: true });
+      const [main, custom] = [manager.socket("/"), manager.socket("/custom")];
+      t.after(() => [main, custom].forEach((socket) => socket.disconnect()));
+      main.on("disconnect", (reason) => assert.fail(`disconnected: ${reason}`));
+      await Promise.all([once(main, "auth"), once(custom, "auth")]);
+      custom.disconnect();
+      let connections = 0;
+      custom.on("connect", () => connections++);
+      // As a component of React does that is mounted twice.
+      custom.connect();
+      custom.disconnect();
+      custom.connect();
+      assert.deepEqual(await echo(custom, 1), [1]);
+      assert.deepEqual(await echo(main, 2), [2]);
+      assert.equal(connections, 1);
+      main.off("disconnect");
     });
 
     test("acks carry the same arguments, with binary and without any", async (t) => {

@@ -11,6 +11,7 @@ mod host_requests;
 mod io;
 mod joins;
 mod leaving;
+mod leniency;
 #[cfg(feature = "msgpack")]
 mod msgpack;
 mod one_answer;

@@ -128,7 +128,6 @@ fn what_breaks_the_protocol_ends_the_session() {
         "42[null]",
         r#"42["connect"]"#,
         "44{}",
-        "40",
         "42/custom,[\"x\"]",
         r#"4511-["x"]"#,
         r#"451-["x",{"_placeholder":true,"num":1}]"#,

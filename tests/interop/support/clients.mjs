@@ -9,6 +9,11 @@ export const TRANSPORTS = {
   "polling, then upgrade": { transports: ["polling", "websocket"] },
 };
 
+/** The same for clients that send and want binary values as text. */
+export const BASE64_TRANSPORTS = Object.fromEntries(
+  Object.entries(TRANSPORTS).map(([way, options]) => [`${way}, in base64`, { ...options, forceBase64: true }]),
+);
+
 /**
  * A client of the JavaScript library that is disconnected when the test ends.
  * It notes every event it gets in `socket.log` as [name, ...args].

@@ -73,11 +73,7 @@ fn say(guest: &mut Socket<'_>, message: &Message) -> Result<(), Error> {
 fn leave(socket: &mut Socket<'_>) -> Result<(), Error> {
     tell_others(socket, "left", |name| json!({ "name": name }))?;
     match socket.data().map(|guest: &Guest| guest.room.clone()) {
-        Some(room) => match socket.leave(&room) {
-            // It is about to leave by itself.
-            Err(Error::NoSuchSocket) => Ok(()),
-            outcome => outcome,
-        },
+        Some(room) => socket.leave(&room),
         None => Ok(()),
     }
 }

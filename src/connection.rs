@@ -91,14 +91,22 @@ pub(crate) enum Sink {
         is_octets: bool,
         is_complete: bool,
     },
-    /// Nowhere before the host has decided whether this request, whose head this is, may open a session.
-    Admission {
-        head: Box<[u8]>,
-        /// The handlers that decide have heard of it.
-        is_asked: bool,
-    },
+    /// Nowhere before the host has decided whether this request may open a session.
+    Admission(Box<Undecided>),
     /// To the host, which takes this many bytes more.
     Host { credit_bytes: usize },
+}
+
+/// A request that waits for the host's decision.
+#[derive(Debug)]
+pub(crate) struct Undecided {
+    pub head: Box<[u8]>,
+    /// The handlers that decide have heard of it.
+    pub is_asked: bool,
+    /// How many times it has still to be accepted.
+    pub missing: usize,
+    /// What those who have accepted it want in the answer.
+    pub fields: Vec<Field>,
 }
 
 /// A WebSocket, of a session or on the way to become one's.
@@ -167,7 +175,7 @@ impl Connection {
                 None => self.outbox.is_empty(),
                 Some(Exchange { body: None, .. }) => false,
                 Some(Exchange {
-                    sink: Sink::Admission { .. },
+                    sink: Sink::Admission(_),
                     ..
                 }) => false,
                 Some(Exchange {

@@ -2,7 +2,7 @@
 
 use super::refusals::Refused;
 use super::{Endpoint, Event, RequestId};
-use crate::connection::{Connection, Phase, Sink};
+use crate::connection::{Connection, Phase, Sink, Undecided};
 use crate::engine::EngineError;
 use crate::error::Error;
 use crate::http::{is_addable, parse_head, Field, Head, Parsed, Response};
@@ -91,16 +91,31 @@ impl Endpoint {
         if self.request_id(request.connection) != Some(request) {
             return Err(Error::NoSuchRequest);
         }
-        self.decide(request.connection, admission)
-            .ok_or(Error::NoSuchRequest)
+        let key = request.connection;
+        let undecided = self.undecided(key).ok_or(Error::NoSuchRequest)?;
+        if matches!(admission.decision, Decision::Accept) && undecided.missing > 1 {
+            undecided.missing -= 1;
+            undecided.fields.extend(admission.fields);
+            return Ok(());
+        }
+        self.decide(key, admission).ok_or(Error::NoSuchRequest)
+    }
+
+    /// From now on a request is let in when it has been accepted so many times.
+    pub(crate) fn expect_admissions(&mut self, ticket: AdmissionId, count: usize) {
+        if let Some(undecided) = self.undecided(ticket.connection()) {
+            undecided.missing = count;
+        }
     }
 
     /// Keeps a request, which is good but for the version of its protocol, until the host has decided about it.
     pub(super) fn ask_host(&mut self, key: Key, head: &Head<'_>) {
-        let sink = Sink::Admission {
+        let sink = Sink::Admission(Box::new(Undecided {
             head: head.as_bytes().into(),
             is_asked: false,
-        };
+            missing: 1,
+            fields: Vec::new(),
+        }));
         self.begin_answered_by_head(key, head, sink);
         // Not that of a body, of which nothing is read before the decision.
         self.arm(key, Timer::Admission(key), self.config.connect_timeout_ms);
@@ -123,8 +138,10 @@ impl Endpoint {
     }
 
     /// Goes on with the request that waits on a connection, as if its head had only now come in; `None` when there is none.
-    fn decide(&mut self, key: Key, admission: Admission) -> Option<()> {
-        let (bytes, is_asked) = self.take_undecided(key)?;
+    fn decide(&mut self, key: Key, mut admission: Admission) -> Option<()> {
+        let undecided = self.undecided(key)?;
+        let (bytes, is_asked) = (std::mem::take(&mut undecided.head), undecided.is_asked);
+        admission.fields.splice(..0, undecided.fields.drain(..));
         let Ok(Parsed::Complete { head, .. }) = parse_head(&bytes, &self.head_limits) else {
             return None;
         };
@@ -150,15 +167,12 @@ impl Endpoint {
         Some(())
     }
 
-    /// The head of the request that waits for a decision, and whether handlers have heard of it; from now on it does so no
-    /// more.
-    fn take_undecided(&mut self, key: Key) -> Option<(Box<[u8]>, bool)> {
+    /// The request that waits for a decision on a connection; once its head is taken out it does so no more.
+    pub(super) fn undecided(&mut self, key: Key) -> Option<&mut Undecided> {
         let open = |connection: &&mut Connection| connection.phase == Phase::Open;
         let exchange = self.connections.get_mut(key).filter(open)?.exchange()?;
         match &mut exchange.sink {
-            Sink::Admission { head, is_asked } if !exchange.is_answered => {
-                Some((std::mem::take(head), *is_asked))
-            }
+            Sink::Admission(undecided) if !exchange.is_answered => Some(undecided),
             _ => None,
         }
     }

@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{AdmissionId, Endpoint, JoinId, SessionId};
-use crate::connection::{Connection, Sink};
 use crate::slots::Key;
 use crate::socket::SocketId;
 
@@ -176,11 +175,8 @@ impl Endpoint {
 
     /// The `Io` of this door has been asked whether a request may open a session.
     pub(crate) fn note_request_asked(&mut self, ticket: AdmissionId) {
-        let connection = self.connections.get_mut(ticket.connection());
-        if let Some(exchange) = connection.and_then(Connection::exchange) {
-            if let Sink::Admission { is_asked, .. } = &mut exchange.sink {
-                *is_asked = true;
-            }
+        if let Some(undecided) = self.undecided(ticket.connection()) {
+            undecided.is_asked = true;
         }
     }
 

@@ -79,7 +79,7 @@ impl Endpoint {
         };
         // What the host has not asked for stays unread; the framing is only looked at as far as the data is taken.
         let mut window = input;
-        if let Sink::Admission { .. } = exchange.sink {
+        if let Sink::Admission(_) = exchange.sink {
             return Step::Blocked;
         }
         if let Sink::Host { credit_bytes } = exchange.sink {
@@ -119,7 +119,7 @@ impl Endpoint {
             return;
         };
         match &mut exchange.sink {
-            Sink::Admission { .. } => {}
+            Sink::Admission(_) => {}
             Sink::Discard { left_bytes } => match left_bytes.checked_sub(data.len() as u64) {
                 Some(left) => *left_bytes = left,
                 None => self.finish(key),
@@ -171,7 +171,7 @@ impl Endpoint {
                 *is_complete = true;
                 self.continue_post(key);
             }
-            Sink::Discard { .. } | Sink::Poll { .. } | Sink::Admission { .. } => {}
+            Sink::Discard { .. } | Sink::Poll { .. } | Sink::Admission(_) => {}
         }
         self.end_exchange(key);
     }
@@ -364,7 +364,7 @@ impl Endpoint {
             let is_answerable = match &exchange.sink {
                 Sink::Host { .. } => true,
                 Sink::Post { is_complete, .. } => *is_complete,
-                Sink::Poll { .. } | Sink::Discard { .. } | Sink::Admission { .. } => false,
+                Sink::Poll { .. } | Sink::Discard { .. } | Sink::Admission(_) => false,
             };
             is_answerable && exchange.body.is_none() && !exchange.is_answered
         })
@@ -383,7 +383,7 @@ impl Endpoint {
         assert!(!exchange.is_answered);
         match exchange.sink {
             Sink::Discard { .. } => panic!("such a request is answered at once"),
-            Sink::Admission { .. } => panic!("such a decision has its time"),
+            Sink::Admission(_) => panic!("such a decision has its time"),
             Sink::Host { .. } => {}
             Sink::Post { is_complete, .. } => assert!(is_complete && connection.is_input_due),
             Sink::Poll { session, .. } => {

@@ -108,7 +108,7 @@ impl Endpoint {
     pub fn read_closing(&mut self, key: Key) {
         let is_waiting = |connection: &mut Connection| {
             connection.exchange().is_some_and(|e| {
-                matches!(e.sink, Sink::Poll { .. } | Sink::Admission { .. }) && !e.is_answered
+                matches!(e.sink, Sink::Poll { .. } | Sink::Admission(_)) && !e.is_answered
             })
         };
         if self.connections.get_mut(key).is_some_and(is_waiting) {

@@ -303,7 +303,7 @@ impl Endpoint {
                 match exchange.sink {
                     Sink::Discard { .. } => {}
                     // The host finds its ticket stale.
-                    Sink::Admission { .. } => exchange.is_answered = true,
+                    Sink::Admission(_) => exchange.is_answered = true,
                     Sink::Host { .. } => {
                         exchange.is_answered = true;
                         let request = super::RequestId {

@@ -151,6 +151,13 @@ impl Endpoint {
         self.sockets.find(id)
     }
 
+    /// Whether a socket's client is there to hear something.
+    pub fn is_connected(&self, socket: SocketId) -> bool {
+        self.sockets
+            .get(socket)
+            .is_some_and(|socket| !socket.is_away())
+    }
+
     /// Whether a socket has lost its connection and may come back.
     pub fn is_away(&self, socket: SocketId) -> bool {
         self.sockets

@@ -1,6 +1,6 @@
 //! From each event to its handler.
 
-use super::handlers::{self, Handlers, Outcome, Verdict};
+use super::handlers::{self, call_all, Handlers, Outcome, Verdict};
 use super::questions::{AckTimeout, Answers, Questions};
 use super::{ConnectionError, Io, Joining, Served, Socket};
 use crate::panics::contain;
@@ -42,15 +42,16 @@ impl Io {
     ) -> Result<Option<Event>, Error> {
         let result = match event {
             Event::AllowRequest { ticket, head, peer } => {
-                let admission = match &mut self.allow_request {
-                    Some(decide) => decide(endpoint, ticket, &head, peer),
-                    None => Some(Admission::accept()),
-                };
-                match admission.map(|admission| endpoint.admit(ticket, admission)) {
-                    // It has been decided already, or its sender is gone.
-                    Some(Err(Error::NoSuchRequest)) | None => Ok(()),
-                    Some(outcome) => outcome,
+                // Each of them has to accept, at once or later, and all have been asked before any of that counts.
+                endpoint.expect_admissions(ticket, self.allow_request.len() + 1);
+                // An error says that it has been decided already, or that its sender is gone.
+                for decide in &mut self.allow_request {
+                    if let Some(admission) = decide(endpoint, ticket, &head, peer) {
+                        let _ = endpoint.admit(ticket, admission);
+                    }
                 }
+                let _ = endpoint.admit(ticket, Admission::accept());
+                Ok(())
             }
             Event::ConnectionError {
                 head,
@@ -59,21 +60,21 @@ impl Io {
                 message,
                 context,
             } => {
-                if let Some(handler) = &mut self.on_connection_error {
-                    handler(&ConnectionError {
-                        head: &head,
-                        peer,
-                        code,
-                        message: &message,
-                        context: &context,
-                    });
+                let error = ConnectionError {
+                    head: &head,
+                    peer,
+                    code,
+                    message: &message,
+                    context: &context,
+                };
+                for handler in &mut self.on_connection_error {
+                    handler(&error);
                 }
                 Ok(())
             }
-            Event::NamespaceCreated { namespace } => match &mut self.on_namespace {
-                Some(handler) => handler(endpoint, namespace),
-                None => Ok(()),
-            },
+            Event::NamespaceCreated { namespace } => call_all(&mut self.on_namespace, |handler| {
+                handler(endpoint, namespace)
+            }),
             Event::Answered {
                 ask,
                 answers,
@@ -112,19 +113,17 @@ impl Io {
                 namespace,
                 room,
                 change,
-            } => match &mut self.on_room {
-                Some(handler) => handler(endpoint, namespace, &room, &change),
-                None => Ok(()),
-            },
+            } => call_all(&mut self.on_room, |handler| {
+                handler(endpoint, namespace, &room, &change)
+            }),
             Event::Emitted { target, args } => self.emitted(endpoint, &target, &args),
             Event::ServerSide {
                 args,
                 namespace,
                 reply,
-            } => match &mut self.on_server_side {
-                Some(handler) => handler(endpoint, namespace, &args, reply),
-                None => Ok(()),
-            },
+            } => call_all(&mut self.on_server_side, |handler| {
+                handler(endpoint, namespace, &args, reply)
+            }),
             other => return self.dispatch_of_client(endpoint, other),
         };
         heard(result)
@@ -276,14 +275,11 @@ impl Io {
         let Some((handlers, questions)) = self.of(endpoint, namespace) else {
             return Ok(());
         };
-        match &mut handlers.on_connect {
-            Some(handler) => {
-                let mut socket = Socket::new(endpoint, questions, id);
-                socket.is_recovered = is_recovered;
-                handler(&mut socket, auth)
-            }
-            None => Ok(()),
-        }
+        let mut socket = Socket::new(endpoint, questions, id);
+        socket.is_recovered = is_recovered;
+        call_all(&mut handlers.on_connect, |handler| {
+            handler(&mut socket, auth)
+        })
     }
 
     fn message(&mut self, endpoint: &mut Endpoint, mut message: Message) -> Outcome {
@@ -302,10 +298,9 @@ impl Io {
         let Some((handlers, _)) = self.of(endpoint, target.namespace_id()) else {
             return Ok(());
         };
-        match &mut handlers.on_any_outgoing {
-            Some(handler) => handler(endpoint, target, args),
-            None => Ok(()),
-        }
+        call_all(&mut handlers.on_any_outgoing, |handler| {
+            handler(endpoint, target, args)
+        })
     }
 
     fn leaving(
@@ -314,15 +309,13 @@ impl Io {
         id: SocketId,
         namespace: NamespaceId,
         reason: DisconnectReason,
-        which: impl FnOnce(&mut Handlers) -> &mut Option<handlers::DisconnectHandler>,
+        which: impl FnOnce(&mut Handlers) -> &mut [handlers::DisconnectHandler],
     ) -> Outcome {
         let Some((handlers, questions)) = self.of(endpoint, namespace) else {
             return Ok(());
         };
-        match which(handlers) {
-            Some(handler) => handler(&mut Socket::new(endpoint, questions, id), reason),
-            None => Ok(()),
-        }
+        let mut socket = Socket::new(endpoint, questions, id);
+        call_all(which(handlers), |handler| handler(&mut socket, reason))
     }
 
     fn expired(
@@ -334,10 +327,10 @@ impl Io {
         let Some((handlers, questions)) = self.of(endpoint, namespace) else {
             return Ok(());
         };
-        match &mut handlers.on_recovery_expired {
-            Some(handler) => handler(&mut Socket::new(endpoint, questions, id)),
-            None => Ok(()),
-        }
+        let mut socket = Socket::new(endpoint, questions, id);
+        call_all(&mut handlers.on_recovery_expired, |handler| {
+            handler(&mut socket)
+        })
     }
 
     /// A client is gone, though it may come back where it is only away, or be back already.

@@ -88,7 +88,7 @@ impl Io {
         session: SessionId,
         comes: bool,
     ) -> Result<bool, Error> {
-        let is_free = self.allow_request.is_none() || endpoint.is_admitted(session, comes);
+        let is_free = self.allow_request.is_empty() || endpoint.is_admitted(session, comes);
         if is_in_charge && is_free {
             return Ok(true);
         }
@@ -103,7 +103,7 @@ impl Io {
         let Some(unasked) = endpoint.unasked(socket) else {
             return false;
         };
-        if unasked.allow_request && self.allow_request.is_some() {
+        if unasked.allow_request && !self.allow_request.is_empty() {
             return true;
         }
         if !unasked.middlewares {

@@ -31,26 +31,41 @@ pub enum Verdict {
 }
 
 /// Handlers of one namespace, or of all that a pattern stands for.
+///
+/// Nothing is ever replaced: where there are several handlers for the same, all are called, in the order in which they were
+/// registered, and an error of one does not keep the others from it. The first error is the one that is told.
 pub struct Handlers {
     /// Told of everything that clients or events have to pass.
     door: Door,
     pub(super) middlewares: Vec<Middleware>,
     packet_middlewares: Vec<PacketMiddleware>,
-    pub(super) on_connect: Option<ConnectHandler>,
-    pub(super) on_disconnecting: Option<DisconnectHandler>,
-    pub(super) on_disconnect: Option<DisconnectHandler>,
-    pub(super) on_recovery_expired: Option<ExpiryHandler>,
-    on: BTreeMap<String, EventHandler>,
-    once: BTreeMap<String, Once>,
-    on_any: Option<EventHandler>,
-    on_error: Option<ErrorHandler>,
-    pub(super) on_any_outgoing: Option<OutgoingHandler>,
+    pub(super) on_connect: Vec<ConnectHandler>,
+    pub(super) on_disconnecting: Vec<DisconnectHandler>,
+    pub(super) on_disconnect: Vec<DisconnectHandler>,
+    pub(super) on_recovery_expired: Vec<ExpiryHandler>,
+    on: BTreeMap<String, Vec<Listener>>,
+    on_any: Vec<EventHandler>,
+    on_error: Vec<ErrorHandler>,
+    pub(super) on_any_outgoing: Vec<OutgoingHandler>,
 }
 
-/// A handler that each client reaches once.
-struct Once {
+/// A handler of one event.
+struct Listener {
     handler: EventHandler,
-    used: BTreeSet<SocketId>,
+    /// Who has reached it, where each client does that once.
+    used: Option<BTreeSet<SocketId>>,
+}
+
+/// Calls all handlers, whatever becomes of one of them; the first error that is one.
+pub(super) fn call_all<H>(handlers: &mut [H], mut call: impl FnMut(&mut H) -> Outcome) -> Outcome {
+    let mut outcome = Ok(());
+    for handler in handlers {
+        let result = call(handler);
+        if matches!(outcome, Ok(()) | Err(Error::NoSuchSocket)) {
+            outcome = result.and(outcome);
+        }
+    }
+    outcome
 }
 
 impl Handlers {
@@ -59,15 +74,14 @@ impl Handlers {
             door,
             middlewares: Vec::new(),
             packet_middlewares: Vec::new(),
-            on_connect: None,
-            on_disconnecting: None,
-            on_disconnect: None,
-            on_recovery_expired: None,
+            on_connect: Vec::new(),
+            on_disconnecting: Vec::new(),
+            on_disconnect: Vec::new(),
+            on_recovery_expired: Vec::new(),
             on: BTreeMap::new(),
-            once: BTreeMap::new(),
-            on_any: None,
-            on_error: None,
-            on_any_outgoing: None,
+            on_any: Vec::new(),
+            on_error: Vec::new(),
+            on_any_outgoing: Vec::new(),
         }
     }
 
@@ -102,7 +116,7 @@ impl Handlers {
         &mut self,
         handler: impl FnMut(&mut Socket<'_>, &str) -> Outcome + Send + 'static,
     ) -> &mut Self {
-        self.on_error = Some(Box::new(handler));
+        self.on_error.push(Box::new(handler));
         self
     }
 
@@ -111,7 +125,7 @@ impl Handlers {
         &mut self,
         handler: impl FnMut(&mut Socket<'_>, &Args) -> Outcome + Send + 'static,
     ) -> &mut Self {
-        self.on_connect = Some(Box::new(handler));
+        self.on_connect.push(Box::new(handler));
         self
     }
 
@@ -120,7 +134,7 @@ impl Handlers {
         &mut self,
         handler: impl FnMut(&mut Socket<'_>, DisconnectReason) -> Outcome + Send + 'static,
     ) -> &mut Self {
-        self.on_disconnecting = Some(Box::new(handler));
+        self.on_disconnecting.push(Box::new(handler));
         self
     }
 
@@ -129,7 +143,7 @@ impl Handlers {
         &mut self,
         handler: impl FnMut(&mut Socket<'_>, DisconnectReason) -> Outcome + Send + 'static,
     ) -> &mut Self {
-        self.on_disconnect = Some(Box::new(handler));
+        self.on_disconnect.push(Box::new(handler));
         self
     }
 
@@ -138,38 +152,35 @@ impl Handlers {
         &mut self,
         handler: impl FnMut(&mut Socket<'_>) -> Outcome + Send + 'static,
     ) -> &mut Self {
-        self.on_recovery_expired = Some(Box::new(handler));
+        self.on_recovery_expired.push(Box::new(handler));
         self
     }
 
-    /// When a client has emitted this event. An event without a handler is ignored.
+    /// When a client has emitted this event. An event may have several handlers, which are called in the order in which they were
+    /// registered; one without any is ignored.
     pub fn on(
         &mut self,
         event: &str,
         handler: impl FnMut(&mut Socket<'_>, &Message) -> Outcome + Send + 'static,
     ) -> &mut Self {
-        self.on.insert(event.to_owned(), Box::new(handler));
+        self.listen(event, Box::new(handler), None);
         self
     }
 
-    /// When a client has emitted this event for the first time.
+    /// When a client has emitted this event for the first time, since the handler is there. It has its place in the order of all
+    /// handlers of the event.
     pub fn once(
         &mut self,
         event: &str,
         handler: impl FnMut(&mut Socket<'_>, &Message) -> Outcome + Send + 'static,
     ) -> &mut Self {
-        let once = Once {
-            handler: Box::new(handler),
-            used: BTreeSet::new(),
-        };
-        self.once.insert(event.to_owned(), once);
+        self.listen(event, Box::new(handler), Some(BTreeSet::new()));
         self
     }
 
-    /// No longer when a client has emitted this event.
+    /// No longer when a client has emitted this event: all handlers of it go.
     pub fn off(&mut self, event: &str) -> &mut Self {
         self.on.remove(event);
-        self.once.remove(event);
         self
     }
 
@@ -178,7 +189,7 @@ impl Handlers {
         &mut self,
         handler: impl FnMut(&mut Socket<'_>, &Message) -> Outcome + Send + 'static,
     ) -> &mut Self {
-        self.on_any = Some(Box::new(handler));
+        self.on_any.push(Box::new(handler));
         self
     }
 
@@ -188,7 +199,7 @@ impl Handlers {
         &mut self,
         handler: impl FnMut(&mut Endpoint, &Target, &Args) -> Outcome + Send + 'static,
     ) -> &mut Self {
-        self.on_any_outgoing = Some(Box::new(handler));
+        self.on_any_outgoing.push(Box::new(handler));
         self.door.demand(|demands| demands.emitted_events = true);
         self
     }
@@ -197,34 +208,37 @@ impl Handlers {
     pub(super) fn handle(&mut self, socket: &mut Socket<'_>, message: &mut Message) -> Outcome {
         for middleware in &mut self.packet_middlewares {
             if let Err(error) = middleware(socket, message) {
-                return match &mut self.on_error {
-                    Some(handler) => handler(socket, &error),
-                    None => Ok(()),
-                };
+                return call_all(&mut self.on_error, |handler| handler(socket, &error));
             }
         }
-        if let Some(handler) = &mut self.on_any {
-            handler(socket, message)?;
+        let any = call_all(&mut self.on_any, |handler| handler(socket, message));
+        if self.on.is_empty() {
+            return any;
         }
-        if self.on.is_empty() && self.once.is_empty() {
-            return Ok(());
-        }
-        let name = message.name();
-        if let Some(once) = self.once.get_mut(&*name) {
-            if once.used.insert(socket.id()) {
-                (once.handler)(socket, message)?;
+        let Some(listeners) = self.on.get_mut(&*message.name()) else {
+            return any;
+        };
+        let own = call_all(listeners, |listener| {
+            let is_used = |used: &mut BTreeSet<SocketId>| !used.insert(socket.id());
+            if listener.used.as_mut().is_some_and(is_used) {
+                return Ok(());
             }
-        }
-        match self.on.get_mut(&*name) {
-            Some(handler) => handler(socket, message),
-            None => Ok(()),
-        }
+            (listener.handler)(socket, message)
+        });
+        any.and(own)
     }
 
     /// A client is gone for good.
     pub(super) fn forget(&mut self, socket: SocketId) {
-        for once in self.once.values_mut() {
-            once.used.remove(&socket);
+        for listener in self.on.values_mut().flatten() {
+            if let Some(used) = &mut listener.used {
+                used.remove(&socket);
+            }
         }
+    }
+
+    fn listen(&mut self, event: &str, handler: EventHandler, used: Option<BTreeSet<SocketId>>) {
+        let listeners = self.on.entry(event.to_owned()).or_default();
+        listeners.push(Listener { handler, used });
     }
 }

@@ -52,11 +52,11 @@ pub struct Io {
     /// Those that may have to take over a namespace that is there.
     new_names: Vec<usize>,
     pub(crate) questions: Questions,
-    allow_request: Option<AllowRequest>,
-    on_connection_error: Option<ConnectionErrorHandler>,
-    on_namespace: Option<NamespaceHandler>,
-    on_room: Option<RoomHandler>,
-    on_server_side: Option<ServerSideHandler>,
+    allow_request: Vec<AllowRequest>,
+    on_connection_error: Vec<ConnectionErrorHandler>,
+    on_namespace: Vec<NamespaceHandler>,
+    on_room: Vec<RoomHandler>,
+    on_server_side: Vec<ServerSideHandler>,
 }
 
 /// A request that was refused with a code; see [`Event::ConnectionError`](crate::Event::ConnectionError).
@@ -110,15 +110,16 @@ impl Io {
     }
 
     /// Before a session opens: says what becomes of the request, or `None` when that is said later, by [`Endpoint::admit`]
-    /// with the same ticket. Without this handler every request may open one. Whenever it is registered, whoever joins a
-    /// namespace from then on must have been asked about.
+    /// with the same ticket. Without such a handler every request may open one; where there are several, each of them has to
+    /// accept, and the first that does not decides. Whenever it is registered, whoever joins a namespace from then on must have
+    /// been asked about.
     pub fn allow_request(
         &mut self,
         decide: impl FnMut(&mut Endpoint, AdmissionId, &Request, SocketAddr) -> Option<Admission>
             + Send
             + 'static,
     ) -> &mut Self {
-        self.allow_request = Some(Box::new(decide));
+        self.allow_request.push(Box::new(decide));
         self.door.demand(|demands| {
             demands.allow_request = true;
             demands.rules += 1;
@@ -131,7 +132,7 @@ impl Io {
         &mut self,
         handler: impl FnMut(&ConnectionError<'_>) + Send + 'static,
     ) -> &mut Self {
-        self.on_connection_error = Some(Box::new(handler));
+        self.on_connection_error.push(Box::new(handler));
         self.door.demand(|demands| demands.connection_errors = true);
         self
     }
@@ -141,7 +142,7 @@ impl Io {
         &mut self,
         handler: impl FnMut(&mut Endpoint, NamespaceId) -> Outcome + Send + 'static,
     ) -> &mut Self {
-        self.on_namespace = Some(Box::new(handler));
+        self.on_namespace.push(Box::new(handler));
         self
     }
 
@@ -150,7 +151,7 @@ impl Io {
         &mut self,
         handler: impl FnMut(&mut Endpoint, NamespaceId, &str, &RoomChange) -> Outcome + Send + 'static,
     ) -> &mut Self {
-        self.on_room = Some(Box::new(handler));
+        self.on_room.push(Box::new(handler));
         self.door.demand(|demands| demands.room_events = true);
         self
     }
@@ -161,7 +162,7 @@ impl Io {
         &mut self,
         handler: impl FnMut(&mut Endpoint, NamespaceId, &Args, Option<u64>) -> Outcome + Send + 'static,
     ) -> &mut Self {
-        self.on_server_side = Some(Box::new(handler));
+        self.on_server_side.push(Box::new(handler));
         self
     }
 

@@ -11,6 +11,9 @@ use crate::{
 };
 
 /// One client in one namespace, as a handler sees it.
+///
+/// The client may be gone: it is, in a handler of its end, and in any handler that has disconnected it. As in Socket.IO, verbs
+/// for it do nothing then, so that the rest of the handler runs; who wants to know asks [`Socket::is_connected`].
 pub struct Socket<'a> {
     endpoint: &'a mut Endpoint,
     questions: &'a mut Questions,
@@ -35,6 +38,11 @@ impl<'a> Socket<'a> {
     /// Which socket this is.
     pub fn id(&self) -> SocketId {
         self.id
+    }
+
+    /// Whether its client is there to hear something. One that may come back (recovery) is not there.
+    pub fn is_connected(&self) -> bool {
+        self.endpoint.is_connected(self.id)
     }
 
     /// Its id as its client knows it; also the name of its own room.
@@ -74,12 +82,12 @@ impl<'a> Socket<'a> {
 
     /// Keeps something with it.
     pub fn set_data<T: Any + Send>(&mut self, data: T) -> Outcome {
-        self.endpoint.set_data(self.id, data)
+        unless_gone(self.endpoint.set_data(self.id, data))
     }
 
     /// Emits an event to this client.
     pub fn emit(&mut self, event: &str, args: &Args) -> Outcome {
-        self.endpoint.emit_to(self.id, event, args)
+        unless_gone(self.endpoint.emit_to(self.id, event, args))
     }
 
     /// Emits the event `message` to this client.
@@ -89,17 +97,20 @@ impl<'a> Socket<'a> {
 
     /// Emits an event to this client unless it would have to wait.
     pub fn emit_volatile(&mut self, event: &str, args: &Args) -> Outcome {
-        self.endpoint.emit_volatile(self.id, event, args)
+        unless_gone(self.endpoint.emit_volatile(self.id, event, args))
     }
 
-    /// Emits an event to this client and has its acknowledgement handled, if it comes.
+    /// Emits an event to this client and has its acknowledgement handled, if it comes. Where the client is gone it does not.
     pub fn emit_with_ack(
         &mut self,
         event: &str,
         args: &Args,
         handler: impl FnOnce(&mut Socket<'_>, &Args) -> Outcome + Send + 'static,
     ) -> Outcome {
-        let ack = self.endpoint.emit_with_ack(self.id, event, args)?;
+        let ack = match self.endpoint.emit_with_ack(self.id, event, args) {
+            Err(Error::NoSuchSocket) => return Ok(()),
+            ack => ack?,
+        };
         let handler = move |socket: &mut Socket<'_>, answer: Result<&Args, AckTimeout>| {
             answer.map_or(Ok(()), |answer| handler(socket, answer))
         };
@@ -109,7 +120,7 @@ impl<'a> Socket<'a> {
     }
 
     /// As [`Socket::emit_with_ack`]; the handler is called in any case, with [`AckTimeout`] when no acknowledgement has come
-    /// within so many milliseconds.
+    /// within so many milliseconds; at once where the client is gone.
     pub fn emit_with_ack_within(
         &mut self,
         timeout_ms: u64,
@@ -118,7 +129,10 @@ impl<'a> Socket<'a> {
         handler: impl FnOnce(&mut Socket<'_>, Result<&Args, AckTimeout>) -> Outcome + Send + 'static,
     ) -> Outcome {
         let endpoint = &mut self.endpoint;
-        let ack = endpoint.emit_with_ack_within(self.id, event, args, timeout_ms)?;
+        let ack = match endpoint.emit_with_ack_within(self.id, event, args, timeout_ms) {
+            Err(Error::NoSuchSocket) => return handler(self, Err(AckTimeout)),
+            ack => ack?,
+        };
         self.questions.expect(self.id, ack, true, Box::new(handler));
         Ok(())
     }
@@ -126,19 +140,19 @@ impl<'a> Socket<'a> {
     /// Acknowledges a message; does nothing where that was not asked for.
     pub fn acknowledge(&mut self, ack: Option<AckId>, args: &Args) -> Outcome {
         match ack {
-            Some(ack) => self.endpoint.acknowledge(ack, args),
+            Some(ack) => unless_gone(self.endpoint.acknowledge(ack, args)),
             None => Ok(()),
         }
     }
 
     /// Joins a room.
     pub fn join(&mut self, room: &str) -> Outcome {
-        self.endpoint.join(self.id, room)
+        unless_gone(self.endpoint.join(self.id, room))
     }
 
     /// Leaves a room.
     pub fn leave(&mut self, room: &str) -> Outcome {
-        self.endpoint.leave(self.id, room)
+        unless_gone(self.endpoint.leave(self.id, room))
     }
 
     /// The rooms that it has joined, its own not among them.
@@ -148,7 +162,7 @@ impl<'a> Socket<'a> {
 
     /// Disconnects the client from this namespace; with `close`, from all of them, and closes the connection.
     pub fn disconnect(&mut self, close: bool) -> Outcome {
-        self.endpoint.disconnect(self.id, close)
+        unless_gone(self.endpoint.disconnect(self.id, close))
     }
 
     /// Everybody in the namespace, this client too.
@@ -184,6 +198,14 @@ impl<'a> Socket<'a> {
         let ask = endpoint.broadcast_with_ack(target, event, args, timeout_ms)?;
         self.questions.ask(ask, Box::new(handler));
         Ok(())
+    }
+}
+
+/// What a verb's work comes to, where one for a client that is gone does nothing.
+fn unless_gone(outcome: Outcome) -> Outcome {
+    match outcome {
+        Err(Error::NoSuchSocket) => Ok(()),
+        outcome => outcome,
     }
 }
 

@@ -324,6 +324,52 @@ fn an_allow_request_that_decides_later_has_been_asked() {
 }
 
 #[test]
+fn each_of_several_allow_requests_has_to_accept() {
+    // What the first and the second say, and which of them the host gives its acceptance for later; whether that is enough.
+    let accept = || Some(Admission::accept().header("X-Seen", "yes"));
+    let refuse = || Some(Admission::refuse("no"));
+    type Say = fn() -> Option<Admission>;
+    let (later, accept, refuse): (Say, Say, Say) = (|| None, accept, refuse);
+    for (first, second, acceptances, expected) in [
+        (accept, accept, 0, Some(200)),
+        (accept, refuse, 0, Some(403)),
+        (refuse, accept, 0, Some(403)),
+        (later, refuse, 0, Some(403)),
+        (later, accept, 0, None),
+        (later, accept, 1, Some(200)),
+        (accept, later, 1, Some(200)),
+        (later, later, 1, None),
+        (later, later, 2, Some(200)),
+    ] {
+        let mut io = Io::new();
+        let tickets = Arc::<Mutex<Vec<_>>>::default();
+        for say in [first, second] {
+            let into = tickets.clone();
+            io.allow_request(move |_, ticket, _, _| {
+                into.lock().unwrap().push(ticket);
+                say()
+            });
+        }
+        let mut world = World::new(io.configure(raw()));
+        let key = world.open();
+        world.feed(key, get("EIO=4&transport=polling"));
+        assert_eq!(dispatch(&mut world, &mut io), []);
+        let ticket = tickets.lock().unwrap()[0];
+        for _ in 0..acceptances {
+            world.endpoint.admit(ticket, Admission::accept()).unwrap();
+        }
+        world.turn();
+        let answer = world.take_text(key);
+        let given = (!answer.is_empty()).then(|| status(&answer));
+        assert_eq!(given, expected);
+        let seen = [first(), second()].iter().flatten().count();
+        if expected == Some(200) {
+            assert_eq!(answer.matches("X-Seen: yes").count(), seen);
+        }
+    }
+}
+
+#[test]
 fn bare_sessions_that_allow_request_was_not_asked_about_are_closed() {
     let mut io = Io::new();
     io.allow_request(|_, _, _, _| Some(Admission::accept()));

@@ -173,3 +173,129 @@ fn a_handler_that_acts_on_somebody_who_has_just_gone_makes_no_mistake() {
     assert_eq!(dispatch(&mut world, &mut io), []);
     assert_eq!(world.frames(key).last().unwrap(), "41");
 }
+
+#[test]
+fn all_handlers_of_an_event_are_called_in_the_order_of_their_registration() {
+    let (log, note) = log();
+    let mut io = Io::new();
+    for module in ["a", "b"] {
+        let noting = |what: &'static str| {
+            let note = note.clone();
+            move || note(format!("{what} {module}"))
+        };
+        let (connect, any, on, leave, left) = (
+            noting("connect"),
+            noting("any"),
+            noting("on"),
+            noting("leave"),
+            noting("left"),
+        );
+        let (once, later, sent) = (noting("once"), noting("later"), noting("sent"));
+        // Each module adds its own without knowing of the other.
+        io.namespace("/")
+            .on_connect(move |socket, _| {
+                connect();
+                socket.emit("connect", &Args::none())
+            })
+            .on_any(move |_, _| {
+                any();
+                Ok(())
+            })
+            .on("x", move |socket, _| {
+                on();
+                // A mistake, which is no matter of the others.
+                socket.emit("connect_error", &Args::none())
+            })
+            .once("x", move |socket, _| {
+                once();
+                socket.emit("y", &Args::none())
+            })
+            .on("x", move |_, _| {
+                later();
+                Ok(())
+            })
+            .on_any_outgoing(move |_, _, _| {
+                sent();
+                Ok(())
+            })
+            .on_disconnecting(move |_, _| {
+                leave();
+                Ok(())
+            })
+            .on_disconnect(move |_, _| {
+                left();
+                Ok(())
+            });
+    }
+    let mut world = world(&io);
+    let mistake = |name: &str| vec![Error::ReservedEvent(name.to_owned())];
+    let key = world.open_websocket();
+    let mut tell = |packet: &str| {
+        world.endpoint.begin_turn(now(world.now_ms));
+        let mut frame = masked(0x81, packet.as_bytes());
+        world.endpoint.feed(key, &mut frame);
+        let mut errors = Vec::new();
+        while let Some(event) = world.endpoint.poll_event() {
+            errors.extend(io.dispatch(&mut world.endpoint, event).err());
+        }
+        errors
+    };
+    assert_eq!(tell("40"), mistake("connect"));
+    assert_eq!(taken(&log), ["connect a", "connect b"]);
+    assert_eq!(tell("42[\"x\"]"), mistake("connect_error"));
+    let first = "any a|any b|on a|once a|later a|on b|once b|later b|sent a|sent b|sent a|sent b";
+    assert_eq!(taken(&log).join("|"), first);
+    assert_eq!(tell("42[\"x\"]"), mistake("connect_error"));
+    let second = "any a|any b|on a|later a|on b|later b";
+    assert_eq!(taken(&log).join("|"), second);
+    assert_eq!(tell("41"), []);
+    assert_eq!(taken(&log), ["leave a", "leave b", "left a", "left b"]);
+}
+
+#[test]
+fn verbs_for_a_client_that_is_gone_do_nothing_and_the_rest_of_the_handler_runs() {
+    let (log, note) = log();
+    let mut io = Io::new();
+    io.namespace("/")
+        .on_connect(|socket, _| {
+            assert!(socket.is_connected());
+            socket.join("lobby")
+        })
+        .on("bye", |socket, message| {
+            socket.disconnect(false)?;
+            assert!(!socket.is_connected());
+            socket.acknowledge(message.ack, &Args::none())
+        })
+        .on_disconnect(move |socket, reason| {
+            let none = Args::none();
+            socket.emit("too late", &none)?;
+            socket.emit_volatile("too late", &none)?;
+            socket.emit_with_ack("too late", &none, |_, _| panic!("nobody answers"))?;
+            let unanswered = note.clone();
+            socket.emit_with_ack_within(5_000, "too late", &none, move |_, answer| {
+                unanswered(format!("{answer:?}"));
+                Ok(())
+            })?;
+            socket.join("elsewhere")?;
+            socket.leave("lobby")?;
+            socket.disconnect(true)?;
+            let others = socket.to("lobby")?;
+            socket.emit_to(&others, "left", &none)?;
+            note(reason.to_string());
+            Ok(())
+        });
+    let mut world = world(&io);
+    let one = enter(&mut world, &mut io, "40");
+    let other = enter(&mut world, &mut io, "40");
+    world.frames(other);
+    world.endpoint.begin_turn(now(world.now_ms));
+    let mut bye = masked(0x81, b"421[\"bye\"]");
+    world.endpoint.feed(one, &mut bye);
+    dispatch_at_once(&mut world, &mut io);
+    assert_eq!(
+        taken(&log),
+        ["Err(AckTimeout)", "server namespace disconnect"]
+    );
+    assert_eq!(world.frames(other), ["42[\"left\"]"]);
+    assert!(io.questions.is_empty());
+}

@@ -33,8 +33,8 @@ pub enum Timer {
     Ask(Key),
     /// When to forget a socket that lost its connection and has not come back.
     Away(Key),
-    /// When to send the newest suppressed progress of a progress session.
-    Throttle(Key),
+    /// When to send the newest progress of all progress sessions that have news.
+    Pulse,
     /// When to look whether a progress session has gone 30 s without an update, and after that 30 minutes.
     Stale(Key),
     /// When to forget a progress session that has ended.

@@ -301,7 +301,7 @@ impl Endpoint {
                 Timer::Join(key) => self.join_timed_out(key),
                 Timer::Ask(key) => self.ask_timed_out(key),
                 Timer::Away(key) => self.recovery_expired(SocketId(key)),
-                Timer::Throttle(_) | Timer::Stale(_) | Timer::Forget(_) | Timer::Heartbeat => {
+                Timer::Pulse | Timer::Stale(_) | Timer::Forget(_) | Timer::Heartbeat => {
                     self.progress_timer(timer);
                 }
             }

@@ -250,9 +250,8 @@ impl ProgressTracker {
         outcome: Outcome,
     ) -> Option<String> {
         let session = self.sessions.get_mut(key).expect("callers found it");
-        // A progress that still waits is dropped: the terminal event carries the last figures.
-        for timer in [session.throttle.take(), session.stale.take()] {
-            timer.and_then(|timer| wheel.cancel(timer));
+        if let Some(timer) = session.stale.take() {
+            wheel.cancel(timer);
         }
         let forget_at_ms = now.mono_ms.saturating_add(self.config.retention_ms);
         session.forget = Some(wheel.insert(forget_at_ms, Timer::Forget(key)));

@@ -11,7 +11,8 @@
 //!                 (ending: how      ├ view     (the Session object; list: pages of them)
 //!                 sessions end;     ├ metadata (limits, lifted fields; clean: what strings may hold)
 //!                 seq: numbers      └ rate     (eta_seconds, processing_speed)
-//!                 of changes)
+//!                 of changes;
+//!                 pulse: when progress leaves)
 //!                      └ notice (data_updated, system_alert, heartbeat)
 //! ```
 //!
@@ -35,6 +36,7 @@ mod metadata;
 mod notice;
 mod object;
 mod payload;
+mod pulse;
 mod rate;
 mod seq;
 mod session;
@@ -62,8 +64,8 @@ pub type JsonObject = serde_json::Map<String, serde_json::Value>;
 /// The limits and times of progress sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgressConfig {
-    /// Least time between two `import_progress` events of one session, in milliseconds, by both clocks. Default 100:
-    /// the eye sees no more than ten steps a second. Updates in between conflate to the newest.
+    /// Least time between two pulses, at which the progress of all sessions with news is sent, in milliseconds, by both
+    /// clocks. Default 100: the eye sees no more than ten steps a second. Updates in between conflate to the newest.
     pub throttle_ms: u64,
     /// Time without an update after which a processing session is shown as `stalled`, in milliseconds. Default 30,000.
     pub stalled_after_ms: u64,

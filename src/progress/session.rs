@@ -112,7 +112,10 @@ pub(super) struct Session {
     pub created: Now,
     /// When it was last updated; once ended, when it ended.
     pub last_update: Now,
-    pub last_progress_event: Option<Now>,
+    /// When its progress was told last.
+    pub last_told: Option<Now>,
+    /// Whether it has an update that was not told yet.
+    pub is_due: bool,
     /// Whether the host is to be asked before it is cancelled.
     pub managed: bool,
     /// The reason of the cancellation that the host has been asked for.
@@ -121,8 +124,6 @@ pub(super) struct Session {
     pub view: OnceCell<Box<RunningView>>,
     /// What is left to be read: `None` while processing, and for a cancelled session once everybody has been told.
     pub ended: Option<Box<EndedView>>,
-    /// Pending while an update waits to be sent.
-    pub throttle: Option<TimerKey>,
     /// Pending while processing.
     pub stale: Option<TimerKey>,
     /// Pending once ended.
@@ -153,12 +154,12 @@ impl Session {
             metadata,
             created: now,
             last_update: now,
-            last_progress_event: None,
+            last_told: None,
+            is_due: false,
             managed: false,
             cancel_reason: None,
             view: OnceCell::new(),
             ended: None,
-            throttle: None,
             stale: None,
             forget: None,
             pace: Rate::default(),
@@ -196,6 +197,8 @@ impl Session {
             self.progress = 1.0;
         }
         self.status = outcome.status();
+        // A progress that still waits is dropped: the terminal event carries the last figures.
+        self.is_due = false;
         self.seq = seq;
         self.last_update = now;
         self.view.take();
@@ -213,23 +216,6 @@ impl Session {
             Audience::Everybody => Target::Everybody,
             Audience::Trackers => Target::Session(self.id),
         }
-    }
-
-    /// Milliseconds until the next `import_progress` may go out; 0 for now.
-    ///
-    /// Both clocks must have moved on, for people compare the timestamps. When somebody sets the wall clock back, the
-    /// timestamps are apart in the other direction, which is as good.
-    pub(super) fn throttled_ms(&self, now: Now, throttle_ms: u64) -> u64 {
-        let Some(last) = self.last_progress_event else {
-            return 0;
-        };
-        let mono_ms = throttle_ms.saturating_sub(elapsed_ms(last, now));
-        let unix_ms = if now.unix_ms.abs_diff(last.unix_ms) >= throttle_ms {
-            0
-        } else {
-            (last.unix_ms + throttle_ms) - now.unix_ms
-        };
-        mono_ms.max(unix_ms)
     }
 
     pub(super) fn is_processing(&self) -> bool {
@@ -277,10 +263,6 @@ fn speed_text(per_second: f64) -> String {
 mod tests {
     use super::*;
 
-    fn at(mono_ms: u64, unix_ms: u64) -> Now {
-        Now { mono_ms, unix_ms }
-    }
-
     #[test]
     fn statuses_are_read_as_they_are_written() {
         for status in [
@@ -292,35 +274,6 @@ mod tests {
             assert_eq!(Status::parse(status.as_str()), Ok(status));
         }
         assert!(Status::parse("Completed").is_err());
-    }
-
-    #[test]
-    fn progress_events_wait_for_both_clocks() {
-        let mut session = Session::new(
-            Uuid::nil(),
-            0,
-            0,
-            Audience::Everybody,
-            at(0, 0),
-            Metadata::default(),
-        );
-        assert_eq!(session.throttled_ms(at(0, 0), 100), 0);
-        session.last_progress_event = Some(at(1_000, 50_000));
-        for (now, wait_ms) in [
-            (at(1_000, 50_000), 100),
-            (at(1_099, 50_099), 1),
-            (at(1_100, 50_100), 0),
-            // The wall clock runs slow, or was set back a little: its timestamps must come apart too.
-            (at(1_100, 50_095), 5),
-            (at(1_100, 49_980), 120),
-            // It was set back or on by far: they are apart.
-            (at(1_100, 49_900), 0),
-            (at(1_100, 10), 0),
-            (at(1_100, 90_000), 0),
-            (at(1_010, 90_000), 90),
-        ] {
-            assert_eq!(session.throttled_ms(now, 100), wait_ms, "{now:?}");
-        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::list::{Cursor, ListQuery, SessionPage};
 use super::metadata::Metadata;
 use super::object::Limits;
+use super::pulse::Pulse;
 use super::seq::{SeqState, Seqs};
 use super::session::{Session, Status};
 use super::{
@@ -32,6 +33,7 @@ pub struct ProgressTracker {
     /// In the order of creation, by [`Session::number`].
     pub(super) by_number: BTreeMap<u64, Key>,
     pub(super) seqs: Seqs,
+    pub(super) pulse: Pulse,
     /// How many sessions are processing.
     pub(super) active: usize,
     /// When the next heartbeat is due.
@@ -51,6 +53,7 @@ impl ProgressTracker {
             by_id: BTreeMap::new(),
             by_number: BTreeMap::new(),
             seqs,
+            pulse: Pulse::default(),
             active: 0,
             heartbeat_at_ms: now.mono_ms,
             outputs: VecDeque::new(),
@@ -156,8 +159,8 @@ impl ProgressTracker {
     /// Takes an update in: progress from 0 to 1 (clamped; lower than before keeps the old value) and metadata (merged
     /// key by key, null removes a key).
     ///
-    /// Sends `import_progress` at once if the last one is long enough ago. Otherwise the newest state is sent when that
-    /// time has come, and until then an update costs no more than the merge.
+    /// Sends `import_progress` at once if no session's was sent in the last [`ProgressConfig::throttle_ms`]. Otherwise the
+    /// newest state is sent when that time is over, and until then an update costs no more than the merge.
     ///
     /// # Errors
     ///
@@ -179,14 +182,7 @@ impl ProgressTracker {
         session.update(now, progress, metadata, limits)?;
         self.seqs.see(now);
         session.seq = self.seqs.next(Some(session.seq));
-        match session.throttled_ms(now, self.config.throttle_ms) {
-            0 => self.emit_progress(now, wheel, key),
-            wait_ms if session.throttle.is_none() => {
-                let at_ms = now.mono_ms.saturating_add(wait_ms);
-                session.throttle = Some(wheel.insert(at_ms, Timer::Throttle(key)));
-            }
-            _ => {}
-        }
+        self.progress_due(now, wheel, key);
         Ok(())
     }
 
@@ -279,7 +275,7 @@ impl ProgressTracker {
     pub fn on_timer(&mut self, now: Now, wheel: &mut Wheel<Timer>, timer: Timer, memory: Memory) {
         self.seqs.see(now);
         match timer {
-            Timer::Throttle(key) => self.on_throttle(now, wheel, key),
+            Timer::Pulse => self.on_pulse(now, wheel),
             Timer::Stale(key) => self.on_stale(now, wheel, key),
             Timer::Forget(key) => self.forget(wheel, key),
             Timer::Heartbeat => {
@@ -292,25 +288,6 @@ impl ProgressTracker {
     }
 
     // A session may have ended or gone since its timer was taken out of the wheel.
-    fn on_throttle(&mut self, now: Now, wheel: &mut Wheel<Timer>, key: Key) {
-        let Some(session) = self
-            .sessions
-            .get_mut(key)
-            .filter(|session| session.is_processing())
-        else {
-            return;
-        };
-        session.throttle = None;
-        match session.throttled_ms(now, self.config.throttle_ms) {
-            0 => self.emit_progress(now, wheel, key),
-            // The wall clock has been set meanwhile.
-            wait_ms => {
-                let at_ms = now.mono_ms.saturating_add(wait_ms);
-                session.throttle = Some(wheel.insert(at_ms, Timer::Throttle(key)));
-            }
-        }
-    }
-
     fn on_stale(&mut self, now: Now, wheel: &mut Wheel<Timer>, key: Key) {
         let Some(session) = self
             .sessions
@@ -330,17 +307,6 @@ impl ProgressTracker {
                 .saturating_add(self.config.stale_after_ms);
             session.stale = Some(wheel.insert(at_ms, Timer::Stale(key)));
         }
-    }
-
-    fn emit_progress(&mut self, now: Now, wheel: &mut Wheel<Timer>, key: Key) {
-        let session = self.sessions.get_mut(key).expect("callers found it");
-        if let Some(timer) = session.throttle.take() {
-            wheel.cancel(timer);
-        }
-        session.last_progress_event = Some(now);
-        let payload = session.progress_payload(now, self.config.stalled_after_ms);
-        let (id, target) = (session.id, session.target());
-        self.emit("import_progress", Some(id), target, payload);
     }
 
     pub(super) fn emit(

@@ -108,14 +108,126 @@ fn a_clock_set_back_by_an_hour_holds_nothing_up() {
 }
 
 #[test]
-fn sessions_are_throttled_each_on_its_own() {
+fn all_sessions_are_told_at_the_same_pulses() {
     let mut world = World::new();
-    let ids = [world.create(json!({})), world.create(json!({}))];
+    let ids: Vec<Uuid> = (0..3).map(|_| world.create(json!({}))).collect();
     world.outputs();
-    for id in ids {
-        world.update(id, 0.1, json!({})).unwrap();
+    let start_ms = world.now.mono_ms;
+    for id in &ids {
+        world.update(*id, 0.1, json!({})).unwrap();
+        world.advance(10);
     }
-    assert_eq!(world.events().len(), 2);
+    world.update(ids[0], 0.2, json!({})).unwrap();
+    world.advance(1_000);
+    world.drain();
+    let told: Vec<(u64, Uuid)> = world
+        .outputs
+        .iter()
+        .map(|(now, output)| match output {
+            Output::Emit { session, .. } => (now.mono_ms - start_ms, session.unwrap()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [(0, ids[0]), (100, ids[1]), (100, ids[2]), (100, ids[0])]
+    );
+}
+
+#[test]
+fn fifty_independent_producers_make_eleven_pulses_a_second_at_the_most_and_nothing_is_old() {
+    let mut world = World::new();
+    let ids: Vec<Uuid> = (0..50).map(|_| world.create(json!({}))).collect();
+    world.outputs();
+    let start_ms = world.now.mono_ms;
+    // Each has an interval and a phase of its own; times of updates that were not told yet, by session.
+    let mut untold: Vec<Vec<u64>> = vec![Vec::new(); ids.len()];
+    let mut pulses = Vec::new();
+    let mut events = 0;
+    for ms in 0..3_000u64 {
+        for (n, id) in ids.iter().enumerate() {
+            let interval_ms = 20 + 7 * n as u64;
+            if (ms + 13 * n as u64).is_multiple_of(interval_ms) {
+                world.update(*id, 0.0, json!({"at": ms})).unwrap();
+                untold[n].push(ms);
+            }
+        }
+        world.advance(1);
+        world.drain();
+        for (now, output) in std::mem::take(&mut world.outputs) {
+            let Output::Emit {
+                session, payload, ..
+            } = output
+            else {
+                panic!("{output:?}")
+            };
+            let at_ms = now.mono_ms - start_ms;
+            let n = ids.iter().position(|id| Some(*id) == session).unwrap();
+            let payload: Value = serde_json::from_str(&payload).unwrap();
+            assert_eq!(payload["metadata"]["at"], *untold[n].last().unwrap());
+            assert!(at_ms - untold[n][0] <= 100, "{n} waited too long");
+            untold[n].clear();
+            events += 1;
+            if pulses.last() != Some(&at_ms) {
+                pulses.push(at_ms);
+            }
+        }
+    }
+    for second in 0..3 {
+        let of_second = |at_ms: &&u64| **at_ms / 1_000 == second;
+        assert!(pulses.iter().filter(of_second).count() <= 11);
+    }
+    assert!(pulses.windows(2).all(|pair| pair[1] - pair[0] >= 100));
+    assert!(events > 500, "{events} events at {} pulses", pulses.len());
+}
+
+#[test]
+fn a_pulse_that_came_late_is_the_one_that_the_next_keeps_its_distance_from() {
+    let mut world = World::new();
+    let [first, second] = [world.create(json!({})), world.create(json!({}))];
+    world.update(first, 0.1, json!({})).unwrap();
+    world.update(second, 0.1, json!({})).unwrap();
+    let late_ms = world.now.mono_ms + 170;
+    world.step_to(late_ms);
+    world.fire();
+    world.outputs();
+    world.update(first, 0.2, json!({})).unwrap();
+    assert_eq!(world.wheel.next_deadline(), Some(late_ms + 100));
+    world.advance(99);
+    assert!(world.outputs().is_empty());
+    world.advance(1);
+    assert_eq!(world.event("import_progress")["progress"], 0.2);
+}
+
+#[test]
+fn timestamps_of_a_session_are_apart_though_the_clock_went_back_between_pulses_of_others() {
+    let mut world = World::new();
+    let [seldom, often] = [world.create(json!({})), world.create(json!({}))];
+    world.outputs();
+    world.update(seldom, 0.1, json!({})).unwrap();
+    let first = world.event("import_progress")["timestamp"].clone();
+    for _ in 0..3 {
+        world.advance(100);
+        world.update(often, 0.1, json!({})).unwrap();
+    }
+    world.outputs();
+    // The next pulse is 400 ms behind the first event, and by the wall clock 50.
+    world.now.unix_ms -= 350;
+    world.advance(100);
+    world.update(seldom, 0.2, json!({})).unwrap();
+    world.update(often, 0.2, json!({})).unwrap();
+    world.advance(1_000);
+    let events = world.events();
+    let [others, own] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(others.1["sessionId"], often.to_string());
+    assert_eq!(own.1["sessionId"], seldom.to_string());
+    assert_eq!(
+        (&first, &own.1["progress"]),
+        (&json!("2025-01-12T10:30:00.000Z"), &json!(0.2))
+    );
+    assert!(own.1["timestamp"].as_str().unwrap() >= "2025-01-12T10:30:00.100Z");
 }
 
 #[test]
@@ -259,7 +371,7 @@ fn timers_of_sessions_that_have_ended_or_gone_do_nothing() {
         while let Some((_, timer)) = world.wheel.expire(at_ms) {
             fired.push(timer);
         }
-        assert_eq!(fired.len(), 2);
+        assert_eq!(fired, [Timer::Pulse, fired[1]]);
         world.complete(id, json!({})).unwrap();
         if is_gone {
             world.tracker.cleanup(&mut world.wheel, id).unwrap();

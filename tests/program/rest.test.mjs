@@ -247,7 +247,7 @@ describe("progress", () => {
   test("a burst becomes a first and a last event, 100 ms apart, with rising seq", async () => {
     const id = await newSession();
     // Other tests' sessions are told at the same pulses, so the last one has to be over for the first value to go out at once.
-    await sleep(150);
+    await sleep(250);
     for (let i = 1; i <= 40; i++) await call("POST", `/api/sessions/${id}/progress`, { progress: i / 50 });
     await until(() => named(id, "import_progress").some(({ progress }) => progress === 0.8), "the newest value");
     const events = named(id, "import_progress");

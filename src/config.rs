@@ -147,8 +147,13 @@ pub struct Config {
     /// Engine.IO sessions at a time, those included that close and still have something queued. Default 20,000. Beyond it
     /// a handshake is answered 503 with `Retry-After`; a connection of polling clients can open many.
     pub max_sessions: usize,
-    /// Bytes of a request head. Default 16 KiB. Beyond it: 431.
+    /// Bytes of a request head, its request line included. Default 16 KiB, as in Node. Beyond it: 431.
     pub max_head_bytes: usize,
+    /// Bytes of a request line, of which the query is the part that clients make long. Default 16 KiB, so that only
+    /// [`Config::max_head_bytes`] bounds it; both have to grow for a longer one. Beyond it: 414.
+    pub max_request_line_bytes: usize,
+    /// Header fields of a request. Default 100, and 256 at most, whatever this says. Beyond it: 431.
+    pub max_header_fields: usize,
     /// Milliseconds from a request's first byte to the end of its head, and between two reads of its body. Default
     /// 10,000; then 408. Also for how long a peer may take nothing of its answer; then it is disconnected.
     pub request_timeout_ms: u64,
@@ -222,6 +227,8 @@ impl Default for Config {
             max_connections: 20_000,
             max_sessions: 20_000,
             max_head_bytes: 16 * 1024,
+            max_request_line_bytes: 16 * 1024,
+            max_header_fields: 100,
             request_timeout_ms: 10_000,
             keep_alive_ms: 75_000,
             linger_ms: 2_000,

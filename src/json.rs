@@ -11,6 +11,8 @@ mod placeholders;
 use std::ops::Range;
 
 pub use number::javascript_text;
+#[cfg(feature = "msgpack")]
+pub use number::javascript_text_of;
 pub use placeholders::{placeholders, Placeholder};
 
 /// The deepest nesting that a limit can allow: the scanner keeps one bit a level.

@@ -34,6 +34,8 @@ impl<'a> EngineQuery<'a> {
             match &*name {
                 "transport" => query.transport = query.transport.or(Some(value)),
                 "EIO" => query.protocol = query.protocol.or(Some(value)),
+                // An empty one is none.
+                "sid" if value.is_empty() => {}
                 "sid" => query.sid = query.sid.or(Some(value)),
                 "j" => query.is_jsonp = true,
                 "b64" => query.wants_base64 |= !value.is_empty(),

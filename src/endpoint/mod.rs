@@ -192,7 +192,8 @@ impl Endpoint {
         let mut endpoint = Endpoint {
             head_limits: HeadLimits {
                 max_bytes: config.max_head_bytes,
-                ..HeadLimits::default()
+                max_request_line_bytes: config.max_request_line_bytes,
+                max_headers: config.max_header_fields,
             },
             packet_limits: Limits {
                 max_attachments: config.max_attachments,

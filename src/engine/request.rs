@@ -90,7 +90,7 @@ pub struct Ask<'a> {
     pub transport: Option<&'a str>,
     /// Query parameter `EIO`.
     pub protocol: Option<&'a str>,
-    /// Query parameter `sid`.
+    /// Query parameter `sid`, unless it is empty.
     pub sid: Option<&'a str>,
     /// Whether there is a query parameter `j`, which asks for JSONP.
     pub is_jsonp: bool,
@@ -155,7 +155,8 @@ impl Ask<'_> {
         if self.has_bad_origin {
             return Err(Rejection::Origin);
         }
-        if self.is_jsonp {
+        // It is a way of polling, and says nothing on other transports.
+        if self.is_jsonp && !websocket {
             return Err(Rejection::Handshake);
         }
         if let Some(sid) = self.sid {
@@ -295,6 +296,12 @@ mod tests {
         for ask in [plain_get_for_websocket, upgrade_to_polling, jsonp] {
             assert_eq!(ask.route(), Err(Rejection::Handshake));
         }
+        let websocket = Ask {
+            transport: Some("websocket"),
+            is_upgrade: true,
+            ..jsonp
+        };
+        assert_eq!(websocket.route(), Ok(Route::OpenWebSocket));
         let bad_origin = Ask {
             has_bad_origin: true,
             ..jsonp

@@ -8,23 +8,24 @@ use super::{Head, Refusal};
 pub struct HeadLimits {
     /// The whole head in bytes, its final empty line included; default 16 KiB, as in Node. Beyond: 431.
     pub max_bytes: usize,
-    /// The request line in bytes; default 8 KiB, since RFC 9112 section 3 recommends at least 8000. Beyond: 414.
+    /// The request line in bytes; default 16 KiB, as much as the whole head (RFC 9112 section 3 recommends at least 8000).
+    /// Beyond: 414.
     pub max_request_line_bytes: usize,
-    /// Header fields; default 64, where browsers send about 20. More than [`HeadLimits::MOST_HEADERS`] has no effect. Beyond: 431.
+    /// Header fields; default 100, where browsers send about 20, and proxies add theirs. More than [`HeadLimits::MOST_HEADERS`] has no effect. Beyond: 431.
     pub max_headers: usize,
 }
 
 impl HeadLimits {
     /// The highest number of header fields that can be allowed: their places are on the stack while a head is parsed.
-    pub const MOST_HEADERS: usize = 128;
+    pub const MOST_HEADERS: usize = 256;
 }
 
 impl Default for HeadLimits {
     fn default() -> Self {
         HeadLimits {
             max_bytes: 16 * 1024,
-            max_request_line_bytes: 8 * 1024,
-            max_headers: 64,
+            max_request_line_bytes: 16 * 1024,
+            max_headers: 100,
         }
     }
 }

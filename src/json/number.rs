@@ -3,9 +3,16 @@
 /// The text that JavaScript makes of a number in JSON (ECMA-262, Number::toString): `2` of `2.0`, `0` of `-0`, `1e+21` of a one
 /// with 21 zeros. A number that no `f64` can tell exactly has the text of the nearest one that can.
 pub fn javascript_text(number: &str) -> String {
-    let value: f64 = number.parse().unwrap_or(f64::NAN);
+    javascript_text_of(number.parse().unwrap_or(f64::NAN))
+}
+
+/// As [`javascript_text`], of a number that is none of JSON's.
+pub fn javascript_text_of(value: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
+    }
+    if value.is_nan() {
+        return "NaN".to_owned();
     }
     let sign = if value < 0.0 { "-" } else { "" };
     if value.is_infinite() {

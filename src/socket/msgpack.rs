@@ -2,14 +2,12 @@
 //! `data` and `id`.
 //!
 //! Inside, arguments stay what they are with the other parser: JSON text, and binary values beside it. So handlers, rooms and
-//! acknowledgements know nothing of the parser, and only this file translates. What JSON cannot say is read as the
-//! nearest thing that it can: `undefined`, NaN and the infinities as null, dates as RFC 3339 text.
+//! acknowledgements know nothing of the parser, and only this file translates.
 
-use std::fmt::Write as _;
+mod read;
 
 use rmp::decode;
 use rmp::encode;
-use rmp::Marker;
 use serde_json::Value;
 
 use super::packet::{Kind, Limits, Packet, PacketError};
@@ -17,11 +15,7 @@ use super::{Args, ConnectError};
 use crate::frame::{Frame, FrameBuilder};
 use crate::id::IdText;
 use crate::json;
-use crate::now::rfc3339_ms;
-
-/// Binary values of one packet. The limit of the other parser does not hold here, but each value costs an allocation, so
-/// there has to be one.
-const MAX_ATTACHMENTS: usize = 1_000;
+use read::{read_json, read_key, read_number, read_optional, read_text};
 
 /// A packet as it was read.
 #[derive(Debug)]
@@ -42,7 +36,7 @@ impl MsgpackPacket {
         let mut attachments = Vec::new();
         let entries = decode::read_map_len(input).map_err(|_| PacketError::BadPayload)?;
         for _ in 0..entries {
-            match read_text(input)? {
+            match &*read_key(input, limits)? {
                 "type" => kind = Some(kind_of(read_number(input)?)?),
                 "nsp" => namespace = Some(read_text(input)?.to_owned()),
                 "id" => {
@@ -245,187 +239,6 @@ fn write_text(out: &mut Vec<u8>, text: &str) {
 /// Writing to a `Vec` cannot fail, whatever the encoder's signature says.
 fn infallible<T, E: std::fmt::Debug>(result: Result<T, E>) {
     result.expect("a Vec takes everything");
-}
-
-/// What is open while a value is read: how many entries are still to come, and of what.
-struct Open {
-    left: u32,
-    is_map: bool,
-    is_first: bool,
-}
-
-/// Reads one value and writes it as JSON text, without recursion.
-fn read_json(
-    input: &mut &[u8],
-    limits: &Limits,
-    attachments: &mut Vec<Frame>,
-) -> Result<String, PacketError> {
-    let mut out = String::new();
-    let mut open: Vec<Open> = Vec::new();
-    loop {
-        // What comes before a value: a comma, a key, or the ends of what is complete.
-        match open.last_mut() {
-            None if !out.is_empty() => return Ok(out),
-            None => {}
-            Some(level) if level.left == 0 => {
-                out.push(if level.is_map { '}' } else { ']' });
-                open.pop();
-                continue;
-            }
-            Some(level) => {
-                level.left -= 1;
-                if !std::mem::take(&mut level.is_first) {
-                    out.push(',');
-                }
-                if level.is_map {
-                    push_key(&mut out, input)?;
-                }
-            }
-        }
-        if let Some(level) = read_scalar_or_open(input, attachments, &mut out)? {
-            if open.len() >= limits.max_json_depth.min(json::MAX_DEPTH) as usize {
-                return Err(PacketError::TooDeep);
-            }
-            open.push(level);
-        }
-    }
-}
-
-/// Reads a scalar, or the head of an array or a map.
-fn read_scalar_or_open(
-    input: &mut &[u8],
-    attachments: &mut Vec<Frame>,
-    out: &mut String,
-) -> Result<Option<Open>, PacketError> {
-    let marker = *input.first().ok_or(PacketError::BadPayload)?;
-    match Marker::from_u8(marker) {
-        Marker::Null => {
-            *input = &input[1..];
-            out.push_str("null");
-        }
-        Marker::True | Marker::False => {
-            let value = decode::read_bool(input).map_err(|_| PacketError::BadPayload)?;
-            out.push_str(if value { "true" } else { "false" });
-        }
-        Marker::F32 => push_float(
-            out,
-            f64::from(decode::read_f32(input).map_err(|_| PacketError::BadPayload)?),
-        ),
-        Marker::F64 => push_float(
-            out,
-            decode::read_f64(input).map_err(|_| PacketError::BadPayload)?,
-        ),
-        Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => {
-            push_text(out, read_text(input)?)
-        }
-        Marker::Bin8 | Marker::Bin16 | Marker::Bin32 => {
-            let length = decode::read_bin_len(input).map_err(|_| PacketError::BadPayload)?;
-            let bytes = take(input, length as usize)?;
-            if attachments.len() >= MAX_ATTACHMENTS {
-                return Err(PacketError::TooManyAttachments);
-            }
-            push(
-                out,
-                format_args!("{{\"_placeholder\":true,\"num\":{}}}", attachments.len()),
-            );
-            attachments.push(Frame::binary(bytes));
-        }
-        Marker::FixArray(_) | Marker::Array16 | Marker::Array32 => {
-            let left = decode::read_array_len(input).map_err(|_| PacketError::BadPayload)?;
-            out.push('[');
-            return Ok(Some(Open {
-                left,
-                is_map: false,
-                is_first: true,
-            }));
-        }
-        Marker::FixMap(_) | Marker::Map16 | Marker::Map32 => {
-            let left = decode::read_map_len(input).map_err(|_| PacketError::BadPayload)?;
-            out.push('{');
-            return Ok(Some(Open {
-                left,
-                is_map: true,
-                is_first: true,
-            }));
-        }
-        Marker::FixExt1
-        | Marker::FixExt2
-        | Marker::FixExt4
-        | Marker::FixExt8
-        | Marker::FixExt16
-        | Marker::Ext8
-        | Marker::Ext16
-        | Marker::Ext32 => {
-            let meta = decode::read_ext_meta(input).map_err(|_| PacketError::BadPayload)?;
-            let bytes = take(input, meta.size as usize)?;
-            push_extension(out, meta.typeid, bytes);
-        }
-        Marker::Reserved => return Err(PacketError::BadPayload),
-        _ => {
-            let number: i128 = decode::read_int(input).map_err(|_| PacketError::BadPayload)?;
-            push(out, format_args!("{number}"));
-        }
-    }
-    Ok(None)
-}
-
-/// What JavaScript has and JSON has not: `undefined` and dates in milliseconds, as the client's encoder writes them.
-fn push_extension(out: &mut String, kind: i8, bytes: &[u8]) {
-    let date = match (kind, <[u8; 8]>::try_from(bytes)) {
-        (0, Ok(bytes)) => u64::try_from(i64::from_be_bytes(bytes)).ok(),
-        _ => None,
-    };
-    match date {
-        Some(unix_ms) => push(out, format_args!("\"{}\"", rfc3339_ms(unix_ms))),
-        None => out.push_str("null"),
-    }
-}
-
-fn push_key(out: &mut String, input: &mut &[u8]) -> Result<(), PacketError> {
-    push_text(out, read_text(input)?);
-    out.push(':');
-    Ok(())
-}
-
-fn push_float(out: &mut String, number: f64) {
-    match serde_json::Number::from_f64(number) {
-        Some(number) => push(out, format_args!("{number}")),
-        None => out.push_str("null"),
-    }
-}
-
-fn push_text(out: &mut String, text: &str) {
-    let json = serde_json::to_string(text).expect("a string always has a JSON text");
-    out.push_str(&json);
-}
-
-fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text)
-        .expect("writing to a String cannot fail");
-}
-
-fn read_text<'a>(input: &mut &'a [u8]) -> Result<&'a str, PacketError> {
-    let length = decode::read_str_len(input).map_err(|_| PacketError::BadPayload)?;
-    let bytes = take(input, length as usize)?;
-    std::str::from_utf8(bytes).map_err(|_| PacketError::BadPayload)
-}
-
-fn read_number(input: &mut &[u8]) -> Result<u64, PacketError> {
-    decode::read_int(input).map_err(|_| PacketError::UnknownType)
-}
-
-/// A value as JSON text, or `None` for null and `undefined`.
-fn read_optional(input: &mut &[u8], limits: &Limits) -> Result<Option<String>, PacketError> {
-    let text = read_json(input, limits, &mut Vec::new())?;
-    Ok(Some(text).filter(|text| text != "null"))
-}
-
-fn take<'a>(input: &mut &'a [u8], length: usize) -> Result<&'a [u8], PacketError> {
-    let (taken, rest) = input
-        .split_at_checked(length)
-        .ok_or(PacketError::BadPayload)?;
-    *input = rest;
-    Ok(taken)
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@ pub enum Parser {
     /// The default one: JSON text, binary values as attachments behind it.
     #[default]
     Json,
-    /// That of the package `socket.io-msgpack-parser`.
+    /// That of the package `socket.io-msgpack-parser`. What clients send is read as JSON: `undefined` in an object is left out,
+    /// and elsewhere null; NaN, the infinities and unknown extensions are null; dates are their RFC 3339 text; keys that are no
+    /// text become it. Extensions of type 0, as which typed arrays come, are binary values.
     #[cfg(feature = "msgpack")]
     Msgpack,
 }

@@ -25,6 +25,17 @@ for (const [way, transports] of Object.entries({ ...TRANSPORTS, ...BASE64_TRANSP
       assert.deepEqual(await echo(socket, ...args), args);
     });
 
+    test("B156 B158 typed arrays are binary, dates are texts, and undefined members are left out", async (t) => {
+      const socket = await connected(t, server, options);
+      const floats = new Float32Array([1, -2.5]);
+      const args = [new Uint8Array([1, 2, 3]), new Uint8Array(8).fill(9), new ArrayBuffer(300), floats, { deep: [new Uint8Array(1)] }];
+      const bytes = [Buffer.of(1, 2, 3), Buffer.alloc(8, 9), Buffer.alloc(300), Buffer.from(floats.buffer), { deep: [Buffer.alloc(1)] }];
+      assert.deepEqual(await echo(socket, ...args), bytes);
+      const dates = ["1969-07-20T20:17:40.000Z", "2025-01-12T10:30:00.123Z"];
+      assert.deepEqual(await echo(socket, ...dates.map((date) => new Date(date))), dates);
+      assert.deepEqual(await echo(socket, { a: undefined, b: 1 }, [undefined, NaN]), [{ b: 1 }, [null, null]]);
+    });
+
     test("B153 an event named by a number is handled and acknowledged", async (t) => {
       const socket = await connected(t, server, options);
       assert.deepEqual(await ack(socket, 7, Buffer.of(1)), [Buffer.of(1)]);

@@ -15,6 +15,55 @@ fn hook(name: &'static str) -> Option<HeaderHook> {
 }
 
 #[test]
+fn b161_heads_have_limits_that_can_be_set() {
+    let request = |fields: usize, query_bytes: usize| {
+        let query = "x".repeat(query_bytes);
+        let fields = "X-Field: 1\r\n".repeat(fields - 1);
+        format!(
+            "GET /socket.io/?EIO=4&transport=polling&{query} HTTP/1.1\r\nHost: a\r\n{fields}\r\n"
+        )
+    };
+    let without = request(1, 0).len();
+    let line = request(1, 0).find('\r').expect("a line");
+    for (max_header_fields, max_head_bytes, max_request_line_bytes) in [
+        (100, 16 * 1024, 16 * 1024),
+        (200, 64 * 1024, 32 * 1024),
+        (10, 1_000, 900),
+    ] {
+        let config = Config {
+            max_header_fields,
+            max_head_bytes,
+            max_request_line_bytes,
+            ..Config::default()
+        };
+        let mut world = World::new(config.clone());
+        if max_header_fields == 100 {
+            let default = Config::default();
+            assert_eq!(default.max_header_fields, max_header_fields);
+            assert_eq!(default.max_head_bytes, max_head_bytes);
+            assert_eq!(default.max_request_line_bytes, max_request_line_bytes);
+        }
+        let longest = (max_request_line_bytes - line - 2).min(max_head_bytes - without);
+        for (fields, query_bytes, answer) in [
+            (max_header_fields, 0, 200),
+            (max_header_fields + 1, 0, 431),
+            (1, longest, 200),
+            (1, max_request_line_bytes, 414),
+        ] {
+            let text = request(fields, query_bytes);
+            assert_eq!(
+                status(&world.request(&text)),
+                answer,
+                "{fields} {query_bytes}"
+            );
+        }
+        let padding = "x".repeat(max_head_bytes);
+        let large = format!("GET /socket.io/ HTTP/1.1\r\nHost: a\r\nX: {padding}\r\n\r\n");
+        assert_eq!(status(&world.request(&large)), 431);
+    }
+}
+
+#[test]
 fn hooks_add_fields_to_the_first_answer_or_to_every_one() {
     let mut world = World::new(Config {
         initial_headers: hook("X-First"),

@@ -222,6 +222,39 @@ fn b152_a_websocket_handshake_may_say_that_its_body_is_empty() {
     assert_eq!(world.frames(key), ["3probe"], "an upgrade too");
 }
 
+#[test]
+fn b159_an_empty_sid_opens_a_session() {
+    let mut world = World::new(config());
+    for query in [
+        "EIO=4&transport=polling&sid=",
+        "EIO=4&transport=polling&sid",
+        "sid=&EIO=3&transport=polling",
+    ] {
+        let answer = world.request(&get(query));
+        assert_eq!(status(&answer), 200, "{query}");
+        assert!(answer.contains("\"sid\":\""));
+    }
+    world.open_websocket_of("EIO=4&transport=websocket&sid=");
+    let answer = world.request(&get("EIO=4&transport=polling&sid=").replace("GET", "POST"));
+    assert_eq!(
+        body(&answer),
+        r#"{"code":2,"message":"Bad handshake method"}"#
+    );
+}
+
+#[test]
+fn b160_jsonp_is_of_no_concern_to_websockets() {
+    let mut world = World::new(config());
+    world.open_websocket_of("EIO=4&transport=websocket&j=5");
+    world.open_websocket_of("EIO=3&transport=websocket&j=0");
+    let sid = world.open_polling();
+    let key = world.open_websocket_of(&format!("EIO=4&transport=websocket&j=5&sid={sid}"));
+    world.send(key, "2probe");
+    assert_eq!(world.frames(key), ["3probe"]);
+    let answer = world.request(&get("EIO=4&transport=polling&j=5"));
+    assert_eq!(body(&answer), r#"{"code":3,"message":"Bad request"}"#);
+}
+
 fn acknowledge(world: &mut World, ack: Option<AckId>) {
     let ack = ack.expect("it was asked for");
     world.endpoint.acknowledge(ack, &Args::none()).unwrap();

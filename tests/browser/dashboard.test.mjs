@@ -41,8 +41,8 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
     folder?.remove();
   });
 
-  /** A test with pages of its own that must end without a word on the console. */
-  function pageTest(name, body) {
+  /** A test with pages of its own that must end without a word on the console but those it expects. */
+  function pageTest(name, body, expected = []) {
     test(name, async () => {
       const opened = [];
       const open = async (options) => {
@@ -52,7 +52,9 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
       };
       try {
         await body(open);
-        for (const { problems } of opened) assert.deepEqual(problems, []);
+        for (const { problems } of opened) {
+          assert.deepEqual(problems.filter((problem) => !expected.some((words) => words.test(problem))), []);
+        }
       } catch (error) {
         const file = `${OUTPUT}${name.replace(/\W+/g, "-")}.png`;
         await opened[0]?.page.screenshot({ path: file, fullPage: true });
@@ -120,7 +122,9 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
 
     const record = await importRecord(await card.getAttribute("data-session-id"));
     assert.equal(record.status, "completed");
+    const rare = ["skipped_rows", "encoding_replacements", "dates_corrected", "dates_unread"];
     for (const [key, value] of Object.entries(record.summary)) {
+      if (typeof value !== "number" || (value === 0 && rare.includes(key))) continue;
       const shown = await card.locator(testid(`summary-${key}`)).innerText();
       assert.equal(Number(shown.replaceAll(",", "")), value, key);
     }
@@ -158,6 +162,7 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
     const upload = heldUpload(server.url, "unwanted.csv", scanCsv(30_000, 2));
     await moving(page, upload.sessionId);
     await cardOf(page, upload.sessionId).locator(testid("cancel")).click();
+    await cardOf(page, upload.sessionId).locator(testid("cancel-confirm")).click();
     for (const watcher of [page, other]) await ended(watcher, upload.sessionId, "cancelled");
     assert.equal(await upload.finish(), 202);
     assert.equal(await findingsTotal(), before);
@@ -288,7 +293,8 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
     await upload.finish();
     await ended(page, upload.sessionId, "completed");
     await importInPage(page, writeScan(folder.path, "wrong.csv", `${"column".repeat(30)},b\n1,2\n`));
-    await page.locator(testid("error-code")).first().waitFor();
+    const failed = page.locator(testid("session-card")).filter({ hasText: "wrong.csv" });
+    await failed.locator(testid("error-code")).waitFor();
     await narrow("with an error");
   });
 
@@ -300,6 +306,18 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
     await upload.finish();
     await ended(page, upload.sessionId, "completed");
   });
+
+  pageTest("a file that could not be sent is sent again at the press of a button", async (open) => {
+    const page = await open();
+    await page.route("**/api/vulnerabilities/import**", (route) => route.abort("connectionaborted"), { times: 1 });
+    await importInPage(page, writeScan(folder.path, "second-try.csv", scanCsv(50, 60)));
+    const row = page.locator(testid("upload")).filter({ hasText: "second-try.csv" });
+    assert.equal(await row.locator(testid("error-code")).innerText(), "NETWORK_ERROR");
+    await row.locator(testid("retry-upload")).click();
+    const card = page.locator(testid("session-card")).filter({ hasText: "second-try.csv" });
+    await card.locator(testid("summary-new_vulnerabilities")).waitFor();
+    assert.equal(await page.locator(testid("upload")).count(), 0);
+  }, [/ERR_CONNECTION_ABORTED/]);
 
   // The last one: it stops the server for a moment, and the console may say so.
   test("the page comes back by itself after a restart of the server", async (t) => {

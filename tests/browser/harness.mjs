@@ -4,6 +4,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -58,11 +59,41 @@ async function start(program, args) {
       else reject(new Error(`the first line of the server is: ${line}`));
     });
   });
-  const stop = async () => {
-    child.kill("SIGTERM");
+  const end = async (signal) => {
+    child.kill(signal);
     await ended;
   };
-  return { url, stop };
+  return { url, stop: () => end("SIGTERM"), kill: () => end("SIGKILL") };
+}
+
+/** Stands between browser and server, and breaks what passes through it when told. */
+export async function startProxy(url) {
+  const { hostname, port } = new URL(url);
+  const sockets = new Set();
+  let broken = false;
+  const proxy = createServer((client) => {
+    if (broken) return client.destroy();
+    const server = connect(Number(port), hostname);
+    for (const [one, other] of [[client, server], [server, client]]) {
+      sockets.add(one);
+      one.pipe(other);
+      one.on("error", () => other.destroy());
+      one.on("close", () => {
+        sockets.delete(one);
+        other.destroy();
+      });
+    }
+  });
+  await new Promise((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  const cut = () => {
+    broken = true;
+    for (const socket of sockets) socket.destroy();
+  };
+  const stop = async () => {
+    cut();
+    await new Promise((resolve) => proxy.close(resolve));
+  };
+  return { url: `http://127.0.0.1:${proxy.address().port}`, cut, mend: () => (broken = false), stop };
 }
 
 export function launchBrowser() {

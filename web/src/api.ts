@@ -1,6 +1,6 @@
 /** The HTTP interface as far as the page uses it; `docs/http.md` describes it. */
 
-import type { ErrorDetail, ImportSummary } from "./events";
+import type { ErrorDetail, ImportSummary, Session } from "./events";
 
 export interface Page<T> {
   total: number;
@@ -71,6 +71,16 @@ export function fetchImports(query: { limit: number; offset: number }): Promise<
   return getJson("/api/imports", query);
 }
 
+/** One session with its result, which lists leave out. */
+export async function fetchSession(sessionId: string): Promise<Session> {
+  return (await getJson<{ session: Session }>(`/api/sessions/${sessionId}`)).session;
+}
+
+/** One import with its rejections, which lists may leave out. */
+export async function fetchImport(importId: number): Promise<ImportRecord> {
+  return (await getJson<{ import: ImportRecord }>(`/api/imports/${importId}`)).import;
+}
+
 /** Reads `{"error":{"code","message"}}`, whatever else the body may be. */
 export function errorFromBody(status: number, body: string): ApiError {
   try {
@@ -81,14 +91,14 @@ export function errorFromBody(status: number, body: string): ApiError {
   }
 }
 
-async function getJson<T>(path: string, query: object): Promise<T> {
+async function getJson<T>(path: string, query: object = {}): Promise<T> {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value !== "") parameters.set(name, String(value));
   }
   let response: Response;
   try {
-    response = await fetch(`${path}?${parameters}`, { headers: { Accept: "application/json" } });
+    response = await fetch(parameters.size > 0 ? `${path}?${parameters}` : path, { headers: { Accept: "application/json" } });
   } catch {
     throw new ApiError("NETWORK_ERROR", "the server could not be reached");
   }

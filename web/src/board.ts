@@ -1,15 +1,26 @@
-import { SessionCard } from "./card";
+import { fetchSession } from "./api";
+import { type CardForm, SessionCard, titleOf } from "./card";
 import { CommandError, type WebSocketClient } from "./client";
-import { h } from "./dom";
-import type { JsonObject, Session, TerminalEvent } from "./events";
-import { plural } from "./format";
+import { byId, h, setText } from "./dom";
+import { formatCount, formatPercent, isolate, plural } from "./format";
+import { endingInBrief } from "./outcome";
+import type { SessionStore } from "./session-store";
+import { type SessionView, isStalled } from "./session-view";
 
-/** Ended sessions that stay on the page until they are removed by hand. */
-const MAX_ENDED_CARDS = 20;
-const STALL_CHECK_MS = 5_000;
+/** Up to so many sessions each have a card; where there are more, most are rows of one line. */
+const MAX_CARDS = 8;
+/** Among rows, so many keep their card: those that ended before the reader's eyes, and those that were opened by hand. */
+const MAX_OPEN = 20;
+/** Rows of a page. */
+const PAGE_SIZE = 25;
+/** From so many sessions on there is something to search. */
+const TOOLS_FROM = 6;
+const TICK_MS = 1_000;
+/** Pages that are not looked at are brought up to date in larger steps. */
+const HIDDEN_STEP_MS = 500;
 
 interface BoardHooks {
-  /** Something about the running sessions differs: the page's title follows. */
+  /** The sessions differ: the page's title follows. */
   changed: () => void;
   /** A sentence worth reading out. */
   announce: (text: string) => void;
@@ -17,152 +28,294 @@ interface BoardHooks {
   complain: (text: string) => void;
 }
 
-/** All sessions as cards, newest first, fed by the client's events. */
+type Filter = "" | "running" | "stalled" | "completed" | "error" | "cancelled";
+
+/** All sessions: running ones first, as cards where they are few, as searchable pages of rows where they are many. */
 export class SessionBoard {
   readonly #client: WebSocketClient;
-  readonly #list: HTMLElement;
-  readonly #empty: HTMLElement;
-  readonly #clear: HTMLButtonElement;
+  readonly #store: SessionStore;
   readonly #hooks: BoardHooks;
+  readonly #list = h("div", { class: "session-list", testid: "session-list" });
+  readonly #empty: HTMLElement;
+  readonly #nothing = h("p", { class: "card empty", testid: "no-match" }, "No session matches.");
+  readonly #clear = byId<HTMLButtonElement>("clear-ended");
+  readonly #tools = byId("session-tools");
+  readonly #search = byId<HTMLInputElement>("session-search");
+  readonly #filter = byId<HTMLSelectElement>("session-filter");
+  readonly #counts = byId("session-counts");
+  readonly #range = h("span", { class: "subtle", testid: "session-range" });
+  readonly #previous: HTMLButtonElement;
+  readonly #next: HTMLButtonElement;
+  readonly #pager: HTMLElement;
+  /** The cards that are on the page now. */
   readonly #cards = new Map<string, SessionCard>();
+  /** Sessions that were seen running, so that their end is news. */
+  readonly #running = new Set<string>();
+  /** Sessions that keep their card among rows. */
+  readonly #open = new Set<string>();
+  /** Sessions that this page has begun: they come first. */
+  readonly #own = new Set<string>();
+  /** Sessions whose result has been asked for and has not come yet. */
+  readonly #asked = new Set<string>();
+  readonly #words = new WeakMap<SessionView, string>();
+  #page = 0;
+  #scheduled = false;
 
-  constructor(client: WebSocketClient, container: HTMLElement, clear: HTMLButtonElement, hooks: BoardHooks) {
+  constructor(client: WebSocketClient, store: SessionStore, container: HTMLElement, hooks: BoardHooks) {
     this.#client = client;
+    this.#store = store;
     this.#hooks = hooks;
-    this.#clear = clear;
-    this.#list = h("div", { class: "session-list" });
     this.#empty = h(
       "div",
       { class: "card empty", testid: "no-sessions" },
       h("p", { class: "empty-title" }, "Nothing is running"),
       h("p", {}, "Drop a scan into the field and watch it here. What others start shows up too, the moment it begins."),
     );
-    container.append(this.#empty, this.#list);
-    clear.addEventListener("click", () => {
-      for (const card of this.#ended()) this.#remove(card);
-    });
-    setInterval(() => {
-      for (const card of this.#cards.values()) card.checkStalled(Date.now());
-    }, STALL_CHECK_MS);
-    this.#listen();
-    this.#tidy();
-  }
-
-  get running(): SessionCard[] {
-    return [...this.#cards.values()].filter((card) => card.running);
-  }
-
-  has(sessionId: string): boolean {
-    return this.#cards.has(sessionId);
-  }
-
-  #listen(): void {
-    const client = this.#client;
-    client.subscribe("session_created", ({ sessionId, metadata }) => {
-      this.#cards.get(sessionId)?.element.remove();
-      this.#cards.delete(sessionId);
-      this.#card(sessionId).describe(text(metadata["operation"]), metadata);
-      this.#changed();
-    });
-    client.subscribe("import_progress", (event) => {
-      this.#card(event.sessionId).update(event);
-      this.#changed();
-    });
-    client.subscribe("import_complete", (event) => {
-      const found = event.summary?.new_vulnerabilities;
-      const news = typeof found === "number" ? ` ${plural(found, "new finding")}.` : "";
-      this.#end(event, `is done.${news}`).complete(event);
-      this.#changed();
-    });
-    client.subscribe("import_error", (event) => {
-      this.#end(event, `failed: ${event.error.message}`).fail(event);
-      this.#changed();
-    });
-    client.subscribe("import_cancelled", (event) => {
-      this.#end(event, "was cancelled.").cancelled(event);
-      this.#changed();
-    });
-    client.subscribe("session_lost", ({ sessionId }) => {
-      const card = this.#cards.get(sessionId);
-      if (card?.running) card.lost();
-      this.#changed();
-    });
-    client.subscribe("session_list", (sessions) => this.#reconcile(sessions));
-  }
-
-  /** What ran here and is not in the server's list ended unseen: asking for it tells how. */
-  #reconcile(sessions: Session[]): void {
-    const listed = new Set(sessions.map((session) => session.sessionId));
-    for (const card of this.running) {
-      if (!listed.has(card.sessionId)) this.#client.trackImportProgress(card.sessionId);
-    }
-  }
-
-  #card(sessionId: string): SessionCard {
-    let card = this.#cards.get(sessionId);
-    if (!card) {
-      card = new SessionCard(sessionId, {
-        cancel: (which) => void this.#cancel(which),
-        close: (which) => this.#remove(which),
+    const turn = (pages: number) => (): void => {
+      this.#page += pages;
+      this.#render();
+      // A button that was disabled under the reader's finger has lost the focus.
+      if (document.activeElement === document.body) (this.#next.disabled ? this.#previous : this.#next).focus();
+    };
+    this.#previous = h("button", { type: "button", class: "quiet-button", testid: "sessions-previous", onclick: turn(-1) }, "Previous");
+    this.#next = h("button", { type: "button", class: "quiet-button", testid: "sessions-next", onclick: turn(1) }, "Next");
+    this.#pager = h("div", { class: "session-pager" }, this.#range, h("div", {}, this.#previous, this.#next));
+    container.append(this.#empty, this.#nothing, this.#list, this.#pager);
+    this.#clear.addEventListener("click", () => this.#removeEnded());
+    for (const [field, event] of [[this.#search, "input"], [this.#filter, "change"]] as const) {
+      field.addEventListener(event, () => {
+        this.#page = 0;
+        this.#schedule();
       });
-      this.#cards.set(sessionId, card);
-      this.#list.prepend(card.element);
     }
-    return card;
+    // Directly from the client: what begins and ends at once is seen too.
+    client.subscribe("session_created", ({ sessionId }) => this.#running.add(sessionId));
+    client.subscribe("import_progress", ({ sessionId }) => this.#running.add(sessionId));
+    store.subscribe((changed) => this.#take(changed));
+    setInterval(() => {
+      for (const card of this.#cards.values()) card.tick(store.now());
+    }, TICK_MS);
+    this.#render();
   }
 
-  /** The card of an ended session. Only an end that happened before the reader's eyes is read out. */
-  #end(event: TerminalEvent & { metadata?: unknown }, news: string): SessionCard {
-    const watched = this.#cards.get(event.sessionId)?.running === true;
-    const card = this.#card(event.sessionId);
-    // Live terminal events carry no metadata, snapshots of ended sessions do.
-    card.describe(event.operation, (event.metadata ?? {}) as JsonObject);
-    if (watched) this.#hooks.announce(`${card.title || "The work"} ${news}`);
-    return card;
+  /** A session that this page begins: it is shown before all others until it is removed. */
+  pin(sessionId: string): void {
+    this.#own.add(sessionId);
+    this.#keepOpen(sessionId);
+    this.#schedule();
   }
 
-  async #cancel(card: SessionCard): Promise<void> {
-    card.setCancelling(true);
-    try {
-      await this.#client.cancelSession(card.sessionId);
-    } catch (error) {
-      if (!(error instanceof CommandError)) throw error;
-      card.setCancelling(false);
-      // An ended session tells its outcome by itself.
-      if (error.code === "SESSION_ENDED" || error.code === "SESSION_CANCELLED") return;
-      this.#hooks.complain(`${card.title || "The work"} could not be cancelled: ${error.message} (${error.code})`);
+  #take(changed: ReadonlySet<string>): void {
+    for (const sessionId of changed) {
+      const view = this.#store.get(sessionId);
+      if (view?.endedAt === null || !this.#running.delete(sessionId) || !view) continue;
+      // Only an end that happened before the reader's eyes is read out, and keeps its card.
+      this.#keepOpen(sessionId);
+      this.#announce(view);
+    }
+    this.#schedule();
+  }
+
+  #keepOpen(sessionId: string): void {
+    this.#open.delete(sessionId);
+    this.#open.add(sessionId);
+    for (const oldest of this.#open) {
+      if (this.#open.size <= MAX_OPEN) break;
+      this.#open.delete(oldest);
     }
   }
 
-  #remove(card: SessionCard): void {
-    const next = card.element.nextElementSibling ?? card.element.previousElementSibling;
-    const focused = card.element.contains(document.activeElement);
-    card.element.remove();
-    this.#cards.delete(card.sessionId);
-    if (focused) next?.querySelector<HTMLButtonElement>("button:not([hidden])")?.focus();
-    this.#changed();
+  #announce(view: SessionView): void {
+    const title = isolate(titleOf(view));
+    if (view.status === "completed") {
+      const found = (view.ending as { summary?: { new_vulnerabilities?: unknown } } | null)?.summary?.new_vulnerabilities;
+      const news = typeof found === "number" ? ` ${plural(found, "new finding")}.` : "";
+      this.#hooks.announce(`${title} is done.${news}`);
+    } else if (view.status === "error") {
+      this.#hooks.announce(`${title} failed: ${view.ending ? endingInBrief(view.ending) : ""}`);
+    } else {
+      this.#hooks.announce(`${title} ${view.status === "cancelled" ? "was cancelled." : "is no longer known."}`);
+    }
   }
 
-  #ended(): SessionCard[] {
-    return [...this.#cards.values()].filter((card) => !card.running);
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    const render = (): void => {
+      this.#scheduled = false;
+      this.#render();
+    };
+    // Browsers stop animation frames of pages that nobody sees, but the tab's title goes on.
+    if (document.hidden) setTimeout(render, HIDDEN_STEP_MS);
+    else requestAnimationFrame(render);
   }
 
-  #changed(): void {
-    this.#tidy();
+  #render(): void {
+    const all = this.#ordered();
+    const matching = this.#matching(all);
+    const pages = Math.max(1, Math.ceil(matching.length / PAGE_SIZE));
+    this.#page = Math.min(Math.max(0, this.#page), pages - 1);
+    const from = this.#page * PAGE_SIZE;
+    const shown = matching.slice(from, from + PAGE_SIZE);
+    this.#showCards(shown, all.length > MAX_CARDS);
+    this.#empty.hidden = all.length > 0;
+    this.#nothing.hidden = all.length === 0 || matching.length > 0;
+    this.#tools.hidden = all.length < TOOLS_FROM && this.#search.value === "" && this.#filter.value === "";
+    this.#clear.hidden = all.every(({ endedAt }) => endedAt === null);
+    this.#pager.hidden = pages === 1;
+    const last = from + shown.length;
+    setText(this.#range, `${formatCount(from + 1)}–${formatCount(last)} of ${plural(matching.length, "session")}`);
+    this.#previous.disabled = this.#page === 0;
+    this.#next.disabled = this.#page === pages - 1;
+    this.#showCounts(all);
     this.#hooks.changed();
   }
 
-  #tidy(): void {
-    const ended = this.#ended();
-    for (const card of ended.slice(0, Math.max(0, ended.length - MAX_ENDED_CARDS))) {
-      card.element.remove();
-      this.#cards.delete(card.sessionId);
+  #ordered(): readonly SessionView[] {
+    const all = this.#store.getSnapshot();
+    if (this.#own.size === 0) return all;
+    const own = all.filter(({ sessionId }) => this.#own.has(sessionId));
+    return [...own, ...all.filter(({ sessionId }) => !this.#own.has(sessionId))];
+  }
+
+  #matching(all: readonly SessionView[]): readonly SessionView[] {
+    const filter = this.#filter.value as Filter;
+    const words = this.#search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    if (filter === "" && words.length === 0) return all;
+    const now = this.#store.now();
+    return all.filter((view) => {
+      return passes(view, filter, now) && words.every((word) => this.#text(view).includes(word));
+    });
+  }
+
+  /** What a session is searched by. */
+  #text(view: SessionView): string {
+    let text = this.#words.get(view);
+    if (text === undefined) {
+      const values = Object.values(view.metadata).filter((value) => typeof value === "string" || typeof value === "number");
+      text = [view.sessionId, view.operation, view.currentStep, titleOf(view), ...values].join("\n").toLowerCase();
+      this.#words.set(view, text);
     }
-    this.#empty.hidden = this.#cards.size > 0;
-    this.#clear.hidden = ended.length === 0;
+    return text;
+  }
+
+  #showCards(shown: readonly SessionView[], many: boolean): void {
+    const now = this.#store.now();
+    const wanted = new Map(shown.map(({ sessionId }) => [sessionId, this.#form(sessionId, many)]));
+    const focused = document.activeElement;
+    this.#list.classList.toggle("many", many);
+    for (const [sessionId, card] of this.#cards) {
+      if (wanted.get(sessionId) === card.form) continue;
+      card.element.remove();
+      this.#cards.delete(sessionId);
+    }
+    shown.forEach((view, index) => {
+      const card = this.#card(view.sessionId, wanted.get(view.sessionId)!);
+      card.render(view, now);
+      if (card.form !== "row" && view.resultLeftOut) this.#fill(view.sessionId);
+      const present = this.#list.children[index];
+      if (present !== card.element) this.#list.insertBefore(card.element, present ?? null);
+    });
+    // Moving an element takes the focus from it.
+    if (focused !== document.activeElement && focused instanceof HTMLElement && focused.isConnected) focused.focus();
+  }
+
+  #form(sessionId: string, many: boolean): CardForm {
+    if (!many) return "card";
+    return this.#open.has(sessionId) ? "opened" : "row";
+  }
+
+  #card(sessionId: string, form: CardForm): SessionCard {
+    let card = this.#cards.get(sessionId);
+    if (!card) {
+      const actions = {
+        cancel: () => void this.#cancel(sessionId),
+        close: () => this.#remove(sessionId),
+        toggle: () => this.#toggle(sessionId),
+      };
+      card = new SessionCard(sessionId, actions, form);
+      this.#cards.set(sessionId, card);
+    }
+    return card;
+  }
+
+  #toggle(sessionId: string): void {
+    if (!this.#open.delete(sessionId)) this.#keepOpen(sessionId);
+    this.#render();
+    this.#cards.get(sessionId)?.focusToggle();
+  }
+
+  #showCounts(all: readonly SessionView[]): void {
+    const counts = new Map<string, number>();
+    for (const { status } of all) counts.set(status, (counts.get(status) ?? 0) + 1);
+    const words = { processing: "running", completed: "done", error: "failed", cancelled: "cancelled", lost: "unknown" };
+    const parts = Object.entries(words).filter(([status]) => counts.has(status));
+    setText(this.#counts, parts.map(([status, word]) => `${formatCount(counts.get(status)!)} ${word}`).join(" · "));
+  }
+
+  /** Asks for the result that the list has left out. */
+  #fill(sessionId: string): void {
+    if (this.#asked.has(sessionId)) return;
+    this.#asked.add(sessionId);
+    // Gone meanwhile, or out of reach: then the rest of the outcome stands.
+    void fetchSession(sessionId)
+      .catch(() => null)
+      .then((session) => {
+        this.#asked.delete(sessionId);
+        this.#store.fill(sessionId, session);
+      });
+  }
+
+  async #cancel(sessionId: string): Promise<void> {
+    this.#cards.get(sessionId)?.setCancelling(true);
+    try {
+      await this.#client.cancelSession(sessionId);
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      this.#cards.get(sessionId)?.setCancelling(false);
+      // An ended session tells its outcome by itself.
+      if (error.code === "SESSION_ENDED" || error.code === "SESSION_CANCELLED") return;
+      const view = this.#store.get(sessionId);
+      const title = view ? isolate(titleOf(view)) : "The session";
+      this.#hooks.complain(`${title} could not be cancelled: ${error.message} (${error.code})`);
+    }
+  }
+
+  /** Takes an ended session off the page; the focus goes to what is nearest. */
+  #remove(sessionId: string): void {
+    const element = this.#cards.get(sessionId)?.element;
+    const focused = element?.contains(document.activeElement);
+    const next = element?.nextElementSibling ?? element?.previousElementSibling;
+    this.#own.delete(sessionId);
+    this.#store.remove(sessionId);
+    this.#render();
+    if (!focused) return;
+    const target = next?.querySelector<HTMLElement>("button:not([hidden]):not([hidden] button)");
+    (target ?? byId("sessions-title")).focus();
+  }
+
+  #removeEnded(): void {
+    for (const { sessionId, endedAt } of this.#store.getSnapshot()) {
+      if (endedAt === null) continue;
+      this.#own.delete(sessionId);
+      this.#store.remove(sessionId);
+    }
+    this.#render();
+    byId("sessions-title").focus();
   }
 }
 
-function text(value: unknown): string | null {
-  return typeof value === "string" ? value : null;
+function passes(view: SessionView, filter: Filter, now: number): boolean {
+  if (filter === "running") return view.endedAt === null;
+  if (filter === "stalled") return isStalled(view, now);
+  return filter === "" || view.status === filter;
+}
+
+/** How far all running sessions are together, for the title of the page. */
+export function runningInBrief(views: readonly SessionView[]): { share: number; text: string } | null {
+  const running = views.filter(({ endedAt }) => endedAt === null);
+  if (running.length === 0) return null;
+  const share = running.reduce((sum, { progress }) => sum + progress, 0) / running.length;
+  const what = running.length === 1 ? isolate(titleOf(running[0]!)) : `${formatCount(running.length)} running`;
+  return { share, text: `${formatPercent(share)} · ${what}` };
 }

@@ -1,21 +1,21 @@
 import { closeButton, h, icon, setAttribute, setText } from "./dom";
-import type {
-  ImportCancelled,
-  ImportComplete,
-  ImportError,
-  ImportProgress,
-  JsonObject,
-  SessionStatus,
-} from "./events";
-import { etaInWords, formatPercent, formatTime, humanise, rowsInWords, speedInWords } from "./format";
-import { cancelledView, completeView, errorView } from "./outcome";
+import type { JsonObject, TerminalEvent } from "./events";
+import {
+  etaInWords,
+  formatDuration,
+  formatElapsed,
+  formatMoment,
+  formatPercent,
+  formatValue,
+  humanise,
+  isolate,
+  rowsInWords,
+  speedInWords,
+} from "./format";
+import { endingInBrief, endingView, lostView } from "./outcome";
+import { type SessionView, type ViewStatus, isStalled } from "./session-view";
 
-/** A processing session without news for this long is called stalled, as on the server. */
-const STALLED_AFTER_MS = 30_000;
-
-type CardStatus = SessionStatus | "lost";
-
-const STATUS_WORDS: Record<CardStatus, string> = {
+const STATUS_WORDS: Record<ViewStatus, string> = {
   processing: "Running",
   completed: "Done",
   error: "Failed",
@@ -23,170 +23,280 @@ const STATUS_WORDS: Record<CardStatus, string> = {
   lost: "Unknown",
 };
 
+/** Metadata that the card shows in a place of its own, or computes better itself. */
+const PLACED = new Set([
+  "filename",
+  "title",
+  "name",
+  "vendor",
+  "scan_date",
+  "startTime",
+  "processing_speed",
+  "estimatedCompletion",
+]);
+/** An estimate of the time left is shown for so much longer than it said. */
+const REFUTED_AFTER_MS = 5_000;
+/** Further metadata that a card has room for. */
+const MAX_EXTRAS = 6;
+
+export interface CardActions {
+  cancel: () => void;
+  close: () => void;
+  /** Makes a row a card, or a card a row again. */
+  toggle: () => void;
+}
+
+/** A card where there are few; among many a row of one line, or a card that can be made a row again. */
+export type CardForm = "card" | "row" | "opened";
+
+/** What a session is called: by its file or title, else by its kind. */
+export function titleOf({ metadata, operation, sessionId }: SessionView): string {
+  for (const key of ["filename", "title", "name"]) {
+    const value = metadata[key];
+    if (typeof value === "string" && value.trim() !== "") return value;
+  }
+  return operation ? humanise(operation) : `Session ${sessionId.slice(0, 8)}`;
+}
+
 /** One session on the page: built once, then only changed where something differs. */
 export class SessionCard {
   readonly element: HTMLElement;
-  status: CardStatus = "processing";
-  progress = 0;
-  title = "";
-  #lastNewsMs = Date.now();
-  #operation: string | null = null;
-  #metadata: JsonObject = {};
+  #view: SessionView | null = null;
+  #ending: TerminalEvent | ViewStatus | null = null;
 
-  readonly #name = h("h3", {});
+  readonly #name = h("bdi");
   readonly #about = h("p", { class: "subtle about" });
   readonly #badge = h("span", { class: "badge" });
   readonly #percent = h("span", { class: "percent", "aria-hidden": "true" });
   readonly #fill = h("div", { class: "fill" });
   readonly #bar: HTMLElement;
-  readonly #step = h("span", { class: "step", testid: "current-step" });
+  readonly #step = h("bdi", { class: "step", testid: "current-step" });
   readonly #rows = h("span", { testid: "rows" });
   readonly #speed = h("span", { testid: "speed" });
   readonly #eta = h("span", { class: "eta", testid: "eta" });
+  readonly #elapsed = h("span", { testid: "elapsed" });
+  readonly #brief = h("p", { class: "brief", testid: "brief" });
+  readonly #extras = h("dl", { class: "extras", testid: "extras" });
   readonly #outcome = h("div", { class: "outcome-slot" });
-  readonly #cancel: HTMLButtonElement;
+  readonly #cancel: CancelButton;
   readonly #close: HTMLButtonElement;
+  readonly #toggle: HTMLButtonElement;
 
   constructor(
     readonly sessionId: string,
-    actions: { cancel: (card: SessionCard) => void; close: (card: SessionCard) => void },
+    actions: CardActions,
+    readonly form: CardForm = "card",
   ) {
+    const row = form === "row";
     this.#bar = h(
       "div",
       { class: "bar", testid: "progress-bar", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100 },
       this.#fill,
     );
-    this.#cancel = h(
-      "button",
-      { type: "button", class: "quiet-button", testid: "cancel", onclick: () => actions.cancel(this) },
-      icon("stop"),
-      h("span", {}, "Cancel"),
-    );
-    this.#close = closeButton("Remove this card", () => actions.close(this));
+    this.#cancel = new CancelButton(actions.cancel);
+    this.#close = closeButton("Remove this card", actions.close);
+    this.#toggle = h("button", {
+      type: "button",
+      class: "icon-button toggle",
+      testid: "toggle",
+      "aria-expanded": String(!row),
+      "aria-label": "Details",
+      title: row ? "Show details" : "Hide details",
+      onclick: actions.toggle,
+    });
+    this.#toggle.append(icon("chevron"));
     this.element = h(
       "article",
-      { class: "card session", testid: "session-card", "data-session-id": sessionId },
+      { class: row ? "session row" : "card session", testid: "session-card", "data-session-id": sessionId },
       h(
         "header",
         {},
-        h("div", { class: "session-title" }, this.#name, this.#about),
-        h("div", { class: "session-state" }, this.#badge, this.#percent, this.#close),
+        h("div", { class: "session-title" }, h("h3", {}, this.#name), this.#about),
+        h("div", { class: "session-state" }, this.#badge, this.#percent, form !== "card" && this.#toggle, this.#close),
       ),
       this.#bar,
       h(
         "div",
         { class: "session-line" },
-        h("p", { class: "session-facts" }, this.#step, this.#rows, this.#speed, this.#eta),
-        this.#cancel,
+        h("p", { class: "session-facts" }, this.#step, this.#rows, this.#speed, this.#eta, this.#elapsed),
+        this.#cancel.element,
       ),
-      this.#outcome,
+      row ? this.#brief : this.#extras,
+      !row && this.#outcome,
     );
-    this.describe(null, {});
-    this.#setStatus("processing");
-    this.#showBar(0, true, "");
   }
 
-  get running(): boolean {
-    return this.status === "processing";
-  }
-
-  /** Takes names from an event's `operation` and `metadata`; what is missing there keeps its old value. */
-  describe(operation: string | null, metadata: JsonObject): void {
-    this.#operation = operation ?? this.#operation;
-    this.#metadata = { ...this.#metadata, ...metadata };
-    const { vendor, scan_date: scanned, startTime: started } = this.#metadata;
-    const filename = this.#metadata["filename"] ?? this.#metadata["title"];
-    const kind = this.#operation ? humanise(this.#operation) : "Work in progress";
-    if (typeof filename === "string" && filename !== "") this.title = filename;
-    const named = this.title !== "";
-    setText(this.#name, named ? this.title : kind);
-    setAttribute(this.element, "aria-label", named ? `${kind}: ${this.title}` : kind);
-    setAttribute(this.#bar, "aria-label", `Progress of ${named ? this.title : kind}`);
-    const about = [
-      named && kind,
-      typeof vendor === "string" && vendor,
-      typeof scanned === "string" && `scanned ${scanned}`,
-      typeof started === "string" && `started ${formatTime(started)}`,
-    ].filter(Boolean);
-    setText(this.#about, about.join(" · "));
-  }
-
-  update(event: ImportProgress): void {
-    if (!this.running) return;
-    this.#lastNewsMs = Date.now();
-    this.progress = Math.max(this.progress, event.progress);
-    this.describe(event.operation, event.metadata);
-    const rows = rowsInWords(event.processed_rows, event.total_rows);
-    this.#showBar(this.progress, this.progress === 0 && event.total_rows === null, rows);
-    setText(this.#step, event.current_step ?? "Working");
+  /** Shows the session; `now` is the present time of the server's clock. */
+  render(view: SessionView, now: number): void {
+    if (view === this.#view) return this.tick(now);
+    // Another session under the same id: nobody has asked to cancel this one.
+    if (view.createdAt !== this.#view?.createdAt) this.setCancelling(false);
+    this.#view = view;
+    this.#showStatus(view);
+    this.#describe(view, now);
+    const rows = rowsInWords(view.processedRows, view.totalRows);
+    this.#showBar(view, rows);
+    setText(this.#step, view.currentStep ?? "Working");
     setText(this.#rows, rows);
-    setText(this.#speed, speedInWords(event.metadata["processing_speed"]));
-    setText(this.#eta, event.eta_seconds === null ? "" : etaInWords(event.eta_seconds));
-    this.element.classList.remove("stalled");
+    setText(this.#speed, speedInWords(view.metadata["processing_speed"]));
+    if (this.form !== "row") this.#showExtras(view.metadata);
+    this.#showEnding(view);
+    this.tick(now);
   }
 
-  complete(event: ImportComplete): void {
-    this.progress = 1;
-    this.#end("completed", completeView(event));
-    this.#showBar(1, false, "");
+  /** Called every second, since silence is no event. */
+  tick(now: number): void {
+    const view = this.#view;
+    if (!view || view.endedAt !== null) return;
+    const stalled = isStalled(view, now);
+    this.element.classList.toggle("stalled", stalled);
+    const silence = now - view.lastUpdate;
+    // An estimate that silence has refuted says nothing any more.
+    const refuted = view.etaSeconds === null || silence > view.etaSeconds * 1000 + REFUTED_AFTER_MS;
+    const eta = refuted ? "" : etaInWords(view.etaSeconds!);
+    setText(this.#eta, stalled ? `no news for ${formatElapsed(silence)}` : eta);
+    setText(this.#elapsed, `running for ${formatElapsed(now - view.createdAt)}`);
   }
 
-  fail(event: ImportError): void {
-    this.#end("error", errorView(event));
-  }
-
-  cancelled(event: ImportCancelled): void {
-    this.#end("cancelled", cancelledView(event));
-  }
-
-  /** The server does not know the session any more, and its end was not seen. */
-  lost(): void {
-    const text =
-      "The server no longer knows this piece of work: it was restarted, or the work ended while this page was not connected. The list of past imports tells more.";
-    this.#end("lost", h("div", { class: "outcome" }, h("p", { class: "note" }, text)));
+  focusToggle(): void {
+    this.#toggle.focus();
   }
 
   /** Shows that the request to cancel is on its way, or takes that back. */
   setCancelling(cancelling: boolean): void {
-    this.#cancel.disabled = cancelling;
-    setText(this.#cancel.lastElementChild!, cancelling ? "Cancelling…" : "Cancel");
+    this.#cancel.setSent(cancelling);
   }
 
-  /** Called now and then, since silence is no event. */
-  checkStalled(nowMs: number): void {
-    if (!this.running || nowMs - this.#lastNewsMs < STALLED_AFTER_MS) return;
-    this.element.classList.add("stalled");
-    setText(this.#eta, `no news for ${Math.floor((nowMs - this.#lastNewsMs) / 1000)} seconds`);
+  #describe(view: SessionView, now: number): void {
+    const title = titleOf(view);
+    const kind = view.operation ? humanise(view.operation) : "";
+    const named = title !== kind;
+    setText(this.#name, title);
+    setAttribute(this.element, "aria-label", named && kind ? `${kind}: ${isolate(title)}` : isolate(title));
+    setAttribute(this.#bar, "aria-label", `Progress of ${isolate(title)}`);
+    const { vendor, scan_date: scanned, startTime } = view.metadata;
+    const started = typeof startTime === "string" ? startTime : new Date(view.createdAt).toISOString();
+    const took = view.endedAt === null ? "" : `took ${formatDuration(view.endedAt - view.createdAt)}`;
+    const about = [
+      named && kind,
+      typeof vendor === "string" && isolate(vendor),
+      typeof scanned === "string" && `scanned ${isolate(scanned)}`,
+      `started ${isolate(formatMoment(started, now))}`,
+      view.status === "lost" ? "" : took,
+    ].filter(Boolean);
+    setText(this.#about, about.join(" · "));
   }
 
-  #end(status: CardStatus, view: HTMLElement): void {
-    // A removed button would drop the keyboard focus to the top of the page.
-    const focused = this.#cancel.contains(document.activeElement);
-    this.#setStatus(status);
-    for (const text of [this.#step, this.#rows, this.#speed, this.#eta]) setText(text, "");
-    this.#outcome.replaceChildren(view);
+  #showStatus({ status }: SessionView): void {
+    // A hidden button would drop the keyboard focus to the top of the page.
+    const focused = this.#cancel.element.contains(document.activeElement);
+    const running = status === "processing";
+    setAttribute(this.element, "data-status", status);
+    setText(this.#badge, STATUS_WORDS[status]);
+    this.#close.hidden = running;
+    this.#percent.hidden = !running;
+    if (running) return this.#cancel.show();
+    this.#cancel.hide();
     this.element.classList.remove("stalled");
     if (focused) this.#close.focus();
   }
 
-  #setStatus(status: CardStatus): void {
-    this.status = status;
-    setAttribute(this.element, "data-status", status);
-    setText(this.#badge, STATUS_WORDS[status]);
-    this.#cancel.hidden = status !== "processing";
-    this.#close.hidden = status === "processing";
-    this.#percent.hidden = status !== "processing";
-    if (status !== "processing") this.element.classList.remove("unknown-length");
-  }
-
-  #showBar(progress: number, unknown: boolean, rows: string): void {
+  #showBar({ status, progress, totalRows }: SessionView, rows: string): void {
+    const unknown = status === "processing" && progress === 0 && totalRows === null;
     this.element.classList.toggle("unknown-length", unknown);
     // A property set by script is no inline style in the eyes of the content security policy.
-    this.#fill.style.width = `${progress * 100}%`;
+    this.#fill.style.transform = unknown ? "" : `translateX(${progress * 100 - 100}%)`;
     setText(this.#percent, unknown ? "" : formatPercent(progress));
     if (unknown) this.#bar.removeAttribute("aria-valuenow");
     else setAttribute(this.#bar, "aria-valuenow", String(Math.floor(progress * 1000) / 10));
     const said = unknown ? "not known yet" : formatPercent(progress);
-    setAttribute(this.#bar, "aria-valuetext", rows ? `${said}, ${rows}` : said);
+    setAttribute(this.#bar, "aria-valuetext", rows && status === "processing" ? `${said}, ${rows}` : said);
+  }
+
+  #showExtras(metadata: JsonObject): void {
+    const extras = Object.entries(metadata).filter(([key, value]) => !PLACED.has(key) && typeof value !== "object");
+    this.#extras.replaceChildren(
+      ...extras
+        .slice(0, MAX_EXTRAS)
+        .map(([key, value]) =>
+          h("div", {}, h("dt", {}, h("bdi", {}, humanise(key))), h("dd", {}, h("bdi", {}, formatValue(value)))),
+        ),
+    );
+  }
+
+  #showEnding({ status, ending, operation }: SessionView): void {
+    const shown = status === "lost" ? status : ending;
+    if (shown === this.#ending) return;
+    this.#ending = shown;
+    if (this.form === "row") {
+      setText(this.#brief, ending ? endingInBrief(ending) : "");
+      return;
+    }
+    const view = ending && status !== "lost" ? endingView(ending) : status === "lost" ? lostView(operation) : null;
+    this.#outcome.replaceChildren(...(view ? [view] : []));
+  }
+}
+
+/** Asks before it cancels: what is cancelled by a slip is lost, and not only for whoever slipped. */
+class CancelButton {
+  readonly element: HTMLElement;
+  readonly #ask: HTMLButtonElement;
+  readonly #sure: HTMLElement;
+  readonly #yes: HTMLButtonElement;
+
+  constructor(cancel: () => void) {
+    this.#ask = h(
+      "button",
+      { type: "button", class: "quiet-button", testid: "cancel", onclick: () => this.#confirm(true) },
+      icon("stop"),
+      h("span", {}, "Cancel"),
+    );
+    const confirmed = (): void => {
+      this.setSent(true);
+      cancel();
+    };
+    this.#yes = h(
+      "button",
+      { type: "button", class: "quiet-button danger", testid: "cancel-confirm", onclick: confirmed },
+      "Yes, cancel",
+    );
+    this.#sure = h(
+      "span",
+      { class: "confirm", role: "group", "aria-label": "Cancel this work?" },
+      this.#yes,
+      h(
+        "button",
+        { type: "button", class: "quiet-button", testid: "cancel-keep", onclick: () => this.#confirm(false) },
+        "Keep running",
+      ),
+    );
+    this.#sure.hidden = true;
+    this.element = h("div", { class: "cancel" }, this.#ask, this.#sure);
+    this.element.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && !this.#sure.hidden) this.#confirm(false);
+    });
+  }
+
+  show(): void {
+    if (!this.element.hidden) return;
+    this.element.hidden = false;
+    this.setSent(false);
+  }
+
+  hide(): void {
+    this.element.hidden = true;
+  }
+
+  setSent(sent: boolean): void {
+    this.#sure.hidden = true;
+    this.#ask.hidden = false;
+    this.#ask.disabled = sent;
+    setText(this.#ask.lastElementChild!, sent ? "Cancelling…" : "Cancel");
+  }
+
+  #confirm(asking: boolean): void {
+    this.#ask.hidden = asking;
+    this.#sure.hidden = !asking;
+    (asking ? this.#yes : this.#ask).focus();
   }
 }

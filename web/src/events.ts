@@ -36,6 +36,15 @@ export interface ImportProgress {
   stalled?: boolean;
 }
 
+/** A row of a file that was not taken in. */
+export interface Rejection {
+  line_number: number | null;
+  column: string | null;
+  /** At most 200 characters. */
+  received_value: string | null;
+  reason: string;
+}
+
 /** The numbers of an import. Producers of other kinds may send other keys, or none. */
 export interface ImportSummary {
   new_vulnerabilities?: number;
@@ -46,6 +55,14 @@ export interface ImportSummary {
   skipped_duplicates?: number;
   validation_errors?: number;
   encoding_replacements?: number;
+  skipped_rows?: number;
+  dates_corrected?: number;
+  dates_unread?: number;
+  /** The first 20 of the rows that `validation_errors` counts. */
+  rejections?: Rejection[];
+  rejections_by_reason?: Record<string, number>;
+  warnings?: string[];
+  dry_run?: boolean;
   [key: string]: unknown;
 }
 

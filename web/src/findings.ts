@@ -66,8 +66,8 @@ export class FindingsView {
           h(
             "div",
             {},
-            h("span", { class: "main-text" }, item.title ?? item.check),
-            h("span", { class: "subtle" }, [item.cve, item.vendor].filter(Boolean).join(" · ")),
+            h("bdi", { class: "main-text" }, item.title ?? item.check),
+            h("bdi", { class: "subtle" }, [item.cve, item.vendor].filter(Boolean).join(" · ")),
           ),
       },
       { title: "Host", class: "host-cell", cell: (item) => this.#hostButton(item) },
@@ -92,7 +92,7 @@ export class FindingsView {
     return h(
       "div",
       {},
-      h("button", { type: "button", class: "link-button", title: "Show only this host", onclick: show }, name),
+      h("button", { type: "button", class: "link-button", title: "Show only this host", onclick: show }, h("bdi", {}, name)),
       address && h("span", { class: "subtle" }, address),
     );
   }

@@ -2,6 +2,7 @@
 
 const counts = new Intl.NumberFormat("en-US");
 const oneDigit = new Intl.NumberFormat("en-US", { maximumFractionDigits: 1 });
+const timeOfDay = new Intl.DateTimeFormat("en-GB", { timeStyle: "short" });
 const dateTime = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 
 export function formatCount(value: number): string {
@@ -81,6 +82,32 @@ export function formatTime(timestamp: string | null | undefined): string {
   if (!timestamp) return "";
   const date = new Date(timestamp);
   return Number.isNaN(date.getTime()) ? timestamp : dateTime.format(date);
+}
+
+/** "a moment", "45 s", "4 min", "1 h 4 min": a time that still runs, so no more exact than it can be read. */
+export function formatElapsed(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  if (seconds < 1) return "a moment";
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return joinUnits(hours, "h", minutes % 60, "min");
+  return joinUnits(Math.floor(hours / 24), "d", hours % 24, "h");
+}
+
+const DIRECTIONAL = /[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufeff]/;
+
+/** Text of somebody else for a place where no element can isolate it: right-to-left text must not reorder its surroundings. */
+export function isolate(text: string): string {
+  return DIRECTIONAL.test(text) ? `\u2068${text}\u2069` : text;
+}
+
+/** As `formatTime`, without the date where that is today's. */
+export function formatMoment(timestamp: string, now: number): string {
+  const date = new Date(timestamp);
+  const today = !Number.isNaN(date.getTime()) && date.toDateString() === new Date(now).toDateString();
+  return today ? timeOfDay.format(date) : formatTime(timestamp);
 }
 
 /** Any value of a JSON answer as one line of text. */

@@ -6,6 +6,7 @@ import { type Upload, UploadQueue, sendByXhr } from "./upload";
 interface ImportFormHooks {
   /** Whether the session of an upload has its card already; its row is then not needed any more. */
   hasCard: (sessionId: string) => boolean;
+  begun: (sessionId: string) => void;
   accepted: (sessionId: string) => void;
 }
 
@@ -26,6 +27,7 @@ export class ImportForm {
     this.#hooks = hooks;
     this.queue = new UploadQueue(
       async (upload, onSent, signal) => {
+        hooks.begun(upload.sessionId);
         await sendByXhr(upload, onSent, signal);
         hooks.accepted(upload.sessionId);
       },
@@ -63,7 +65,11 @@ export class ImportForm {
     for (const upload of shown) {
       let row = this.#rows.get(upload);
       if (!row) {
-        row = new UploadRow(upload, () => this.queue.remove(upload));
+        row = new UploadRow(
+          upload,
+          () => this.#remove(upload),
+          () => this.queue.retry(upload),
+        );
         this.#rows.set(upload, row);
         this.#list.append(row.element);
       }
@@ -72,6 +78,12 @@ export class ImportForm {
     this.#list.hidden = shown.length === 0;
     this.#button.disabled = ready.length === 0;
     setText(this.#button.lastElementChild!, ready.length > 1 ? `Import ${ready.length} files` : "Import");
+  }
+
+  #remove(upload: Upload): void {
+    this.queue.remove(upload);
+    // The button that had the focus is gone with its file.
+    this.#input.focus();
   }
 
   #isShown(upload: Upload): boolean {
@@ -112,11 +124,17 @@ class UploadRow {
   readonly #upload: Upload;
   readonly #state = h("span", { class: "subtle" });
   readonly #remove: HTMLButtonElement;
+  readonly #retry: HTMLButtonElement;
   readonly #problem = h("div", {});
-  #told = false;
+  #told: Upload["error"] = null;
 
-  constructor(upload: Upload, remove: () => void) {
+  constructor(upload: Upload, remove: () => void, retry: () => void) {
     this.#upload = upload;
+    this.#retry = h(
+      "button",
+      { type: "button", class: "quiet-button", testid: "retry-upload", onclick: retry },
+      "Try again",
+    );
     this.#remove = closeButton(`Take ${upload.file.name} off the list`, remove);
     this.element = h(
       "li",
@@ -125,8 +143,9 @@ class UploadRow {
         "div",
         { class: "upload-line" },
         icon("file"),
-        h("span", { class: "upload-name" }, upload.file.name),
+        h("bdi", { class: "upload-name" }, upload.file.name),
         this.#state,
+        this.#retry,
         this.#remove,
       ),
       this.#problem,
@@ -138,10 +157,12 @@ class UploadRow {
     this.element.setAttribute("data-state", state);
     setText(this.#state, stateWords(this.#upload));
     this.#remove.hidden = state === "sending";
-    if (!error || this.#told) return;
-    this.#told = true;
-    this.#problem.setAttribute("role", "alert");
-    this.#problem.append(problemView({ code: error.code, message: error.message }));
+    this.#retry.hidden = state !== "failed";
+    if (error === this.#told) return;
+    this.#told = error;
+    this.#problem.replaceChildren(...(error ? [problemView({ code: error.code, message: error.message })] : []));
+    if (error) this.#problem.setAttribute("role", "alert");
+    else this.#problem.removeAttribute("role");
   }
 }
 

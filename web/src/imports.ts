@@ -1,6 +1,8 @@
-import { fetchImports, type ImportRecord } from "./api";
+import { fetchImport, fetchImports, type ImportRecord } from "./api";
 import { h } from "./dom";
-import { formatCount, formatDuration, formatTime } from "./format";
+import { formatDuration, formatTime, plural } from "./format";
+import { summaryInBrief } from "./outcome";
+import { type Rejections, readRejections, rejectionsView } from "./rejections";
 import { PagedTable } from "./table";
 
 const PAGE_SIZE = 5;
@@ -15,6 +17,7 @@ const STATUS_WORDS: Record<ImportRecord["status"], string> = {
 
 /** The history of imports, newest first. */
 export function createImportsTable(container: HTMLElement): PagedTable<ImportRecord> {
+  const open = new Set<number>();
   return new PagedTable(container, {
     caption: "Past imports, latest first",
     testid: "imports-table",
@@ -28,8 +31,8 @@ export function createImportsTable(container: HTMLElement): PagedTable<ImportRec
           h(
             "div",
             {},
-            h("span", { class: "main-text" }, filename ?? "unnamed file"),
-            h("span", { class: "subtle" }, sourceText(vendor, format)),
+            h("bdi", { class: "main-text" }, filename ?? "unnamed file"),
+            h("bdi", { class: "subtle" }, sourceText(vendor, format)),
           ),
       },
       {
@@ -39,7 +42,7 @@ export function createImportsTable(container: HTMLElement): PagedTable<ImportRec
       },
       { title: "Started", class: "time-cell", cell: ({ startedAt }) => formatTime(startedAt) },
       { title: "Took", class: "time-cell", cell: durationText },
-      { title: "Result", class: "result-cell", cell: resultText },
+      { title: "Result", class: "result-cell", cell: (record) => resultCell(record, open) },
     ],
     load: (limit, offset) => fetchImports({ limit, offset }),
     empty: () =>
@@ -62,20 +65,47 @@ function durationText({ startedAt, finishedAt }: ImportRecord): string {
   return formatDuration(Date.parse(finishedAt) - Date.parse(startedAt));
 }
 
-/** Says in a line what came of it; zeros are left out unless all are. */
 function resultText({ status, summary, error }: ImportRecord): string {
   if (status === "error") return error?.message ?? "failed";
   if (status === "interrupted") return "The server stopped during this import; nothing of it was kept.";
   if (status === "cancelled") return "Nothing of it was kept.";
-  if (!summary) return "";
-  const parts: [number | undefined, string][] = [
-    [summary.new_vulnerabilities, "new"],
-    [summary.updated_vulnerabilities, "changed"],
-    [summary.reopened, "reopened"],
-    [summary.resolved_vulnerabilities, "resolved"],
-    [summary.unchanged, "unchanged"],
-    [summary.validation_errors, "rejected"],
-  ];
-  const told = parts.filter(([count]) => count).map(([count, word]) => `${formatCount(count!)} ${word}`);
-  return told.length > 0 ? told.join(", ") : "no findings in the file";
+  return summary ? summaryInBrief(summary) : "";
+}
+
+/** The outcome in a line, and which rows were rejected where there are any. */
+function resultCell(record: ImportRecord, open: Set<number>): HTMLElement {
+  return h("div", { class: "result" }, h("bdi", {}, resultText(record)), rejectedPart(record, open));
+}
+
+/** Opened parts stay open when the table is read again. */
+function rejectedPart(record: ImportRecord, open: Set<number>): HTMLElement | null {
+  const known = rejectionsOf(record);
+  const count = known?.total ?? record.summary?.validation_errors ?? 0;
+  if (count === 0) return null;
+  const content = h("div", {});
+  const part = h(
+    "details",
+    { testid: "import-rejections" },
+    h("summary", {}, `Why ${plural(count, "row was", "rows were")} rejected`),
+    content,
+  );
+  const show = async (): Promise<void> => {
+    if (content.hasChildNodes()) return;
+    let found = known;
+    // A list may leave them out.
+    if (!found || found.first.length === 0) found = await fetchImport(record.importId).then(rejectionsOf, () => known);
+    const view = found ? rejectionsView(found) : h("p", { class: "subtle" }, "The reasons could not be read.");
+    content.replaceChildren(view);
+  };
+  part.addEventListener("toggle", () => {
+    if (part.open) open.add(record.importId);
+    else open.delete(record.importId);
+    if (part.open) void show();
+  });
+  part.open = open.has(record.importId);
+  return part;
+}
+
+function rejectionsOf(record: ImportRecord): Rejections | null {
+  return readRejections(record.summary, record.error?.details, record.error, record);
 }

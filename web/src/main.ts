@@ -1,29 +1,36 @@
-import { SessionBoard } from "./board";
+import { AlertList } from "./alerts";
+import { SessionBoard, runningInBrief } from "./board";
 import { WebSocketClient } from "./client";
 import { byId, setText } from "./dom";
 import { FindingsView } from "./findings";
-import { formatPercent } from "./format";
 import { ImportForm } from "./import-form";
 import { createImportsTable } from "./imports";
+import { SessionStore } from "./session-store";
 import { StatusView } from "./status";
 import { Toasts } from "./toasts";
 import "./styles/index.css";
 
 const NAME = "Pulsewheel";
+const IMPORT = "vulnerability_import";
+/** The tables are read after this time even without a connection. */
+const READ_AFTER_MS = 1_000;
 
 const client = new WebSocketClient();
 // A dashboard is left open: it comes back by itself however long the server was away.
 client.maxReconnectAttempts = Number.POSITIVE_INFINITY;
 
+const store = new SessionStore(client);
+const alerts = new AlertList();
 const toasts = new Toasts(byId("toasts"));
 const findings = new FindingsView(byId("findings"), byId("tiles"));
 const imports = createImportsTable(byId("imports"));
 const form = new ImportForm({
-  hasCard: (sessionId) => board.has(sessionId),
+  hasCard: (sessionId) => store.get(sessionId) !== undefined,
+  begun: (sessionId) => board.pin(sessionId),
   accepted: (sessionId) => client.trackImportProgress(sessionId),
 });
-new StatusView(client);
-const board = new SessionBoard(client, byId("sessions"), byId<HTMLButtonElement>("clear-ended"), {
+new StatusView(client, () => form.queue.busy);
+const board = new SessionBoard(client, store, byId("sessions"), {
   changed: showTitle,
   announce: (text) => setText(byId("announcer"), text),
   complain: (text) => toasts.complain(text),
@@ -31,42 +38,45 @@ const board = new SessionBoard(client, byId("sessions"), byId<HTMLButtonElement>
 
 /** The tab tells how far things are while the reader is elsewhere. */
 function showTitle(): void {
-  const { running } = board;
-  if (running.length === 0) {
-    document.title = NAME;
-    return;
-  }
-  const mean = running.reduce((sum, card) => sum + card.progress, 0) / running.length;
-  const what = running.length === 1 ? running[0]!.title || "1 running" : `${running.length} running`;
-  document.title = `${formatPercent(mean)} · ${what} – ${NAME}`;
+  const running = runningInBrief(store.getSnapshot());
+  document.title = running ? `${running.text} – ${NAME}` : NAME;
 }
 
-client.subscribe("system_alert", (alert) => toasts.alert(alert));
-client.subscribe("session_created", () => {
+const refreshTables = (): void => {
+  findings.refresh();
+  imports.refresh();
+};
+
+client.subscribe("system_alert", (alert) => {
+  alerts.add(alert);
+  toasts.alert(alert);
+});
+client.subscribe("session_created", ({ metadata }) => {
   form.render();
-  imports.refresh();
+  if (metadata["operation"] === IMPORT) imports.refresh();
 });
-client.subscribe("data_updated", () => {
-  findings.refresh();
-  imports.refresh();
-});
-client.subscribe("import_complete", () => {
-  findings.refresh();
-  imports.refresh();
+client.subscribe("data_updated", refreshTables);
+client.subscribe("import_complete", ({ operation }) => {
+  if (operation === IMPORT) refreshTables();
 });
 for (const event of ["import_error", "import_cancelled"] as const) {
-  client.subscribe(event, ({ sessionId }) => {
+  client.subscribe(event, ({ sessionId, operation }) => {
     form.queue.stop(sessionId);
-    imports.refresh();
+    if (operation === IMPORT) imports.refresh();
   });
 }
-client.subscribe("connection_changed", ({ state }) => {
-  if (state !== "connected") return;
-  findings.refresh();
-  imports.refresh();
-});
 
-findings.refresh();
-imports.refresh();
+// Read after the connection stands, since from then on no change is missed; a server that lets it wait is not waited for.
+let wasConnected = false;
+const read = setTimeout(refreshTables, READ_AFTER_MS);
+client.subscribe("connection_changed", ({ state }) => {
+  if (state !== "connected" || wasConnected) {
+    wasConnected = state === "connected";
+    return;
+  }
+  wasConnected = true;
+  clearTimeout(read);
+  refreshTables();
+});
 // A failure shows in the connection status, and further attempts follow by themselves.
 client.connect().catch(() => {});

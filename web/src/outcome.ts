@@ -1,8 +1,17 @@
 /** How an ended session is told: the numbers of an import, an error with what to do, a cancellation. */
 
 import { h, icon } from "./dom";
-import type { ErrorDetail, ImportCancelled, ImportComplete, ImportError, JsonObject } from "./events";
+import type {
+  ErrorDetail,
+  ImportCancelled,
+  ImportComplete,
+  ImportError,
+  ImportSummary,
+  JsonObject,
+  TerminalEvent,
+} from "./events";
 import { formatCount, formatDuration, formatPercent, formatValue, humanise, plural } from "./format";
+import { readRejections, rejectionsView } from "./rejections";
 
 /** Labels of `import_complete.summary`, in the order in which people ask for them. */
 const SUMMARY_LABELS: Record<string, string> = {
@@ -13,21 +22,60 @@ const SUMMARY_LABELS: Record<string, string> = {
   unchanged: "Unchanged",
   skipped_duplicates: "Repeated in the file",
   validation_errors: "Rows rejected",
+  skipped_rows: "Rows without a vulnerability",
   encoding_replacements: "Unreadable characters replaced",
+  dates_corrected: "Dates corrected",
+  dates_unread: "Dates not understood",
 };
 
 /** These four are the result; the rest explains it and is shown smaller. */
 const HEADLINES = new Set(Object.keys(SUMMARY_LABELS).slice(0, 4));
 
+/** Figures that are only worth a place when they are not zero. */
+const RARE = new Set(["skipped_rows", "encoding_replacements", "dates_corrected", "dates_unread"]);
+
+/** Parts of a summary that are no figures and are shown in their own way. */
+const NO_FIGURES = new Set(["rejections", "rejections_by_reason", "warnings", "dry_run"]);
+
 const REASONS: Record<string, string> = {
   user_requested: "Cancelled on request.",
   stale: "Ended by the server, because no update came for 30 minutes.",
+  evicted: "Ended by the server to make room: there were too many sessions, and this one was never updated.",
 };
 
-export function completeView(event: ImportComplete): HTMLElement {
+export function endingView(event: TerminalEvent): HTMLElement {
+  if (event.status === "completed") return completeView(event);
+  return event.status === "error" ? errorView(event) : cancelledView(event);
+}
+
+/** The outcome in a line, for narrow places. */
+export function endingInBrief(event: TerminalEvent): string {
+  if (event.status === "error") return sentence(event.error.message);
+  if (event.status === "cancelled") return reasonSentence(event.reason);
+  return event.summary ? summaryInBrief(event.summary) : "";
+}
+
+/** Zeros are left out unless all are. */
+export function summaryInBrief(summary: ImportSummary): string {
+  const parts: [number | undefined, string][] = [
+    [summary.new_vulnerabilities, "new"],
+    [summary.updated_vulnerabilities, "changed"],
+    [summary.reopened, "reopened"],
+    [summary.resolved_vulnerabilities, "resolved"],
+    [summary.unchanged, "unchanged"],
+    [summary.validation_errors, "rejected"],
+  ];
+  const known = parts.filter((part): part is [number, string] => typeof part[0] === "number");
+  const told = known.filter(([count]) => count > 0).map(([count, word]) => `${formatCount(count)} ${word}`);
+  if (told.length > 0) return `${summary.dry_run === true ? "Dry run: " : ""}${told.join(", ")}`;
+  return known.length > 0 ? "no findings in the file" : "";
+}
+
+function completeView(event: ImportComplete): HTMLElement {
   const summary = event.summary ?? {};
-  const known = Object.keys(SUMMARY_LABELS).filter((key) => key in summary);
-  const others = Object.keys(summary).filter((key) => !(key in SUMMARY_LABELS));
+  const shown = (key: string): boolean => !RARE.has(key) || summary[key] !== 0;
+  const known = Object.keys(SUMMARY_LABELS).filter((key) => key in summary && shown(key));
+  const others = Object.keys(summary).filter((key) => !(key in SUMMARY_LABELS) && !NO_FIGURES.has(key));
   const figure = (key: string): HTMLElement =>
     h(
       "div",
@@ -37,13 +85,26 @@ export function completeView(event: ImportComplete): HTMLElement {
     );
   const headlines = known.filter((key) => HEADLINES.has(key));
   const rest = [...known.filter((key) => !HEADLINES.has(key)), ...others];
+  const rejections = readRejections(summary);
   return h(
     "div",
     { class: "outcome" },
+    summary.dry_run === true && h("p", { class: "note" }, "A dry run: nothing was written."),
     headlines.length > 0 && h("dl", { class: "figures headline" }, ...headlines.map(figure)),
     rest.length > 0 && h("dl", { class: "figures" }, ...rest.map(figure)),
+    warningList(summary.warnings),
+    rejections && rejectionsView(rejections),
     performanceLine(event),
     resultList(event.result),
+  );
+}
+
+function warningList(warnings: unknown): HTMLElement | null {
+  if (!Array.isArray(warnings) || warnings.length === 0) return null;
+  return h(
+    "ul",
+    { class: "warnings", testid: "warnings" },
+    ...warnings.slice(0, 20).map((warning) => h("li", {}, icon("alert"), h("bdi", {}, sentence(formatValue(warning))))),
   );
 }
 
@@ -72,33 +133,39 @@ function resultList(result: unknown): HTMLElement | null {
   return entries.length === 0 ? null : definitionList(entries);
 }
 
-export function errorView(event: ImportError): HTMLElement {
+function errorView(event: ImportError): HTMLElement {
+  const partial = event.partial_results ?? {};
+  const rejections = readRejections(event.error.details, partial, (event as { summary?: unknown }).summary);
   return h(
     "div",
     { class: "outcome" },
     problemView(event.error),
-    h("p", { class: "note" }, partialSentence(event.partial_results ?? {})),
+    rejections && rejectionsView(rejections),
+    h("p", { class: "note" }, partialSentence(partial)),
   );
 }
 
 /** Code, message, details and suggestions; used for refused uploads too. */
 export function problemView(error: ErrorDetail): HTMLElement {
-  const details = Object.entries(error.details ?? {});
+  const details = Object.entries(error.details ?? {}).filter(([key]) => !NO_FIGURES.has(key));
   const suggestions = error.recovery_suggestions ?? [];
   return h(
     "div",
     { class: "problem" },
-    h("p", { class: "problem-message" }, icon("alert"), h("span", {}, sentence(error.message))),
+    h("p", { class: "problem-message" }, icon("alert"), h("bdi", {}, sentence(error.message))),
     details.length > 0 && definitionList(details),
     suggestions.length > 0 && h("p", { class: "subtle" }, "What you can do:"),
     suggestions.length > 0 &&
-      h("ul", { class: "suggestions", testid: "suggestions" }, ...suggestions.map((text) => h("li", {}, text))),
+      h(
+        "ul",
+        { class: "suggestions", testid: "suggestions" },
+        ...suggestions.map((text) => h("li", {}, h("bdi", {}, text))),
+      ),
     h("p", { class: "subtle" }, "Error code ", h("code", { testid: "error-code" }, error.code)),
   );
 }
 
-export function cancelledView(event: ImportCancelled): HTMLElement {
-  const reason = event.reason === null ? "Cancelled while this page was not connected." : REASONS[event.reason];
+function cancelledView(event: ImportCancelled): HTMLElement {
   const partial = event.partial_results;
   const share = partial?.["completion_percentage"];
   const rows = partial?.["processed_rows"];
@@ -108,13 +175,29 @@ export function cancelledView(event: ImportCancelled): HTMLElement {
     h(
       "p",
       { class: "note" },
-      reason ?? `Cancelled: ${event.reason}.`,
+      h("bdi", {}, reasonSentence(event.reason)),
       typeof rows === "number" && ` ${plural(rows, "row")} had been read`,
       typeof rows === "number" && typeof share === "number" && ` (${formatPercent(share)})`,
       typeof rows === "number" && ".",
-      event.cleanup_performed && " Everything is as it was before.",
+      event.cleanup_performed && isImport(event.operation) && " Everything is as it was before.",
     ),
   );
+}
+
+/** What is said of a session that the server no longer knows. */
+export function lostView(operation: string | null): HTMLElement {
+  const where = isImport(operation) ? " The list of past imports tells more." : "";
+  const text = `The server no longer knows this session: it ended while this page was not connected, and is not kept any more.${where}`;
+  return h("div", { class: "outcome" }, h("p", { class: "note" }, text));
+}
+
+function isImport(operation: string | null): boolean {
+  return operation === "vulnerability_import";
+}
+
+function reasonSentence(reason: string | null): string {
+  if (reason === null) return "Cancelled while this page was not connected.";
+  return REASONS[reason] ?? sentence(`Cancelled: ${reason}`);
 }
 
 function partialSentence(partial: JsonObject): string {
@@ -123,12 +206,31 @@ function partialSentence(partial: JsonObject): string {
   return `${read}${partial["rolled_back"] === true ? "Nothing of this file was kept; the findings are as they were before." : ""}`;
 }
 
-function definitionList(entries: [string, unknown][]): HTMLElement {
+/** Keys and values as they came; values keep their line breaks. */
+export function definitionList(entries: [string, unknown][], most = 20): HTMLElement {
+  const more = entries.length - most;
   return h(
     "dl",
     { class: "details" },
-    ...entries.slice(0, 20).map(([key, value]) => h("div", {}, h("dt", {}, humanise(key)), h("dd", {}, formatValue(value)))),
+    ...entries
+      .slice(0, most)
+      .map(([key, value]) =>
+        h("div", {}, h("dt", {}, h("bdi", {}, humanise(key))), h("dd", {}, h("bdi", {}, ...linked(formatValue(value))))),
+      ),
+    more > 0 && h("div", {}, h("dt", {}, `and ${formatCount(more)} more`)),
   );
+}
+
+/** Text whose web addresses can be followed. */
+export function linked(text: string): (Node | string)[] {
+  return text.split(/(https?:\/\/[^\s<>"']+)/).map((part, index) => {
+    if (index % 2 === 0) return part;
+    // The full stop of a sentence, or the bracket around an address, is no part of it.
+    const address = part.replace(/[.,;:!?)\]}]+$/, "");
+    if (!URL.canParse(address)) return part;
+    const link = h("a", { href: address, rel: "noreferrer noopener", target: "_blank" }, address);
+    return h("span", {}, link, part.slice(address.length));
+  });
 }
 
 function sentence(text: string): string {

@@ -9,6 +9,7 @@ const BANNER_AFTER_MS = 1_500;
 /** Connection chip, banner and footer: whether what the page shows is live. */
 export class StatusView {
   readonly #client: WebSocketClient;
+  readonly #uploading: () => boolean;
   readonly #chip = byId("connection");
   readonly #word = byId("connection-word");
   readonly #transport = byId("transport");
@@ -19,8 +20,10 @@ export class StatusView {
   #brokenSinceMs: number | null = null;
   #clock: ReturnType<typeof setInterval> | null = null;
 
-  constructor(client: WebSocketClient) {
+  /** `uploading`: whether this page is sending a file. */
+  constructor(client: WebSocketClient, uploading: () => boolean) {
     this.#client = client;
+    this.#uploading = uploading;
     const retry = (): void => void client.connect().catch(() => {});
     this.#banner.append(
       this.#bannerText,
@@ -55,7 +58,7 @@ export class StatusView {
   #tick(info: ConnectionInfo): void {
     const broken = this.#brokenSinceMs !== null && Date.now() - this.#brokenSinceMs >= BANNER_AFTER_MS;
     this.#banner.hidden = !broken;
-    if (broken) setText(this.#bannerText, bannerText(info, this.#retryAtMs));
+    if (broken) setText(this.#bannerText, bannerText(info, this.#retryAtMs, this.#uploading()));
   }
 
   #beat(heartbeat: Heartbeat): void {
@@ -89,12 +92,13 @@ function chipWord(info: ConnectionInfo): string {
   }
 }
 
-function bannerText(info: ConnectionInfo, retryAtMs: number | null): string {
+function bannerText(info: ConnectionInfo, retryAtMs: number | null, uploading: boolean): string {
   if (info.state === "connecting") return "Connecting to the server…";
-  if (info.state === "offline") {
-    return "No connection to the server. What you see may be out of date; running work does not depend on this page.";
-  }
+  const work = uploading
+    ? "The upload from this page may fail; other work goes on without this page."
+    : "Running work does not depend on this page.";
+  if (info.state === "offline") return `No connection to the server. What you see may be out of date. ${work}`;
   const seconds = retryAtMs === null ? 0 : Math.max(0, Math.ceil((retryAtMs - Date.now()) / 1000));
   const next = seconds > 0 ? `Trying again in ${plural(seconds, "second")}.` : "Trying again now…";
-  return `The connection to the server is lost. What you see may be out of date; running work does not depend on this page. ${next}`;
+  return `The connection to the server is lost. What you see may be out of date. ${work} ${next}`;
 }

@@ -1,7 +1,7 @@
 import { closeButton, h, icon } from "./dom";
 import type { AlertLevel, SystemAlert } from "./events";
 
-/** More than this many at once hide the page; the oldest makes room. */
+/** More than this many at once hide the page. The list of alerts has those that make room. */
 const MAX_TOASTS = 5;
 
 const LEVEL_WORDS: Record<AlertLevel, string> = {
@@ -20,48 +20,68 @@ export class Toasts {
   }
 
   alert(alert: SystemAlert): void {
-    const details = alert.action_details;
-    this.#show(
-      alert.level,
-      alert.auto_dismiss ?? null,
-      h(
-        "p",
-        { class: "toast-title" },
-        `${LEVEL_WORDS[alert.level] ?? alert.level} · ${alert.category}`,
-        alert.action_required === true && h("span", { class: "badge" }, "Action required"),
-      ),
-      h("p", {}, alert.message),
-      details?.description &&
-        h(
-          "p",
-          { class: "subtle" },
-          details.description,
-          details.estimated_time && ` (takes ${details.estimated_time})`,
-          details.endpoint && h("code", {}, details.endpoint),
-        ),
-    );
+    // What needs action stays until a person has seen it.
+    const stays = alert.action_required === true;
+    this.#show(alert.level, stays ? null : (alert.auto_dismiss ?? null), stays, ...alertContent(alert));
   }
 
   complain(message: string): void {
-    this.#show("error", null, h("p", { class: "toast-title" }, "That did not work"), h("p", {}, message));
+    this.#show("error", null, false, h("p", { class: "toast-title" }, "That did not work"), h("p", {}, message));
   }
 
-  #show(level: AlertLevel, dismissAfterMs: number | null, ...content: (Node | string | undefined | false)[]): void {
+  #show(level: AlertLevel, dismissAfterMs: number | null, stays: boolean, ...content: HTMLElement[]): void {
     const urgent = level === "error" || level === "critical";
     const toast = h(
       "div",
-      { class: "toast", testid: "toast", "data-level": level, role: urgent ? "alert" : "status" },
+      { class: "toast", testid: "toast", "data-level": level, "data-stays": stays, role: urgent ? "alert" : "status" },
       icon(level === "info" ? "info" : "alert"),
       h("div", { class: "toast-text" }, ...content),
-      closeButton("Dismiss", () => toast.remove()),
+      closeButton("Dismiss", () => this.#dismiss(toast)),
     );
     toast.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") toast.remove();
+      if (event.key === "Escape") this.#dismiss(toast);
     });
     if (dismissAfterMs !== null) dismissUnlessRead(toast, dismissAfterMs);
-    while (this.#region.childElementCount >= MAX_TOASTS) this.#region.firstElementChild?.remove();
+    while (this.#region.childElementCount >= MAX_TOASTS) {
+      const passing = this.#region.querySelector(".toast:not([data-stays])");
+      (passing ?? this.#region.firstElementChild)?.remove();
+    }
     this.#region.append(toast);
   }
+
+  /** The focus goes to the next toast, if it was in this one. */
+  #dismiss(toast: HTMLElement): void {
+    const next = toast.nextElementSibling ?? toast.previousElementSibling;
+    const focused = toast.contains(document.activeElement);
+    toast.remove();
+    if (focused) next?.querySelector("button")?.focus();
+  }
+}
+
+/** What an alert says, for the corner and for the list. */
+export function alertContent(alert: SystemAlert): HTMLElement[] {
+  const { description, estimated_time: time, endpoint } = alert.action_details ?? {};
+  const content: HTMLElement[] = [
+    h(
+      "p",
+      { class: "toast-title" },
+      `${LEVEL_WORDS[alert.level] ?? alert.level} · ${alert.category}`,
+      alert.action_required === true && h("span", { class: "badge" }, "Action required"),
+    ),
+    h("p", { class: "toast-message" }, h("bdi", {}, alert.message)),
+  ];
+  if (description || endpoint || time) {
+    content.push(
+      h(
+        "p",
+        { class: "subtle" },
+        description && h("bdi", {}, description),
+        time && ` (takes ${time})`,
+        endpoint && h("code", {}, endpoint),
+      ),
+    );
+  }
+  return content;
 }
 
 /** The time starts anew when pointer or focus leave, so that nothing vanishes under somebody's eyes. */

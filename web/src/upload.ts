@@ -4,8 +4,8 @@ export type UploadState = "ready" | "waiting" | "sending" | "sent" | "failed" | 
 
 export interface Upload {
   readonly file: File;
-  /** Chosen here, so that the session of this upload is known before the server answers. */
-  readonly sessionId: string;
+  /** Chosen here, so that the session of this upload is known before the server answers; each try has its own. */
+  sessionId: string;
   vendor: string;
   state: UploadState;
   /** Share of the file that has left the browser, 0 to 1. */
@@ -61,6 +61,14 @@ export class UploadQueue {
       upload.vendor = vendor;
       upload.state = "waiting";
     }
+    this.#changed();
+    if (!this.#abort) void this.#run();
+  }
+
+  /** Sends a file that failed once more, under a session of its own. */
+  retry(upload: Upload): void {
+    if (upload.state !== "failed") return;
+    Object.assign(upload, { state: "waiting", sent: 0, error: null, sessionId: randomUuid() });
     this.#changed();
     if (!this.#abort) void this.#run();
   }

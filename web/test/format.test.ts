@@ -3,10 +3,13 @@ import {
   etaInWords,
   formatBytes,
   formatDuration,
+  formatElapsed,
+  formatMoment,
   formatPercent,
   formatTime,
   formatValue,
   humanise,
+  isolate,
   plural,
   rowsInWords,
   speedInWords,
@@ -94,4 +97,21 @@ describe("values of any kind become one line", () => {
   ])("%j", (value, words) => {
     expect(formatValue(value)).toBe(words);
   });
+});
+
+test("a time that runs is told no more exactly than it can be read", () => {
+  const cases = [[400, "a moment"], [45_900, "45 s"], [61_000, "1 min"], [3_840_000, "1 h 4 min"], [90_000_000, "1 d 1 h"]] as const;
+  for (const [ms, words] of cases) expect(formatElapsed(ms)).toBe(words);
+});
+
+test("the date of today is left out", () => {
+  const noon = new Date(2025, 0, 12, 12, 0);
+  expect(formatMoment(noon.toISOString(), noon.getTime() + 3_600_000)).toBe("12:00");
+  expect(formatMoment(noon.toISOString(), noon.getTime() + 86_400_000)).toBe("12 Jan 2025, 12:00");
+  expect(formatMoment("yesterday", noon.getTime())).toBe("yesterday");
+});
+
+test("text from right to left is isolated, other text stays as it is", () => {
+  expect(isolate("scan.csv")).toBe("scan.csv");
+  expect(isolate("שלום.csv")).toBe("\u2068שלום.csv\u2069");
 });

@@ -1,18 +1,49 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { SessionCard } from "../src/card";
-import type { SystemAlert } from "../src/events";
+import type { ImportProgress, SystemAlert, TerminalEvent } from "../src/events";
+import { type SessionView, createdView, endedView, lostView, progressView } from "../src/session-view";
 import { Toasts } from "../src/toasts";
-import { ID, cancelled, complete, failed, progress } from "./samples";
+import { CREATED, ID, cancelled, complete, failed, progress, session } from "./samples";
 
 beforeEach(() => document.body.replaceChildren());
 afterEach(() => void vi.useRealTimers());
 
-function card(): SessionCard {
-  const made = new SessionCard(ID, { cancel: vi.fn(), close: vi.fn() });
-  document.body.append(made.element);
-  return made;
+/** The time of the samples' events. */
+const AT = Date.parse("2025-01-12T10:32:15.456Z");
+
+/** A card on the page that shows one session after the other, at a time of its own. */
+class Shown {
+  readonly cancel = vi.fn();
+  readonly #card = new SessionCard(ID, { cancel: this.cancel, close: vi.fn(), toggle: vi.fn() });
+  readonly element = this.#card.element;
+  #view: SessionView | undefined;
+  #now = AT;
+
+  constructor() {
+    document.body.replaceChildren(this.element);
+  }
+
+  show(view: SessionView): void {
+    this.#view = view;
+    this.#card.render(view, this.#now);
+  }
+
+  progress(event: ImportProgress): void {
+    this.show(progressView(this.#view, { createdAt: CREATED, ...event }));
+  }
+
+  end(event: TerminalEvent): void {
+    this.show(endedView(this.#view, event));
+  }
+
+  wait(ms: number): void {
+    this.#now += ms;
+    this.#card.tick(this.#now);
+  }
 }
+
+const card = (): Shown => new Shown();
 
 const find = (testid: string): HTMLElement => {
   const element = document.querySelector<HTMLElement>(`[data-testid="${testid}"]`);
@@ -23,43 +54,62 @@ const text = (testid: string): string => find(testid).textContent;
 
 describe("session card", () => {
   test("shows how far the work is, and says so to screen readers", () => {
-    card().update(progress(1, 0.6543));
+    card().progress(progress(1, 0.6543));
     const bar = find("progress-bar");
     expect(bar.getAttribute("role")).toBe("progressbar");
     expect(bar.getAttribute("aria-valuenow")).toBe("65.4");
     expect([bar.getAttribute("aria-valuemin"), bar.getAttribute("aria-valuemax")]).toEqual(["0", "100"]);
     expect(bar.getAttribute("aria-valuetext")).toBe("65%, 654 of 1,000 rows");
     expect(bar.getAttribute("aria-label")).toBe("Progress of scan.csv");
-    expect(["current-step", "rows", "speed", "eta"].map(text)).toEqual([
+    expect(["current-step", "rows", "speed", "eta", "elapsed"].map(text)).toEqual([
       "Reading rows",
       "654 of 1,000 rows",
       "65 rows/s",
       "about 45 seconds left",
+      "running for 2 min",
     ]);
   });
 
   test("has no value while the length is unknown and nothing is done", () => {
-    const { element, update } = bound(card());
-    update(progress(1, 0, { total_rows: null, processed_rows: 40 }));
+    const shown = card();
+    shown.progress(progress(1, 0, { total_rows: null, processed_rows: 40 }));
     expect(find("progress-bar").hasAttribute("aria-valuenow")).toBe(false);
     expect(find("progress-bar").getAttribute("aria-valuetext")).toBe("not known yet, 40 rows");
-    expect(element.classList.contains("unknown-length")).toBe(true);
-    update(progress(2, 0.1, { total_rows: null }));
+    expect(shown.element.classList.contains("unknown-length")).toBe(true);
+    shown.progress(progress(2, 0.1, { total_rows: null }));
     expect(find("progress-bar").getAttribute("aria-valuenow")).toBe("10");
   });
 
   test("never goes backwards", () => {
-    const { update } = bound(card());
-    update(progress(1, 0.5));
-    update(progress(2, 0.3));
+    const shown = card();
+    shown.progress(progress(1, 0.5));
+    shown.progress(progress(2, 0.3));
     expect(find("progress-bar").getAttribute("aria-valuenow")).toBe("50");
   });
 
+  test("shows what is null as nothing, and nothing that is not known", () => {
+    const none = { current_step: null, processed_rows: null, total_rows: null, eta_seconds: null, operation: null };
+    card().progress(progress(1, 0.5, { ...none, metadata: {} }));
+    expect(find("session-card").querySelector("h3")?.textContent).toBe("Session 0f8fad5b");
+    expect(["rows", "speed", "eta"].map(text)).toEqual(["", "", ""]);
+    expect(find("session-card").textContent).not.toMatch(/null|undefined|NaN/);
+  });
+
+  test("an estimate that silence has refuted is not shown any longer", () => {
+    const shown = card();
+    shown.progress(progress(1, 0.5, { eta_seconds: 2 }));
+    expect(text("eta")).toBe("a few seconds left");
+    shown.wait(6_000);
+    expect(text("eta")).toBe("a few seconds left");
+    shown.wait(2_000);
+    expect(text("eta")).toBe("");
+  });
+
   test("shows every number of the summary at the end", () => {
-    const made = card();
-    made.update(progress(1, 0.5));
-    made.complete(complete(2));
-    expect(made.element.dataset["status"]).toBe("completed");
+    const shown = card();
+    shown.progress(progress(1, 0.5));
+    shown.end(complete(2));
+    expect(shown.element.dataset["status"]).toBe("completed");
     const summary = complete(2).summary!;
     for (const [key, value] of Object.entries(summary)) {
       expect(text(`summary-${key}`)).toBe((value as number).toLocaleString("en-US"));
@@ -70,67 +120,163 @@ describe("session card", () => {
     expect(text("summary-database_operations")).toBe("2,847 database operations");
     expect(text("summary-peak_memory_mb")).toBe("peak memory 16 MiB");
     expect(find("progress-bar").getAttribute("aria-valuenow")).toBe("100");
-    expect(find("cancel").hidden).toBe(true);
+    expect(find("cancel").closest<HTMLElement>(".cancel")!.hidden).toBe(true);
+  });
+
+  test("shows which rows were rejected, and why", () => {
+    const evil = "<img src=x onerror=alert(1)>";
+    const rejections = [
+      { line_number: 12, column: "severity", received_value: evil, reason: "unknown severity" },
+      { line_number: 1_019, column: null, received_value: null, reason: "host_missing" },
+    ];
+    const shown = card();
+    const summary = { ...complete(2).summary!, validation_errors: 52, rejections, rejections_by_reason: { host_missing: 11, "unknown severity": 41 } };
+    shown.end({ ...complete(2), summary });
+    expect(find("rejections").querySelector("p")?.textContent).toBe("52 rows rejected");
+    expect([...find("rejections-by-reason").children].map((line) => line.textContent)).toEqual(["41 unknown severity", "11 Host missing"]);
+    const rows = [...find("rejection-rows").querySelectorAll("tbody tr")];
+    expect(rows.map((row) => [...row.children].map((cell) => cell.textContent))).toEqual([
+      ["12", "severity", evil, "unknown severity"],
+      ["1,019", "–", "–", "Host missing"],
+    ]);
+    expect(find("rejection-rows").querySelector("caption")?.textContent).toBe("The first 2 of them");
+    expect(document.querySelector("img")).toBeNull();
+  });
+
+  test("shows why no row of a file was taken in", () => {
+    const rejections = [{ line_number: 2, column: "Host", received_value: "", reason: "the host is missing" }];
+    const details = { rejections, rejections_by_reason: { "the host is missing": 3 }, rows: 3 };
+    card().end({ ...failed(1), error: { code: "NO_VALID_ROWS", message: "no row could be taken in", details } });
+    expect(text("error-code")).toBe("NO_VALID_ROWS");
+    expect(text("rejections-by-reason")).toBe("3 the host is missing");
+    expect(find("rejection-rows").querySelector("tbody")?.textContent).toBe("2Host(empty)the host is missing");
+    expect(document.querySelector(".problem .details")?.textContent).toBe("Rows3");
+  });
+
+  test("shows warnings of a summary and says that a dry run wrote nothing", () => {
+    card().end({ ...complete(1), summary: { new_vulnerabilities: 3, warnings: ["no host column"], dry_run: true } });
+    expect(text("warnings")).toBe("No host column.");
+    expect(find("session-card").textContent).toContain("A dry run: nothing was written.");
+    expect(document.querySelector('[data-testid="summary-warnings"]')).toBeNull();
   });
 
   test("shows what a producer of another kind hands over", () => {
-    card().complete({
+    card().end({
       ...complete(1),
       total_processed: null,
       processing_time_ms: null,
       summary: null,
       performance: null,
-      result: { filesCopied: 12, summary: { shown: "elsewhere" }, import_id: 7 },
+      result: { filesCopied: 12, report: "see https://reports.example/7.", summary: { shown: "elsewhere" }, import_id: 7 },
     });
-    expect(document.querySelector(".details")?.textContent).toBe("Files copied12");
+    expect(document.querySelector(".details")?.textContent).toBe("Files copied12Reportsee https://reports.example/7.");
+    expect(document.querySelector(".details a")?.getAttribute("href")).toBe("https://reports.example/7");
+  });
+
+  test("shows metadata that has no place of its own", () => {
+    card().progress(progress(1, 0.5, { metadata: { filename: "model.pt", epoch: 3, loss: 0.25, nested: { a: 1 } } }));
+    expect(text("extras")).toBe("Epoch3Loss0.25");
   });
 
   test("shows an error with code, details and suggestions", () => {
-    const made = card();
-    made.fail(failed(1));
-    expect(made.element.dataset["status"]).toBe("error");
+    const shown = card();
+    shown.end(failed(1));
+    expect(shown.element.dataset["status"]).toBe("error");
     expect(text("error-code")).toBe("CSV_UNKNOWN_FORMAT");
-    expect(made.element.textContent).toContain("No column names a host.");
-    expect(made.element.textContent).toContain("Columns foundcveID, product");
+    expect(shown.element.textContent).toContain("No column names a host.");
+    expect(shown.element.textContent).toContain("Columns foundcveID, product");
     expect(text("suggestions")).toBe("Export the scan as CSV");
-    expect(made.element.textContent).toContain("156 rows had been read. Nothing of this file was kept");
+    expect(shown.element.textContent).toContain("156 rows had been read. Nothing of this file was kept");
   });
 
-  test("shows a cancellation and ignores what comes after", () => {
-    const made = card();
-    made.cancelled(cancelled(1));
-    made.update(progress(2, 0.9));
-    expect(made.element.dataset["status"]).toBe("cancelled");
-    expect(made.element.textContent).toContain("523 rows had been read (34%). Everything is as it was before.");
+  test("shows a cancellation, and promises nothing for work of other kinds", () => {
+    const shown = card();
+    shown.end(cancelled(1));
+    expect(shown.element.dataset["status"]).toBe("cancelled");
+    expect(shown.element.textContent).toContain("523 rows had been read (34%). Everything is as it was before.");
+    const other = card();
+    other.end({ ...cancelled(1), operation: "nightly_backup", reason: "disk full" });
+    expect(other.element.textContent).toContain("Cancelled: disk full. 523 rows");
+    expect(other.element.textContent).not.toContain("as it was before");
+  });
+
+  test("a session that is lost refers to the imports only if it was one", () => {
+    for (const [operation, told] of [["vulnerability_import", true], ["nightly_backup", false]] as const) {
+      const shown = card();
+      shown.show(lostView(progressView(undefined, progress(1, 0.5, { operation })), AT));
+      expect(shown.element.dataset["status"]).toBe("lost");
+      expect(shown.element.textContent!.includes("past imports")).toBe(told);
+    }
   });
 
   test("gives the keyboard focus to the next button when its cancel button goes", () => {
-    const made = card();
+    const shown = card();
+    shown.progress(progress(1, 0.5));
     find("cancel").focus();
-    made.cancelled(cancelled(1));
+    shown.end(cancelled(1));
     expect(document.activeElement?.getAttribute("aria-label")).toBe("Remove this card");
   });
 
-  test("text of the server stays text", () => {
+  test("asks before it cancels", () => {
+    const shown = card();
+    shown.progress(progress(1, 0.5));
+    find("cancel").click();
+    expect(shown.cancel).not.toHaveBeenCalled();
+    expect(document.activeElement).toBe(find("cancel-confirm"));
+    find("cancel-keep").click();
+    expect(document.activeElement).toBe(find("cancel"));
+    find("cancel").click();
+    find("cancel-confirm").dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
+    expect(find("cancel").hidden).toBe(false);
+    find("cancel").click();
+    find("cancel-confirm").click();
+    expect(shown.cancel).toHaveBeenCalledOnce();
+    expect((find("cancel") as HTMLButtonElement).disabled).toBe(true);
+  });
+
+  test("a session that begins anew under its id is shown as a new one", () => {
+    const shown = card();
+    shown.progress(progress(1, 0.9));
+    shown.end(failed(2));
+    shown.show(createdView({ sessionId: ID, metadata: { filename: "again.csv" }, timestamp: new Date(AT).toISOString() }));
+    shown.progress(progress(3, 0.1, { metadata: { filename: "again.csv" } }));
+    expect(shown.element.dataset["status"]).toBe("processing");
+    expect(find("progress-bar").getAttribute("aria-valuenow")).toBe("10");
+    expect(document.querySelector(".outcome")).toBeNull();
+    expect((find("cancel") as HTMLButtonElement).disabled).toBe(false);
+  });
+
+  test("text of the server stays text, and its direction stays its own", () => {
     const evil = "<img src=x onerror=alert(1)>";
-    const made = card();
-    made.update(progress(1, 0.1, { current_step: evil, metadata: { filename: evil, vendor: evil } }));
+    const shown = card();
+    shown.progress(progress(1, 0.1, { current_step: evil, metadata: { filename: evil, vendor: evil, [evil]: evil } }));
     expect(text("current-step")).toBe(evil);
-    made.fail({ ...failed(2), error: { code: evil, message: evil, details: { [evil]: evil }, recovery_suggestions: [evil] } });
+    shown.end({ ...failed(2), error: { code: evil, message: evil, details: { [evil]: evil }, recovery_suggestions: [evil] } });
     expect(document.querySelector("img")).toBeNull();
     expect(text("error-code")).toBe(evil);
+    const other = card();
+    other.progress(progress(1, 0.1, { metadata: { filename: "שלום.csv" } }));
+    expect(other.element.getAttribute("aria-label")).toBe("Vulnerability import: \u2068שלום.csv\u2069");
+    expect(other.element.querySelector("h3 bdi")?.textContent).toBe("שלום.csv");
   });
 
   test("tells when no news came for half a minute, and takes it back with the next", () => {
-    vi.useFakeTimers();
-    const { element, update, made } = bound(card());
-    update(progress(1, 0.1));
-    made.checkStalled(Date.now() + 29_999);
-    expect(element.classList.contains("stalled")).toBe(false);
-    made.checkStalled(Date.now() + 31_000);
-    expect(text("eta")).toBe("no news for 31 seconds");
-    update(progress(2, 0.2));
-    expect(element.classList.contains("stalled")).toBe(false);
+    const shown = card();
+    shown.progress(progress(1, 0.1));
+    shown.wait(29_999);
+    expect(shown.element.classList.contains("stalled")).toBe(false);
+    shown.wait(1_001);
+    expect(shown.element.classList.contains("stalled")).toBe(true);
+    expect(text("eta")).toBe("no news for 31 s");
+    shown.progress(progress(2, 0.2, { lastUpdate: AT + 31_000 }));
+    expect(shown.element.classList.contains("stalled")).toBe(false);
+  });
+
+  test("a session that was stalled before the page was opened is shown as stalled", () => {
+    card().progress(session(4, 0.4, { lastUpdate: AT - 125_000, stalled: true }) as never);
+    expect(find("session-card").classList.contains("stalled")).toBe(true);
+    expect(text("eta")).toBe("no news for 2 min");
+    expect(text("elapsed")).toBe("running for 2 min");
   });
 });
 
@@ -188,14 +334,29 @@ describe("toasts", () => {
     expect(shown()).toHaveLength(0);
   });
 
-  test("more than five make room for the newest", () => {
+  test("more than five make room for the newest, those that need action last", () => {
     const { toasts, shown } = region();
+    toasts.alert(alert({ message: "act", action_required: true, auto_dismiss: 1 }));
     for (let number = 1; number <= 7; number += 1) toasts.alert(alert({ message: `alert ${number}` }));
     expect(shown()).toHaveLength(5);
+    expect(shown()[0]!.textContent).toContain("act");
     expect(shown()[4]!.textContent).toContain("alert 7");
   });
-});
 
-function bound(made: SessionCard): { made: SessionCard; element: HTMLElement; update: SessionCard["update"] } {
-  return { made, element: made.element, update: (event) => made.update(event) };
-}
+  test("what needs action does not leave by itself", () => {
+    vi.useFakeTimers();
+    const { toasts, shown } = region();
+    toasts.alert(alert({ action_required: true, auto_dismiss: 100 }));
+    vi.advanceTimersByTime(3_600_000);
+    expect(shown()).toHaveLength(1);
+  });
+
+  test("give the focus on when they go", () => {
+    const { toasts, shown } = region();
+    for (let number = 1; number <= 2; number += 1) toasts.alert(alert({ message: `alert ${number}` }));
+    const button = shown()[0]!.querySelector("button")!;
+    button.focus();
+    button.click();
+    expect(shown()[0]!.contains(document.activeElement)).toBe(true);
+  });
+});

@@ -70,6 +70,24 @@ test("a refused file keeps its error and does not hold up the next", async () =>
   expect(uploads.uploads[0]!.error).toMatchObject({ code: "PAYLOAD_TOO_LARGE", message: "too large" });
 });
 
+test("a failed file is sent once more under a session of its own", async () => {
+  const { queue: uploads, sending } = queue();
+  uploads.add([file("a.csv"), file("b.csv")]);
+  uploads.start("nessus");
+  const [first] = uploads.uploads;
+  const { sessionId } = first!;
+  sending[0]!.fail(new ApiError("NETWORK_ERROR", "gone"));
+  await vi.waitFor(() => expect(states(uploads.uploads)).toEqual(["failed", "sending"]));
+  uploads.retry(first!);
+  expect(states(uploads.uploads)).toEqual(["waiting", "sending"]);
+  uploads.retry(first!);
+  sending[1]!.end();
+  await vi.waitFor(() => expect(states(uploads.uploads)).toEqual(["sending", "sent"]));
+  expect(first).toMatchObject({ error: null, vendor: "nessus" });
+  expect(first!.sessionId).not.toBe(sessionId);
+  expect(sending).toHaveLength(3);
+});
+
 test("what the server would throw away is not sent to the end", async () => {
   const { queue: uploads, sending } = queue();
   uploads.add([file("a.csv"), file("b.csv")]);

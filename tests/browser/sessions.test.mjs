@@ -1,0 +1,241 @@
+// The dashboard with work of other programs: ids that are used again, restarts, lost connections, many
+// sessions, long texts.
+
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { after, before, describe, test } from "node:test";
+import {
+  OUTPUT,
+  cardOf,
+  ensureOutputFolder,
+  launchBrowser,
+  live,
+  openDashboard,
+  postJson,
+  reasonToSkip,
+  scratchFolder,
+  startProxy,
+  startServer,
+  testid,
+} from "./harness.mjs";
+
+const skip = reasonToSkip();
+if (skip) console.log(skip);
+
+const HASH = `sha256:${"0123456789abcdef".repeat(4)}`;
+
+describe("sessions of other programs", { skip, timeout: 300_000 }, () => {
+  let folder, server, browser;
+
+  before(async () => {
+    ensureOutputFolder();
+    folder = scratchFolder();
+    server = await startServer(folder.path);
+    browser = await launchBrowser();
+  });
+
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+    folder?.remove();
+  });
+
+  async function withPage(name, options, body) {
+    const { page, problems } = await openDashboard(browser, options.url ?? server.url, options);
+    try {
+      await body(page);
+      return problems;
+    } catch (error) {
+      await page.screenshot({ path: `${OUTPUT}${name.replace(/\W+/g, "-")}.png`, fullPage: true });
+      throw error;
+    } finally {
+      await page.context().close();
+    }
+  }
+
+  /** A test whose page must end without a word on the console. */
+  function pageTest(name, options, body) {
+    test(name, async () => assert.deepEqual(await withPage(name, options, body), []));
+  }
+
+  const create = (metadata, sessionId) => postJson(server.url, "/api/sessions", { metadata, ...(sessionId && { sessionId }) });
+  const update = (id, progress, metadata = {}) => postJson(server.url, `/api/sessions/${id}/progress`, { progress, metadata });
+  const complete = (id, result = {}) => postJson(server.url, `/api/sessions/${id}/complete`, { result });
+  const remove = async (id) => {
+    const { status } = await fetch(`${server.url}/api/sessions/${id}`, { method: "DELETE" });
+    assert.equal(status, 204);
+  };
+  const shows = (page, id, percent) =>
+    cardOf(page, id).and(page.locator('[data-status="processing"]')).locator(`${testid("progress-bar")}[aria-valuenow="${percent}"]`).waitFor();
+  const ended = (page, id, status) => cardOf(page, id).and(page.locator(`[data-status="${status}"]`)).waitFor();
+
+  pageTest("a nightly job under a fixed id is shown each night", {}, async (page) => {
+    const id = randomUUID();
+    for (const percent of [80, 10, 30]) {
+      await create({ operation: "nightly_backup", title: "vault" }, id);
+      await update(id, percent / 100);
+      await shows(page, id, percent);
+      await complete(id, { files: percent });
+      await ended(page, id, "completed");
+      assert.match(await cardOf(page, id).innerText(), new RegExp(`Files\\s+${percent}`));
+      await remove(id);
+    }
+  });
+
+  test("what ended and began anew while the connection was lost is shown anew", async () => {
+    const [replaced, gone] = [randomUUID(), randomUUID()];
+    const proxy = await startProxy(server.url);
+    const open = { url: proxy.url };
+    await withPage("lost connection", open, async (page) => {
+      for (const id of [replaced, gone]) {
+        await create({ title: "first round" }, id);
+        await update(id, 0.9);
+        await shows(page, id, 90);
+      }
+      proxy.cut();
+      await page.locator(`${testid("connection")}[data-state="reconnecting"]`).waitFor();
+      for (const id of [replaced, gone]) await complete(id);
+      for (const id of [replaced, gone]) await remove(id);
+      await create({ title: "second round" }, replaced);
+      await update(replaced, 0.2);
+      proxy.mend();
+      await live(page);
+      await shows(page, replaced, 20);
+      assert.equal(await cardOf(page, replaced).locator("h3").innerText(), "second round");
+      await ended(page, gone, "lost");
+      await update(replaced, 0.3);
+      await shows(page, replaced, 30);
+      await complete(replaced);
+      await ended(page, replaced, "completed");
+    });
+    await proxy.stop();
+  });
+
+  test("a job that begins again after the server was killed is followed again, in page and class", async (t) => {
+    if (!server.own) return t.skip("SKIP: the server is not the test's own to restart");
+    const id = randomUUID();
+    const address = new URL(server.url).host;
+    await withPage("killed", {}, async (page) => {
+      await create({ title: "before" }, id);
+      for (const percent of [20, 40, 60]) await update(id, percent / 100);
+      await shows(page, id, 60);
+      await server.kill();
+      await page.locator(`${testid("connection")}[data-state="reconnecting"]`).waitFor();
+      server = await startServer(folder.path, address);
+      const again = async () => {
+        const listed = await fetch(`${server.url}/api/sessions/${id}`);
+        if (listed.status === 200) {
+          const { status } = (await listed.json()).session;
+          if (status === "processing") await postJson(server.url, `/api/sessions/${id}/error`, { error: "killed" });
+          await remove(id);
+        }
+        await create({ title: "after" }, id);
+        await update(id, 0.1);
+      };
+      await again();
+      await live(page);
+      await shows(page, id, 10);
+      assert.equal(await cardOf(page, id).locator("h3").innerText(), "after");
+      await update(id, 0.5);
+      await shows(page, id, 50);
+      await complete(id);
+      await ended(page, id, "completed");
+    });
+  });
+
+  pageTest("rejected rows are shown with line, column, value and reason, as text", { viewport: { width: 360, height: 740 } }, async (page) => {
+    const { sessionId } = await create({ operation: "table_import", filename: `${HASH}.csv` });
+    const value = '<img src=x onerror="document.body.dataset.harmed=1">'.repeat(3);
+    const rejections = Array.from({ length: 20 }, (_, index) => ({
+      line_number: 1_000 + index,
+      column: HASH,
+      received_value: index === 0 ? value : "x".repeat(200),
+      reason: "the severity is not known",
+    }));
+    const summary = { validation_errors: 30, rejections, rejections_by_reason: { "the severity is not known": 30 } };
+    await complete(sessionId, { summary });
+    const card = cardOf(page, sessionId);
+    const rows = card.locator(`${testid("rejection-rows")} tbody tr`);
+    await rows.first().waitFor();
+    assert.equal(await rows.count(), 20);
+    for (const part of ["1,000", HASH, value, "The severity is not known"]) {
+      assert.ok((await rows.first().innerText()).toLowerCase().includes(part.toLowerCase()), part);
+    }
+    assert.equal(await card.locator(testid("rejections-by-reason")).innerText(), "30 the severity is not known");
+    assert.equal(await page.evaluate(() => document.body.dataset.harmed), undefined);
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(width <= 360, `the page is ${width} pixels wide`);
+  });
+
+  pageTest("long texts leave the layout and every button in reach", { viewport: { width: 360, height: 740 } }, async (page) => {
+    const { sessionId } = await create({ operation: HASH, title: HASH, digest: HASH });
+    await update(sessionId, 0.5, { current_step: `Verifying ${HASH} ${HASH}`, [`key${"x".repeat(60)}`]: HASH });
+    const message = Array.from({ length: 60 }, (_, line) => `line ${line}`).join("\n");
+    const alert = { level: "error", category: "system", message, action_required: true, action_details: { description: HASH, endpoint: `/${HASH}` } };
+    await postJson(server.url, "/api/events/system_alert", alert);
+    await shows(page, sessionId, 50);
+    const toast = page.locator(testid("toast"));
+    await toast.waitFor();
+    assert.ok((await toast.boundingBox()).height < 400, "a long alert covers the page");
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(width <= 360, `the page is ${width} pixels wide`);
+    await toast.getByRole("button", { name: "Dismiss" }).click();
+    const cancel = cardOf(page, sessionId).locator(testid("cancel"));
+    await cancel.scrollIntoViewIfNeeded();
+    const box = await cancel.boundingBox();
+    assert.ok(box.x >= 0 && box.x + box.width <= 360, `Cancel is at ${JSON.stringify(box)}`);
+    await cancel.click();
+    await cardOf(page, sessionId).locator(testid("cancel-confirm")).click();
+    await ended(page, sessionId, "cancelled");
+  });
+
+  pageTest("alerts are kept in a list, those that need action until a person removes them", {}, async (page) => {
+    const alert = (message, more = {}) =>
+      postJson(server.url, "/api/events/system_alert", { level: "warning", category: "system", message, ...more });
+    await alert("Renew the certificate", { action_required: true, auto_dismiss: 100 });
+    for (let number = 1; number <= 6; number += 1) await alert(`Passing ${number}`, { auto_dismiss: 60_000 });
+    await page.locator(testid("alerts-count")).filter({ hasText: "7" }).waitFor();
+    assert.equal(await page.locator(testid("toast")).count(), 5);
+    await page.locator(testid("toast")).filter({ hasText: "Renew the certificate" }).waitFor();
+    await page.locator(testid("alerts-button")).click();
+    assert.equal(await page.locator(testid("alert")).count(), 7);
+    await page.locator(testid("alerts-clear")).click();
+    assert.equal(await page.locator(testid("alert")).count(), 1);
+    await page.keyboard.press("Escape");
+    assert.equal(await page.locator(testid("alerts-count")).innerText(), "1");
+  });
+
+  pageTest("of many sessions the running ones come first, in rows that can be searched and turned", {}, async (page) => {
+    const mark = randomUUID().slice(0, 8);
+    const ids = [];
+    for (let index = 0; index < 60; index += 1) {
+      const { sessionId } = await create({ operation: `bulk_${index % 3}`, title: `${mark} job ${index}` });
+      ids.push(sessionId);
+    }
+    for (const id of ids.slice(0, 20)) await complete(id);
+    await update(ids[59], 0.25, { current_step: `Reading ${mark} needle` });
+    const search = page.locator(testid("session-search"));
+    await search.fill(mark);
+    const range = page.locator(testid("session-range"));
+    await range.filter({ hasText: "1–25 of 60 sessions" }).waitFor();
+    await page.locator(testid("sessions-next")).click();
+    await page.locator(testid("sessions-next")).click();
+    await range.filter({ hasText: "51–60 of 60 sessions" }).waitFor();
+    const statuses = await page.locator(testid("session-card")).evaluateAll((cards) => cards.map((card) => card.dataset.status));
+    assert.deepEqual([...new Set(statuses)], ["completed"]);
+    await page.locator(testid("session-filter")).selectOption("running");
+    await range.filter({ hasText: "1–25 of 40 sessions" }).waitFor();
+    await search.fill(`${mark} NEEDLE`);
+    await shows(page, ids[59], 25);
+    assert.equal(await page.locator(testid("session-card")).count(), 1);
+    const row = cardOf(page, ids[59]);
+    await row.locator(testid("toggle")).click();
+    await row.and(page.locator(".card")).waitFor();
+    await page.locator(testid("session-filter")).selectOption("");
+    await search.fill("nothing is called so");
+    await page.locator(testid("no-match")).waitFor();
+    await complete(ids[59]);
+    await search.fill(mark);
+    await range.filter({ hasText: "of 60 sessions" }).waitFor();
+  });
+});

@@ -1,6 +1,6 @@
 import type { ClientConfig } from "./client-config";
 import { CommandError, Connection } from "./connection";
-import type { ImportCancelled, ImportProgress, Session, SessionStatus, TerminalEvent } from "./events";
+import type { ImportCancelled, ImportProgress, Session, SessionCreated, SessionStatus, TerminalEvent } from "./events";
 import { SequenceGuard } from "./sequence";
 import { LatestThrottle } from "./throttle";
 
@@ -103,7 +103,7 @@ export class WebSocketClient extends Connection {
    * seen, and hands it to the subscribers at most once per `progressThrottle`.
    */
   handleProgressUpdate(data: ImportProgress): void {
-    const verdict = this.#sequence.progress(data.sessionId, data.seq);
+    const verdict = this.#sequence.progress(data);
     if (verdict === "old") return;
     if (verdict === "anew") this.#begin(data.sessionId, data);
     this.#progress.push(data.sessionId, data);
@@ -118,9 +118,9 @@ export class WebSocketClient extends Connection {
   protected override receive(event: string, data: unknown): void {
     switch (event) {
       case "session_created": {
-        const { sessionId, seq } = data as { sessionId: string; seq?: number };
-        if (this.#sequence.created(sessionId, seq) === "old") return;
-        this.#progress.drop(sessionId);
+        const created = data as SessionCreated;
+        if (this.#sequence.created(created) === "old") return;
+        this.#progress.drop(created.sessionId);
         break;
       }
       case "import_progress":
@@ -130,7 +130,7 @@ export class WebSocketClient extends Connection {
       case "import_error":
       case "import_cancelled": {
         const ending = data as TerminalEvent;
-        const verdict = this.#sequence.end(ending.sessionId, ending.seq);
+        const verdict = this.#sequence.end(ending);
         if (verdict === "old") return;
         if (verdict === "anew") this.#begin(ending.sessionId, ending);
         this.#end(event, ending);
@@ -178,7 +178,7 @@ export class WebSocketClient extends Connection {
       this.#tracked.delete(sessionId);
       if (code !== "SESSION_CANCELLED") {
         this.dispatch("session_lost", { sessionId, error: { code, message } });
-      } else if (this.#sequence.end(sessionId, undefined) !== "old") {
+      } else if (this.#sequence.end({ sessionId }) !== "old") {
         this.#end("import_cancelled", cancelledUnseen(sessionId));
       }
     }

@@ -5,6 +5,8 @@ interface Known {
   seq: number;
   /** Null where only events have told of the session: they do not say when it was created. */
   createdAt: number | null;
+  /** A time at which the session was there already, in milliseconds since 1970; 0 where none is known. */
+  at: number;
   ended: boolean;
   /** The end was only guessed from an answer, so the event that tells it may still come. */
   guessed: boolean;
@@ -18,6 +20,13 @@ export interface Stamp {
   seq?: number | undefined;
   createdAt?: number | null | undefined;
   status: string;
+}
+
+/** The fields of an event by which it is judged. */
+export interface Mark {
+  sessionId: string;
+  seq?: number | undefined;
+  timestamp?: string | undefined;
 }
 
 /**
@@ -45,29 +54,30 @@ export class SequenceGuard {
   }
 
   /** An `import_progress`. Without a number there is no order to keep, and it is taken until the end. */
-  progress(sessionId: string, seq: number | undefined): Verdict {
-    const known = this.#known.get(sessionId);
-    if (!known) return this.#keep(sessionId, seq ?? 0, null, false, "next");
-    if (seq === undefined) return known.ended ? "old" : "next";
-    if (seq <= known.seq) return "old";
-    if (known.ended) return this.#keep(sessionId, seq, null, false, "anew");
-    return this.#keep(sessionId, seq, known.createdAt, false, "next");
+  progress(event: Mark): Verdict {
+    const known = this.#known.get(event.sessionId);
+    if (!known) return this.#keep(event, null, false, "next");
+    if (event.seq === undefined) return known.ended ? "old" : "next";
+    if (event.seq <= known.seq) return "old";
+    if (known.ended) return this.#keep(event, null, false, "anew");
+    return this.#keep(event, known.createdAt, false, "next");
   }
 
   /** A `session_created`. Without a number it is taken. */
-  created(sessionId: string, seq: number | undefined): Verdict {
-    const known = this.#known.get(sessionId);
-    if (known && seq !== undefined && seq <= known.seq) return "old";
-    return this.#keep(sessionId, seq ?? 0, null, false, "anew");
+  created(event: Mark): Verdict {
+    const known = this.#known.get(event.sessionId);
+    if (known && event.seq !== undefined && event.seq <= known.seq) return "old";
+    return this.#keep(event, null, false, "anew");
   }
 
-  /** A terminal event; `seq` is undefined where the end is only known from an answer. */
-  end(sessionId: string, seq: number | undefined): Verdict {
+  /** A terminal event. It has no number where the end is only known from an answer. */
+  end(event: Mark): Verdict {
+    const { sessionId, seq } = event;
     const known = this.#known.get(sessionId);
     if (known?.ended && (seq === undefined || known.guessed)) return "old";
     if (known && seq !== undefined && seq <= known.seq) return "old";
     const verdict = known?.ended ? "anew" : "next";
-    this.#keep(sessionId, seq ?? known?.seq ?? 0, known?.createdAt ?? null, true, verdict);
+    this.#keep({ ...event, seq: seq ?? known?.seq }, known?.createdAt ?? null, true, verdict);
     if (seq === undefined) this.#known.get(sessionId)!.guessed = true;
     return verdict;
   }
@@ -81,22 +91,24 @@ export class SequenceGuard {
     const { sessionId, seq = 0, createdAt = null } = session;
     const ended = session.status !== "processing";
     const known = this.#known.get(sessionId);
-    if (!known) return this.#keep(sessionId, seq, createdAt, ended, "next");
+    const take = (verdict: Verdict): Verdict => this.#keep({ sessionId, seq }, createdAt, ended, verdict);
+    if (!known) return take("next");
+    // One session was there before it was created? Then they are two.
+    const later = createdAt !== null && createdAt > (known.createdAt ?? known.at) && known.at > 0;
+    if (later) return take("anew");
     const another = createdAt !== null && known.createdAt !== null && createdAt !== known.createdAt;
-    if (another && createdAt > known.createdAt!) return this.#keep(sessionId, seq, createdAt, ended, "anew");
     const same = !another && seq === known.seq;
     if (same && known.ended) return "old";
-    if (seq > known.seq || same) {
-      return this.#keep(sessionId, seq, createdAt, ended, another || known.ended ? "anew" : "next");
-    }
-    if (overtaken || known.connection === this.#connection) return "old";
-    return this.#keep(sessionId, seq, createdAt, ended, "anew");
+    if (seq > known.seq || same) return take(another || known.ended ? "anew" : "next");
+    return overtaken || known.connection === this.#connection ? "old" : take("anew");
   }
 
-  #keep(sessionId: string, seq: number, createdAt: number | null, ended: boolean, verdict: Verdict): Verdict {
+  #keep({ sessionId, seq = 0, timestamp }: Mark, createdAt: number | null, ended: boolean, verdict: Verdict): Verdict {
+    const before = verdict === "anew" ? 0 : (this.#known.get(sessionId)?.at ?? 0);
+    const at = Math.max(before, createdAt ?? 0, Date.parse(timestamp ?? "") || 0);
     // Set anew, so that the map's order is that of the latest news.
     this.#known.delete(sessionId);
-    this.#known.set(sessionId, { seq, createdAt, ended, guessed: false, connection: this.#connection });
+    this.#known.set(sessionId, { seq, createdAt, at, ended, guessed: false, connection: this.#connection });
     for (const oldest of this.#known.keys()) {
       if (this.#known.size <= MAX_REMEMBERED) break;
       this.#known.delete(oldest);

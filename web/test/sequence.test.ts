@@ -1,6 +1,12 @@
 import { expect, test } from "vitest";
-import { SequenceGuard, type Stamp } from "../src/sequence";
+import { type Mark, SequenceGuard, type Stamp } from "../src/sequence";
 
+const event = (seq: number | undefined, at?: number): Mark => ({
+  sessionId: "a",
+  seq,
+  ...(at !== undefined && { timestamp: new Date(at).toISOString() }),
+});
+const of = (sessionId: string, seq: number): Mark => ({ sessionId, seq });
 const snapshot = (seq: number, createdAt: number | null, status = "processing"): Stamp => ({
   sessionId: "a",
   seq,
@@ -10,7 +16,7 @@ const snapshot = (seq: number, createdAt: number | null, status = "processing"):
 
 test("rising numbers are taken, a snapshot also with the newest one", () => {
   const guard = new SequenceGuard();
-  expect([3, 3, 2, 5].map((seq) => guard.progress("a", seq))).toEqual(["next", "old", "old", "next"]);
+  expect([3, 3, 2, 5].map((seq) => guard.progress(event(seq)))).toEqual(["next", "old", "old", "next"]);
   expect(guard.snapshot(snapshot(5, 1))).toBe("next");
   expect(guard.snapshot(snapshot(4, 1))).toBe("old");
 });
@@ -18,24 +24,24 @@ test("rising numbers are taken, a snapshot also with the newest one", () => {
 test("an event that is no newer than a snapshot is refused", () => {
   const guard = new SequenceGuard();
   guard.snapshot(snapshot(5, 1));
-  expect([4, 5, 6].map((seq) => guard.progress("a", seq))).toEqual(["old", "old", "next"]);
+  expect([4, 5, 6].map((seq) => guard.progress(event(seq)))).toEqual(["old", "old", "next"]);
   guard.snapshot(snapshot(9, 1, "completed"));
-  expect([guard.end("a", 9), guard.progress("a", 8)]).toEqual(["old", "old"]);
+  expect([guard.end(event(9)), guard.progress(event(8))]).toEqual(["old", "old"]);
 });
 
 test("an end is told once, and an end older than what was seen is none", () => {
   const guard = new SequenceGuard();
-  guard.progress("a", 5);
-  expect([4, 6, 6, 5].map((seq) => guard.end("a", seq))).toEqual(["old", "next", "old", "old"]);
+  guard.progress(event(5));
+  expect([4, 6, 6, 5].map((seq) => guard.end(event(seq)))).toEqual(["old", "next", "old", "old"]);
 });
 
 test("after the end a higher number is a new session under the same id", () => {
   for (const begin of ["created", "progress", "end"] as const) {
     const guard = new SequenceGuard();
-    guard.end("a", 5);
-    expect(guard[begin]("a", 5)).toBe("old");
-    expect(guard[begin]("a", 6)).toBe("anew");
-    expect(guard.progress("a", 6)).toBe("old");
+    guard.end(event(5));
+    expect(guard[begin](event(5))).toBe("old");
+    expect(guard[begin](event(6))).toBe("anew");
+    expect(guard.progress(event(6))).toBe("old");
   }
 });
 
@@ -54,39 +60,52 @@ test("on a new connection the first snapshot counts, and an end that is known is
   guard.reconnected();
   expect(guard.snapshot(snapshot(3, null))).toBe("anew");
   expect(guard.snapshot(snapshot(2, null))).toBe("old");
-  guard.end("a", 4);
+  guard.end(event(4));
   guard.reconnected();
   expect(guard.snapshot(snapshot(4, null, "completed"))).toBe("old");
 });
 
 test("an answer that may have been overtaken goes by its number on a new connection too", () => {
   const guard = new SequenceGuard();
-  guard.progress("a", 9);
+  guard.progress(event(9));
   guard.reconnected();
   expect(guard.snapshot(snapshot(8, 1), true)).toBe("old");
 });
 
 test("after an end that was guessed the event that tells it is no second end", () => {
   const guard = new SequenceGuard();
-  guard.progress("a", 5);
-  expect(guard.end("a", undefined)).toBe("next");
-  expect(guard.end("a", 6)).toBe("old");
-  expect(guard.created("a", 7)).toBe("anew");
+  guard.progress(event(5));
+  expect(guard.end(event(undefined))).toBe("next");
+  expect(guard.end(event(6))).toBe("old");
+  expect(guard.created(event(7))).toBe("anew");
 });
 
 test("events without a number are taken until the end", () => {
   const guard = new SequenceGuard();
-  expect([guard.progress("a", undefined), guard.progress("a", undefined)]).toEqual(["next", "next"]);
-  expect([guard.end("a", undefined), guard.end("a", undefined), guard.progress("a", undefined)]).toEqual(["next", "old", "old"]);
-  expect([guard.created("a", undefined), guard.progress("a", undefined)]).toEqual(["anew", "next"]);
+  expect([guard.progress(event(undefined)), guard.progress(event(undefined))]).toEqual(["next", "next"]);
+  expect([guard.end(event(undefined)), guard.end(event(undefined)), guard.progress(event(undefined))]).toEqual(["next", "old", "old"]);
+  expect([guard.created(event(undefined)), guard.progress(event(undefined))]).toEqual(["anew", "next"]);
 });
 
 test("only the sessions with the latest news are remembered", () => {
   const guard = new SequenceGuard();
-  guard.end("first", 1);
-  guard.end("second", 1);
-  guard.created("first", 2);
-  for (let id = 0; id < 4_999; id += 1) guard.end(String(id), 1);
-  expect(guard.end("first", 2)).toBe("old");
-  expect(guard.end("second", 1)).toBe("next");
+  guard.end(of("first", 1));
+  guard.end(of("second", 1));
+  guard.created(of("first", 2));
+  for (let id = 0; id < 4_999; id += 1) guard.end(of(String(id), 1));
+  expect(guard.end(of("first", 2))).toBe("old");
+  expect(guard.end(of("second", 1))).toBe("next");
+});
+
+test("a snapshot of a session that was created after the last event of the known one is another", () => {
+  const guard = new SequenceGuard();
+  guard.created(event(1, 1_000));
+  guard.progress(event(2, 3_000));
+  expect(guard.snapshot(snapshot(3, 1_000))).toBe("next");
+  guard.progress(event(4, 5_000));
+  const other = new SequenceGuard();
+  other.created(event(1, 1_000));
+  other.progress(event(2, 3_000));
+  expect(other.snapshot(snapshot(9, 4_000))).toBe("anew");
+  expect(guard.snapshot(snapshot(9, 6_000))).toBe("anew");
 });

@@ -221,13 +221,15 @@ pub mod wheel;
 pub use config::Config;
 pub use endpoint::{
     AckId, Admission, AdmissionId, AskId, ClientInfo, Closing, ConnectRequest, Counts, Door,
-    Endpoint, Environment, Event, JoinId, Message, Random, RequestId, SessionId,
+    Endpoint, Environment, Event, JoinId, Message, Random, RequestId, SessionId, TimerId,
 };
 pub use engine::{HandshakeDetail, HandshakeDetails};
 pub use error::{DisconnectReason, Error};
 pub use frame::{Frame, FrameBuilder};
 pub use id::IdText;
-pub use io::{AckTimeout, Answers, ConnectionError, Handlers, Io, Joining, Socket, Verdict};
+pub use io::{
+    AckTimeout, Answers, ConnectionError, Handlers, Io, IoTimer, Joining, Socket, Verdict,
+};
 pub use net::{Handle, HandleError, Histogram, IoServer, Listener, Pending, Server, Stats, Stream};
 pub use now::Now;
 pub use slots::Key as ConnectionId;

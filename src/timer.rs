@@ -33,6 +33,8 @@ pub enum Timer {
     Ask(Key),
     /// When to forget a socket that lost its connection and has not come back.
     Away(Key),
+    /// When a timer of the host's is due.
+    Host(Key),
     /// When to send the newest progress of all progress sessions that have news.
     Pulse,
     /// When to look whether a progress session has gone 30 s without an update, and after that 30 minutes.

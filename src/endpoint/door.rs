@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::{AdmissionId, Endpoint, JoinId, SessionId};
 use crate::slots::Key;
@@ -38,6 +39,16 @@ pub(crate) struct Demands {
     pub connection_errors: bool,
     /// How many rules there are that may keep somebody out.
     pub rules: u32,
+    /// Timers that nobody has set yet.
+    timers: Vec<NewTimer>,
+}
+
+/// A timer that handlers want: its token, its time, and whether it comes again.
+#[derive(Clone, Copy, Debug)]
+struct NewTimer {
+    token: u64,
+    time: Duration,
+    is_repeated: bool,
 }
 
 impl Door {
@@ -45,6 +56,16 @@ impl Door {
     pub(crate) fn demand(&self, change: impl FnOnce(&mut Demands)) {
         change(&mut self.lock());
         self.0.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Has a timer set as soon as there is an endpoint.
+    pub(crate) fn add_timer(&self, token: u64, time: Duration, is_repeated: bool) {
+        let timer = NewTimer {
+            token,
+            time,
+            is_repeated,
+        };
+        self.demand(|demands| demands.timers.push(timer));
     }
 
     /// What is demanded so far.
@@ -153,6 +174,7 @@ impl Endpoint {
         };
         // Before the demands: what comes in between is seen the next time.
         attached.version = attached.door.version();
+        let timers = std::mem::take(&mut attached.door.lock().timers);
         let demands = attached.door.demands();
         attached.connect_requests = demands.connect_requests;
         attached.allow_request = demands.allow_request;
@@ -165,6 +187,12 @@ impl Endpoint {
         config.room_events |= demands.room_events;
         if config.room_events {
             self.sockets.note_rooms();
+        }
+        for timer in timers {
+            match timer.is_repeated {
+                true => self.schedule_every(timer.time, timer.token),
+                false => self.schedule(timer.time, timer.token),
+            };
         }
         for name in demands.names {
             if self.sockets.find_namespace(&name).is_none() {

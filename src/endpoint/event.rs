@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use uuid::Uuid;
 
-use super::AdmissionId;
+use super::{AdmissionId, TimerId};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::Request;
@@ -198,6 +198,15 @@ pub enum Event {
         socket: SocketId,
         /// Where it was.
         namespace: NamespaceId,
+    },
+
+    /// A timer that the host has set is due: [`Endpoint::schedule`](crate::Endpoint::schedule) and
+    /// [`Endpoint::schedule_every`](crate::Endpoint::schedule_every).
+    Timer {
+        /// Which timer; one that comes once is gone by now.
+        timer: TimerId,
+        /// What the host calls it.
+        token: u64,
     },
 
     /// A bare Engine.IO session has opened ([`Config::socket_io`](crate::Config::socket_io) is off).

@@ -56,7 +56,7 @@ impl Endpoint {
             return self.linger(key, bytes.len());
         }
         if connection.unread.is_empty() {
-            let consumed = self.handle(key, bytes);
+            let consumed = self.handle_input(key, bytes);
             if let Some(connection) = self.connections.get_mut(key) {
                 connection.unread.extend_from_slice(&bytes[consumed..]);
             }
@@ -72,7 +72,7 @@ impl Endpoint {
             return;
         };
         let mut input = std::mem::take(&mut connection.unread);
-        let consumed = self.handle(key, &mut input);
+        let consumed = self.handle_input(key, &mut input);
         if let Some(connection) = self.connections.get_mut(key) {
             if consumed < input.len() && connection.phase == Phase::Open {
                 input.drain(..consumed);
@@ -152,7 +152,7 @@ impl Endpoint {
     }
 
     /// Handles input from its start and says how many bytes of it are done with.
-    fn handle(&mut self, key: Key, input: &mut [u8]) -> usize {
+    fn handle_input(&mut self, key: Key, input: &mut [u8]) -> usize {
         let mut at = 0;
         let mut steps = 0;
         loop {

@@ -21,6 +21,7 @@ mod recovery;
 mod refusals;
 mod requests;
 mod rooms;
+mod schedule;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub use door::Door;
 pub use event::{AckId, AskId, Event, JoinId, Message, RequestId, SessionId};
 pub use joins::ConnectRequest;
 pub use output::Closing;
+pub use schedule::TimerId;
 pub use verbs::ClientInfo;
 
 use std::collections::VecDeque;
@@ -43,6 +45,7 @@ use crate::engine::Session;
 use crate::error::DisconnectReason;
 use crate::frame::{Frame, FrameBuilder};
 use crate::http::HeadLimits;
+use crate::net::Handle;
 use crate::now::Now;
 use crate::outbox::Spares;
 use crate::progress::{Memory, ProgressTracker};
@@ -82,6 +85,8 @@ pub struct Endpoint {
     head_limits: HeadLimits,
     packet_limits: Limits,
     environment: Environment,
+    /// Leads back here from other threads, where a server drives this.
+    handle: Option<Handle>,
     now: Now,
     wheel: Wheel<Timer>,
     connections: Slots<Connection>,
@@ -90,6 +95,7 @@ pub struct Endpoint {
     /// Clients that wait for the host to let them into a namespace.
     joins: Slots<joins::Join>,
     asks: asks::Asks,
+    schedule: schedule::Schedule,
     adapter: Box<dyn Adapter>,
     /// What clients have to come in by, where an `Io` has handlers for them.
     door: Option<door::Attached>,
@@ -128,6 +134,8 @@ pub struct Endpoint {
 /// still answer what a client sent right before it left, and only then does the client leave.
 enum Queued {
     Event(Event),
+    /// A timer of the host's is due.
+    Timer(Key),
     /// A session ends.
     End(Key, Ending),
     /// A client leaves a namespace.
@@ -202,9 +210,11 @@ impl Endpoint {
             sockets: Sockets::new(config.room_events),
             joins: Slots::default(),
             asks: asks::Asks::default(),
+            schedule: Slots::default(),
             adapter: Box::new(InMemory),
             door: config.door.clone().map(door::Attached::new),
             environment,
+            handle: None,
             now,
             wheel,
             connections: Slots::default(),
@@ -246,6 +256,16 @@ impl Endpoint {
     /// The settings.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The way back here for other threads: that of the [`Server`](crate::Server) around this, for handlers that have something
+    /// done elsewhere. Where there is none, one whose every verb says [`HandleError::Closed`](crate::HandleError::Closed).
+    pub fn handle(&self) -> Handle {
+        self.handle.clone().unwrap_or_else(Handle::closed)
+    }
+
+    pub(crate) fn set_handle(&mut self, handle: Handle) {
+        self.handle = Some(handle);
     }
 
     /// The time of this turn.
@@ -302,6 +322,7 @@ impl Endpoint {
                 Timer::Join(key) => self.join_timed_out(key),
                 Timer::Ask(key) => self.ask_timed_out(key),
                 Timer::Away(key) => self.recovery_expired(SocketId(key)),
+                Timer::Host(key) => self.host_timer_fired(key, deadline_ms),
                 Timer::Pulse | Timer::Stale(_) | Timer::Forget(_) | Timer::Heartbeat => {
                     self.progress_timer(timer);
                 }
@@ -334,6 +355,10 @@ impl Endpoint {
                 Queued::Event(Event::Message(Message { socket, .. }))
                     if self.sockets.get(socket).is_none() => {}
                 Queued::Event(event) => return Some(event),
+                Queued::Timer(key) => match self.timer_event(key) {
+                    None => {}
+                    event => return event,
+                },
                 Queued::End(session, ending) => {
                     self.with_events_first(|endpoint| endpoint.end_now(session, ending))
                 }

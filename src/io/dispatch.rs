@@ -116,6 +116,10 @@ impl Io {
             } => call_all(&mut self.on_room, |handler| {
                 handler(endpoint, namespace, &room, &change)
             }),
+            Event::Timer { timer, token } => match Io::is_own_timer(token) {
+                true => self.timer_fired(endpoint, timer, token),
+                false => return Ok(Some(Event::Timer { timer, token })),
+            },
             Event::Emitted { target, args } => self.emitted(endpoint, &target, &args),
             Event::ServerSide {
                 args,

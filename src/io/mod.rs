@@ -10,10 +10,12 @@ mod handlers;
 mod pattern;
 mod questions;
 mod socket;
+mod timers;
 
 pub use handlers::{Handlers, Verdict};
 pub use questions::{AckTimeout, Answers};
 pub use socket::{Joining, Socket};
+pub use timers::IoTimer;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::handlers::Outcome;
+use super::timers::Timers;
 use super::Socket;
 use crate::{Args, AskId, Endpoint, RemoteSocket, SocketId};
 
@@ -55,12 +56,14 @@ pub struct Questions {
     acks: BTreeMap<(SocketId, u64), Acknowledgement>,
     asks: BTreeMap<AskId, AnswersHandler>,
     fetches: BTreeMap<AskId, FetchHandler>,
+    pub(super) timers: Timers,
 }
 
 impl Questions {
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.acks.is_empty() && self.asks.is_empty() && self.fetches.is_empty()
+        let is_answered = self.acks.is_empty() && self.asks.is_empty();
+        is_answered && self.fetches.is_empty() && self.timers.is_empty()
     }
 
     pub(super) fn expect(

@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 use super::handlers::Outcome;
 use super::questions::{AckTimeout, Answers, Questions};
 use crate::{
-    AckId, Args, ClientInfo, ConnectRequest, Endpoint, Error, IdText, JoinId, SocketId, Target,
+    AckId, Args, ClientInfo, ConnectRequest, Endpoint, Error, Handle, IdText, JoinId, SocketId,
+    Target,
 };
 
 /// One client in one namespace, as a handler sees it.
@@ -15,8 +16,8 @@ use crate::{
 /// The client may be gone: it is, in a handler of its end, and in any handler that has disconnected it. As in Socket.IO, verbs
 /// for it do nothing then, so that the rest of the handler runs; who wants to know asks [`Socket::is_connected`].
 pub struct Socket<'a> {
-    endpoint: &'a mut Endpoint,
-    questions: &'a mut Questions,
+    pub(super) endpoint: &'a mut Endpoint,
+    pub(super) questions: &'a mut Questions,
     id: SocketId,
     pub(super) is_recovered: bool,
 }
@@ -58,6 +59,26 @@ impl<'a> Socket<'a> {
     /// The whole server.
     pub fn endpoint(&mut self) -> &mut Endpoint {
         self.endpoint
+    }
+
+    /// The way back to the server for another thread, to which long work belongs.
+    ///
+    /// ```
+    /// use pulsewheel::{Args, Io, Target};
+    ///
+    /// let mut io = Io::new();
+    /// io.namespace("/").on("report", |socket, message| {
+    ///     let (handle, ack) = (socket.handle(), message.ack);
+    ///     std::thread::spawn(move || {
+    ///         let report = Args::one("a long one")?;
+    ///         handle.call(move |endpoint| ack.map(|ack| endpoint.acknowledge(ack, &report)))?;
+    ///         Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    ///     });
+    ///     Ok(())
+    /// });
+    /// ```
+    pub fn handle(&self) -> Handle {
+        self.endpoint.handle()
     }
 
     /// The request that opened the client's session.

@@ -77,6 +77,13 @@ impl Handle {
         Handle { queue }
     }
 
+    /// One to no server: every verb says [`HandleError::Closed`].
+    pub(crate) fn closed() -> Self {
+        let queue = Queue::new(None);
+        queue.close();
+        Handle::new(Arc::new(queue))
+    }
+
     /// Has the loop do something with the endpoint. What it returns can be waited for, looked for, or dropped.
     ///
     /// A panic of the closure is its own: it is counted ([`Stats::panics`](crate::Stats::panics)), waiting gives
@@ -306,7 +313,8 @@ impl<T> fmt::Debug for Pending<T> {
 /// What the loop and its handles share.
 pub(super) struct Queue {
     state: Mutex<State>,
-    waker: Waker,
+    /// Wakes the loop, where there is one.
+    waker: Option<Waker>,
 }
 
 #[derive(Default)]
@@ -318,7 +326,7 @@ struct State {
 }
 
 impl Queue {
-    pub fn new(waker: Waker) -> Self {
+    pub fn new(waker: Option<Waker>) -> Self {
         Queue {
             state: Mutex::default(),
             waker,
@@ -338,7 +346,7 @@ impl Queue {
         drop(state);
         if was_empty {
             // Should waking fail, the loop still finds the command at its next turn.
-            let _ = self.waker.wake();
+            let _ = self.waker.as_ref().map(Waker::wake);
         }
         Ok(())
     }

@@ -127,8 +127,10 @@ impl<L: Listener> Server<L> {
     pub fn new(config: Config) -> io::Result<Self> {
         let poll = Poll::new()?;
         let clock = Clock::new();
-        let queue = Arc::new(Queue::new(mio::Waker::new(poll.registry(), WAKER)?));
-        let endpoint = Endpoint::new(config, environment(), clock.now());
+        let waker = mio::Waker::new(poll.registry(), WAKER)?;
+        let queue = Arc::new(Queue::new(Some(waker)));
+        let mut endpoint = Endpoint::new(config, environment(), clock.now());
+        endpoint.set_handle(Handle::new(queue.clone()));
         Ok(Server {
             endpoint,
             poll,

@@ -107,6 +107,33 @@ fn a_server_with_its_handlers_takes_turns_in_a_loop_of_the_hosts_own() {
 }
 
 #[test]
+fn a_handler_has_the_way_back_for_another_thread() {
+    let mut io = Io::new();
+    io.namespace("/").on("report", |socket, message| {
+        let (handle, ack) = (socket.handle(), message.ack.expect("it is asked for"));
+        std::thread::spawn(move || {
+            let report = Args::one("a long one").expect("text");
+            handle.call(move |endpoint| endpoint.acknowledge(ack, &report))
+        });
+        Ok(())
+    });
+    io.every(Duration::from_millis(5), |endpoint| {
+        let everybody = pulsewheel::Target::namespace(endpoint.namespace("/")?);
+        endpoint.emit(&everybody, "tick", &Args::none())
+    });
+    let mut server = Server::bind_io(io, no_progress(), "127.0.0.1:0").expect("a free port");
+    let address = server.local_addrs().expect("bound")[0];
+    let handle = server.handle();
+    let thread = std::thread::spawn(move || server.run());
+    let mut client = Client::joined(address);
+    assert_eq!(client.text(), "42[\"tick\"]");
+    client.send("421[\"report\"]");
+    while client.text() != "431[\"a long one\"]" {}
+    handle.shut_down().expect("it runs");
+    thread.join().expect("no panic").expect("the loop runs");
+}
+
+#[test]
 fn settings_of_other_handlers_are_refused_at_once() {
     let config = Io::new().configure(Config::default());
     let server = Server::bind_io(Io::new(), config, "127.0.0.1:0");

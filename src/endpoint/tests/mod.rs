@@ -23,6 +23,7 @@ mod recovery;
 mod refusals;
 mod revision_3;
 mod rooms;
+mod schedule;
 mod sizes;
 mod slow_readers;
 mod socket_io;

@@ -5,6 +5,7 @@ mod joining;
 mod panics;
 mod questions;
 mod talking;
+mod timers;
 
 use std::sync::{Arc, Mutex};
 

@@ -10,6 +10,9 @@ DATA ?= ./data
 PYTHON ?= python3
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 FUZZ_SECONDS ?= 60
+SIM_SEEDS ?= 2000
+SOAK_SECONDS ?= 300
+SOAK_SEED ?= $(shell date +%s)
 FUZZ_TARGETS := request_head engine_payload socket_packet websocket_stream endpoint
 
 # What the test suites look for.
@@ -47,7 +50,7 @@ web/dist/index.html: web/node_modules/.package-lock.json $(shell find web/src we
 	touch $@
 
 .PHONY: test
-test: lint test-rust test-features test-web test-interop test-program test-browser ## set up everything and run all tests
+test: lint test-rust test-simulation test-features test-web test-interop test-program test-browser ## set up everything and run all tests
 	@echo "All tests have passed."
 
 .PHONY: lint
@@ -60,6 +63,10 @@ lint: need-cc web ## check format, lints and documentation
 .PHONY: test-rust
 test-rust: need-cc web ## unit, property and integration tests in Rust
 	cargo test --workspace --locked
+
+.PHONY: test-simulation
+test-simulation: need-rust ## seeded worlds around the server's core, without sockets (SIM_SEED=7 replays one)
+	SIM_SEEDS=$(SIM_SEEDS) cargo test --package pulsewheel --locked --test simulation
 
 .PHONY: test-features
 test-features: need-rust ## the library without its cargo features, and with each of them alone
@@ -92,8 +99,9 @@ test-rust-client: fixtures need-cc ## the client rust_socketio against the examp
 acceptance: test soak ## all tests, then the longer sweeps: what a release has to pass
 
 .PHONY: soak
-soak: fixtures tests/interop/node_modules/.package-lock.json ## longer sweeps: ordering, lost connections, waves of clients, recovery
+soak: fixtures tests/interop/node_modules/.package-lock.json ## longer sweeps: ordering, lost connections, waves of clients, recovery, seeds
 	cd tests/soak && $(NODE_TEST)
+	SIM_FIRST=$(SOAK_SEED) SIM_SECONDS=$(SOAK_SECONDS) cargo test --package pulsewheel --locked --test simulation every_seed -- --nocapture
 
 .PHONY: test-program
 test-program: build tests/interop/node_modules/.package-lock.json ## the program from outside: HTTP, imports, events

@@ -1,0 +1,272 @@
+//! An honest client: what socket.io-client does, over made-up links, until the script makes it do something else.
+
+mod lines;
+mod said;
+mod verbs;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+
+use super::book::Book;
+use super::net::{LinkId, Net};
+use super::packet::{Dialect, Packet, Said};
+use super::pipe::Nature;
+use super::script::{Actor, Kind, Setup};
+use super::trace::Trace;
+use super::viewer::Viewer;
+use super::wire::{get, upgrade};
+
+/// What is around a client while it acts.
+pub struct Scene<'a> {
+    pub net: &'a mut Net,
+    pub book: &'a mut Book,
+    pub trace: &'a mut Trace,
+    pub now_ms: u64,
+}
+
+/// One connection of a client.
+struct Line {
+    link: LinkId,
+    unread: Vec<u8>,
+    /// The request that waits for its answer.
+    request: Option<Vec<u8>>,
+    /// It holds nothing but signs of life.
+    is_heartbeat: bool,
+    answers: u64,
+    is_websocket: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Away,
+    Opening,
+    Open,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Upgrade {
+    No,
+    Handshake,
+    Probe,
+    /// Probed: polls and posts that are under way come to their end first.
+    Pause,
+}
+
+/// A namespace that a client is in.
+#[derive(Default)]
+pub struct Joined {
+    pub is_connected: bool,
+    pub since_ms: u64,
+    pid: Option<String>,
+    offset: Option<String>,
+    /// Events sent so far, which numbers them, and those of them that were sent before this session.
+    emitted: u64,
+    emitted_before: u64,
+    /// Numbers of questions that are not answered, and the events that asked them.
+    asked: BTreeMap<u64, u64>,
+    last_volatile: u64,
+}
+
+pub struct Client {
+    pub number: usize,
+    kind: Kind,
+    dialect: Dialect,
+    pub nature: Nature,
+    pub epoch: u64,
+    state: State,
+    sid: String,
+    poll: Option<Line>,
+    post: Option<Line>,
+    websocket: Option<Line>,
+    is_upgraded: bool,
+    upgrade: Upgrade,
+    outgoing: VecDeque<Packet>,
+    pub joined: BTreeMap<String, Joined>,
+    /// An event whose attachments are still to come, with those that have.
+    incomplete: Option<(Said, Vec<Vec<u8>>)>,
+    /// Bytes that it reads in a millisecond.
+    reads_per_ms: usize,
+    read_at_ms: u64,
+    pub is_polling: bool,
+    ping_at_ms: Option<u64>,
+    ping_interval_ms: u64,
+    next_ask: u64,
+    pub viewer: Viewer,
+}
+
+impl Joined {
+    /// The numbers of the events that it has sent in this session.
+    pub fn emitted(&self) -> Range<u64> {
+        self.emitted_before..self.emitted
+    }
+}
+
+impl Client {
+    pub fn new(actor: &Actor, setup: &Setup) -> Client {
+        let revision = match actor.kind {
+            Kind::WebSocket3 | Kind::Polling3 | Kind::Upgrading3 => 3,
+            _ => 4,
+        };
+        let line = &actor.line;
+        Client {
+            number: actor.number,
+            kind: actor.kind,
+            dialect: Dialect {
+                revision,
+                is_msgpack: setup.msgpack == 1,
+            },
+            nature: Nature {
+                latency_ms: line.latency,
+                bytes_per_ms: line.bandwidth,
+                send_buffer: line.send as usize,
+                receive_buffer: line.receive as usize,
+                segment: line.segment,
+            },
+            epoch: 0,
+            state: State::Away,
+            sid: String::new(),
+            poll: None,
+            post: None,
+            websocket: None,
+            is_upgraded: false,
+            upgrade: Upgrade::No,
+            outgoing: VecDeque::new(),
+            joined: BTreeMap::new(),
+            incomplete: None,
+            reads_per_ms: usize::MAX,
+            read_at_ms: 0,
+            is_polling: true,
+            ping_at_ms: None,
+            ping_interval_ms: setup.ping_interval,
+            next_ask: 0,
+            viewer: Viewer::default(),
+        }
+    }
+
+    fn has_websocket_first(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::WebSocket | Kind::Recovering | Kind::WebSocket3
+        )
+    }
+
+    fn wants_upgrade(&self) -> bool {
+        matches!(self.kind, Kind::Upgrading | Kind::Upgrading3)
+    }
+
+    pub fn is_away(&self) -> bool {
+        self.state == State::Away
+    }
+
+    /// Whether it is as attentive as an honest client is.
+    pub fn is_attentive(&self) -> bool {
+        self.reads_per_ms == usize::MAX && self.is_polling
+    }
+
+    pub fn links(&self) -> impl Iterator<Item = LinkId> + '_ {
+        [&self.poll, &self.post, &self.websocket]
+            .into_iter()
+            .flatten()
+            .map(|line| line.link)
+    }
+
+    fn query(&self) -> String {
+        let transport = if self.upgrade != Upgrade::No || self.has_websocket_first() {
+            "websocket"
+        } else {
+            "polling"
+        };
+        self.query_for(transport)
+    }
+
+    fn query_for(&self, transport: &str) -> String {
+        let base64 = if self.dialect.revision == 3 {
+            "&b64=1"
+        } else {
+            ""
+        };
+        let sid = if self.sid.is_empty() {
+            String::new()
+        } else {
+            format!("&sid={}", self.sid)
+        };
+        format!(
+            "EIO={}&transport={transport}{base64}&c={}&e={}{sid}",
+            self.dialect.revision, self.number, self.epoch
+        )
+    }
+
+    fn open_line(&self, scene: &mut Scene<'_>) -> Line {
+        Line {
+            link: scene.net.connect(self.number, self.nature, scene.now_ms),
+            unread: Vec::new(),
+            request: None,
+            is_heartbeat: false,
+            answers: 0,
+            is_websocket: false,
+        }
+    }
+
+    /// Begins a new session.
+    pub fn open(&mut self, scene: &mut Scene<'_>) {
+        if self.state != State::Away {
+            return;
+        }
+        self.epoch = scene.book.begin_epoch(self.number);
+        self.state = State::Opening;
+        self.sid.clear();
+        self.is_upgraded = self.has_websocket_first();
+        self.upgrade = Upgrade::No;
+        self.outgoing.clear();
+        self.incomplete = None;
+        self.reads_per_ms = usize::MAX;
+        self.is_polling = true;
+        self.viewer = Viewer::default();
+        for joined in self.joined.values_mut() {
+            joined.is_connected = false;
+            joined.emitted_before = joined.emitted;
+        }
+        let mut line = self.open_line(scene);
+        if self.has_websocket_first() {
+            line.request = Some(upgrade(&self.query()));
+            scene
+                .net
+                .send(line.link, line.request.as_deref().expect("a request"));
+            self.websocket = Some(line);
+        } else {
+            line.request = Some(get(&self.query()));
+            scene
+                .net
+                .send(line.link, line.request.as_deref().expect("a request"));
+            self.poll = Some(line);
+        }
+    }
+
+    fn drop_lines(&mut self, scene: &mut Scene<'_>) {
+        for line in [self.poll.take(), self.post.take(), self.websocket.take()]
+            .into_iter()
+            .flatten()
+        {
+            scene.net.leave(line.link, scene.now_ms);
+        }
+    }
+
+    /// Its session is over, which it must have given a reason for.
+    fn over(&mut self, why: &str, scene: &mut Scene<'_>) {
+        if self.state == State::Away {
+            return;
+        }
+        assert!(
+            scene.book.is_explained(self.number),
+            "client {} has done nothing wrong, and its session is over: {why}",
+            self.number
+        );
+        self.forget(scene);
+    }
+
+    fn forget(&mut self, scene: &mut Scene<'_>) {
+        self.state = State::Away;
+        self.ping_at_ms = None;
+        self.drop_lines(scene);
+    }
+}

@@ -1,0 +1,138 @@
+//! Draws a script. Each seed draws the chances of its run too, so that some runs are all of one thing.
+
+use super::rng::Rng;
+use super::script::{Actor, Kind, Line, Script, Setup, Step, Verb};
+
+/// Whether no verdict about a pong falls before all that is ready has been read, however little one poll tells.
+const VERDICTS_WAIT_FOR_A_WHOLE_ROUND: bool = false;
+
+pub fn draw(rng: &mut Rng, seed: u64, steps: usize) -> Script {
+    let setup = draw_setup(rng);
+    let actors: Vec<Actor> = (0..rng.range(1, 10) as usize)
+        .map(|number| Actor {
+            number,
+            kind: draw_kind(rng, &setup),
+            line: draw_line(rng, &setup),
+        })
+        .collect();
+    let verbs = draw_chances(rng);
+    let haste = *rng.pick(&[1, 10, 100, 1000]);
+    let steps = (0..steps)
+        .map(|_| draw_step(rng, &actors, &verbs, haste))
+        .collect();
+    Script {
+        seed,
+        setup,
+        actors,
+        steps,
+    }
+}
+
+fn draw_setup(rng: &mut Rng) -> Setup {
+    let usual = Setup::default();
+    let is_brisk = rng.chance(500);
+    Setup {
+        ping_interval: if is_brisk {
+            rng.range(300, 3_000)
+        } else {
+            usual.ping_interval
+        },
+        ping_timeout: if is_brisk {
+            rng.range(1_500, 4_000)
+        } else {
+            usual.ping_timeout
+        },
+        max_pending_events: *rng.pick(&[1, 4, 256]),
+        recovery: u64::from(rng.chance(400)),
+        msgpack: u64::from(rng.chance(200)),
+        compression: u64::from(rng.chance(200)),
+        admissions: u64::from(rng.chance(150)),
+        connect_requests: u64::from(rng.chance(200)),
+        progress: u64::from(rng.chance(700)),
+        ready_per_turn: if VERDICTS_WAIT_FOR_A_WHOLE_ROUND {
+            *rng.pick(&[1, 2, 4, 64])
+        } else {
+            usual.ready_per_turn
+        },
+        spurious: *rng.pick(&[0, 0, 5, 100]),
+        ..usual
+    }
+}
+
+fn draw_kind(rng: &mut Rng, setup: &Setup) -> Kind {
+    loop {
+        let kind = *rng.pick(Kind::ALL);
+        let is_old = matches!(kind, Kind::WebSocket3 | Kind::Polling3 | Kind::Upgrading3);
+        let is_fit = match kind {
+            Kind::Recovering => setup.recovery == 1,
+            _ if is_old => setup.msgpack == 0,
+            _ => true,
+        };
+        if is_fit {
+            return kind;
+        }
+    }
+}
+
+/// Lines that carry what runs send within the time of a pong.
+fn draw_line(rng: &mut Rng, setup: &Setup) -> Line {
+    let usual = Line::default();
+    let latency = rng.up_to(&[1, 20, (setup.ping_timeout / 8).min(800)]);
+    Line {
+        latency,
+        bandwidth: *rng.pick(&[100, 1_000, 100_000]),
+        send: (*rng.pick(&[2_048, 16_384, 262_144])).max(50 * latency),
+        receive: (*rng.pick(&[1_024, 65_536, 262_144])).max(50 * latency),
+        segment: *rng.pick(&[1, 7, 100, 1_460, 1_460, usual.segment]),
+    }
+}
+
+/// How likely each verb is in this run.
+fn draw_chances(rng: &mut Rng) -> Vec<(Verb, u64)> {
+    let usual = |verb: &Verb| match verb {
+        Verb::Emit | Verb::Tell | Verb::Attack | Verb::Progress => 30,
+        Verb::EmitAsking | Verb::EmitBinary | Verb::TellAll | Verb::TellRoom | Verb::Return => 20,
+        Verb::Wait | Verb::Join | Verb::Leave | Verb::Ask | Verb::Decide | Verb::Begin => 10,
+        Verb::Kick | Verb::KickOut | Verb::Stall | Verb::WallClock => 2,
+        _ => 5,
+    };
+    let draw = |verb: &Verb| {
+        let factor = *rng.pick(&[0, 1, 1, 3]);
+        (*verb, usual(verb) * factor)
+    };
+    let mut chances: Vec<(Verb, u64)> = Verb::ALL.iter().map(draw).collect();
+    chances.push((Verb::Return, 10));
+    chances
+}
+
+fn draw_step(rng: &mut Rng, actors: &[Actor], verbs: &[(Verb, u64)], haste: u64) -> Step {
+    let all: u64 = verbs.iter().map(|(_, chance)| chance).sum();
+    let mut at = rng.below(all);
+    let found = verbs.iter().find(|(_, chance)| {
+        let is_it = at < *chance;
+        at = at.saturating_sub(*chance);
+        is_it
+    });
+    let verb = found.expect("the chances add up").0;
+    let amount = match verb {
+        Verb::Stall => *rng.pick(&[100, 1_000, 10_000, 60_000]),
+        Verb::WallClock => *rng.pick(&[1, 1_000, 3_600_000]),
+        Verb::RefuseAccepts => rng.range(1, 3),
+        Verb::Burst => rng.range(2, 40),
+        Verb::Attack => rng.up_to(&[3, 300, 3_000]),
+        _ => rng.up_to(&[4, 100, 1_000, 8_000]),
+    };
+    let wait_ms = match rng.below(100) {
+        0 => rng.range(1, 20_000),
+        1..=9 => rng.range(1, 1_000),
+        10..=49 => 0,
+        _ => rng.range(0, 50 * haste / 100 + 1),
+    };
+    Step {
+        actor: rng.pick(actors).number,
+        verb,
+        amount,
+        variant: rng.below(1_000),
+        wait_ms,
+    }
+}

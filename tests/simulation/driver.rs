@@ -1,0 +1,314 @@
+//! The turn of the loop, over the made-up kernel instead of sockets.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+
+use pulsewheel::{Closing, ConnectionId, Endpoint, Event, Now};
+
+use super::net::{LinkId, Net};
+use super::trace::Trace;
+
+const ACCEPTS_PER_TURN: usize = 32;
+const READ_BYTES_PER_TURN: usize = 1024 * 1024;
+const WRITES_PER_TURN: usize = 128;
+const READ_BUFFER_BYTES: usize = 64 * 1024;
+const READS_PER_TURN: usize = 4;
+const WRITTEN_BYTES_PER_TURN: usize = 256 * 1024;
+const SLICES_PER_WRITE: usize = 64;
+const ACCEPT_RETRY_MS: u64 = 100;
+
+/// An endpoint, and what the loop knows of its connections.
+pub struct Driver {
+    pub endpoint: Endpoint,
+    pub turns: u64,
+    /// Sockets whose readiness one poll tells.
+    ready_per_turn: usize,
+    connections: BTreeMap<ConnectionId, Connected>,
+    by_link: BTreeMap<LinkId, ConnectionId>,
+    unfinished: VecDeque<ConnectionId>,
+    is_listener_ready: bool,
+    accept_again_at_ms: Option<u64>,
+    buffer: Vec<u8>,
+    turn_read_bytes: usize,
+    now_ms: u64,
+    /// Bytes read in the turn before, for oracles.
+    pub read_bytes: u64,
+}
+
+struct Connected {
+    link: LinkId,
+    is_readable: bool,
+    is_writable: bool,
+    is_read_closed: bool,
+}
+
+impl Driver {
+    pub fn new(endpoint: Endpoint, ready_per_turn: usize) -> Driver {
+        Driver {
+            endpoint,
+            turns: 0,
+            ready_per_turn,
+            connections: BTreeMap::new(),
+            by_link: BTreeMap::new(),
+            unfinished: VecDeque::new(),
+            is_listener_ready: true,
+            accept_again_at_ms: None,
+            buffer: vec![0; READ_BUFFER_BYTES],
+            turn_read_bytes: 0,
+            now_ms: 0,
+            read_bytes: 0,
+        }
+    }
+
+    /// Whether the loop would not sleep at this time.
+    pub fn is_due(&self, net: &Net, now_ms: u64) -> bool {
+        let is_accepting = self.accept_again_at_ms.is_none() && self.is_listener_ready;
+        net.has_news()
+            || is_accepting
+            || self.endpoint.has_work()
+            || !self.unfinished.is_empty()
+            || self.next_ms().is_some_and(|at_ms| at_ms <= now_ms)
+    }
+
+    /// Why the loop would not sleep, in words.
+    pub fn why_due(&self, net: &Net, now_ms: u64) -> String {
+        format!(
+            "sockets are ready: {}, listening: {}, work: {}, unfinished: {}, deadline: {:?} at {now_ms}",
+            net.has_news(),
+            self.is_listener_ready,
+            self.endpoint.has_work(),
+            self.unfinished.len(),
+            self.next_ms(),
+        )
+    }
+
+    /// Until when the loop would sleep.
+    pub fn next_ms(&self) -> Option<u64> {
+        let deadlines = self.endpoint.next_deadline().into_iter();
+        deadlines.chain(self.accept_again_at_ms).min()
+    }
+
+    /// One turn, and the host's answer to what it tells.
+    pub fn turn(
+        &mut self,
+        now: Now,
+        net: &mut Net,
+        trace: &mut Trace,
+        mut host: impl FnMut(&mut Endpoint, Event, &mut Trace),
+    ) {
+        self.turns += 1;
+        self.now_ms = now.mono_ms;
+        self.write_all(net, trace);
+        self.turn_read_bytes = 0;
+        self.endpoint.begin_turn(now);
+        self.take_readiness(net, trace);
+        self.continue_input(net, trace);
+        self.accept(net, trace);
+        self.endpoint.handle_timeouts();
+        while let Some(event) = self.endpoint.poll_event() {
+            host(&mut self.endpoint, event, trace);
+        }
+        self.read_bytes = self.turn_read_bytes as u64;
+    }
+
+    fn take_readiness(&mut self, net: &mut Net, trace: &mut Trace) {
+        let (is_listener_ready, told) = net.poll(self.ready_per_turn);
+        self.is_listener_ready |= is_listener_ready;
+        for (link, readiness) in told {
+            let Some(&key) = self.by_link.get(&link) else {
+                continue;
+            };
+            let Some(connected) = self.connections.get_mut(&key) else {
+                continue;
+            };
+            connected.is_read_closed |= readiness.is_read_closed;
+            connected.is_readable |= readiness.is_readable;
+            if readiness.is_writable && !connected.is_writable {
+                connected.is_writable = true;
+                if self.endpoint.has_output(key) {
+                    self.endpoint.output_due(key);
+                }
+            }
+            if readiness.is_error || readiness.is_read_closed && readiness.is_write_closed {
+                trace.note(|| format!("link {link} is broken"));
+                self.endpoint.hang_up(key);
+            } else if connected.is_readable {
+                self.read(key, net, trace);
+            }
+        }
+    }
+
+    fn continue_input(&mut self, net: &mut Net, trace: &mut Trace) {
+        for _ in 0..self.endpoint.input_due_len() {
+            let Some(key) = self.endpoint.next_input() else {
+                return;
+            };
+            self.endpoint.resume(key);
+            if self
+                .connections
+                .get(&key)
+                .is_some_and(|connected| connected.is_readable)
+            {
+                self.read(key, net, trace);
+            }
+        }
+    }
+
+    fn read(&mut self, key: ConnectionId, net: &mut Net, trace: &mut Trace) {
+        for _ in 0..READS_PER_TURN {
+            let Some(connected) = self.connections.get_mut(&key) else {
+                return;
+            };
+            if !self.endpoint.wants_input(key) {
+                if connected.is_read_closed {
+                    self.endpoint.read_closing(key);
+                }
+                return;
+            }
+            if self.turn_read_bytes >= READ_BYTES_PER_TURN {
+                break;
+            }
+            match net.read(connected.link, &mut self.buffer) {
+                Ok(0) => {
+                    connected.is_readable = false;
+                    trace.note(|| format!("link {} has ended", connected.link));
+                    return self.endpoint.read_closed(key);
+                }
+                Ok(length) => {
+                    self.turn_read_bytes += length;
+                    trace.bytes("read", connected.link, &self.buffer[..length]);
+                    self.endpoint.feed(key, &mut self.buffer[..length]);
+                    if length < self.buffer.len() && !connected.is_read_closed {
+                        connected.is_readable = false;
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    connected.is_readable = false;
+                    return;
+                }
+                Err(_) => return self.endpoint.hang_up(key),
+            }
+        }
+        self.endpoint.input_due(key);
+    }
+
+    /// Writes what is queued, each connection once, and closes what is to be closed.
+    pub fn write_all(&mut self, net: &mut Net, trace: &mut Trace) {
+        let mut left = WRITES_PER_TURN;
+        for _ in 0..self.unfinished.len().min(left / 2) {
+            if let Some(key) = self.unfinished.pop_front() {
+                self.write_to(key, net, trace);
+                left -= 1;
+            }
+        }
+        while left > 0 {
+            let Some(key) = self.endpoint.next_output() else {
+                break;
+            };
+            self.write_to(key, net, trace);
+            left -= 1;
+        }
+        while let Some((key, closing)) = self.endpoint.next_closing() {
+            let Some(link) = self.connections.get(&key).map(|connected| connected.link) else {
+                continue;
+            };
+            trace.note(|| format!("link {link} is closed: {closing:?}"));
+            match closing {
+                Closing::Write => {
+                    if net.shut_down_writing(link).is_err() {
+                        self.endpoint.hang_up(key);
+                    }
+                }
+                Closing::Both => {
+                    self.connections.remove(&key);
+                    self.by_link.remove(&link);
+                    net.close(link, self.now_ms);
+                }
+            }
+        }
+    }
+
+    fn write_to(&mut self, key: ConnectionId, net: &mut Net, trace: &mut Trace) {
+        let Some(connected) = self.connections.get_mut(&key) else {
+            return;
+        };
+        if !connected.is_writable {
+            return;
+        }
+        let mut written_bytes = 0;
+        loop {
+            let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
+            let count = self.endpoint.gather(key, &mut slices);
+            let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+            if offered == 0 {
+                return self.endpoint.wrote(key, 0);
+            }
+            match net.write(connected.link, &slices[..count], self.now_ms) {
+                Ok(bytes) => {
+                    trace.slices("write", connected.link, &slices[..count], bytes);
+                    self.endpoint.wrote(key, bytes);
+                    if bytes < offered {
+                        connected.is_writable = false;
+                        return;
+                    }
+                    written_bytes += bytes;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    connected.is_writable = false;
+                    return;
+                }
+                Err(_) => return self.endpoint.hang_up(key),
+            }
+            if !self.endpoint.has_output(key) {
+                return;
+            }
+            if written_bytes >= WRITTEN_BYTES_PER_TURN {
+                return self.unfinished.push_back(key);
+            }
+        }
+    }
+
+    fn accept(&mut self, net: &mut Net, trace: &mut Trace) {
+        if self
+            .accept_again_at_ms
+            .is_some_and(|at_ms| at_ms > self.now_ms)
+        {
+            return;
+        }
+        self.accept_again_at_ms = None;
+        for _ in 0..ACCEPTS_PER_TURN {
+            if !self.is_listener_ready {
+                return;
+            }
+            match net.accept() {
+                Ok(link) => {
+                    let peer = SocketAddr::from(([127, 0, 0, 1], 1024 + (link % 60_000) as u16));
+                    let Some(key) = self.endpoint.open(peer) else {
+                        net.close(link, self.now_ms);
+                        continue;
+                    };
+                    trace.note(|| format!("link {link} is accepted"));
+                    self.by_link.insert(link, key);
+                    let connected = Connected {
+                        link,
+                        is_readable: false,
+                        is_writable: false,
+                        is_read_closed: false,
+                    };
+                    self.connections.insert(key, connected);
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => self.is_listener_ready = false,
+                    io::ErrorKind::ConnectionAborted => {}
+                    _ => {
+                        trace.note(|| "accepting is refused".to_owned());
+                        self.accept_again_at_ms = Some(self.now_ms + ACCEPT_RETRY_MS);
+                        return;
+                    }
+                },
+            }
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! The network and the kernel of a made-up machine: links with latency, bandwidth and windows, and sockets at the server's end
+//! of them whose readiness is told once.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+
+use super::pipe::{End, Nature, Pipe};
+use super::rng::Rng;
+
+/// Names a link; never used again.
+pub type LinkId = usize;
+
+/// A connection between a client and the server.
+#[derive(Debug)]
+pub struct Link {
+    nature: Nature,
+    rng: Rng,
+    /// From the client.
+    pub up: Pipe,
+    /// To the client.
+    pub down: Pipe,
+    /// What the client's kernel has not taken yet.
+    unsent: VecDeque<u8>,
+    is_accepted: bool,
+    /// The server's end, once accepted, until it is closed.
+    is_server_open: bool,
+    is_client_open: bool,
+    /// A reset is on its way to the server, or to the client.
+    reset_to_server_ms: Option<u64>,
+    reset_to_client_ms: Option<u64>,
+    /// It has arrived there.
+    pub is_server_reset: bool,
+    pub is_client_reset: bool,
+    /// The server was told that its buffer is full, so it is told when there is room.
+    wants_room: bool,
+    /// Something has changed at the server's end since it was last told of.
+    is_ready: bool,
+    /// Since which turn complete input lies there unread.
+    pub unread_since_turn: Option<u64>,
+    /// The next writes fail.
+    fails_writing: bool,
+    pub is_shut_down: bool,
+    pub written_bytes: u64,
+}
+
+/// What the server's poll says about a socket.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Readiness {
+    pub is_readable: bool,
+    pub is_writable: bool,
+    pub is_read_closed: bool,
+    pub is_write_closed: bool,
+    pub is_error: bool,
+}
+
+/// All links, and the server's kernel.
+#[derive(Debug)]
+pub struct Net {
+    links: Vec<Option<Link>>,
+    /// Links that are not forgotten yet, in the order in which they were made.
+    alive: Vec<LinkId>,
+    /// Connections under way, and those that wait to be accepted.
+    coming: VecDeque<(u64, LinkId)>,
+    backlog: VecDeque<LinkId>,
+    is_listener_ready: bool,
+    rng: Rng,
+    /// How often of a thousand a socket is called ready without a reason.
+    pub spurious_per_mille: u64,
+    /// So many accepts fail for want of descriptors.
+    pub refused_accepts: u64,
+}
+
+impl Net {
+    pub fn new(rng: Rng) -> Net {
+        Net {
+            links: Vec::new(),
+            alive: Vec::new(),
+            coming: VecDeque::new(),
+            backlog: VecDeque::new(),
+            is_listener_ready: false,
+            rng,
+            spurious_per_mille: 0,
+            refused_accepts: 0,
+        }
+    }
+
+    /// A client connects.
+    pub fn connect(&mut self, owner: usize, nature: Nature, now_ms: u64) -> LinkId {
+        let id = self.links.len();
+        let rng = Rng::fork(self.rng.clone().next(), (owner as u64) << 20 | id as u64);
+        self.links.push(Some(Link {
+            nature,
+            rng,
+            up: Pipe::new(nature.send_buffer, nature.receive_buffer),
+            down: Pipe::new(nature.send_buffer, nature.receive_buffer),
+            unsent: VecDeque::new(),
+            is_accepted: false,
+            is_server_open: true,
+            is_client_open: true,
+            reset_to_server_ms: None,
+            reset_to_client_ms: None,
+            is_server_reset: false,
+            is_client_reset: false,
+            wants_room: false,
+            is_ready: false,
+            unread_since_turn: None,
+            fails_writing: false,
+            is_shut_down: false,
+            written_bytes: 0,
+        }));
+        self.alive.push(id);
+        self.coming.push_back((now_ms + nature.latency_ms, id));
+        id
+    }
+
+    pub fn get(&self, id: LinkId) -> Option<&Link> {
+        self.links.get(id)?.as_ref()
+    }
+
+    fn link(&mut self, id: LinkId) -> Option<&mut Link> {
+        self.links.get_mut(id)?.as_mut()
+    }
+
+    pub fn alive(&self) -> &[LinkId] {
+        &self.alive
+    }
+
+    /// Everything that is under way moves on by at most one segment in each direction. True when something has moved.
+    pub fn round(&mut self, now_ms: u64) -> bool {
+        let mut has_moved = false;
+        for &id in &self.alive {
+            let link = self.links[id].as_mut().expect("it is alive");
+            has_moved |= link.round(now_ms);
+        }
+        let (backlog, is_listener_ready) = (&mut self.backlog, &mut self.is_listener_ready);
+        self.coming.retain(|&(at_ms, id)| {
+            let has_come = at_ms <= now_ms;
+            if has_come {
+                backlog.push_back(id);
+                *is_listener_ready = true;
+                has_moved = true;
+            }
+            !has_come
+        });
+        self.forget_dead();
+        has_moved
+    }
+
+    fn forget_dead(&mut self) {
+        let links = &mut self.links;
+        self.alive.retain(|&id| {
+            let is_alive = links[id]
+                .as_ref()
+                .is_some_and(|l| l.is_client_open || l.is_server_open);
+            if !is_alive {
+                links[id] = None;
+            }
+            is_alive
+        });
+    }
+
+    /// When something arrives next.
+    pub fn next_ms(&self) -> Option<u64> {
+        let links = self.alive.iter().filter_map(|&id| self.get(id)?.next_ms());
+        let accepts = self.coming.iter().map(|(at_ms, _)| *at_ms);
+        links.chain(accepts).min()
+    }
+
+    // The server's side.
+
+    /// Whether a poll would return at once.
+    pub fn has_news(&self) -> bool {
+        self.is_listener_ready
+            || self.alive.iter().any(|&id| {
+                self.get(id)
+                    .is_some_and(|l| l.is_ready && l.is_accepted && l.is_server_open)
+            })
+    }
+
+    /// Readiness of at most so many sockets, and whether connections wait; each change is told once.
+    pub fn poll(&mut self, at_most: usize) -> (bool, Vec<(LinkId, Readiness)>) {
+        let mut ready: Vec<LinkId> = Vec::new();
+        for &id in &self.alive {
+            let link = self.links[id].as_mut().expect("it is alive");
+            if !link.is_accepted || !link.is_server_open {
+                continue;
+            }
+            link.is_ready |=
+                self.spurious_per_mille > 0 && self.rng.chance(self.spurious_per_mille);
+            if link.is_ready {
+                ready.push(id);
+            }
+        }
+        self.rng.shuffle(&mut ready);
+        ready.truncate(at_most);
+        let told = ready.into_iter().map(|id| {
+            let link = self.links[id].as_mut().expect("it is alive");
+            link.is_ready = false;
+            (id, link.readiness())
+        });
+        let told = told.collect();
+        (std::mem::take(&mut self.is_listener_ready), told)
+    }
+
+    pub fn accept(&mut self) -> io::Result<LinkId> {
+        if self.backlog.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        if self.refused_accepts > 0 {
+            self.refused_accepts -= 1;
+            return Err(io::Error::other("no descriptors"));
+        }
+        let id = self.backlog.pop_front().expect("one waits");
+        match self.link(id) {
+            Some(link) if link.is_server_open => {
+                link.is_accepted = true;
+                link.is_ready = true;
+                Ok(id)
+            }
+            _ => Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+    }
+
+    pub fn read(&mut self, id: LinkId, buffer: &mut [u8]) -> io::Result<usize> {
+        let link = self.link(id).ok_or(io::ErrorKind::NotConnected)?;
+        assert!(
+            link.is_accepted && link.is_server_open,
+            "only what is open is read"
+        );
+        link.unread_since_turn = None;
+        if link.up.received.is_empty() && link.is_server_reset {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        let length = link.up.received.len().min(buffer.len());
+        if length == 0 {
+            return match link.up.is_at_end() {
+                true => Ok(0),
+                false => Err(io::ErrorKind::WouldBlock.into()),
+            };
+        }
+        for (to, from) in buffer.iter_mut().zip(link.up.received.drain(..length)) {
+            *to = from;
+        }
+        Ok(length)
+    }
+
+    pub fn write(&mut self, id: LinkId, slices: &[IoSlice<'_>], now_ms: u64) -> io::Result<usize> {
+        let link = self.link(id).ok_or(io::ErrorKind::NotConnected)?;
+        assert!(
+            link.is_accepted && link.is_server_open && !link.is_shut_down,
+            "nothing is written after the end"
+        );
+        if link.is_server_reset || std::mem::take(&mut link.fails_writing) {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        let offered: usize = slices.iter().map(|slice| slice.len()).sum();
+        let mut left = link.down.space();
+        link.wants_room = left < offered;
+        if left == 0 && offered > 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let mut written = 0;
+        for slice in slices {
+            let length = slice.len().min(left);
+            if link.is_client_open || link.down.is_black_hole {
+                link.down.sent.extend(&slice[..length]);
+            }
+            left -= length;
+            written += length;
+        }
+        if !link.is_client_open && !link.down.is_black_hole && written > 0 {
+            // Nobody is there to take it, and the other kernel says so.
+            let at_ms = now_ms + 2 * link.nature.latency_ms;
+            link.reset_to_server_ms.get_or_insert(at_ms);
+        }
+        link.written_bytes += written as u64;
+        Ok(written)
+    }
+
+    pub fn shut_down_writing(&mut self, id: LinkId) -> io::Result<()> {
+        let link = self.link(id).ok_or(io::ErrorKind::NotConnected)?;
+        assert!(!link.is_shut_down, "a side is closed once");
+        link.is_shut_down = true;
+        link.down.close();
+        match link.is_server_reset {
+            true => Err(io::ErrorKind::NotConnected.into()),
+            false => Ok(()),
+        }
+    }
+
+    /// The server closes its end. Unread input makes that a reset, which what it has sent does not survive.
+    pub fn close(&mut self, id: LinkId, now_ms: u64) {
+        let Some(link) = self.link(id) else { return };
+        link.is_server_open = false;
+        if link.up.received.is_empty() {
+            link.down.close();
+        } else {
+            link.down.sent.clear();
+            link.reset_to_client_ms =
+                Some(link.down.free_at_us.max(now_ms * 1000) / 1000 + link.nature.latency_ms);
+        }
+        link.up.forget();
+        link.up.received.clear();
+    }
+
+    // The client's side.
+
+    /// The client sends; what its kernel does not take waits.
+    pub fn send(&mut self, id: LinkId, bytes: &[u8]) {
+        if let Some(link) = self.link(id) {
+            if link.is_client_open && link.up.end == End::Open {
+                link.unsent.extend(bytes);
+            }
+        }
+    }
+
+    /// Bytes of a client that its own kernel has not taken.
+    pub fn unsent_bytes(&self, id: LinkId) -> usize {
+        self.get(id).map_or(0, |link| link.unsent.len())
+    }
+
+    /// Reads at most so many bytes as a client.
+    pub fn receive(&mut self, id: LinkId, at_most: usize, into: &mut Vec<u8>) -> usize {
+        let Some(link) = self.link(id) else { return 0 };
+        let length = link.down.received.len().min(at_most);
+        into.extend(link.down.received.drain(..length));
+        length
+    }
+
+    /// Whether a client finds the end of what the server sends, or a broken connection.
+    pub fn is_over(&self, id: LinkId) -> bool {
+        self.get(id)
+            .is_none_or(|link| link.is_client_reset || link.down.is_at_end())
+    }
+
+    /// A client closes its end.
+    pub fn leave(&mut self, id: LinkId, now_ms: u64) {
+        let Some(link) = self.link(id) else { return };
+        link.is_client_open = false;
+        if link.down.received.is_empty() && !link.is_client_reset {
+            link.up.close();
+        } else {
+            link.reset_from_client(now_ms);
+        }
+        link.down.forget();
+        link.down.received.clear();
+        link.wake_if_waiting();
+    }
+
+    /// A client sends nothing more, but reads.
+    pub fn half_close(&mut self, id: LinkId) {
+        if let Some(link) = self.link(id) {
+            link.up.close();
+        }
+    }
+
+    /// A client is gone at once.
+    pub fn reset(&mut self, id: LinkId, now_ms: u64) {
+        let Some(link) = self.link(id) else { return };
+        link.is_client_open = false;
+        link.down.forget();
+        link.down.received.clear();
+        link.reset_from_client(now_ms);
+        link.wake_if_waiting();
+    }
+
+    /// Nothing arrives any more, in neither direction, and nobody is told. The client forgets its end.
+    pub fn swallow(&mut self, id: LinkId) {
+        if let Some(link) = self.link(id) {
+            link.up.is_black_hole = true;
+            link.down.is_black_hole = true;
+            link.is_client_open = false;
+        }
+    }
+
+    /// The server's next write fails, and the connection with it.
+    pub fn fail_write(&mut self, id: LinkId) {
+        if let Some(link) = self.link(id) {
+            link.fails_writing = true;
+        }
+    }
+}
+
+impl Link {
+    fn round(&mut self, now_ms: u64) -> bool {
+        let room = self.up.space();
+        if room > 0 && !self.unsent.is_empty() {
+            let length = room.min(self.unsent.len());
+            self.up.sent.extend(self.unsent.drain(..length));
+        }
+        // What a client sent before it closed its side goes first.
+        let is_all_sent = self.unsent.is_empty();
+        self.up
+            .depart(now_ms, &self.nature, &mut self.rng, is_all_sent);
+        let mut has_moved = self.up.arrive(now_ms);
+        if has_moved {
+            if self.is_server_open {
+                self.is_ready = true;
+            } else {
+                // Bytes for a socket that is closed.
+                self.up.received.clear();
+                self.reset_to_client_ms
+                    .get_or_insert(now_ms + self.nature.latency_ms);
+            }
+        }
+        let room_before = self.down.space();
+        self.down.depart(now_ms, &self.nature, &mut self.rng, true);
+        if self.wants_room
+            && self.down.space() > 0
+            && (room_before == 0 || self.down.sent.is_empty())
+        {
+            self.wake_if_waiting();
+        }
+        has_moved |= self.down.arrive(now_ms);
+        if self.reset_to_server_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+            self.reset_to_server_ms = None;
+            self.is_server_reset = true;
+            self.is_ready = true;
+            has_moved = true;
+        }
+        if self.reset_to_client_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+            self.reset_to_client_ms = None;
+            self.is_client_reset = true;
+            has_moved = true;
+        }
+        has_moved
+    }
+
+    fn next_ms(&self) -> Option<u64> {
+        let resets = [self.reset_to_server_ms, self.reset_to_client_ms]
+            .into_iter()
+            .flatten();
+        let pipes = [self.up.next_ms(), self.down.next_ms()]
+            .into_iter()
+            .flatten();
+        resets.chain(pipes).min()
+    }
+
+    fn wake_if_waiting(&mut self) {
+        if std::mem::take(&mut self.wants_room) {
+            self.is_ready = true;
+        }
+    }
+
+    fn reset_from_client(&mut self, now_ms: u64) {
+        self.unsent.clear();
+        self.up.sent.clear();
+        let at_ms = self.up.free_at_us.max(now_ms * 1000) / 1000 + self.nature.latency_ms;
+        self.reset_to_server_ms = Some(at_ms);
+    }
+
+    /// As epoll says it: all that is so at this moment, not only what has changed.
+    fn readiness(&self) -> Readiness {
+        let is_read_closed = self.up.end == End::Closed || self.is_server_reset;
+        Readiness {
+            is_readable: !self.up.received.is_empty() || is_read_closed,
+            is_writable: self.down.space() > 0 || self.is_server_reset,
+            is_read_closed,
+            is_write_closed: self.is_server_reset,
+            is_error: self.is_server_reset,
+        }
+    }
+}

@@ -1,0 +1,518 @@
+//! The world of a run: time, network, server, clients and host, and what has to hold after each step.
+
+use pulsewheel::http::HttpCompression;
+use pulsewheel::progress::ProgressConfig;
+use pulsewheel::{Config, Counts, Endpoint, Environment, Now, Parser, RecoveryConfig};
+use serde_json::json;
+
+use super::attacker::Attacker;
+use super::book::{Book, Standing};
+use super::client::{Client, Scene};
+use super::driver::Driver;
+use super::host::Host;
+use super::net::Net;
+use super::rng::Rng;
+use super::script::{Actor, Kind, Script, Setup, Step, Verb};
+use super::trace::Trace;
+
+const START_MS: u64 = 1_000_000;
+const START_UNIX_MS: u64 = 1_736_677_800_000;
+/// At one moment of the made-up time no more can happen than this, however finely input is cut.
+const MAX_ROUNDS: u64 = 60_000;
+const NAMESPACES: [&str; 3] = ["/", "/custom", "/third"];
+/// The newest figure of a progress session arrives in this time and what its line takes: the throttle, and as much again.
+const PROGRESS_WITHIN_MS: u64 = 200;
+/// How long the end of a run may take until everything is forgotten.
+const LONGEST_END_MS: u64 = 7_200_000;
+
+pub struct World {
+    setup: Setup,
+    now_ms: u64,
+    unix_offset_ms: i64,
+    stalled_until_ms: u64,
+    /// When the last stall ends, or the last accept that was refused is tried again.
+    disturbed_until_ms: u64,
+    pub net: Net,
+    pub driver: Driver,
+    clients: Vec<Actorlike>,
+    host: Host,
+    pub book: Book,
+    pub trace: Trace,
+}
+
+/// Whoever is at the other end.
+enum Actorlike {
+    Client(Box<Client>),
+    Attacker(Box<Attacker>),
+    /// Left out of a script that was shortened.
+    Nobody,
+}
+
+/// What a run has come to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    pub hash: u64,
+    pub turns: u64,
+    pub delivered: u64,
+    pub heard: u64,
+    pub diary: Vec<Vec<String>>,
+}
+
+impl World {
+    pub fn new(script: &Script, is_printed: bool) -> World {
+        let setup = script.setup.clone();
+        let mut rng = Rng::fork(script.seed, 2);
+        let environment = Environment {
+            random: Box::new(move |bytes| rng.fill(bytes)),
+            memory: Box::new(Default::default),
+        };
+        let start = Now {
+            mono_ms: START_MS,
+            unix_ms: START_UNIX_MS,
+        };
+        let endpoint = Endpoint::new(config(&setup), environment, start);
+        let mut net = Net::new(Rng::fork(script.seed, 3));
+        net.spurious_per_mille = setup.spurious;
+        let count = script
+            .actors
+            .iter()
+            .map(|actor| actor.number + 1)
+            .max()
+            .unwrap_or(0);
+        let mut book = Book::default();
+        book.may_return = setup.recovery == 1;
+        book.diary = (setup.lockstep == 1).then(|| vec![Vec::new(); count]);
+        book.standings = vec![Standing::default(); count];
+        let mut clients: Vec<Actorlike> = (0..count).map(|_| Actorlike::Nobody).collect();
+        for actor in &script.actors {
+            clients[actor.number] = new_actor(actor, script, &mut book);
+        }
+        World {
+            now_ms: START_MS,
+            unix_offset_ms: 0,
+            stalled_until_ms: 0,
+            disturbed_until_ms: 0,
+            net,
+            driver: Driver::new(endpoint, setup.ready_per_turn as usize),
+            clients,
+            host: Host::default(),
+            book,
+            trace: Trace::new(is_printed),
+            setup,
+        }
+    }
+
+    /// Runs a script to its end, and looks whether anything is left.
+    pub fn run(script: &Script, is_printed: bool) -> Outcome {
+        let mut world = World::new(script, is_printed);
+        for number in 0..world.clients.len() {
+            world.with_client(number, |client, scene| client.open(scene));
+            if world.setup.lockstep == 1 {
+                world.settle();
+            }
+        }
+        for step in &script.steps {
+            world.step(step);
+        }
+        world.finish();
+        Outcome {
+            hash: world.trace.hash(),
+            turns: world.driver.turns,
+            delivered: world.book.delivered,
+            heard: world.book.heard,
+            diary: world.book.diary.take().unwrap_or_default(),
+        }
+    }
+
+    fn with_client(&mut self, number: usize, act: impl FnOnce(&mut Client, &mut Scene<'_>)) {
+        let World {
+            clients,
+            net,
+            book,
+            trace,
+            ..
+        } = self;
+        if let Some(Actorlike::Client(client)) = clients.get_mut(number) {
+            act(
+                client,
+                &mut Scene {
+                    net,
+                    book,
+                    trace,
+                    now_ms: self.now_ms,
+                },
+            );
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            mono_ms: self.now_ms,
+            unix_ms: (START_UNIX_MS as i64 + (self.now_ms - START_MS) as i64 + self.unix_offset_ms)
+                as u64,
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        self.trace.now_ms = self.now_ms;
+        self.trace.note(|| format!("-- {step:?}"));
+        self.act(step);
+        self.pass_ms(step.wait_ms);
+        self.check();
+    }
+
+    fn act(&mut self, step: &Step) {
+        let (actor, amount, variant) = (step.actor, step.amount, step.variant);
+        match step.verb {
+            Verb::Wait => {}
+            Verb::Stall => {
+                self.stalled_until_ms = self.stalled_until_ms.max(self.now_ms + amount);
+                self.disturbed_until_ms = self.disturbed_until_ms.max(self.stalled_until_ms);
+                self.book.has_stalled = true;
+            }
+            Verb::WallClock => {
+                let by_ms = if variant.is_multiple_of(2) {
+                    amount as i64
+                } else {
+                    -(amount as i64)
+                };
+                self.unix_offset_ms += by_ms;
+                for client in &mut self.clients {
+                    if let Actorlike::Client(client) = client {
+                        client.viewer.is_clock_set = true;
+                    }
+                }
+            }
+            Verb::RefuseAccepts => {
+                self.net.refused_accepts += amount;
+                self.disturbed_until_ms = u64::MAX;
+            }
+            Verb::FailWrite => self.with_client(actor, |client, scene| {
+                let links: Vec<usize> = client.links().collect();
+                if !links.is_empty() {
+                    scene.book.excuse(client.number, "a write to it fails");
+                    scene.net.fail_write(links[variant as usize % links.len()]);
+                }
+            }),
+            Verb::Attack => {
+                if let Some(Actorlike::Attacker(attacker)) = self.clients.get_mut(actor) {
+                    attacker.attack(amount, variant, &mut self.net, self.now_ms);
+                }
+            }
+            verb if verb.is_the_hosts() => {
+                // While the loop is held up, its host is too.
+                if self.now_ms >= self.stalled_until_ms {
+                    let now = self.now();
+                    self.driver.endpoint.begin_turn(now);
+                    self.host
+                        .act(&mut self.driver.endpoint, step, &mut self.book);
+                }
+            }
+            _ => self.act_as_client(step),
+        }
+    }
+
+    fn act_as_client(&mut self, step: &Step) {
+        let (amount, variant) = (step.amount, step.variant);
+        self.with_client(step.actor, |client, scene| match step.verb {
+            Verb::Emit => client.emit(variant, amount, false, false),
+            Verb::EmitAsking => client.emit(variant, amount, true, false),
+            Verb::EmitBinary => client.emit(variant, amount, variant.is_multiple_of(2), true),
+            Verb::Burst => {
+                (0..amount).for_each(|_| client.emit(variant, variant % 50, false, false))
+            }
+            Verb::Fragments => client.fragments(variant, scene.net),
+            Verb::WebSocketPing => client.websocket_ping(scene.net),
+            Verb::Enter => client.enter(NAMESPACES[1 + variant as usize % 2]),
+            Verb::Exit => client.exit(scene.book),
+            Verb::List => client.command(&json!(["list_sessions"]), variant.is_multiple_of(2)),
+            Verb::Bye => client.bye(scene),
+            Verb::Return => client.open(scene),
+            Verb::HalfClose => {
+                scene.book.excuse(client.number, "it has closed its side");
+                client.links().for_each(|link| scene.net.half_close(link));
+            }
+            Verb::ReadNothing | Verb::ReadSlowly => {
+                scene.book.excuse(client.number, "it reads too little");
+                client.read_only(
+                    if step.verb == Verb::ReadNothing {
+                        0
+                    } else {
+                        amount as usize % 20 + 1
+                    },
+                    scene.now_ms,
+                );
+            }
+            Verb::ReadOn => client.read_only(usize::MAX, scene.now_ms),
+            Verb::PollNothing => {
+                scene.book.excuse(client.number, "it does not poll");
+                client.is_polling = false;
+            }
+            Verb::PollOn => client.is_polling = true,
+            Verb::Reset => {
+                scene.book.excuse(client.number, "it is gone");
+                let now_ms = scene.now_ms;
+                client.lose(scene, |net, link| net.reset(link, now_ms));
+            }
+            Verb::BlackHole => {
+                scene.book.excuse(client.number, "its network is gone");
+                client.lose(scene, |net, link| net.swallow(link));
+            }
+            other => panic!("{other:?} is none of a client's"),
+        });
+    }
+
+    /// Lets time pass, from one thing that happens to the next.
+    fn pass_ms(&mut self, ms: u64) {
+        let until_ms = self.now_ms + ms;
+        loop {
+            self.settle();
+            let next_ms = self.next_ms().unwrap_or(u64::MAX).max(self.now_ms + 1);
+            if next_ms > until_ms {
+                self.now_ms = until_ms;
+                return;
+            }
+            self.now_ms = next_ms;
+        }
+    }
+
+    fn next_ms(&self) -> Option<u64> {
+        let is_stalled = self.now_ms < self.stalled_until_ms;
+        let loop_ms = if is_stalled {
+            Some(self.stalled_until_ms)
+        } else {
+            self.driver.next_ms()
+        };
+        let net_ms = self.net.next_ms();
+        let clients = self.clients.iter().filter_map(|client| match client {
+            Actorlike::Client(client) => client.next_ms(&self.net, self.now_ms),
+            _ => None,
+        });
+        clients.chain(loop_ms).chain(net_ms).min()
+    }
+
+    /// Lets everything happen that can happen at this moment.
+    fn settle(&mut self) {
+        self.trace.now_ms = self.now_ms;
+        for round in 0.. {
+            let has_net_moved = self.net.round(self.now_ms);
+            let mut moved = None;
+            let World {
+                clients,
+                net,
+                book,
+                trace,
+                ..
+            } = self;
+            let mut scene = Scene {
+                net,
+                book,
+                trace,
+                now_ms: self.now_ms,
+            };
+            for (number, client) in clients.iter_mut().enumerate() {
+                let has_acted = match client {
+                    Actorlike::Client(client) => client.act(&mut scene),
+                    Actorlike::Attacker(attacker) => attacker.act(scene.net, scene.now_ms),
+                    Actorlike::Nobody => false,
+                };
+                moved = moved.or(has_acted.then_some(number));
+            }
+            let has_turned =
+                self.now_ms >= self.stalled_until_ms && self.driver.is_due(&self.net, self.now_ms);
+            if has_turned {
+                self.turn();
+            }
+            if !has_net_moved && moved.is_none() && !has_turned {
+                return;
+            }
+            assert!(
+                round < MAX_ROUNDS,
+                "what happens at one moment comes to an end: the network moves: {has_net_moved}, clients: {moved:?}, a turn is due: {has_turned}; {}",
+                self.driver.why_due(&self.net, self.now_ms)
+            );
+        }
+    }
+
+    fn turn(&mut self) {
+        let now = self.now();
+        if self.disturbed_until_ms == u64::MAX && self.net.refused_accepts == 0 {
+            self.disturbed_until_ms = self.now_ms;
+        }
+        let World {
+            driver,
+            net,
+            trace,
+            host,
+            book,
+            ..
+        } = self;
+        driver.turn(now, net, trace, |endpoint, event, trace| {
+            trace.note(|| format!("event {event:?}"));
+            host.handle(endpoint, event, book);
+        });
+    }
+
+    fn check(&mut self) {
+        self.driver.endpoint.check_invariants();
+        self.check_progress();
+    }
+
+    /// Whoever watches sees each session as it is, as soon as throttle and line allow.
+    fn check_progress(&self) {
+        for client in &self.clients {
+            let Actorlike::Client(client) = client else {
+                continue;
+            };
+            let Some(joined) = client.joined.get("/").filter(|joined| joined.is_connected) else {
+                continue;
+            };
+            let standing = &self.book.standings[client.number];
+            if client.is_away() || standing.excuse.is_some() || !client.is_attentive() {
+                continue;
+            }
+            // A poll, an upgrade and an accept that is tried again each take their time.
+            let line_ms =
+                8 * client.nature.latency_ms + standing.undelivered_bytes / client.nature.pace();
+            let allowed_ms = PROGRESS_WITHIN_MS + line_ms;
+            for work in &self.host.work {
+                let since_ms = work
+                    .updated_at_ms
+                    .max(joined.since_ms)
+                    .max(self.disturbed_until_ms);
+                if self.now_ms < since_ms.saturating_add(allowed_ms)
+                    || joined.since_ms >= work.updated_at_ms
+                {
+                    continue;
+                }
+                let seen = client.viewer.stand(&work.id);
+                assert!(
+                    seen.is_some() || joined.since_ms >= work.began_at_ms,
+                    "client {} hears of {}",
+                    client.number,
+                    work.id
+                );
+                let expected = (work.progress, work.is_over);
+                let is_newest = seen.is_none_or(|(progress, is_over)| {
+                    is_over == work.is_over && (is_over || progress == work.progress)
+                });
+                assert!(
+                    is_newest,
+                    "client {} sees {seen:?} of {} instead of {expected:?}",
+                    client.number, work.id
+                );
+            }
+        }
+    }
+
+    /// Lets everybody who has done nothing wrong get what is owed, sends all away, and waits until all is forgotten.
+    fn finish(&mut self) {
+        self.stalled_until_ms = 0;
+        self.net.refused_accepts = 0;
+        self.pass_ms(10_000);
+        let has_said_all = |client: &Actorlike| match client {
+            Actorlike::Client(client) => {
+                client.is_away() || !client.is_attentive() || client.has_said_all()
+            }
+            _ => true,
+        };
+        for _ in 0..100 {
+            if self.clients.iter().all(has_said_all) {
+                break;
+            }
+            self.pass_ms(50);
+        }
+        self.check();
+        self.check_debts();
+        for number in 0..self.clients.len() {
+            self.with_client(number, |client, scene| {
+                scene.book.excuse(client.number, "everybody is sent away");
+                let now_ms = scene.now_ms;
+                client.lose(scene, |net, link| net.reset(link, now_ms));
+            });
+        }
+        for id in self.net.alive().to_vec() {
+            self.net.reset(id, self.now_ms);
+        }
+        let nothing = Counts {
+            timers: usize::from(self.setup.progress == 1),
+            ..Counts::default()
+        };
+        let until_ms = self.now_ms + LONGEST_END_MS;
+        while self.driver.endpoint.counts() != nothing && self.now_ms < until_ms {
+            self.pass_ms(10_000);
+        }
+        assert_eq!(self.driver.endpoint.counts(), nothing, "nothing is left");
+        self.check();
+        self.host.check_all_gone();
+        self.book.check_all_gone();
+    }
+
+    fn check_debts(&mut self) {
+        for client in &self.clients {
+            let Actorlike::Client(client) = client else {
+                continue;
+            };
+            let is_excused = self.book.standings[client.number].excuse.is_some();
+            if client.is_away() || is_excused || !client.is_attentive() {
+                continue;
+            }
+            assert!(
+                client.has_said_all(),
+                "client {} could say all that it wanted to",
+                client.number
+            );
+            for (namespace, joined) in client
+                .joined
+                .iter()
+                .filter(|(_, joined)| joined.is_connected)
+            {
+                let debt = self
+                    .book
+                    .debt(client.number, client.epoch, namespace, joined.emitted());
+                assert_eq!(
+                    debt, None,
+                    "client {} is owed something in {namespace}",
+                    client.number
+                );
+            }
+        }
+    }
+}
+
+fn new_actor(actor: &Actor, script: &Script, book: &mut Book) -> Actorlike {
+    if actor.kind == Kind::Hostile {
+        return Actorlike::Attacker(Box::new(Attacker::new(actor, script.seed)));
+    }
+    let client = Client::new(actor, &script.setup);
+    book.standings[actor.number].patience_bytes =
+        client.nature.pace() * script.setup.ping_timeout / 4;
+    Actorlike::Client(Box::new(client))
+}
+
+fn config(setup: &Setup) -> Config {
+    Config {
+        namespaces: NAMESPACES.map(str::to_owned).to_vec(),
+        connect_requests: setup.connect_requests == 1,
+        allow_request: setup.admissions == 1,
+        progress: (setup.progress == 1).then(ProgressConfig::default),
+        http_compression: (setup.compression == 1).then(HttpCompression::default),
+        allow_eio3: true,
+        recovery: (setup.recovery == 1).then(RecoveryConfig::default),
+        parser: if setup.msgpack == 1 {
+            Parser::Msgpack
+        } else {
+            Parser::Json
+        },
+        ping_interval_ms: setup.ping_interval,
+        ping_timeout_ms: setup.ping_timeout,
+        upgrade_timeout_ms: setup.upgrade_timeout,
+        connect_timeout_ms: setup.connect_timeout,
+        request_timeout_ms: setup.request_timeout,
+        max_payload_bytes: setup.max_payload as usize,
+        max_queued_bytes: setup.max_queued as usize,
+        max_pending_events: setup.max_pending_events as usize,
+        max_connections: setup.max_connections as usize,
+        ..Config::default()
+    }
+}

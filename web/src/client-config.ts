@@ -1,3 +1,5 @@
+import type { Auth } from "./auth";
+
 export interface ClientConfig {
   /** Server name or address. Default: the page's own, else `localhost`. */
   host: string;
@@ -5,6 +7,12 @@ export interface ClientConfig {
   port: string;
   /** Use https and wss. Default: as the page. */
   secure: boolean;
+  /** Path of the Socket.IO endpoint. Default: `/socket.io/`. */
+  path: string;
+  /** Send cookies to a server of another origin. */
+  withCredentials: boolean;
+  /** Who connects, for servers that ask: a token, an object, or an async function that gives one. */
+  auth: Auth | null;
   /** Keep trying after a lost connection. */
   autoReconnect: boolean;
   /** Milliseconds between two heartbeats of the server; after two missed ones the connection is called quiet. */
@@ -28,6 +36,9 @@ export function defaultConfig(): ClientConfig {
     host: location?.hostname || "localhost",
     port: served ? served.port || (secure ? "443" : "80") : "8988",
     secure,
+    path: "/socket.io/",
+    withCredentials: false,
+    auth: null,
     autoReconnect: true,
     heartbeatInterval: 30_000,
     progressThrottle: 100,

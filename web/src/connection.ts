@@ -1,11 +1,20 @@
 import { io, type Socket } from "socket.io-client";
+import { authPayload, isAuthRequired } from "./auth";
 import { type ClientConfig, defaultConfig } from "./client-config";
 import type { ClientEvents, ConnectionInfo, ErrorAnswer, Transport } from "./events";
+import { TransportMemory } from "./transport-memory";
+import { onWake } from "./wake";
 
 /** Longest pause between two attempts to connect, in milliseconds. */
 const MAX_RECONNECT_DELAY_MS = 30_000;
 /** Pauses are lengthened by up to this share, so that clients of a restarted server do not return in one moment. */
 const RECONNECT_SPREAD = 0.2;
+/** Share of `connectTimeout` after which a WebSocket that says nothing is given up for polling. */
+const WEBSOCKET_SHARE = 0.3;
+/** A heartbeat may come so much later than announced, as a share of the interval. */
+const HEARTBEAT_GRACE = 0.1;
+/** A ping may come so much later than announced. */
+const PING_GRACE_MS = 5_000;
 
 type Callback = (data: never) => void;
 type Answer<T> = ({ ok: true } & T) | { ok: false; error: ErrorAnswer };
@@ -53,8 +62,11 @@ export abstract class Connection {
   #retryTimer: ReturnType<typeof setTimeout> | null = null;
   #stableTimer: ReturnType<typeof setTimeout> | null = null;
   #lastHeartbeatMs = 0;
-  /** A WebSocket that hangs is only noticed by the time limit; the next attempt then begins with polling. */
-  #pollingFirst = false;
+  #lastPacketMs = 0;
+  /** How often the server pings, as its handshake says. */
+  #pingIntervalMs = Number.POSITIVE_INFINITY;
+  #transports: TransportMemory | null = null;
+  #stopWaking: (() => void) | null = null;
 
   constructor(config: Partial<ClientConfig> = {}) {
     this.config = { ...defaultConfig(), ...config };
@@ -79,6 +91,7 @@ export abstract class Connection {
     if (this.#opening) return this.#opening;
     this.#stopRetryTimer();
     this.reconnectAttempts = 0;
+    this.#stopWaking ??= onWake(() => this.#wake());
     this.#report({ state: "connecting", attempt: 0, retryInMs: null });
     return this.#attempt();
   }
@@ -87,6 +100,8 @@ export abstract class Connection {
   disconnect(): void {
     this.#stopRetryTimer();
     this.#stopHeartbeat();
+    this.#stopWaking?.();
+    this.#stopWaking = null;
     this.#cancelOpening?.();
     const { socket } = this;
     this.socket = null;
@@ -164,44 +179,87 @@ export abstract class Connection {
   }
 
   #attempt(): Promise<boolean> {
-    this.#opening = this.#open()
+    const socket = (this.socket ??= this.#createSocket());
+    this.#opening = this.#admit(socket)
       .finally(() => {
         this.#opening = null;
       })
       .catch((error: Error) => {
-        // Without a socket it was disconnect() that ended the attempt.
-        if (this.socket) {
-          this.#report({ reason: error.message });
-          if (this.config.autoReconnect) this.attemptReconnection();
-          else this.#report({ state: "offline" });
-        }
+        // Without the socket it was disconnect() that ended the attempt.
+        if (this.socket === socket) this.#failed(error);
         throw error;
       });
     return this.#opening;
   }
 
-  #open(): Promise<boolean> {
-    const socket = (this.socket ??= this.#createSocket());
-    socket.io.opts.transports = this.#pollingFirst ? ["polling", "websocket"] : ["websocket", "polling"];
+  #failed(error: Error): void {
+    this.#report({ reason: error.message });
+    const refused = isAuthRequired(error);
+    if (refused) this.dispatch("auth_required", { code: "AUTH_REQUIRED", message: error.message });
+    // The same credentials would be refused again.
+    if (this.config.autoReconnect && !(refused && !this.#asksForAuth)) this.attemptReconnection();
+    else this.#report({ state: "offline" });
+  }
+
+  get #asksForAuth(): boolean {
+    return typeof this.config.auth === "function";
+  }
+
+  /** Opens a connection; where the server refuses the credentials, others are asked for once. */
+  async #admit(socket: Socket): Promise<boolean> {
+    for (let asked = 1; ; asked += 1) {
+      const auth = await authPayload(this.config.auth);
+      if (this.socket !== socket) throw new Error("disconnected");
+      socket.auth = auth;
+      try {
+        return await this.#open(socket);
+      } catch (error) {
+        if (this.socket !== socket || !isAuthRequired(error) || !this.#asksForAuth || asked > 1) throw error;
+      }
+    }
+  }
+
+  #open(socket: Socket): Promise<boolean> {
+    const memory = (this.#transports ??= new TransportMemory(this.url));
     return new Promise((resolve, reject) => {
       const settle = (error?: Error): void => {
         clearTimeout(timer);
+        clearTimeout(patience);
         socket.off("connect", connected);
         socket.off("connect_error", settle);
+        socket.off("disconnect", closed);
         this.#cancelOpening = null;
         if (error) reject(error);
         else resolve(true);
       };
+      const start = (): void => {
+        socket.io.opts.transports = memory.first === "polling" ? ["polling", "websocket"] : ["websocket", "polling"];
+        socket.connect();
+      };
+      const fallBack = (): void => {
+        memory.webSocketFailed();
+        socket.disconnect();
+        start();
+      };
       const connected = (): void => settle();
+      // Some proxies let a WebSocket open and close it at once, before the server is heard.
+      const closed = (reason: string): void => {
+        if (memory.first === "websocket") fallBack();
+        else settle(new Error(`the connection was closed: ${reason}`));
+      };
       const timer = setTimeout(() => {
-        this.#pollingFirst = true;
         socket.disconnect();
         settle(new Error(`no connection within ${this.config.connectTimeout} ms`));
       }, this.config.connectTimeout);
+      // Others swallow it, and nothing ever comes.
+      const patience = setTimeout(() => {
+        if (memory.first === "websocket" && socket.io._readyState !== "open") fallBack();
+      }, this.config.connectTimeout * WEBSOCKET_SHARE);
       this.#cancelOpening = () => settle(new Error("disconnected"));
       socket.on("connect", connected);
       socket.on("connect_error", settle);
-      socket.connect();
+      socket.on("disconnect", closed);
+      start();
     });
   }
 
@@ -212,10 +270,13 @@ export abstract class Connection {
       forceNew: true,
       reconnection: false,
       tryAllTransports: true,
+      path: this.config.path,
+      withCredentials: this.config.withCredentials,
       timeout: this.config.connectTimeout,
     });
     socket.on("connect", () => this.#connected(socket));
     socket.on("disconnect", (reason) => this.#disconnected(reason));
+    socket.io.on("open", () => this.#listenToPackets(socket));
     socket.onAny((event: string, data: unknown) => {
       if (event === "heartbeat") this.#beat();
       this.receive(event, data);
@@ -223,11 +284,24 @@ export abstract class Connection {
     return socket;
   }
 
+  #listenToPackets(socket: Socket): void {
+    const { engine } = socket.io;
+    engine.on("packet", () => {
+      this.#lastPacketMs = Date.now();
+    });
+    const { _pingInterval: pingInterval } = engine as unknown as { _pingInterval?: number };
+    this.#pingIntervalMs = pingInterval ?? Number.POSITIVE_INFINITY;
+  }
+
   #connected(socket: Socket): void {
     this.isConnected = true;
     this.#startHeartbeat();
     const transport = (): Transport => (socket.io.engine.transport.name === "polling" ? "polling" : "websocket");
-    socket.io.engine.on("upgrade", () => this.#report({ transport: transport() }));
+    this.#transports?.worked(transport());
+    socket.io.engine.on("upgrade", () => {
+      this.#transports?.worked(transport());
+      this.#report({ transport: transport() });
+    });
     this.#report({
       state: "connected",
       transport: transport(),
@@ -240,18 +314,31 @@ export abstract class Connection {
   }
 
   #disconnected(reason: string): void {
+    // Before it stood, the attempt that opens it knows what to do.
+    if (!this.isConnected) return;
     this.isConnected = false;
     this.#stopHeartbeat();
     this.#report({ transport: null, quiet: false, reason });
-    // As everywhere in Socket.IO: whom the server sends away does not come back unasked.
-    if (this.config.autoReconnect && reason !== "io server disconnect") this.attemptReconnection();
+    // As everywhere in Socket.IO: whom the server sends away does not come back unasked, unless new credentials may help.
+    const sentAway = reason === "io server disconnect" && !this.#asksForAuth;
+    if (this.config.autoReconnect && !sentAway) this.attemptReconnection();
     else this.#report({ state: "offline" });
+  }
+
+  /** The network is back, or the page is looked at again: no pause is sat out, and no dead connection trusted. */
+  #wake(): void {
+    if (this.connection.state === "reconnecting") this.connect().catch(() => {});
+    if (!this.isConnected) return;
+    const { socket } = this;
+    this.command("list_sessions", { limit: 1 }).catch((error: CommandError) => {
+      if (error.code === "TIMEOUT" && this.socket === socket) socket?.io.engine.close();
+    });
   }
 
   #beat(): void {
     this.#lastHeartbeatMs = Date.now();
     this.#stable();
-    if (this.connection.quiet) this.#report({ quiet: false });
+    this.#checkQuiet();
   }
 
   /** The connection has lived: the next loss begins with the shortest pause again. */
@@ -263,13 +350,19 @@ export abstract class Connection {
 
   #startHeartbeat(): void {
     this.#stopHeartbeat();
-    this.#lastHeartbeatMs = Date.now();
+    this.#lastHeartbeatMs = this.#lastPacketMs = Date.now();
     // A server that accepts connections only to break them again must not be asked ever faster.
     this.#stableTimer = setTimeout(() => this.#stable(), this.config.stableAfter);
-    this.heartbeatInterval = setInterval(() => {
-      const quiet = Date.now() - this.#lastHeartbeatMs > 2.5 * this.config.heartbeatInterval;
-      if (quiet !== this.connection.quiet) this.#report({ quiet });
-    }, this.config.heartbeatInterval);
+    this.heartbeatInterval = setInterval(() => this.#checkQuiet(), this.config.heartbeatInterval / 6);
+  }
+
+  /** Two missed heartbeats, or a missed ping, make a connection doubtful before it is found broken. */
+  #checkQuiet(): void {
+    const now = Date.now();
+    const quiet =
+      now - this.#lastHeartbeatMs > (2 + HEARTBEAT_GRACE) * this.config.heartbeatInterval ||
+      now - this.#lastPacketMs > this.#pingIntervalMs + PING_GRACE_MS;
+    if (quiet !== this.connection.quiet) this.#report({ quiet });
   }
 
   #stopHeartbeat(): void {

@@ -198,7 +198,7 @@ export interface SessionLost {
   error: ErrorAnswer;
 }
 
-/** Event name to payload: eight from the server, three of the client itself. */
+/** Event name to payload: eight from the server, the rest of the client itself. */
 export interface ClientEvents {
   session_created: SessionCreated;
   import_progress: ImportProgress;
@@ -211,6 +211,8 @@ export interface ClientEvents {
   connection_changed: ConnectionInfo;
   session_list: Session[];
   session_lost: SessionLost;
+  /** The server refused the credentials, or wants some. */
+  auth_required: ErrorAnswer;
 }
 
 export type TerminalEvent = ImportComplete | ImportError | ImportCancelled;

@@ -8,7 +8,6 @@ const BANNER_AFTER_MS = 1_500;
 
 /** Connection chip, banner and footer: whether what the page shows is live. */
 export class StatusView {
-  readonly #client: WebSocketClient;
   readonly #uploading: () => boolean;
   readonly #chip = byId("connection");
   readonly #word = byId("connection-word");
@@ -22,7 +21,6 @@ export class StatusView {
 
   /** `uploading`: whether this page is sending a file. */
   constructor(client: WebSocketClient, uploading: () => boolean) {
-    this.#client = client;
     this.#uploading = uploading;
     const retry = (): void => void client.connect().catch(() => {});
     this.#banner.append(
@@ -31,15 +29,6 @@ export class StatusView {
     );
     client.subscribe("connection_changed", (info) => this.#show(info));
     client.subscribe("heartbeat", (heartbeat) => this.#beat(heartbeat));
-    // A phone that wakes up or finds its network again need not sit out the pause.
-    window.addEventListener("online", () => this.#retryIfWaiting());
-    document.addEventListener("visibilitychange", () => {
-      if (document.visibilityState === "visible") this.#retryIfWaiting();
-    });
-  }
-
-  #retryIfWaiting(): void {
-    if (this.#client.connection.state === "reconnecting") this.#client.connect().catch(() => {});
   }
 
   #show(info: ConnectionInfo): void {

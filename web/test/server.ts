@@ -1,5 +1,7 @@
+import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import { Server, type ServerOptions } from "socket.io";
 import { WebSocketClient, type ClientConfig } from "../src/client";
 
@@ -14,6 +16,7 @@ export class TestServer {
     untrack_session: (_request, ack) => ack({ ok: true }),
   };
   readonly #http = createServer();
+  readonly #swallowed = new Set<Duplex>();
   readonly io: Server;
 
   private constructor(options: Partial<ServerOptions>) {
@@ -45,11 +48,26 @@ export class TestServer {
     for (const socket of this.io.sockets.sockets.values()) socket.conn.close(true);
   }
 
+  /** From now on WebSockets are swallowed, or opened and closed at once, as some proxies do. */
+  breakWebSockets(how: "swallow" | "close"): void {
+    this.#http.removeAllListeners("upgrade");
+    this.#http.on("upgrade", (request, socket) => {
+      socket.on("error", () => {});
+      this.#swallowed.add(socket);
+      if (how === "swallow") return;
+      const key = createHash("sha1").update(`${request.headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`);
+      socket.end(
+        `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${key.digest("base64")}\r\n\r\n`,
+      );
+    });
+  }
+
   requests(command: string): unknown[] {
     return this.received.filter((entry) => entry.command === command).map((entry) => entry.request);
   }
 
   async stop(): Promise<void> {
+    for (const socket of this.#swallowed) socket.destroy();
     await this.io.close();
   }
 }

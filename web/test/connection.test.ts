@@ -1,0 +1,194 @@
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { WebSocketClient } from "../src/client";
+import type { ConnectionInfo } from "../src/events";
+import { TestServer } from "./server";
+
+const endings: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of endings.splice(0).reverse()) await end();
+  vi.unstubAllGlobals();
+});
+
+async function start(...args: Parameters<typeof TestServer.start>): Promise<TestServer> {
+  const server = await TestServer.start(...args);
+  endings.push(() => server.stop());
+  return server;
+}
+
+function clientOf(server: TestServer, ...args: Parameters<TestServer["client"]>): WebSocketClient {
+  const client = server.client(...args);
+  endings.push(() => client.disconnect());
+  return client;
+}
+
+function infosOf(client: WebSocketClient): ConnectionInfo[] {
+  const infos: ConnectionInfo[] = [];
+  client.subscribe("connection_changed", (info) => infos.push(info));
+  return infos;
+}
+
+/** A page with what the class uses of one. */
+function page(): { window: EventTarget & { localStorage: Pick<Storage, "getItem"> }; document: EventTarget } {
+  const kept = new Map<string, string>();
+  const localStorage = {
+    getItem: (key: string) => kept.get(key) ?? null,
+    setItem: (key: string, value: string) => void kept.set(key, value),
+    removeItem: (key: string) => void kept.delete(key),
+  };
+  const window = Object.assign(new EventTarget(), { localStorage });
+  const document = Object.assign(new EventTarget(), { visibilityState: "visible" });
+  vi.stubGlobal("window", window);
+  vi.stubGlobal("document", document);
+  return { window, document };
+}
+
+describe("broken WebSockets", () => {
+  for (const how of ["swallow", "close"] as const) {
+    test(`where a proxy would ${how} them, polling takes over in the same attempt, and is remembered`, async () => {
+      page();
+      const server = await start({ allowUpgrades: false });
+      server.breakWebSockets(how);
+      const first = clientOf(server, { connectTimeout: 2_000, autoReconnect: false });
+      expect(await first.connect()).toBe(true);
+      expect(first.connection).toMatchObject({ state: "connected", transport: "polling" });
+      const asked: string[] = [];
+      server.io.engine.on("initial_headers", (_headers: unknown, request: { url: string }) => asked.push(request.url));
+      const second = clientOf(server, { connectTimeout: 2_000, autoReconnect: false });
+      expect(await second.connect()).toBe(true);
+      expect(asked).toEqual([expect.stringContaining("transport=polling")]);
+    });
+  }
+
+  test("a WebSocket that works again is remembered too", async () => {
+    const { window } = page();
+    const server = await start({ transports: ["polling"] });
+    await clientOf(server).connect();
+    const { port } = server;
+    const storage = window.localStorage;
+    const key = `pulsewheel.polling http://127.0.0.1:${port}`;
+    expect(storage.getItem(key)).not.toBeNull();
+    await endings.splice(0).reverse().reduce((before, end) => before.then(() => void end()), Promise.resolve());
+    const again = await start({}, port);
+    const client = clientOf(again);
+    await client.connect();
+    await vi.waitFor(() => expect(client.connection.transport).toBe("websocket"));
+    expect(storage.getItem(key)).toBeNull();
+  });
+});
+
+describe("credentials", () => {
+  const demand = (server: TestServer, token: string): void => {
+    server.io.use((socket, next) => {
+      if (socket.handshake.auth["token"] === token) return next();
+      next(Object.assign(new Error("a token is needed"), { data: { code: "AUTH_REQUIRED" } }));
+    });
+  };
+
+  test("a value is sent as it is, a text as a token", async () => {
+    const server = await start();
+    const seen: unknown[] = [];
+    server.io.on("connection", (socket) => seen.push(socket.handshake.auth));
+    await clientOf(server, { auth: "secret" }).connect();
+    await clientOf(server, { auth: { token: "secret", room: 7 } }).connect();
+    await clientOf(server).connect();
+    await vi.waitFor(() => expect(seen).toEqual([{ token: "secret" }, { token: "secret", room: 7 }, {}]));
+  });
+
+  test("a function is asked again when the server refuses what it gave, and before every attempt", async () => {
+    const server = await start();
+    demand(server, "fresh");
+    const tokens = ["stale", "fresh", "fresh"];
+    const auth = vi.fn(async () => tokens.shift() ?? null);
+    const client = clientOf(server, { auth });
+    expect(await client.connect()).toBe(true);
+    expect(auth).toHaveBeenCalledTimes(2);
+    server.cut();
+    await vi.waitFor(() => expect(auth).toHaveBeenCalledTimes(3));
+    await vi.waitFor(() => expect(client.isConnected).toBe(true));
+  });
+
+  test("a value that is refused is not tried again, and the refusal is told", async () => {
+    const server = await start();
+    demand(server, "right");
+    const client = clientOf(server, { auth: "wrong" });
+    const refusals: unknown[] = [];
+    client.subscribe("auth_required", (refusal) => refusals.push(refusal));
+    await expect(client.connect()).rejects.toThrow("a token is needed");
+    expect(client.connection.state).toBe("offline");
+    expect(refusals).toEqual([{ code: "AUTH_REQUIRED", message: "a token is needed" }]);
+    client.config.auth = "right";
+    expect(await client.connect()).toBe(true);
+  });
+
+  test("a function that fails makes the attempt fail", async () => {
+    const server = await start();
+    const auth = (): Promise<string> => Promise.reject(new Error("no token to be had"));
+    await expect(clientOf(server, { auth, autoReconnect: false }).connect()).rejects.toThrow("no token to be had");
+  });
+
+  test("disconnect() while a function is asked ends the attempt", async () => {
+    const server = await start();
+    let answer = (_token: string): void => {};
+    const client = clientOf(server, { auth: () => new Promise<string>((resolve) => (answer = resolve)) });
+    const attempt = client.connect();
+    client.disconnect();
+    answer("late");
+    await expect(attempt).rejects.toThrow("disconnected");
+    expect(client.connection.state).toBe("offline");
+    expect(server.io.engine.clientsCount).toBe(0);
+  });
+});
+
+describe("waking", () => {
+  for (const [name, wake] of [
+    ["the network is back", ({ window }) => window.dispatchEvent(new Event("online"))],
+    ["the page is looked at again", ({ document }) => document.dispatchEvent(new Event("visibilitychange"))],
+  ] satisfies [string, (made: ReturnType<typeof page>) => unknown][]) {
+    test(`when ${name}, a pause is not sat out`, async () => {
+      const made = page();
+      const server = await start();
+      const client = clientOf(server);
+      await client.connect();
+      client.reconnectDelay = 3_600_000;
+      server.cut();
+      await vi.waitFor(() => expect(client.connection.state).toBe("reconnecting"));
+      wake(made);
+      await vi.waitFor(() => expect(client.isConnected).toBe(true));
+    });
+  }
+
+  test("a connection that died during sleep is found out at once", async () => {
+    const made = page();
+    const server = await start();
+    const client = clientOf(server, { commandTimeout: 50 });
+    await client.connect();
+    await vi.waitFor(() => expect(server.requests("list_sessions")).toHaveLength(1));
+    server.answers["list_sessions"] = () => {};
+    const infos = infosOf(client);
+    made.document.dispatchEvent(new Event("visibilitychange"));
+    await vi.waitFor(() => expect(infos.map(({ state }) => state)).toContain("reconnecting"));
+  });
+
+  test("after disconnect() nothing wakes it", async () => {
+    const made = page();
+    const server = await start();
+    const client = clientOf(server);
+    await client.connect();
+    client.disconnect();
+    made.window.dispatchEvent(new Event("online"));
+    expect(client.connection.state).toBe("offline");
+  });
+});
+
+describe("quiet connections", () => {
+  test("after two missed heartbeats, not before", async () => {
+    const server = await start();
+    const client = clientOf(server, { heartbeatInterval: 100 });
+    await client.connect();
+    const begun = Date.now();
+    await vi.waitFor(() => expect(client.connection.quiet).toBe(true));
+    expect(Date.now() - begun).toBeGreaterThan(200);
+    server.io.emit("heartbeat", {});
+    await vi.waitFor(() => expect(client.connection.quiet).toBe(false));
+  });
+});

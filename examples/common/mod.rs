@@ -20,6 +20,7 @@ pub struct Flags {
     ping_timeout_ms: Option<u64>,
     upgrade_timeout_ms: Option<u64>,
     connect_timeout_ms: Option<u64>,
+    attachment_timeout_ms: Option<u64>,
     max_payload_bytes: Option<usize>,
     allow_eio3: bool,
     parser: Option<Parser>,
@@ -55,6 +56,7 @@ impl Flags {
             ping_timeout_ms: None,
             upgrade_timeout_ms: None,
             connect_timeout_ms: None,
+            attachment_timeout_ms: None,
             max_payload_bytes: None,
             allow_eio3: false,
             parser: None,
@@ -74,6 +76,9 @@ impl Flags {
                 }
                 Long("connect-timeout") if limits.contains(&Limit::Connect) => {
                     flags.connect_timeout_ms = Some(parser.value()?.parse()?);
+                }
+                Long("attachment-timeout") if limits.contains(&Limit::Connect) => {
+                    flags.attachment_timeout_ms = Some(parser.value()?.parse()?);
                 }
                 Long("max-payload") if limits.contains(&Limit::Payload) => {
                     flags.max_payload_bytes = Some(parser.value()?.parse()?);
@@ -99,6 +104,9 @@ impl Flags {
             ping_timeout_ms: self.ping_timeout_ms.unwrap_or(config.ping_timeout_ms),
             upgrade_timeout_ms: self.upgrade_timeout_ms.unwrap_or(config.upgrade_timeout_ms),
             connect_timeout_ms: self.connect_timeout_ms.unwrap_or(config.connect_timeout_ms),
+            attachment_timeout_ms: self
+                .attachment_timeout_ms
+                .unwrap_or(config.attachment_timeout_ms),
             max_payload_bytes: self.max_payload_bytes.unwrap_or(config.max_payload_bytes),
             allow_eio3: self.allow_eio3,
             recovery: self.has_recovery.then(RecoveryConfig::default),

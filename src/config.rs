@@ -21,12 +21,12 @@ pub struct Config {
     /// Whether Socket.IO runs on top. Default true; without it the host gets bare Engine.IO messages
     /// ([`Event::EngineMessage`](crate::Event::EngineMessage)).
     pub socket_io: bool,
-    /// Namespaces that clients may join. Default `["/"]`. Joining another is answered
+    /// Namespaces that clients may join; a slash that is left out is added. Default `["/"]`. Joining another is answered
     /// `CONNECT_ERROR {"message":"Invalid namespace"}`.
     pub namespaces: Vec<String>,
     /// Whether the host is asked, by [`Event::ConnectRequested`](crate::Event::ConnectRequested), before a client joins a
-    /// namespace, one that is not there yet included. Default false. The host has
-    /// [`Config::connect_timeout_ms`] for its answer.
+    /// namespace, one that is not there yet included. Default false. The host may take its time where the client is in another
+    /// namespace; one that is in none is closed after [`Config::connect_timeout_ms`]. What is undecided ends with its session.
     pub connect_requests: bool,
     /// What clients have to come in by: set by [`Io::configure`](crate::Io::configure), so that the middlewares and the
     /// `allow_request` of that [`Io`](crate::Io) are asked however late they are registered. Default `None`.
@@ -110,7 +110,7 @@ pub struct Config {
     /// Milliseconds that an upgrade may take from its WebSocket handshake to its last packet. Default 10,000, then that
     /// WebSocket is closed and the session goes on by polling.
     pub upgrade_timeout_ms: u64,
-    /// Milliseconds in which a new session has to join a namespace. Default 45,000, then it is closed.
+    /// Milliseconds in which a new session has to join a namespace. Default 45,000, then it is closed, whatever it waits for.
     pub connect_timeout_ms: u64,
     /// Largest body of a `POST` and largest WebSocket message, in bytes. Default 1,000,000, as `maxHttpBufferSize` of the
     /// reference. Announced in the handshake as `maxPayload`. Beyond it: 413, or close code 1009, and the session ends.
@@ -127,7 +127,7 @@ pub struct Config {
     pub attachment_timeout_ms: u64,
     /// Levels of nesting in the JSON of one packet. Default and maximum 128. Beyond it the session is closed.
     pub max_json_depth: u32,
-    /// Namespaces that one client may have joined at a time. Default 32. Beyond it: `CONNECT_ERROR`.
+    /// Namespaces that one client may have joined, or wait to be let into, at a time. Default 32. Beyond it: `CONNECT_ERROR`.
     pub max_namespaces_per_client: usize,
     /// Bytes of the auth payload of a CONNECT. Default 16 KiB, as it is kept with the socket. Beyond it: `CONNECT_ERROR`.
     pub max_auth_bytes: usize,

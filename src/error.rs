@@ -52,7 +52,7 @@ pub enum Error {
     NoSuchSocket,
     /// The namespace is not served.
     NoSuchNamespace,
-    /// A namespace of this name is there already, or the name does not begin with `/`.
+    /// A namespace of this name is there already, or there are as many as may be made for clients.
     BadNamespace(String),
     /// The request is gone, or has been answered.
     NoSuchRequest,
@@ -90,7 +90,7 @@ impl fmt::Display for Error {
             Error::NoSuchSocket => f.write_str("the socket is not connected"),
             Error::NoSuchNamespace => f.write_str("the namespace is not served"),
             Error::BadNamespace(name) => {
-                write!(f, "\"{name}\" is taken, or does not begin with a slash")
+                write!(f, "there is a namespace \"{name}\", or no room for it")
             }
             Error::NoSuchRequest => f.write_str("the request is gone or already answered"),
             Error::ReservedEvent(name) => write!(f, "\"{name}\" is a reserved event name"),

@@ -27,8 +27,6 @@ pub enum Timer {
     Pong(Key),
     /// When to drop a WebSocket that began an upgrade and does not finish it.
     Upgrade(Key),
-    /// When to refuse a client that waits for the host to let it into a namespace.
-    Join(Key),
     /// When to go on without the acknowledgements that have not come.
     Ask(Key),
     /// When to forget a socket that lost its connection and has not come back.

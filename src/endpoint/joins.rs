@@ -10,9 +10,7 @@ use crate::http::query_pairs;
 use crate::id::Secret;
 use crate::panics::Verb;
 use crate::slots::Key;
-use crate::socket::{Args, ConnectError, NamespaceId, Packet, PacketLog, SocketId};
-use crate::timer::Timer;
-use crate::wheel::TimerKey;
+use crate::socket::{with_slash, Args, ConnectError, NamespaceId, Packet, PacketLog, SocketId};
 
 /// A client that waits for the host to let it into a namespace.
 pub(super) struct Join {
@@ -24,9 +22,17 @@ pub(super) struct Join {
     passed: u32,
     /// The handlers that decide have heard of it.
     pub(super) is_asked: bool,
-    /// What the socket is to begin with.
+    /// Where the host has said something of it.
+    beginning: Option<Box<Beginning>>,
+}
+
+/// What a socket is to begin with.
+#[derive(Default)]
+struct Beginning {
+    /// What the host keeps with it.
     data: Option<Box<dyn Any + Send>>,
-    timer: TimerKey,
+    /// The rooms that it is to be in.
+    rooms: Vec<Box<str>>,
 }
 
 /// What is known of a client that wants to join a namespace.
@@ -66,7 +72,7 @@ impl Endpoint {
         };
         let asked = if join.is_asked { Asked::Yes } else { Asked::No };
         if let Some(socket) = self.recover(join.session, namespace, &join.payload, asked) {
-            self.begin_with(socket, join.data);
+            self.begin_with(socket, join.beginning);
             return Ok(socket);
         }
         Ok(self.complete_join(
@@ -74,7 +80,7 @@ impl Endpoint {
             namespace,
             &join.payload,
             join.is_asked,
-            join.data,
+            join.beginning,
         ))
     }
 
@@ -126,21 +132,46 @@ impl Endpoint {
     ) -> Result<(), Error> {
         let _verb = Verb::begin();
         let join = self.joins.get_mut(ticket.0).ok_or(Error::NoSuchTicket)?;
-        join.data = Some(Box::new(data));
+        join.beginning.get_or_insert_default().data = Some(Box::new(data));
         Ok(())
     }
 
-    /// Adds a namespace for clients to join. Whoever asks for one that is not there gets `Invalid namespace`.
+    /// Has the client's socket be in a room as soon as it has been let in; a client that is refused was never there. Joining twice
+    /// changes nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::BadNamespace`] when there is one of this name, or the name does not begin with `/`.
+    /// [`Error::NoSuchTicket`]; [`Error::RoomNameTooLong`] and [`Error::TooManyRooms`] as of [`Endpoint::join`].
+    pub fn join_once_connected(&mut self, ticket: JoinId, room: &str) -> Result<(), Error> {
+        let _verb = Verb::begin();
+        let join = self.joins.get_mut(ticket.0).ok_or(Error::NoSuchTicket)?;
+        if room.len() > self.config.max_room_name_bytes {
+            return Err(Error::RoomNameTooLong);
+        }
+        let rooms = &mut join.beginning.get_or_insert_default().rooms;
+        if rooms.iter().any(|known| &**known == room) {
+            return Ok(());
+        }
+        if rooms.len() >= self.config.max_rooms_per_socket {
+            return Err(Error::TooManyRooms);
+        }
+        rooms.push(room.into());
+        Ok(())
+    }
+
+    /// Adds a namespace for clients to join, with a slash in front of its name where there is none. Whoever asks for one that
+    /// is not there gets `Invalid namespace`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadNamespace`] when there is one of this name.
     pub fn add_namespace(&mut self, name: &str) -> Result<NamespaceId, Error> {
         let _verb = Verb::begin();
-        if !name.starts_with('/') || self.sockets.find_namespace(name).is_some() {
-            return Err(Error::BadNamespace(name.to_owned()));
+        let name = with_slash(name);
+        if self.sockets.find_namespace(&name).is_some() {
+            return Err(Error::BadNamespace(name.into_owned()));
         }
-        Ok(self.make_namespace(name, false))
+        Ok(self.make_namespace(&name, false))
     }
 
     /// Clients of Socket.IO 2 are in `/` without having asked.
@@ -231,19 +262,13 @@ impl Endpoint {
     }
 
     fn begin_join(&mut self, session: Key, name: &str, payload: &str) {
-        let by_ms = self
-            .now
-            .mono_ms
-            .saturating_add(self.config.connect_timeout_ms);
-        let wheel = &mut self.wheel;
-        let key = self.joins.insert_with(|key| Join {
+        let key = self.joins.insert(Join {
             session,
             namespace: name.into(),
             payload: payload.into(),
             passed: 0,
             is_asked: false,
-            data: None,
-            timer: wheel.insert(by_ms, Timer::Join(key)),
+            beginning: None,
         });
         if let Some(peer) = self.sessions.get_mut(session) {
             peer.client.begin_join(key);
@@ -263,23 +288,15 @@ impl Endpoint {
         }
     }
 
-    /// The host has not decided in time.
-    pub(super) fn join_timed_out(&mut self, key: Key) {
-        let error = ConnectError::new("No decision in time");
-        // Where it is gone meanwhile, there is nobody to tell.
-        let _ = self.refuse_connect(JoinId(key), &error);
-    }
-
     /// Drops what a client waits for.
     pub(super) fn abandon_joins(&mut self, joins: Vec<Key>) {
-        for join in joins.into_iter().filter_map(|key| self.joins.remove(key)) {
-            self.wheel.cancel(join.timer);
+        for join in joins {
+            self.joins.remove(join);
         }
     }
 
     fn take_join(&mut self, key: Key) -> Option<Join> {
         let join = self.joins.remove(key)?;
-        self.wheel.cancel(join.timer);
         if let Some(peer) = self.sessions.get_mut(join.session) {
             peer.client.end_join(key);
         }
@@ -300,7 +317,7 @@ impl Endpoint {
         namespace: NamespaceId,
         payload: &str,
         is_asked: bool,
-        data: Option<Box<dyn Any + Send>>,
+        beginning: Option<Box<Beginning>>,
     ) -> SocketId {
         let secret = Secret::draw(&mut *self.environment.random);
         let socket = self.sockets.connect(secret, session, namespace);
@@ -314,7 +331,7 @@ impl Endpoint {
         }
         let payload = if payload.is_empty() { "{}" } else { payload };
         self.sockets.set_auth(socket, payload);
-        self.begin_with(socket, data);
+        self.begin_with(socket, beginning);
         self.note_unasked(session, socket, is_asked);
         let parser = self.config.parser;
         let name = self.sockets.namespace_name(namespace).unwrap_or_default();
@@ -347,12 +364,21 @@ impl Endpoint {
         socket
     }
 
-    /// Keeps with a socket what the host wants it to begin with; where that is nothing, a recovered one has what it had.
-    fn begin_with(&mut self, socket: SocketId, data: Option<Box<dyn Any + Send>>) {
+    /// Gives a socket what the host wants it to begin with. A recovered one has what it had, unless that is something else, and is
+    /// in its rooms as well.
+    fn begin_with(&mut self, socket: SocketId, beginning: Option<Box<Beginning>>) {
+        let Some(beginning) = beginning else {
+            return;
+        };
         // Looking for the place makes it, so only for what there is to keep.
+        let data = beginning.data;
         let place = data.is_some().then(|| self.sockets.data_mut(socket));
         if let Some(place) = place.flatten() {
             *place = data;
+        }
+        for room in beginning.rooms {
+            // One that is back may be in as many rooms as it may already.
+            let _ = self.join(socket, &room);
         }
     }
 

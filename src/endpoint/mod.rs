@@ -243,9 +243,8 @@ impl Endpoint {
             config,
         };
         for name in endpoint.config.namespaces.clone() {
-            if endpoint.sockets.find_namespace(&name).is_none() {
-                endpoint.make_namespace(&name, false);
-            }
+            // One that is named twice is there once.
+            let _ = endpoint.add_namespace(&name);
         }
         endpoint.take_demands();
         // Whoever has named them need not be told of them.
@@ -319,7 +318,6 @@ impl Endpoint {
                 Timer::Ping(key) => self.in_bulk(usize::MAX, |it| it.ping(key, deadline_ms)),
                 Timer::Pong(key) => self.pong_timed_out(key),
                 Timer::Upgrade(key) => self.abandon_upgrade(key),
-                Timer::Join(key) => self.join_timed_out(key),
                 Timer::Ask(key) => self.ask_timed_out(key),
                 Timer::Away(key) => self.recovery_expired(SocketId(key)),
                 Timer::Host(key) => self.host_timer_fired(key, deadline_ms),

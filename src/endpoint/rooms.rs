@@ -10,12 +10,16 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchSocket`]; [`Error::RoomNameTooLong`] and [`Error::TooManyRooms`] beyond
+    /// [`Error::NoSuchSocket`], also for one that has disconnected and may come back, which has its rooms of before then;
+    /// [`Error::RoomNameTooLong`] and [`Error::TooManyRooms`] beyond
     /// [`Config::max_room_name_bytes`](crate::Config::max_room_name_bytes) and
     /// [`Config::max_rooms_per_socket`](crate::Config::max_rooms_per_socket).
     pub fn join(&mut self, socket: SocketId, room: &str) -> Result<(), Error> {
         let _verb = Verb::begin();
-        self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
+        let connected = self.sockets.get(socket);
+        connected
+            .filter(|socket| !socket.is_away())
+            .ok_or(Error::NoSuchSocket)?;
         if room.len() > self.config.max_room_name_bytes {
             return Err(Error::RoomNameTooLong);
         }

@@ -13,7 +13,7 @@ use crate::id::IdText;
 use crate::panics::Verb;
 use crate::slots::Key;
 use crate::socket::{
-    is_reserved, write_event, Args, Encoded, NamespaceId, Parser, SocketId, Target,
+    is_reserved, with_slash, write_event, Args, Encoded, NamespaceId, Parser, SocketId, Target,
 };
 use crate::timer::Timer;
 
@@ -64,11 +64,8 @@ impl Endpoint {
         let found = self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
         let namespace = found.namespace;
         let own_room = self.sockets.id_text(socket).ok_or(Error::NoSuchSocket)?;
-        self.emit(
-            &Target::namespace(namespace).to(own_room.as_str()).local(),
-            event,
-            args,
-        )
+        let target = Target::namespace(namespace).to(own_room.as_str());
+        self.emit(&target.only(socket), event, args)
     }
 
     /// Emits an event to one socket unless it would have to wait: then it is dropped.
@@ -165,10 +162,10 @@ impl Endpoint {
             .is_some_and(|socket| socket.is_away())
     }
 
-    /// The namespace with this name.
+    /// The namespace with this name, whose slash may be left out.
     pub fn namespace(&self, name: &str) -> Result<NamespaceId, Error> {
         self.sockets
-            .find_namespace(name)
+            .find_namespace(&with_slash(name))
             .ok_or(Error::NoSuchNamespace)
     }
 

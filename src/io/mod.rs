@@ -87,16 +87,16 @@ impl Io {
         Io::default()
     }
 
-    /// The handlers of a namespace, such as `"/"` or `"/custom"`, to add to. They come instead of those of a pattern that the
+    /// The handlers of a namespace, such as `"/"` or `"/custom"`, to add to; a slash that is left out is added. They come instead of those of a pattern that the
     /// name is like, middlewares included.
     pub fn namespace(&mut self, name: &str) -> &mut Handlers {
-        self.serve(Pattern::Name(name.to_owned()))
+        self.serve(Pattern::of_name(name))
     }
 
     /// The handlers of all namespaces whose names are like this, where `*` stands for any characters: `"/workspace-*"`. Each is
     /// made when the first client asks for it.
     pub fn namespaces_like(&mut self, pattern: &str) -> &mut Handlers {
-        self.serve(Pattern::Like(pattern.to_owned()))
+        self.serve(Pattern::like(pattern))
     }
 
     /// The handlers of all namespaces that a decision, given the name and the auth payload, lets clients join. The label

@@ -1,5 +1,8 @@
 //! Which namespaces a set of handlers serves.
 
+use std::borrow::Cow;
+
+use crate::socket::with_slash;
 use crate::Args;
 
 /// Whether a client with this auth payload may join the namespace of this name.
@@ -16,6 +19,16 @@ pub(super) enum Pattern {
 }
 
 impl Pattern {
+    /// The one of this name, whose slash may be left out.
+    pub fn of_name(name: &str) -> Pattern {
+        Pattern::Name(with_slash(name).into_owned())
+    }
+
+    /// Those whose names are like this. Its slash may be left out too, and an asterisk in front stands for it as well.
+    pub fn like(pattern: &str) -> Pattern {
+        Pattern::Like(slashed(pattern).into_owned())
+    }
+
     /// The name, where it is exactly one.
     pub fn name(&self) -> Option<&str> {
         match self {
@@ -28,7 +41,8 @@ impl Pattern {
     pub fn is_called(&self, pattern_or_label: &str) -> bool {
         match self {
             Pattern::Name(_) => false,
-            Pattern::Like(text) | Pattern::Decision(text, _) => text == pattern_or_label,
+            Pattern::Like(text) => *text == *slashed(pattern_or_label),
+            Pattern::Decision(text, _) => text == pattern_or_label,
         }
     }
 
@@ -49,6 +63,14 @@ impl Pattern {
             Pattern::Like(pattern) => is_like(name, pattern),
             Pattern::Decision(_, decide) => decide(name, auth),
         }
+    }
+}
+
+fn slashed(pattern: &str) -> Cow<'_, str> {
+    if pattern.starts_with('*') {
+        Cow::Borrowed(pattern)
+    } else {
+        with_slash(pattern)
     }
 }
 

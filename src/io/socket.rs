@@ -252,6 +252,11 @@ impl Joining<'_> {
         serde_json::from_str(self.request().map_or("{}", |request| request.auth))
     }
 
+    /// Joins a room, in effect once the client has been let in.
+    pub fn join(&mut self, room: &str) -> Outcome {
+        self.endpoint.join_once_connected(self.ticket, room)
+    }
+
     /// Keeps something with its socket once it has been let in.
     pub fn set_data<T: Any + Send>(&mut self, data: T) -> Outcome {
         self.endpoint.set_connect_data(self.ticket, data)

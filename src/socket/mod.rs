@@ -27,7 +27,7 @@ pub use msgpack::MsgpackPacket;
 pub(crate) use packet::write_event;
 pub use packet::{
     encode_ack, encode_connect, encode_connect_error, encode_disconnect, encode_event, is_reserved,
-    Encoded, Kind, Limits, Packet, PacketError,
+    with_slash, Encoded, Kind, Limits, Packet, PacketError,
 };
 pub use parser::Parser;
 pub use recovery::RecoveryConfig;

@@ -9,6 +9,7 @@ pub use encode::{
     encode_ack, encode_connect, encode_connect_error, encode_disconnect, encode_event,
 };
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::Args;
@@ -133,6 +134,22 @@ pub fn is_reserved(name: &str) -> bool {
             | "newListener"
             | "removeListener"
     )
+}
+
+/// A namespace's name as clients write it, with a slash in front where a host has left that out.
+///
+/// ```
+/// use pulsewheel::socket::with_slash;
+///
+/// assert_eq!(with_slash("chat"), "/chat");
+/// assert_eq!(with_slash("/chat"), "/chat");
+/// ```
+pub fn with_slash(name: &str) -> Cow<'_, str> {
+    if name.starts_with('/') {
+        Cow::Borrowed(name)
+    } else {
+        Cow::Owned(format!("/{name}"))
+    }
 }
 
 impl<'a> Packet<'a> {

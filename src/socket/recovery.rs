@@ -230,7 +230,10 @@ impl PacketLog {
 impl Target {
     /// Whether a socket that is in these rooms, its own among them, is meant.
     pub(super) fn means(&self, socket: SocketId, is_in: impl Fn(&str) -> bool) -> bool {
-        let is_named = self.rooms().is_empty() || self.rooms().iter().any(|room| is_in(room));
+        let is_named = match self.only_socket() {
+            Some(only) => only == socket,
+            None => self.rooms().is_empty() || self.rooms().iter().any(|room| is_in(room)),
+        };
         is_named
             && self.excepted_socket() != Some(socket)
             && !self.excepted_rooms().iter().any(|room| is_in(room))

@@ -12,10 +12,20 @@ pub struct Target {
     namespace: NamespaceId,
     rooms: Vec<String>,
     except_rooms: Vec<String>,
-    except_socket: Option<SocketId>,
+    one: One,
     is_volatile: bool,
     is_local: bool,
     is_uncompressed: bool,
+}
+
+/// What a target says of one socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum One {
+    None,
+    /// That it is left out.
+    Except(SocketId),
+    /// That it is meant, and nobody else.
+    Only(SocketId),
 }
 
 impl Target {
@@ -31,7 +41,10 @@ impl Target {
 
     /// The socket that is left out.
     pub fn excepted_socket(&self) -> Option<SocketId> {
-        self.except_socket
+        match self.one {
+            One::Except(socket) => Some(socket),
+            _ => None,
+        }
     }
 
     /// Everybody in this namespace.
@@ -40,7 +53,7 @@ impl Target {
             namespace,
             rooms: Vec::new(),
             except_rooms: Vec::new(),
-            except_socket: None,
+            one: One::None,
             is_volatile: false,
             is_local: false,
             is_uncompressed: false,
@@ -66,8 +79,22 @@ impl Target {
 
     /// Not this socket.
     pub fn except_socket(mut self, socket: SocketId) -> Target {
-        self.except_socket = Some(socket);
+        self.one = One::Except(socket);
         self
+    }
+
+    /// Nobody but this socket of this server, though others may be in a room that has its id for a name.
+    pub(crate) fn only(mut self, socket: SocketId) -> Target {
+        self.one = One::Only(socket);
+        self.local()
+    }
+
+    /// The one socket that is meant, where it is one.
+    pub(crate) fn only_socket(&self) -> Option<SocketId> {
+        match self.one {
+            One::Only(socket) => Some(socket),
+            _ => None,
+        }
     }
 
     /// Only those that can take it at once: whose client waits for it and has nothing else waiting.

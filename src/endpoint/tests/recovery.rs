@@ -352,3 +352,70 @@ fn the_names_of_rooms_count_as_what_is_kept() {
     assert!(!was_recovered(&mut world), "what it missed had to go");
     assert_eq!(frames.len(), 1);
 }
+
+#[test]
+fn b164_a_room_joined_after_the_disconnect_is_not_joined_after_the_return_either() {
+    let mut world = World::new(config());
+    let mut client = join(&mut world);
+    world.endpoint.join(client.socket, "before").unwrap();
+    world.endpoint.hang_up(client.key);
+    world.turn();
+    assert!(matches!(
+        world.take_events()[..],
+        [Event::Disconnected { .. }]
+    ));
+    let joined = world.endpoint.join(client.socket, "after");
+    assert_eq!(joined, Err(crate::Error::NoSuchSocket));
+    let target = everybody();
+    world.endpoint.sockets_join(&target, &["after"]).unwrap();
+    come_back(&mut world, &mut client, None);
+    assert!(was_recovered(&mut world));
+    let rooms: Vec<&str> = world.endpoint.rooms(client.socket).collect();
+    assert_eq!(rooms, ["before"]);
+    world.endpoint.join(client.socket, "now").unwrap();
+}
+
+#[test]
+fn b166_what_is_emitted_to_a_socket_reaches_nobody_else_in_a_room_of_its_name() {
+    for recovery in [None, Some(RecoveryConfig::default())] {
+        let has_recovery = recovery.is_some();
+        let mut world = World::new(Config {
+            recovery,
+            ..config()
+        });
+        let (key, socket) = world.enter("40");
+        let (other_key, other) = world.enter("40");
+        let id = world.endpoint.socket_id(socket).expect("it is there");
+        world.endpoint.join(other, id.as_str()).unwrap();
+        let secret = Args::one("secret").unwrap();
+        world.endpoint.emit_to(socket, "e", &secret).unwrap();
+        world.turn();
+        assert!(world.frames(other_key).is_empty());
+        assert!(world.frames(key)[0].starts_with(r#"42["e","secret""#));
+        // To the room of that name is another matter.
+        let target = world.everybody().to(id.as_str());
+        emit(&mut world, &target, "room");
+        let heard = [key, other_key].map(|key| world.frames(key).len());
+        assert_eq!(heard, [1, 1]);
+        assert!(!has_recovery || world.endpoint.fetch_sockets(&target).len() == 2);
+    }
+}
+
+#[test]
+fn b166_what_a_socket_missed_is_its_own() {
+    let mut world = World::new(config());
+    let mut one = join(&mut world);
+    let mut other = join(&mut world);
+    world.endpoint.join(other.socket, &one.id).unwrap();
+    emit(&mut world, &everybody(), "seen");
+    let offset = offset_of(&world.frames(one.key)[0]);
+    for client in [&one, &other] {
+        drop_connection(&mut world, client);
+    }
+    let secret = Args::one("secret").unwrap();
+    world.endpoint.emit_to(one.socket, "e", &secret).unwrap();
+    let heard = come_back(&mut world, &mut other, Some(&offset));
+    assert_eq!(heard.len(), 1, "CONNECT alone: {heard:?}");
+    let heard = come_back(&mut world, &mut one, Some(&offset));
+    assert!(heard[0].starts_with(r#"42["e","secret","#), "{heard:?}");
+}

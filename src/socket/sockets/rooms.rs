@@ -118,6 +118,13 @@ impl Sockets {
         };
         let start = out.len();
         match target.rooms() {
+            _ if target.only_socket().is_some() => {
+                let is_there = |id: &SocketId| {
+                    let socket = self.get(*id);
+                    socket.is_some_and(|socket| socket.namespace == target.namespace_id())
+                };
+                out.extend(target.only_socket().filter(is_there));
+            }
             [] => out.extend_from_slice(&namespace.members),
             rooms => {
                 for room in rooms {

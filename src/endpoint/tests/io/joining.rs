@@ -416,3 +416,69 @@ fn what_becomes_of_rooms_is_told_with_names() {
         ["/ a Created", "/ a Joined", "/ a Left", "/ a Deleted"]
     );
 }
+
+#[test]
+fn b162_handlers_are_found_though_the_slash_of_their_name_is_left_out() {
+    let (log, note) = log();
+    let mut io = Io::new();
+    for name in ["chat", "/chat"] {
+        let note = note.clone();
+        io.namespace(name).on_connect(move |_, _| {
+            note(format!("{name} in"));
+            Ok(())
+        });
+    }
+    for pattern in ["dyn-*", "*-any"] {
+        let note = note.clone();
+        io.namespaces_like(pattern).on_connect(move |_, _| {
+            note(format!("{pattern} in"));
+            Ok(())
+        });
+    }
+    let mut world = world(&io);
+    for (connect, noted) in [
+        ("40/chat,", "/chat in"),
+        ("40/dyn-1,", "dyn-* in"),
+        ("40/of-any,", "*-any in"),
+    ] {
+        enter(&mut world, &mut io, connect);
+        assert!(taken(&log).contains(&noted.to_owned()), "{connect}");
+    }
+    for pattern in ["dyn-*", "/dyn-*", "*-any"] {
+        assert_eq!(io.children(&world.endpoint, pattern).len(), 1, "{pattern}");
+    }
+}
+
+#[test]
+fn b165_a_middleware_may_have_its_client_join_rooms() {
+    let mut io = Io::new();
+    io.namespace("/")
+        .middleware(|joining| {
+            let auth: Auth = joining.auth().map_err(|error| error.to_string())?;
+            joining
+                .join(&auth.name)
+                .map_err(|error| error.to_string())?;
+            joining
+                .join("everybody")
+                .map_err(|error| error.to_string())?;
+            Ok(Verdict::Next)
+        })
+        .middleware(|joining| match joining.auth::<Auth>() {
+            Ok(auth) if auth.name == "Eve" => Err("not you".into()),
+            _ => Ok(Verdict::Next),
+        })
+        .on_connect(|socket, _| {
+            let rooms: Vec<&str> = socket.rooms().collect();
+            let rooms = Args::one(&rooms).expect("texts");
+            socket.emit("rooms", &rooms)
+        });
+    let mut world = world(&io);
+    let eve = enter(&mut world, &mut io, r#"40{"name":"Eve"}"#);
+    assert_eq!(world.frames(eve), [r#"44{"message":"not you"}"#]);
+    let everybody = world.everybody().to("everybody");
+    assert!(world.endpoint.fetch_sockets(&everybody).is_empty());
+    let ada = enter(&mut world, &mut io, r#"40{"name":"Ada"}"#);
+    let frames = world.frames(ada);
+    assert_eq!(frames[1], r#"42["rooms",["Ada","everybody"]]"#);
+    assert_eq!(world.endpoint.fetch_sockets(&everybody).len(), 1);
+}

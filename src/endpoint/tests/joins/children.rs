@@ -100,8 +100,8 @@ fn a_namespace_of_the_hosts_own_stays_and_the_host_is_told_of_it() {
         world.take_events()[..],
         [Event::NamespaceCreated { namespace }] if namespace == added
     ));
-    for name in ["/own", "/", "own", ""] {
-        let error = Error::BadNamespace(name.to_owned());
+    for (name, taken) in [("/own", "/own"), ("/", "/"), ("own", "/own"), ("", "/")] {
+        let error = Error::BadNamespace(taken.to_owned());
         assert_eq!(world.endpoint.add_namespace(name), Err(error));
     }
     let (key, _) = world.enter("40/own,");
@@ -112,6 +112,29 @@ fn a_namespace_of_the_hosts_own_stays_and_the_host_is_told_of_it() {
         world.frames(key),
         [r#"44/other,{"message":"Invalid namespace"}"#]
     );
+}
+
+#[test]
+fn b162_a_slash_that_a_host_leaves_out_of_a_name_is_added() {
+    let mut world = World::new(Config {
+        namespaces: ["chat", "/", "/chat", "news/today"]
+            .map(str::to_owned)
+            .to_vec(),
+        ..Config::default()
+    });
+    world.endpoint.add_namespace("later").unwrap();
+    assert_eq!(names(&world), ["/chat", "/", "/news/today", "/later"]);
+    let key = world.open_websocket();
+    for name in ["/chat", "/news/today", "/later"] {
+        world.send(key, &format!("40{name},"));
+        let answer = world.frames(key).concat();
+        assert!(
+            answer.starts_with(&format!(r#"40{name},{{"sid":"#)),
+            "{answer}"
+        );
+        let found = world.endpoint.namespace(&name[1..]);
+        assert_eq!(found, world.endpoint.namespace(name));
+    }
 }
 
 #[test]

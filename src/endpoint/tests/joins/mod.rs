@@ -1,6 +1,7 @@
 //! Clients that the host lets into namespaces, or does not.
 
 mod children;
+mod waiting;
 
 use super::*;
 use crate::endpoint::JoinId;
@@ -236,36 +237,6 @@ fn the_session_closes_by_the_connect_timeout_though_a_decision_is_pending() {
     world.endpoint.hang_up(key);
     world.turn();
     assert_eq!(world.endpoint.counts(), Default::default());
-}
-
-#[test]
-fn a_decision_that_is_not_taken_in_time_is_a_refusal() {
-    let mut world = World::new(Config {
-        connect_timeout_ms: 300,
-        ..config()
-    });
-    let (key, root) = ask(&mut world, "40");
-    accept(&mut world, root);
-    world.frames(key);
-    let timers = world.endpoint.counts().timers;
-    world.pass_ms(1_000);
-    world.take_events();
-    world.send(key, "40/x,");
-    let (late, _) = ticket(&mut world);
-    world.pass_ms(299);
-    assert!(world.frames(key).is_empty());
-    world.pass_ms(1);
-    assert_eq!(
-        world.frames(key),
-        [r#"44/x,{"message":"No decision in time"}"#]
-    );
-    assert_eq!(
-        world.endpoint.accept_connect(late),
-        Err(Error::NoSuchTicket)
-    );
-    assert_eq!(world.endpoint.counts().timers, timers);
-    world.send(key, "42[\"still there\"]");
-    assert!(matches!(world.take_events()[..], [Event::Message(_)]));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::http::Coding;
 use crate::http::{BodyDecoder, Field, HeadOptions, HeadScan};
 use crate::outbox::{Due, Outbox};
 use crate::slots::Key;
+use crate::unread::Unread;
 use crate::websocket::Decoder;
 use crate::wheel::TimerKey;
 
@@ -15,17 +16,12 @@ use crate::wheel::TimerKey;
 pub(crate) struct Connection {
     pub peer: SocketAddr,
     pub protocol: Protocol,
-    /// Input that is not complete yet, or that has to wait for its turn.
-    pub unread: Vec<u8>,
+    pub unread: Unread,
     pub outbox: Outbox,
     pub timer: Option<TimerKey>,
     pub phase: Phase,
     /// Which of the endpoint's lists of connections with output it is in.
     pub output_due: Due,
-    /// Whether it is in the endpoint's list of connections whose input goes on.
-    pub is_input_due: bool,
-    /// Input was turned away because the connection could not take it.
-    pub is_starved: bool,
     /// The peer sends nothing more, but may still read.
     pub is_read_closed: bool,
 }
@@ -85,7 +81,7 @@ pub(crate) enum Sink {
     /// Into memory, then to this session as packets; `at` is how far they have been handled.
     Post {
         session: Key,
-        payload: Vec<u8>,
+        payload: Box<Payload>,
         at: usize,
         /// The payload is a binary one of Engine.IO 3.
         is_octets: bool,
@@ -107,6 +103,37 @@ pub(crate) struct Undecided {
     pub missing: usize,
     /// What those who have accepted it want in the answer.
     pub fields: Vec<Field>,
+}
+
+/// The body of a `POST` to a session.
+#[derive(Debug)]
+pub(crate) enum Payload {
+    /// Not all of it may have come, or it should be text and is none.
+    Incoming(Vec<u8>),
+    /// Packets as text. That it is text is looked at once, however many turns its packets take.
+    Text(String),
+    /// Packets in the binary format of Engine.IO 3.
+    Octets(Vec<u8>),
+}
+
+impl Payload {
+    /// The same once all of it has come.
+    pub fn complete(self, is_octets: bool) -> Payload {
+        match self {
+            Payload::Incoming(bytes) if is_octets => Payload::Octets(bytes),
+            Payload::Incoming(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => Payload::Text(text),
+                Err(error) => Payload::Incoming(error.into_bytes()),
+            },
+            complete => complete,
+        }
+    }
+}
+
+impl Default for Payload {
+    fn default() -> Self {
+        Payload::Incoming(Vec::new())
+    }
 }
 
 /// A WebSocket, of a session or on the way to become one's.
@@ -134,13 +161,11 @@ impl Connection {
         Connection {
             peer,
             protocol: Protocol::Http(Http::default()),
-            unread: Vec::new(),
+            unread: Unread::default(),
             outbox: Outbox::default(),
             timer: None,
             phase: Phase::Open,
             output_due: Due::No,
-            is_input_due: false,
-            is_starved: false,
             is_read_closed: false,
         }
     }
@@ -164,10 +189,13 @@ impl Connection {
         *count
     }
 
-    /// Whether input can be handled now, as far as this connection is concerned.
+    /// Whether more input is wanted now: no more is read while some waits that could be handled, now or later.
     pub fn can_take_input(&self) -> bool {
         if self.phase != Phase::Open {
             return true;
+        }
+        if !self.unread.wants_more() {
+            return false;
         }
         match &self.protocol {
             Protocol::WebSocket(_) => true,

@@ -212,9 +212,11 @@ mod now;
 mod outbox;
 mod panics;
 pub mod progress;
+mod ready;
 mod slots;
 pub mod socket;
 mod timer;
+mod unread;
 pub mod websocket;
 pub mod wheel;
 

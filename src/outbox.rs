@@ -125,6 +125,11 @@ impl Outbox {
         }
     }
 
+    /// How many bytes wait.
+    pub fn len(&self) -> usize {
+        self.bytes
+    }
+
     /// What waits, places in the queue included: very many tiny buffers hold more than their bytes.
     pub fn held_bytes(&self) -> usize {
         let places = self.rest.as_ref().map_or(0, |rest| rest.len());
@@ -136,13 +141,20 @@ impl Outbox {
         self.bytes == 0
     }
 
-    /// Fills `slices` with what waits, from the front, and returns how many it filled.
-    pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+    /// Fills `slices` with what waits, from the front, at most so many bytes, and returns how many it filled.
+    pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>], max_bytes: usize) -> usize {
         let mut count = 0;
         let mut skip = self.written_bytes;
+        let mut left_bytes = max_bytes;
         for (slice, chunk) in slices.iter_mut().zip(self.chunks()) {
-            *slice = IoSlice::new(&chunk.bytes()[skip..]);
+            if left_bytes == 0 {
+                break;
+            }
+            let bytes = &chunk.bytes()[skip..];
+            let bytes = &bytes[..bytes.len().min(left_bytes)];
+            *slice = IoSlice::new(bytes);
             skip = 0;
+            left_bytes -= bytes.len();
             count += 1;
         }
         count
@@ -182,7 +194,7 @@ mod tests {
 
     fn gathered(outbox: &Outbox, slices: usize) -> Vec<u8> {
         let mut buffers = [IoSlice::new(&[]); 8];
-        let count = outbox.gather(&mut buffers[..slices]);
+        let count = outbox.gather(&mut buffers[..slices], usize::MAX);
         buffers[..count].iter().flat_map(|b| b.to_vec()).collect()
     }
 
@@ -201,6 +213,20 @@ mod tests {
         outbox.advance(5, &mut Spares::default());
         assert!(outbox.is_empty());
         assert_eq!(gathered(&outbox, 8), b"");
+    }
+
+    #[test]
+    fn no_more_is_gathered_than_asked_for() {
+        let mut outbox = Outbox::default();
+        outbox.push(Chunk::Static(b"abc"));
+        outbox.push(Chunk::Static(b"defg"));
+        outbox.advance(1, &mut Spares::default());
+        for (max_bytes, wanted) in [(0, vec![]), (2, vec![2]), (3, vec![2, 1]), (9, vec![2, 4])] {
+            let mut buffers = [IoSlice::new(&[]); 8];
+            let count = outbox.gather(&mut buffers, max_bytes);
+            let lengths: Vec<usize> = buffers[..count].iter().map(|b| b.len()).collect();
+            assert_eq!(lengths, wanted);
+        }
     }
 
     #[test]

@@ -55,6 +55,12 @@ struct Link {
     client: Client,
 }
 
+impl Link {
+    fn is_at_end(&self) -> bool {
+        self.is_side_closed && !self.is_side_closed_known
+    }
+}
+
 impl World {
     pub fn new(mode: u8) -> World {
         let mut seed = 0_u64;
@@ -197,16 +203,11 @@ impl World {
 
     /// One turn, in the order of the server's, again and again until there is nothing to do without news from outside.
     pub fn turn(&mut self) {
-        self.endpoint.begin_turn(self.now);
         self.begin_shares();
         let mut rounds = 0;
         loop {
+            self.endpoint.begin_turn(self.now);
             self.deliver();
-            for _ in 0..self.endpoint.input_due_len() {
-                if let Some(key) = self.endpoint.next_input() {
-                    self.endpoint.resume(key);
-                }
-            }
             self.endpoint.handle_timeouts();
             while let Some(event) = self.endpoint.poll_event() {
                 self.host.handle(&mut self.endpoint, event);
@@ -272,21 +273,28 @@ impl World {
 
     /// Hands over what has come from clients.
     fn deliver(&mut self) {
-        for link in self.links.iter_mut().flatten() {
-            let is_at_end = link.is_side_closed && !link.is_side_closed_known;
-            if link.incoming.is_empty() && !is_at_end || !self.endpoint.wants_input(link.key) {
-                continue;
+        for link in self.links.iter().flatten() {
+            if !link.incoming.is_empty() || link.is_at_end() {
+                self.endpoint.on_readable(link.key);
             }
-            if link.incoming.is_empty() {
+        }
+        self.endpoint.on_polled(self.now.mono_ms, true);
+        while let Some((key, bytes)) = self.endpoint.next_read() {
+            let mut links = self.links.iter_mut().flatten();
+            let link = links.find(|link| link.key == key);
+            let link = link.expect("those are read from that are open");
+            if link.incoming.is_empty() && link.is_at_end() {
                 link.is_side_closed_known = true;
-                self.endpoint.read_closed(link.key);
+                self.endpoint.read_closed(key);
                 continue;
             }
-            let count = link.incoming.len().min(link.may_take_bytes);
+            let count = bytes.min(link.incoming.len()).min(link.may_take_bytes);
             link.may_take_bytes -= count;
             let mut bytes: Vec<u8> = link.incoming.drain(..count).collect();
-            if !bytes.is_empty() {
-                self.endpoint.feed(link.key, &mut bytes);
+            if bytes.is_empty() {
+                self.endpoint.would_block(key);
+            } else {
+                self.endpoint.feed(key, &mut bytes);
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::{Endpoint, Queued};
 use crate::connection::{Phase, Protocol};
 use crate::outbox::Due;
+use crate::ready::MAX_READ_BYTES;
 
 impl Endpoint {
     /// Checks that every part agrees with every other; panics where it does not. For tests, fuzzing and simulation.
@@ -34,7 +35,11 @@ impl Endpoint {
                 }
             }
             self.check_exchange(key, connection);
-            assert_eq!(connection.is_input_due, self.input_due.contains(&key));
+            let unread_bytes = connection.unread.len();
+            assert!(
+                unread_bytes <= self.max_unread_bytes(),
+                "{unread_bytes} bytes are unread"
+            );
             let is_listed = match connection.output_due {
                 Due::No => !self.output_due.contains(&key),
                 Due::Bulk => self.bulk_output_due.contains(&key),
@@ -42,5 +47,12 @@ impl Endpoint {
             };
             assert!(is_listed, "whoever is to be written to is in its list");
         }
+    }
+
+    /// What may wait on one connection: one read, and before it the beginning of a request's head or of a frame.
+    fn max_unread_bytes(&self) -> usize {
+        const FRAME_HEADER_BYTES: usize = 14;
+        let frame_bytes = self.config.max_payload_bytes + FRAME_HEADER_BYTES;
+        MAX_READ_BYTES + frame_bytes.max(self.config.max_head_bytes)
     }
 }

@@ -2,13 +2,15 @@
 
 use super::input::Step;
 use super::{Endpoint, Event, RequestId};
-use crate::connection::{Connection, Exchange, Http, Phase, Protocol, Sink};
+use crate::connection::{Connection, Exchange, Http, Payload, Phase, Protocol, Sink};
 use crate::http::{
     BodyDecoder, BodyPart, Head, HeadOptions, Parsed, Refusal, Response, ResponseBody, CONTINUE,
 };
 use crate::outbox::Chunk;
+use crate::ready::cost;
 use crate::slots::Key;
 use crate::timer::Timer;
+use crate::unread::Unread;
 
 impl Endpoint {
     /// Handles input of a connection that speaks HTTP.
@@ -50,9 +52,19 @@ impl Endpoint {
         let parsed = scan.parse(input, &limits);
         http.scan = scan;
         match parsed {
+            Ok(Parsed::Complete { head, .. }) if self.is_unheard(&head) => {
+                if let Some(http) = self.http(key) {
+                    http.scan = Default::default();
+                }
+                self.hold_request(key);
+                Step::Blocked
+            }
             Ok(Parsed::Complete { head, length }) => {
-                http.serial = http.serial.wrapping_add(1);
+                if let Some(http) = self.http(key) {
+                    http.serial = http.serial.wrapping_add(1);
+                }
                 self.disarm(key);
+                self.ready.charge(cost::REQUEST);
                 self.request(key, &head);
                 Step::Consumed(length)
             }
@@ -119,7 +131,6 @@ impl Endpoint {
             return;
         };
         match &mut exchange.sink {
-            Sink::Admission(_) => {}
             Sink::Discard { left_bytes } => match left_bytes.checked_sub(data.len() as u64) {
                 Some(left) => *left_bytes = left,
                 None => self.finish(key),
@@ -134,6 +145,9 @@ impl Endpoint {
             Sink::Post {
                 payload, session, ..
             } => {
+                let Payload::Incoming(payload) = &mut **payload else {
+                    return;
+                };
                 if payload.len() + data.len() > max_payload_bytes {
                     let session = *session;
                     return self.post_too_large(key, session);
@@ -153,6 +167,7 @@ impl Endpoint {
                     self.disarm(key);
                 }
             }
+            Sink::Admission(_) => {}
         }
     }
 
@@ -308,10 +323,10 @@ impl Endpoint {
 
     /// Input of this connection can be handled again: goes on with it if some was turned away or kept meanwhile.
     pub(super) fn input_wanted(&mut self, key: Key) {
-        if let Some(connection) = self.connections.get_mut(key) {
-            if std::mem::take(&mut connection.is_starved) || !connection.unread.is_empty() {
-                self.input_due(key);
-            }
+        let has_unread = |connection: &Connection| !connection.unread.is_empty();
+        let has_unread = self.connections.get(key).is_some_and(has_unread);
+        if has_unread || self.ready.is_readable(key) {
+            self.input_due(key);
         }
     }
 
@@ -322,7 +337,7 @@ impl Endpoint {
                 return;
             }
             connection.phase = Phase::Finishing;
-            connection.unread = Vec::new();
+            connection.unread = Unread::default();
             // Also bounds how long a peer that does not read can keep what waits for it.
             self.arm(key, Timer::Linger(key), self.config.request_timeout_ms);
             self.output_due(key);
@@ -385,7 +400,7 @@ impl Endpoint {
             Sink::Discard { .. } => panic!("such a request is answered at once"),
             Sink::Admission(_) => panic!("such a decision has its time"),
             Sink::Host { .. } => {}
-            Sink::Post { is_complete, .. } => assert!(is_complete && connection.is_input_due),
+            Sink::Post { is_complete, .. } => assert!(is_complete && self.ready.is_listed(key)),
             Sink::Poll { session, .. } => {
                 let peer = self.sessions.get(session).expect("polls end with sessions");
                 assert!(peer.session.uses(key), "and sessions know of their polls");

@@ -4,10 +4,98 @@ use super::{Ending, Endpoint, Peer};
 use crate::engine::{Heartbeat, Session};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
+use crate::http::Head;
 use crate::slots::Key;
 use crate::timer::Timer;
 
+/// What waits for the end of a round of reading, in which the pongs may come that are missed.
+#[derive(Default)]
+pub(super) struct Unheard {
+    /// Sessions whose pong is overdue.
+    sessions: Vec<Key>,
+    /// Connections with a request for such a session.
+    requests: Vec<Key>,
+    /// Up to which time sessions have been judged.
+    judged_until_ms: u64,
+}
+
+impl Unheard {
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty() && self.requests.is_empty()
+    }
+}
+
 impl Endpoint {
+    /// The operating system was asked at this monotonic time in milliseconds what is ready, and all that it told has been noted
+    /// by [`Endpoint::on_readable`]; `is_complete` says whether that was all there is, or more may be told the next time.
+    ///
+    /// A session whose pong is overdue ends when everything has been read that had arrived in its time, or has at least been
+    /// read from once. A driver that never calls this says that it always has.
+    pub fn on_polled(&mut self, asked_ms: u64, is_complete: bool) {
+        self.ready.on_polled(asked_ms, is_complete);
+    }
+
+    /// Everything that had arrived by this time has been read.
+    pub(super) fn heard_until_ms(&self) -> u64 {
+        self.ready.heard_until_ms().min(self.now.mono_ms)
+    }
+
+    /// Whether a request is for a session whose pong is overdue, but may lie somewhere unread. A `POST` may bring that pong.
+    pub(super) fn is_unheard(&self, head: &Head<'_>) -> bool {
+        let now_ms = self.now.mono_ms;
+        let is_something_due = self.wheel.next_deadline().is_some_and(|at| at <= now_ms);
+        if !is_something_due && self.unheard.is_empty() {
+            return false;
+        }
+        let Some(session) = self.session_asked_for(head) else {
+            return false;
+        };
+        let peer = self.sessions.get(session);
+        peer.is_some_and(|Peer { session, .. }| {
+            session.is_overdue(now_ms) && !session.is_overdue(self.heard_until_ms())
+        })
+    }
+
+    /// Has the request on a connection wait for the end of a round of reading.
+    pub(super) fn hold_request(&mut self, key: Key) {
+        self.unheard.requests.push(key);
+    }
+
+    /// The time for a session's pong is over.
+    pub(super) fn pong_due(&mut self, key: Key) {
+        let heard_until_ms = self.heard_until_ms();
+        let peer = self.sessions.get(key);
+        if peer.is_some_and(|peer| peer.session.is_overdue(heard_until_ms)) {
+            self.pong_timed_out(key);
+        } else {
+            self.unheard.sessions.push(key);
+        }
+    }
+
+    /// Ends the sessions whose pong has not come though everything has been read that had arrived in its time, and has the
+    /// requests go on that waited for that.
+    pub(super) fn judge_overdue(&mut self) {
+        let heard_until_ms = self.heard_until_ms();
+        if self.unheard.is_empty() || self.unheard.judged_until_ms == heard_until_ms {
+            return;
+        }
+        self.unheard.judged_until_ms = heard_until_ms;
+        let now_ms = self.now.mono_ms;
+        for key in std::mem::take(&mut self.unheard.sessions) {
+            let Some(Peer { session, .. }) = self.sessions.get(key) else {
+                continue;
+            };
+            if session.is_overdue(heard_until_ms) {
+                self.pong_timed_out(key);
+            } else if session.is_overdue(now_ms) {
+                self.unheard.sessions.push(key);
+            }
+        }
+        for key in std::mem::take(&mut self.unheard.requests) {
+            self.input_due(key);
+        }
+    }
+
     /// The session's time to send a ping has come.
     pub(super) fn ping(&mut self, key: Key, scheduled_ms: u64) {
         let now_ms = self.now.mono_ms;

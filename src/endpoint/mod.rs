@@ -49,6 +49,7 @@ use crate::net::Handle;
 use crate::now::Now;
 use crate::outbox::Spares;
 use crate::progress::{Memory, ProgressTracker};
+use crate::ready::{cost, Ready};
 use crate::slots::{Key, Slots};
 use crate::socket::{Adapter, Client, InMemory, Limits, SocketId, Sockets};
 use crate::timer::Timer;
@@ -71,9 +72,10 @@ pub struct Environment {
 /// mio; tests, simulations and hosts with an I/O of their own drive it themselves, turn by turn:
 ///
 /// 1. [`begin_turn`](Endpoint::begin_turn) with the time;
-/// 2. [`open`](Endpoint::open), [`feed`](Endpoint::feed), [`read_closed`](Endpoint::read_closed) and
-///    [`hang_up`](Endpoint::hang_up) for what has happened on connections, and [`resume`](Endpoint::resume) for each
-///    connection that [`next_input`](Endpoint::next_input) names;
+/// 2. [`open`](Endpoint::open), [`on_readable`](Endpoint::on_readable) and [`hang_up`](Endpoint::hang_up) for what has
+///    happened on connections; then a read for each connection that [`next_read`](Endpoint::next_read) names, and
+///    [`feed`](Endpoint::feed), [`would_block`](Endpoint::would_block) or [`read_closed`](Endpoint::read_closed) for what came
+///    of it;
 /// 3. [`handle_timeouts`](Endpoint::handle_timeouts), after the input, so that a pong that has arrived wins over its own
 ///    timeout;
 /// 4. [`poll_event`](Endpoint::poll_event) until there is none, answering with verbs such as [`emit`](Endpoint::emit);
@@ -111,8 +113,10 @@ pub struct Endpoint {
     output_due: VecDeque<Key>,
     /// Those for which there are only broadcasts to many.
     bulk_output_due: VecDeque<Key>,
-    /// Connections whose input goes on without a new readiness, each once.
-    input_due: VecDeque<Key>,
+    /// Whose input is worked on next.
+    ready: Ready,
+    /// Sessions and requests that wait until everything has been read that may have come for them.
+    unheard: heartbeat::Unheard,
     /// Polling sessions that have both a packet and a poll to answer with it.
     flush_due: VecDeque<Key>,
     bulk_flush_due: VecDeque<Key>,
@@ -230,7 +234,8 @@ impl Endpoint {
             events: VecDeque::new(),
             output_due: VecDeque::new(),
             bulk_output_due: VecDeque::new(),
-            input_due: VecDeque::new(),
+            ready: Ready::default(),
+            unheard: heartbeat::Unheard::default(),
             flush_due: VecDeque::new(),
             bulk_flush_due: VecDeque::new(),
             is_bulk: false,
@@ -249,6 +254,7 @@ impl Endpoint {
         endpoint.take_demands();
         // Whoever has named them need not be told of them.
         endpoint.events.clear();
+        endpoint.ready.begin_turn();
         endpoint
     }
 
@@ -279,6 +285,7 @@ impl Endpoint {
             "the monotonic clock went back"
         );
         self.now = now;
+        self.ready.begin_turn();
         self.look_at_door();
         if let Some(tracker) = &mut self.tracker {
             tracker.see(now);
@@ -291,7 +298,8 @@ impl Endpoint {
             && !self.sockets.has_changes()
             && self.output_due.is_empty()
             && self.bulk_output_due.is_empty()
-            && self.input_due.is_empty()
+            && !self.ready.has_work()
+            && self.unheard.is_empty()
             && self.flush_due.is_empty()
             && self.bulk_flush_due.is_empty()
             && self.closings.is_empty())
@@ -304,6 +312,7 @@ impl Endpoint {
 
     /// Does what is due at the time of this turn.
     pub fn handle_timeouts(&mut self) {
+        self.judge_overdue();
         while let Some((deadline_ms, timer)) = self.wheel.expire(self.now.mono_ms) {
             match timer {
                 Timer::Request(key) => self.request_timed_out(key),
@@ -316,7 +325,7 @@ impl Endpoint {
                 Timer::Attachments(key) => self.attachments_timed_out(key),
                 // Of many clients, most pings are due at about the same time.
                 Timer::Ping(key) => self.in_bulk(usize::MAX, |it| it.ping(key, deadline_ms)),
-                Timer::Pong(key) => self.pong_timed_out(key),
+                Timer::Pong(key) => self.pong_due(key),
                 Timer::Upgrade(key) => self.abandon_upgrade(key),
                 Timer::Ask(key) => self.ask_timed_out(key),
                 Timer::Away(key) => self.recovery_expired(SocketId(key)),
@@ -395,6 +404,7 @@ impl Endpoint {
     }
 
     fn push_event(&mut self, event: Event) {
+        self.ready.charge(cost::EVENT);
         self.events.push_back(Queued::Event(event));
     }
 

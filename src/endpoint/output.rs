@@ -123,8 +123,18 @@ impl Endpoint {
 
     /// Fills `slices` with what waits for a connection and returns how many it filled; 0 when nothing waits.
     pub fn gather<'a>(&'a self, key: Key, slices: &mut [IoSlice<'a>]) -> usize {
+        self.gather_at_most(key, slices, usize::MAX)
+    }
+
+    /// As [`Endpoint::gather`], with no more bytes than these.
+    pub fn gather_at_most<'a>(
+        &'a self,
+        key: Key,
+        slices: &mut [IoSlice<'a>],
+        max_bytes: usize,
+    ) -> usize {
         match self.connections.get(key) {
-            Some(connection) => connection.outbox.gather(slices),
+            Some(connection) => connection.outbox.gather(slices, max_bytes),
             None => 0,
         }
     }
@@ -170,6 +180,12 @@ impl Endpoint {
         self.connections.get(key).is_some_and(has_bytes)
     }
 
+    /// How many bytes wait for a connection.
+    pub fn output_bytes(&self, key: Key) -> usize {
+        let connection = self.connections.get(key);
+        connection.map_or(0, |connection| connection.outbox.len())
+    }
+
     /// The next connection to close, and how.
     pub fn next_closing(&mut self) -> Option<(Key, Closing)> {
         self.closings.pop_front()
@@ -179,6 +195,7 @@ impl Endpoint {
     pub(super) fn close_now(&mut self, key: Key) {
         self.disarm(key);
         if self.connections.remove(key).is_some() {
+            self.ready.close(key);
             self.closings.push_back((key, Closing::Both));
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{Ending, Endpoint, Peer};
-use crate::connection::{Connection, Sink};
+use crate::connection::{Connection, Payload, Sink};
 use crate::engine::{
     decode_payload, encode_payload, payload3, EngineError, Packet, Part, Revision, Transport,
 };
@@ -11,6 +11,7 @@ use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::{Field, Response};
 use crate::outbox::Due;
+use crate::ready::cost;
 use crate::slots::Key;
 
 impl Endpoint {
@@ -107,7 +108,7 @@ impl Endpoint {
         }
     }
 
-    /// Handles the packets of a `POST` as far as the host's queue of events has room.
+    /// Handles the packets of a `POST` as far as the share of its connection goes.
     pub(super) fn continue_post(&mut self, key: Key) {
         let Some(exchange) = self.connections.get_mut(key).and_then(Connection::exchange) else {
             return;
@@ -122,8 +123,8 @@ impl Endpoint {
         else {
             return;
         };
-        let (session, payload, mut at, is_octets) =
-            (*session, std::mem::take(payload), *at, *is_octets);
+        let (session, mut at) = (*session, *at);
+        let payload = std::mem::take(&mut **payload).complete(*is_octets);
         let is_on_polling = |peer: &Peer| {
             peer.takes_input() && matches!(peer.session.transport, Transport::Polling { .. })
         };
@@ -132,18 +133,20 @@ impl Endpoint {
             return self.answer_error(key, EngineError::BadRequest);
         }
         let revision = self.sessions.get(session).map(|peer| peer.session.revision);
-        let packets = match (is_octets, std::str::from_utf8(&payload)) {
-            (true, _) => Some(Packets::Octets3(&payload)),
-            (false, Ok(text)) if revision == Some(Revision::V3) => Some(Packets::Text3(text)),
-            (false, Ok(text)) => Some(Packets::Text4(text)),
-            (false, Err(_)) => None,
+        let packets = match &payload {
+            Payload::Octets(octets) => Some(Packets::Octets3(octets)),
+            Payload::Text(text) if revision == Some(Revision::V3) => Some(Packets::Text3(text)),
+            Payload::Text(text) => Some(Packets::Text4(text)),
+            Payload::Incoming(_) => None,
         };
         let is_valid = if let Some(packets) = packets {
             loop {
-                if self.events.len() >= self.config.max_pending_events {
+                if self.is_share_used_up() {
                     return self.pause_post(key, payload, at);
                 }
                 let (part, next) = packets.at(at);
+                let end = next.unwrap_or(packets.bytes());
+                self.ready.charge(cost::STEP + end - at);
                 let is_valid = self.post_part(session, part);
                 let is_alive = self.sessions.get(session).is_some_and(Peer::takes_input);
                 match next {
@@ -171,13 +174,29 @@ impl Endpoint {
                     *post = None;
                 }
             }
+            if let Some(upgrade) = &session.upgrade {
+                let websocket = upgrade.connection;
+                self.input_wanted(websocket);
+            }
         }
     }
 
-    fn pause_post(&mut self, key: Key, rest: Vec<u8>, done: usize) {
+    /// Whether all of the `POST` that comes in on a connection has come, and its packets are being handled.
+    pub(super) fn is_post_complete(&mut self, connection: Key) -> bool {
+        let exchange = self
+            .connections
+            .get_mut(connection)
+            .and_then(Connection::exchange);
+        exchange.is_some_and(|exchange| match exchange.sink {
+            Sink::Post { is_complete, .. } => is_complete && !exchange.is_answered,
+            _ => false,
+        })
+    }
+
+    fn pause_post(&mut self, key: Key, rest: Payload, done: usize) {
         if let Some(exchange) = self.connections.get_mut(key).and_then(Connection::exchange) {
             if let Sink::Post { payload, at, .. } = &mut exchange.sink {
-                *payload = rest;
+                **payload = rest;
                 *at = done;
             }
         }
@@ -220,6 +239,14 @@ enum Packets<'a> {
 }
 
 impl<'a> Packets<'a> {
+    /// Length of all in bytes.
+    fn bytes(&self) -> usize {
+        match self {
+            Packets::Text4(text) | Packets::Text3(text) => text.len(),
+            Packets::Octets3(octets) => octets.len(),
+        }
+    }
+
     /// The packet that begins at this byte, and where the next one begins.
     fn at(&self, at: usize) -> (Part<'a>, Option<usize>) {
         let (part, rest_bytes, all_bytes) = match self {

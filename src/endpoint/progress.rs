@@ -9,6 +9,7 @@ use crate::progress::{
     command, CancelRequest, Command, ErrorCode, JsonObject, ListQuery, Output, ProgressError,
     ProgressTracker, SeqState, SessionOptions, SessionPage, Status, Target as Audience,
 };
+use crate::ready::cost;
 use crate::socket::{Args, SocketId, Target};
 use crate::timer::Timer;
 
@@ -200,16 +201,38 @@ impl Endpoint {
         }
         let command = Command::parse(&message.name(), message.args.raw(0));
         let (socket, ack) = (message.socket, message.ack);
-        let answer = match command {
-            None => return Some(message),
-            Some(Ok(command)) => self.run_command(socket, ack, command),
-            Some(Err(error)) => Some(command::error_answer(&error)),
+        let answer = match (command, ack) {
+            (None, _) => return Some(message),
+            (Some(Ok(command)), Some(_)) => self.run_command(socket, ack, command),
+            (Some(Ok(command)), None) => {
+                self.run_unanswered(socket, command);
+                None
+            }
+            (Some(Err(error)), Some(_)) => Some(command::error_answer(&error)),
+            (Some(Err(_)), None) => None,
         };
         self.recycle(message);
         if let (Some(answer), Some(ack)) = (answer, ack) {
+            self.ready.charge(answer.len());
             self.answer_command(ack, &answer);
         }
         None
+    }
+
+    /// Does what a command changes. Nobody can get its answer, so there is none, and a command that changes nothing does nothing.
+    fn run_unanswered(&mut self, socket: SocketId, command: Command) {
+        match command {
+            Command::Track { id } => {
+                if self.session_status(id).is_ok() {
+                    // Whoever is in as many rooms as allowed is not told, as nobody waits for it.
+                    let _ = self.join(socket, &room(id));
+                }
+            }
+            Command::List { .. } => {}
+            Command::Untrack { .. } | Command::Cancel { .. } => {
+                self.run_command(socket, None, command);
+            }
+        }
     }
 
     /// The answer, or `None` where it comes later.
@@ -230,7 +253,12 @@ impl Endpoint {
                 self.sockets.leave(socket, &room(id));
                 Ok(command::ok_answer())
             }
-            Command::List { query } => Ok(command::sessions_answer(&self.sessions(&query))),
+            Command::List { query } => {
+                // One list of a client in a turn: what it asks for behind that waits, and everybody else is served meanwhile.
+                self.ready.charge(cost::LIST);
+                self.ready.rest();
+                Ok(command::sessions_answer(&self.sessions(&query)))
+            }
             Command::Cancel { id, reason } => match self.request_cancel(id, reason) {
                 Ok(CancelRequest::Done(session)) => Ok(command::session_answer(&session)),
                 Ok(CancelRequest::Asked) => {

@@ -121,14 +121,28 @@ impl Endpoint {
         self.answer(key, Response::empty(204));
     }
 
-    /// The session of an id, unless its pong is overdue: then it ends here, however late the timer is.
+    /// The session that a poll or an upgrade is for.
+    pub(super) fn session_asked_for(&self, head: &Head<'_>) -> Option<Key> {
+        if !head.path.starts_with(&self.config.path) || head.method != Method::Get {
+            return None;
+        }
+        let route = EngineQuery::of(head).ask(head, &self.config).route();
+        let (Ok(Route::Poll(secret, index)) | Ok(Route::Upgrade(secret, index))) = route else {
+            return None;
+        };
+        let session = self.sessions.key_at(index)?;
+        let peer = self.sessions.get(session)?;
+        (peer.session.secret == secret && !peer.is_ending).then_some(session)
+    }
+
+    /// The session of an id, unless its pong has not come in time: then it ends here, however late the timer is.
     fn live_session(&mut self, secret: Secret, index: u32) -> Option<Key> {
         let session = self.sessions.key_at(index)?;
         let peer = self.sessions.get(session)?;
         if peer.session.secret != secret || peer.is_ending {
             return None;
         }
-        if peer.session.is_overdue(self.now.mono_ms) {
+        if peer.session.is_overdue(self.heard_until_ms()) {
             self.pong_timed_out(session);
             return None;
         }
@@ -193,7 +207,7 @@ impl Endpoint {
                 }
                 let sink = Sink::Post {
                     session,
-                    payload: Vec::new(),
+                    payload: Box::default(),
                     at: 0,
                     is_octets,
                     is_complete: false,

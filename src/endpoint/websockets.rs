@@ -1,7 +1,7 @@
 //! WebSocket connections: messages in, frames out, probes of upgrades, the closing handshake.
 
 use super::input::Step;
-use super::{Ending, Endpoint};
+use super::{Ending, Endpoint, Peer};
 use crate::connection::{Phase, Protocol};
 use crate::engine::{Packet, Part, ProbeAction, Revision, Transport};
 use crate::error::DisconnectReason;
@@ -20,6 +20,14 @@ impl Endpoint {
             return Step::Blocked;
         };
         let session = websocket.session;
+        if self.has_packets_before(session, key) {
+            return Step::Blocked;
+        }
+        let Some(Protocol::WebSocket(websocket)) =
+            self.connections.get_mut(key).map(|c| &mut c.protocol)
+        else {
+            return Step::Blocked;
+        };
         // Taken out for the time of the call: a message borrows from it while the rest of the endpoint handles it.
         let mut decoder = std::mem::take(&mut websocket.decoder);
         let step = match decoder.decode(input, max_bytes) {
@@ -42,6 +50,20 @@ impl Endpoint {
             websocket.decoder = decoder;
         }
         step
+    }
+
+    /// Whether this WebSocket is about to take over from polling while packets of a `POST` are still being handled, which were
+    /// sent before whatever comes on it.
+    fn has_packets_before(&mut self, session: Key, key: Key) -> bool {
+        let Some(Peer { session, .. }) = self.sessions.get(session) else {
+            return false;
+        };
+        let (Some(upgrade), Transport::Polling { post, .. }) =
+            (&session.upgrade, session.transport)
+        else {
+            return false;
+        };
+        upgrade.connection == key && post.is_some_and(|post| self.is_post_complete(post))
     }
 
     fn websocket_message(&mut self, key: Key, session: Key, message: Message<'_>) {

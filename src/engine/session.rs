@@ -232,12 +232,13 @@ impl Session {
 
     /// The ping that was due at `scheduled_ms` goes out at `now_ms`: the instant by which its pong has to be here.
     ///
-    /// It counts from when the ping was due, so that what clients see does not drift with our load; a ping that is late
-    /// by more than half the time for the pong gives the client that half.
+    /// It counts from when the ping was due, so that what clients see does not drift by the milliseconds that a turn takes;
+    /// a ping that goes out later than that gives its client the whole time all the same.
     pub fn pong_deadline(scheduled_ms: u64, now_ms: u64, ping_timeout_ms: u64) -> u64 {
-        scheduled_ms
-            .saturating_add(ping_timeout_ms)
-            .max(now_ms.saturating_add(ping_timeout_ms / 2))
+        const MAX_DRIFT_MS: u64 = 5;
+        let is_late = now_ms.saturating_sub(scheduled_ms) > MAX_DRIFT_MS;
+        let sent_ms = if is_late { now_ms } else { scheduled_ms };
+        sent_ms.saturating_add(ping_timeout_ms)
     }
 
     /// Whether the pong is overdue, whatever the timer has done so far.
@@ -378,9 +379,9 @@ mod tests {
     }
 
     #[test]
-    fn a_late_ping_leaves_the_client_half_of_its_time() {
+    fn a_late_ping_leaves_the_client_its_whole_time() {
         assert_eq!(Session::pong_deadline(300, 301, 200), 500);
-        assert_eq!(Session::pong_deadline(300, 400, 200), 500);
-        assert_eq!(Session::pong_deadline(300, 9_000, 200), 9_100);
+        assert_eq!(Session::pong_deadline(300, 400, 200), 600);
+        assert_eq!(Session::pong_deadline(300, 9_000, 200), 9_200);
     }
 }

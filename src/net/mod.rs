@@ -1,6 +1,7 @@
 //! The only place with sockets, clocks and threads: a mio loop around [`Endpoint`](crate::Endpoint), and the
 //! [`Handle`] by which other threads reach into it.
 
+mod backlog;
 mod handle;
 mod histogram;
 mod io_server;

@@ -11,28 +11,26 @@ use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::backlog::{Backlog, ACCEPT_BACKLOG};
 use super::handle::{Done, Queue};
 use super::system::{environment, Clock};
 use super::{Handle, Listener, Stats, Stream};
+use crate::ready::MAX_READ_BYTES;
 use crate::slots::Key;
 use crate::{Closing, Config, Endpoint, Event};
 
-/// Connections that may wait to be accepted; the operating system cuts it to its own limit.
-const ACCEPT_BACKLOG: i32 = 4096;
 /// Connections accepted in one turn, so that a storm of them does not keep others waiting.
 const ACCEPTS_PER_TURN: usize = 32;
-/// Readiness taken in one turn. What else is ready is told of in the next one.
-const READY_PER_TURN: usize = 64;
-/// Bytes read in one turn, of all connections together.
-const READ_BYTES_PER_TURN: usize = 1024 * 1024;
+/// Readiness taken in one turn, which is only noted. What else is ready is told of in the next one.
+const READY_PER_TURN: usize = 512;
 /// Connections written to in one turn: what goes to very many is spread over several, and answers go out in between.
 const WRITES_PER_TURN: usize = 128;
-/// Size of the one read buffer.
-const READ_BUFFER_BYTES: usize = 64 * 1024;
-/// Reads of one connection in one turn.
-const READS_PER_TURN: usize = 4;
+/// Bytes written in one turn, of all connections together; the last write may go beyond.
+const WRITTEN_BYTES_PER_TURN: usize = 1024 * 1024;
 /// Bytes written to one connection in one turn.
-const WRITTEN_BYTES_PER_TURN: usize = 256 * 1024;
+const MAX_WRITTEN_BYTES: usize = 256 * 1024;
+/// A connection for which more than this waits is written to after those for which less does.
+const MAX_SMALL_BYTES: usize = 16 * 1024;
 /// Buffers gathered for one write.
 const SLICES_PER_WRITE: usize = 64;
 /// Commands of other threads taken in one turn.
@@ -57,20 +55,25 @@ pub struct Server<L: Listener = TcpListener> {
     endpoint: Endpoint,
     poll: Poll,
     readiness: Events,
+    /// How many sources have been told of as ready since we first asked what is.
+    told: usize,
     listeners: Vec<Listening<L>>,
     /// By the number of the connection's slot.
     connections: Vec<Option<Connected<L::Stream>>>,
     clock: Clock,
     queue: Arc<Queue>,
     buffer: Box<[u8]>,
-    /// Connections that have used up their share of a turn's writing.
-    unfinished: VecDeque<Key>,
+    /// Connections for which much waits, each once.
+    large: VecDeque<Key>,
+    /// Those of them that have used up their share of this turn's writing.
+    rested: VecDeque<Key>,
     stats: Stats,
-    /// Bytes read in this turn.
-    turn_read_bytes: usize,
     /// When this turn began to work.
     turn_began: Instant,
     accept_again_at_ms: Option<u64>,
+    /// When the operating system was last asked what is ready.
+    asked_ms: u64,
+    backlog: Backlog,
 }
 
 struct Listening<L> {
@@ -82,9 +85,27 @@ struct Listening<L> {
 struct Connected<S> {
     key: Key,
     stream: S,
-    is_readable: bool,
     is_writable: bool,
+    /// It is to be written to as soon as it is writable.
+    is_write_due: bool,
+    /// It is in the list of those for which much waits.
+    is_large: bool,
+    /// The end of its input has been announced, behind what is still to be read.
     is_read_closed: bool,
+}
+
+/// What has been written in one turn.
+#[derive(Default)]
+struct WriteShare {
+    writes: usize,
+    bytes: usize,
+}
+
+impl WriteShare {
+    /// Whether there is something left of one part of a turn in so many.
+    fn has_left(&self, part: usize) -> bool {
+        self.writes < WRITES_PER_TURN / part && self.bytes < WRITTEN_BYTES_PER_TURN / part
+    }
 }
 
 impl Server<TcpListener> {
@@ -135,16 +156,19 @@ impl<L: Listener> Server<L> {
             endpoint,
             poll,
             readiness: Events::with_capacity(READY_PER_TURN),
+            told: 0,
             listeners: Vec::new(),
             connections: Vec::new(),
             clock,
             queue,
-            buffer: vec![0; READ_BUFFER_BYTES].into_boxed_slice(),
-            unfinished: VecDeque::new(),
+            buffer: vec![0; MAX_READ_BYTES].into_boxed_slice(),
+            large: VecDeque::new(),
+            rested: VecDeque::new(),
             stats: Stats::default(),
-            turn_read_bytes: 0,
             turn_began: Instant::now(),
             accept_again_at_ms: None,
+            asked_ms: 0,
+            backlog: Backlog::default(),
         })
     }
 
@@ -198,6 +222,7 @@ impl<L: Listener> Server<L> {
     pub fn poll_once(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.queue.enter_loop();
         self.write();
+        let asked_ms = self.clock.now().mono_ms;
         let timeout = match (timeout, self.next_timeout()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -205,17 +230,23 @@ impl<L: Listener> Server<L> {
         self.stats.turn_took(self.turn_began.elapsed());
         let result = self.poll.poll(&mut self.readiness, timeout);
         self.turn_began = Instant::now();
-        self.turn_read_bytes = 0;
         self.stats.turns += 1;
         self.stats.polls += 1;
         match result {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.readiness.clear(),
-            result => result?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.readiness.clear();
+                self.endpoint.begin_turn(self.clock.now());
+            }
+            result => {
+                result?;
+                self.endpoint.begin_turn(self.clock.now());
+                self.take_readiness(asked_ms);
+            }
         }
-        self.endpoint.begin_turn(self.clock.now());
         self.take_commands();
-        self.take_readiness();
-        self.continue_input();
+        while let Some((key, bytes)) = self.endpoint.next_read() {
+            self.read(key, bytes);
+        }
         self.accept();
         let now_ms = self.endpoint.now().mono_ms;
         if let Some(deadline_ms) = self.endpoint.next_deadline().filter(|at| *at <= now_ms) {
@@ -236,7 +267,7 @@ impl<L: Listener> Server<L> {
             self.accept_again_at_ms.is_none() && self.listeners.iter().any(|l| l.is_ready);
         if can_accept
             || self.endpoint.has_work()
-            || !self.unfinished.is_empty()
+            || !self.large.is_empty()
             || !self.queue.is_empty()
         {
             return Some(Duration::ZERO);
@@ -268,10 +299,10 @@ impl<L: Listener> Server<L> {
         }
     }
 
-    fn take_readiness(&mut self) {
-        // Taken out for the time of the loop, since reading needs the rest of the server.
-        let readiness = std::mem::replace(&mut self.readiness, Events::with_capacity(0));
-        for event in readiness.iter() {
+    fn take_readiness(&mut self, asked_ms: u64) {
+        let mut told = 0;
+        for event in self.readiness.iter() {
+            told += 1;
             let Token(number) = event.token();
             if event.token() == WAKER {
                 continue;
@@ -284,99 +315,78 @@ impl<L: Listener> Server<L> {
                 continue;
             };
             let key = connected.key;
-            connected.is_read_closed |= event.is_read_closed();
-            connected.is_readable |= event.is_readable() || event.is_read_closed();
             if event.is_writable() && !connected.is_writable {
                 connected.is_writable = true;
-                if self.endpoint.has_output(key) {
+                if std::mem::take(&mut connected.is_write_due) {
                     self.endpoint.output_due(key);
                 }
             }
             if event.is_error() || event.is_read_closed() && event.is_write_closed() {
                 self.endpoint.hang_up(key);
-            } else if connected.is_readable {
-                self.read(key);
+            } else if event.is_read_closed() {
+                connected.is_read_closed = true;
+                self.endpoint.on_half_close(key);
+            } else if event.is_readable() {
+                self.endpoint.on_readable(key);
             }
         }
-        self.readiness = readiness;
+        if !self.listeners.iter().any(|listening| listening.is_ready) {
+            self.backlog.is_empty_at(asked_ms);
+        }
+        // As many as there are: whatever was ready when we first asked has been told of, as each comes in its turn.
+        self.told += told;
+        let sources = self.endpoint.counts().connections + self.listeners.len() + 1;
+        let is_complete = told < READY_PER_TURN || self.told >= sources;
+        if is_complete {
+            self.told = 0;
+        }
+        // What has come on connections that wait to be accepted is not told of.
+        let heard_ms = asked_ms.min(self.backlog.accepted_until_ms());
+        self.asked_ms = asked_ms;
+        self.endpoint.on_polled(heard_ms, is_complete);
     }
 
-    /// Goes on where a connection could not take its input before, or had used up its share.
-    fn continue_input(&mut self) {
-        for _ in 0..self.endpoint.input_due_len() {
-            let Some(key) = self.endpoint.next_input() else {
-                return;
-            };
-            self.endpoint.resume(key);
-            if self
-                .connected(key)
-                .is_some_and(|connected| connected.is_readable)
-            {
-                self.read(key);
+    fn read(&mut self, key: Key, bytes: usize) {
+        let Some(Some(connected)) = self.connections.get_mut(key.index()) else {
+            return self.endpoint.would_block(key);
+        };
+        self.stats.reads += 1;
+        match connected.stream.read(&mut self.buffer[..bytes]) {
+            Ok(0) => self.endpoint.read_closed(key),
+            Ok(length) => {
+                self.stats.read_bytes += length as u64;
+                // A read that leaves room in the buffer has drained the socket, unless its end is still to be read.
+                if length < bytes && !connected.is_read_closed {
+                    self.endpoint.would_block(key);
+                }
+                self.endpoint.feed(key, &mut self.buffer[..length]);
             }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.endpoint.would_block(key)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => self.endpoint.hang_up(key),
         }
-    }
-
-    fn read(&mut self, key: Key) {
-        for _ in 0..READS_PER_TURN {
-            let Some(Some(connected)) = self.connections.get_mut(key.index()) else {
-                return;
-            };
-            if !self.endpoint.wants_input(key) {
-                if connected.is_read_closed {
-                    self.endpoint.read_closing(key);
-                }
-                return;
-            }
-            if self.turn_read_bytes >= READ_BYTES_PER_TURN {
-                break;
-            }
-            self.stats.reads += 1;
-            match connected.stream.read(&mut self.buffer) {
-                Ok(0) => {
-                    connected.is_readable = false;
-                    return self.endpoint.read_closed(key);
-                }
-                Ok(length) => {
-                    self.turn_read_bytes += length;
-                    self.stats.read_bytes += length as u64;
-                    self.endpoint.feed(key, &mut self.buffer[..length]);
-                    // A read that leaves room in the buffer has drained the socket, unless its end is still to be read.
-                    if length < self.buffer.len() && !connected.is_read_closed {
-                        connected.is_readable = false;
-                        return;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    connected.is_readable = false;
-                    return;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return self.endpoint.hang_up(key),
-            }
-        }
-        self.endpoint.input_due(key);
     }
 
     /// Writes what is queued, each connection once, and closes what is to be closed.
     fn write(&mut self) {
-        let mut left = WRITES_PER_TURN;
+        let mut share = WriteShare::default();
         // Half of the turn at the most, as those who take much are no reason for others to get nothing.
-        for _ in 0..self.unfinished.len().min(left / 2) {
-            if let Some(key) = self.unfinished.pop_front() {
-                self.write_to(key);
-                left -= 1;
-            }
-        }
-        while left > 0 {
+        self.write_large(&mut share, 2);
+        while share.has_left(1) {
             let Some(key) = self.endpoint.next_output() else {
                 break;
             };
-            self.write_to(key);
-            left -= 1;
+            if self.endpoint.output_bytes(key) > MAX_SMALL_BYTES {
+                self.queue_large(key);
+            } else {
+                self.write_to(key, &mut share);
+            }
         }
-        let written = (WRITES_PER_TURN - left) as u64;
-        self.stats.max_writes_per_turn = self.stats.max_writes_per_turn.max(written);
+        self.write_large(&mut share, 1);
+        self.large.append(&mut self.rested);
+        self.stats.max_writes_per_turn = self.stats.max_writes_per_turn.max(share.writes as u64);
         while let Some((key, closing)) = self.endpoint.next_closing() {
             match (closing, self.connected(key)) {
                 (_, None) => {}
@@ -393,17 +403,45 @@ impl<L: Listener> Server<L> {
         }
     }
 
-    fn write_to(&mut self, key: Key) {
+    /// Writes to those for whom much waits, up to one part of a turn in so many.
+    fn write_large(&mut self, share: &mut WriteShare, part: usize) {
+        while share.has_left(part) {
+            let Some(key) = self.large.pop_front() else {
+                break;
+            };
+            if let Some(Some(connected)) = self.connections.get_mut(key.index()) {
+                connected.is_large &= connected.key != key;
+            }
+            self.write_to(key, share);
+        }
+    }
+
+    /// Has a connection for which much waits written to after those for which little does.
+    fn queue_large(&mut self, key: Key) {
+        if let Some(Some(connected)) = self.connections.get_mut(key.index()) {
+            if connected.key == key && !std::mem::replace(&mut connected.is_large, true) {
+                self.large.push_back(key);
+            }
+        }
+    }
+
+    fn write_to(&mut self, key: Key, share: &mut WriteShare) {
         let Some(Some(connected)) = self.connections.get_mut(key.index()) else {
             return;
         };
-        if connected.key != key || !connected.is_writable {
+        if connected.key != key || connected.is_large {
             return;
         }
-        let mut written_bytes = 0;
+        if !connected.is_writable {
+            // Even if nothing is left to be written then: it may only wait to be closed.
+            connected.is_write_due = true;
+            return;
+        }
+        share.writes += 1;
+        let mut left_bytes = MAX_WRITTEN_BYTES;
         loop {
             let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
-            let count = self.endpoint.gather(key, &mut slices);
+            let count = self.endpoint.gather_at_most(key, &mut slices, left_bytes);
             let offered_bytes: usize = slices[..count].iter().map(|slice| slice.len()).sum();
             if offered_bytes == 0 {
                 // Nothing to write is news too, for a connection that was only waiting to be closed.
@@ -413,15 +451,18 @@ impl<L: Listener> Server<L> {
             match write(&mut connected.stream, &slices[..count], &mut self.buffer) {
                 Ok(bytes) => {
                     self.stats.written_bytes += bytes as u64;
+                    share.bytes += bytes;
+                    left_bytes -= bytes;
                     self.endpoint.wrote(key, bytes);
                     if bytes < offered_bytes {
                         connected.is_writable = false;
+                        connected.is_write_due = true;
                         return;
                     }
-                    written_bytes += bytes;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     connected.is_writable = false;
+                    connected.is_write_due = true;
                     return;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -430,8 +471,9 @@ impl<L: Listener> Server<L> {
             if !self.endpoint.has_output(key) {
                 return;
             }
-            if written_bytes >= WRITTEN_BYTES_PER_TURN {
-                return self.unfinished.push_back(key);
+            if left_bytes == 0 {
+                connected.is_large = true;
+                return self.rested.push_back(key);
             }
         }
     }
@@ -454,12 +496,17 @@ impl<L: Listener> Server<L> {
                 }
                 self.stats.accepts += 1;
                 match listening.socket.accept() {
-                    Ok((stream, peer)) => self.add_connection(stream, peer),
+                    Ok((stream, peer)) => {
+                        let most = ACCEPT_BACKLOG as usize * self.listeners.len();
+                        self.backlog.accepted(self.asked_ms, most);
+                        self.add_connection(stream, peer);
+                    }
                     Err(error) => match error.kind() {
                         io::ErrorKind::WouldBlock => listening.is_ready = false,
                         io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
                         // Out of descriptors or memory, most likely. The readiness is not said again, so it is kept.
                         _ => {
+                            self.backlog.is_empty_at(self.asked_ms);
                             self.accept_again_at_ms =
                                 Some(self.endpoint.now().mono_ms + ACCEPT_RETRY_MS);
                             return;
@@ -467,6 +514,9 @@ impl<L: Listener> Server<L> {
                     },
                 }
             }
+        }
+        if !self.listeners.iter().any(|listening| listening.is_ready) {
+            self.backlog.is_empty_at(self.asked_ms);
         }
     }
 
@@ -492,8 +542,10 @@ impl<L: Listener> Server<L> {
         self.connections[key.index()] = Some(Connected {
             key,
             stream,
-            is_readable: false,
-            is_writable: false,
+            // Nothing has been written to it yet, so there is room.
+            is_writable: true,
+            is_write_due: false,
+            is_large: false,
             is_read_closed: false,
         });
     }

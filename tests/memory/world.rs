@@ -44,6 +44,7 @@ impl World {
         self.input.clear();
         self.input.extend_from_slice(input);
         self.endpoint.feed(connection, &mut self.input);
+        assert_eq!(self.endpoint.next_read(), None, "all is handed over");
         while let Some(event) = self.endpoint.poll_event() {
             host(&mut self.endpoint, event);
         }

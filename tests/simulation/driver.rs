@@ -10,10 +10,8 @@ use super::net::{LinkId, Net};
 use super::trace::Trace;
 
 const ACCEPTS_PER_TURN: usize = 32;
-const READ_BYTES_PER_TURN: usize = 1024 * 1024;
 const WRITES_PER_TURN: usize = 128;
 const READ_BUFFER_BYTES: usize = 64 * 1024;
-const READS_PER_TURN: usize = 4;
 const WRITTEN_BYTES_PER_TURN: usize = 256 * 1024;
 const SLICES_PER_WRITE: usize = 64;
 const ACCEPT_RETRY_MS: u64 = 100;
@@ -30,7 +28,8 @@ pub struct Driver {
     is_listener_ready: bool,
     accept_again_at_ms: Option<u64>,
     buffer: Vec<u8>,
-    turn_read_bytes: usize,
+    /// All connections have been accepted that had come by this time.
+    accepted_until_ms: u64,
     now_ms: u64,
     /// Bytes read in the turn before, for oracles.
     pub read_bytes: u64,
@@ -38,8 +37,8 @@ pub struct Driver {
 
 struct Connected {
     link: LinkId,
-    is_readable: bool,
     is_writable: bool,
+    is_write_due: bool,
     is_read_closed: bool,
 }
 
@@ -55,7 +54,7 @@ impl Driver {
             is_listener_ready: true,
             accept_again_at_ms: None,
             buffer: vec![0; READ_BUFFER_BYTES],
-            turn_read_bytes: 0,
+            accepted_until_ms: 0,
             now_ms: 0,
             read_bytes: 0,
         }
@@ -100,21 +99,23 @@ impl Driver {
         self.turns += 1;
         self.now_ms = now.mono_ms;
         self.write_all(net, trace);
-        self.turn_read_bytes = 0;
+        self.read_bytes = 0;
         self.endpoint.begin_turn(now);
         self.take_readiness(net, trace);
-        self.continue_input(net, trace);
+        while let Some((key, bytes)) = self.endpoint.next_read() {
+            self.read(key, bytes, net, trace);
+        }
         self.accept(net, trace);
         self.endpoint.handle_timeouts();
         while let Some(event) = self.endpoint.poll_event() {
             host(&mut self.endpoint, event, trace);
         }
-        self.read_bytes = self.turn_read_bytes as u64;
     }
 
     fn take_readiness(&mut self, net: &mut Net, trace: &mut Trace) {
         let (is_listener_ready, told) = net.poll(self.ready_per_turn);
         self.is_listener_ready |= is_listener_ready;
+        let is_complete = told.len() < self.ready_per_turn;
         for (link, readiness) in told {
             let Some(&key) = self.by_link.get(&link) else {
                 continue;
@@ -122,76 +123,50 @@ impl Driver {
             let Some(connected) = self.connections.get_mut(&key) else {
                 continue;
             };
-            connected.is_read_closed |= readiness.is_read_closed;
-            connected.is_readable |= readiness.is_readable;
             if readiness.is_writable && !connected.is_writable {
                 connected.is_writable = true;
-                if self.endpoint.has_output(key) {
+                if std::mem::take(&mut connected.is_write_due) {
                     self.endpoint.output_due(key);
                 }
             }
             if readiness.is_error || readiness.is_read_closed && readiness.is_write_closed {
                 trace.note(|| format!("link {link} is broken"));
                 self.endpoint.hang_up(key);
-            } else if connected.is_readable {
-                self.read(key, net, trace);
+            } else if readiness.is_read_closed {
+                connected.is_read_closed = true;
+                self.endpoint.on_half_close(key);
+            } else if readiness.is_readable {
+                self.endpoint.on_readable(key);
             }
         }
+        if !self.is_listener_ready {
+            self.accepted_until_ms = self.now_ms;
+        }
+        self.endpoint.on_polled(self.accepted_until_ms, is_complete);
     }
 
-    fn continue_input(&mut self, net: &mut Net, trace: &mut Trace) {
-        for _ in 0..self.endpoint.input_due_len() {
-            let Some(key) = self.endpoint.next_input() else {
-                return;
-            };
-            self.endpoint.resume(key);
-            if self
-                .connections
-                .get(&key)
-                .is_some_and(|connected| connected.is_readable)
-            {
-                self.read(key, net, trace);
+    fn read(&mut self, key: ConnectionId, bytes: usize, net: &mut Net, trace: &mut Trace) {
+        let Some(connected) = self.connections.get_mut(&key) else {
+            return self.endpoint.would_block(key);
+        };
+        match net.read(connected.link, &mut self.buffer[..bytes]) {
+            Ok(0) => {
+                trace.note(|| format!("link {} has ended", connected.link));
+                self.endpoint.read_closed(key);
             }
+            Ok(length) => {
+                self.read_bytes += length as u64;
+                trace.bytes("read", connected.link, &self.buffer[..length]);
+                if length < bytes && !connected.is_read_closed {
+                    self.endpoint.would_block(key);
+                }
+                self.endpoint.feed(key, &mut self.buffer[..length]);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.endpoint.would_block(key);
+            }
+            Err(_) => self.endpoint.hang_up(key),
         }
-    }
-
-    fn read(&mut self, key: ConnectionId, net: &mut Net, trace: &mut Trace) {
-        for _ in 0..READS_PER_TURN {
-            let Some(connected) = self.connections.get_mut(&key) else {
-                return;
-            };
-            if !self.endpoint.wants_input(key) {
-                if connected.is_read_closed {
-                    self.endpoint.read_closing(key);
-                }
-                return;
-            }
-            if self.turn_read_bytes >= READ_BYTES_PER_TURN {
-                break;
-            }
-            match net.read(connected.link, &mut self.buffer) {
-                Ok(0) => {
-                    connected.is_readable = false;
-                    trace.note(|| format!("link {} has ended", connected.link));
-                    return self.endpoint.read_closed(key);
-                }
-                Ok(length) => {
-                    self.turn_read_bytes += length;
-                    trace.bytes("read", connected.link, &self.buffer[..length]);
-                    self.endpoint.feed(key, &mut self.buffer[..length]);
-                    if length < self.buffer.len() && !connected.is_read_closed {
-                        connected.is_readable = false;
-                        return;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    connected.is_readable = false;
-                    return;
-                }
-                Err(_) => return self.endpoint.hang_up(key),
-            }
-        }
-        self.endpoint.input_due(key);
     }
 
     /// Writes what is queued, each connection once, and closes what is to be closed.
@@ -235,12 +210,14 @@ impl Driver {
             return;
         };
         if !connected.is_writable {
+            connected.is_write_due = true;
             return;
         }
         let mut written_bytes = 0;
         loop {
             let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
-            let count = self.endpoint.gather(key, &mut slices);
+            let left_bytes = WRITTEN_BYTES_PER_TURN - written_bytes;
+            let count = self.endpoint.gather_at_most(key, &mut slices, left_bytes);
             let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
             if offered == 0 {
                 return self.endpoint.wrote(key, 0);
@@ -251,12 +228,14 @@ impl Driver {
                     self.endpoint.wrote(key, bytes);
                     if bytes < offered {
                         connected.is_writable = false;
+                        connected.is_write_due = true;
                         return;
                     }
                     written_bytes += bytes;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     connected.is_writable = false;
+                    connected.is_write_due = true;
                     return;
                 }
                 Err(_) => return self.endpoint.hang_up(key),
@@ -293,17 +272,21 @@ impl Driver {
                     self.by_link.insert(link, key);
                     let connected = Connected {
                         link,
-                        is_readable: false,
-                        is_writable: false,
+                        is_writable: true,
+                        is_write_due: false,
                         is_read_closed: false,
                     };
                     self.connections.insert(key, connected);
                 }
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => self.is_listener_ready = false,
+                    io::ErrorKind::WouldBlock => {
+                        self.is_listener_ready = false;
+                        self.accepted_until_ms = self.now_ms;
+                    }
                     io::ErrorKind::ConnectionAborted => {}
                     _ => {
                         trace.note(|| "accepting is refused".to_owned());
+                        self.accepted_until_ms = self.now_ms;
                         self.accept_again_at_ms = Some(self.now_ms + ACCEPT_RETRY_MS);
                         return;
                     }

@@ -174,7 +174,7 @@ fn whoever_has_gone_is_not_decided_about() {
     let ways: [Leave; 3] = [
         |endpoint, key| endpoint.hang_up(key),
         |endpoint, key| endpoint.read_closed(key),
-        |endpoint, key| endpoint.read_closing(key),
+        |endpoint, key| endpoint.on_half_close(key),
     ];
     for request in [get(POLLING), upgrade(WEBSOCKET)] {
         for leave in ways {

@@ -6,6 +6,7 @@ mod attachments;
 mod cluster;
 #[cfg(feature = "compression")]
 mod compression;
+mod crowded;
 mod handshakes;
 mod host_requests;
 mod io;
@@ -16,6 +17,7 @@ mod leniency;
 mod msgpack;
 mod one_answer;
 mod output;
+mod overdue;
 mod polling;
 mod progress;
 mod random;
@@ -52,6 +54,40 @@ pub(super) struct World {
     pub closed: Vec<Key>,
     /// Connections whose peers take nothing by themselves; see [`World::read_some`].
     pub slow: Vec<Key>,
+    /// Connections on which there is always something to read.
+    pub floods: Vec<Flood>,
+}
+
+/// A peer that sends the same again and again, as fast as it is read.
+pub(super) struct Flood {
+    pub key: Key,
+    pattern: Vec<u8>,
+    pub read_bytes: usize,
+    /// It will send so much more.
+    pub left_bytes: usize,
+}
+
+impl Flood {
+    pub fn new(key: Key, pattern: impl Into<Vec<u8>>) -> Flood {
+        Flood {
+            key,
+            pattern: pattern.into(),
+            read_bytes: 0,
+            left_bytes: usize::MAX,
+        }
+    }
+
+    fn next(&mut self, bytes: usize) -> Vec<u8> {
+        let bytes = bytes.min(self.left_bytes);
+        self.left_bytes -= bytes;
+        let mut sent = Vec::with_capacity(bytes);
+        while sent.len() < bytes {
+            let rest = &self.pattern[(self.read_bytes + sent.len()) % self.pattern.len()..];
+            sent.extend_from_slice(&rest[..rest.len().min(bytes - sent.len())]);
+        }
+        self.read_bytes += bytes;
+        sent
+    }
 }
 
 /// Well within reach of the wheel and far from zero, as a real clock is.
@@ -83,6 +119,7 @@ impl World {
             shut: Vec::new(),
             closed: Vec::new(),
             slow: Vec::new(),
+            floods: Vec::new(),
         }
     }
 
@@ -126,30 +163,44 @@ impl World {
         self.take_text(key)
     }
 
-    /// What a turn does after its input.
+    /// Turns until nothing is left to be done.
     pub fn turn(&mut self) {
-        self.endpoint.begin_turn(now(self.now_ms));
         loop {
-            for _ in 0..self.endpoint.input_due_len() {
-                if let Some(key) = self.endpoint.next_input() {
-                    self.endpoint.resume(key);
-                }
-            }
-            self.endpoint.handle_timeouts();
-            while let Some(event) = self.endpoint.poll_event() {
-                match event {
-                    Event::Disconnecting { socket, .. } => {
-                        let rooms = self.endpoint.rooms(socket).map(str::to_owned);
-                        self.left_rooms.push(rooms.collect());
-                    }
-                    event => self.events.push(event),
-                }
-            }
-            self.write();
+            self.one_turn();
             if !self.endpoint.has_work() {
                 break;
             }
         }
+    }
+
+    /// One turn of a loop, which has an end however much there is to do.
+    pub fn one_turn(&mut self) {
+        self.endpoint.begin_turn(now(self.now_ms));
+        for flood in self.floods.iter().filter(|flood| flood.left_bytes > 0) {
+            self.endpoint.on_readable(flood.key);
+        }
+        self.endpoint.on_polled(self.now_ms, true);
+        while let Some((key, bytes)) = self.endpoint.next_read() {
+            let mut floods = self.floods.iter_mut();
+            let flood = floods.find(|flood| flood.key == key);
+            let flood = flood.expect("only they are read from, others are fed");
+            let mut sent = flood.next(bytes);
+            if sent.len() < bytes {
+                self.endpoint.would_block(key);
+            }
+            self.endpoint.feed(key, &mut sent);
+        }
+        self.endpoint.handle_timeouts();
+        while let Some(event) = self.endpoint.poll_event() {
+            match event {
+                Event::Disconnecting { socket, .. } => {
+                    let rooms = self.endpoint.rooms(socket).map(str::to_owned);
+                    self.left_rooms.push(rooms.collect());
+                }
+                event => self.events.push(event),
+            }
+        }
+        self.write();
         self.endpoint.check_invariants();
     }
 

@@ -117,7 +117,8 @@ fn a_cut_poll_or_post_ends_the_session() {
     let mut world = World::new(Config::engine_only("/socket.io"));
     let sid = world.open_polling();
     let (waiting, _) = world.poll(&sid);
-    world.endpoint.read_closing(waiting);
+    world.endpoint.on_half_close(waiting);
+    world.endpoint.next_read();
     world.turn();
     assert_eq!(world.poll(&sid).1, "400");
 
@@ -288,9 +289,8 @@ fn a_payload_of_very_many_packets_does_not_fill_the_queue_of_events() {
         most = most.max(waiting);
         count += waiting;
         world.write();
-        if let Some(key) = world.endpoint.next_input() {
-            world.endpoint.resume(key);
-        }
+        world.endpoint.begin_turn(world.endpoint.now());
+        world.endpoint.next_read();
     }
     assert_eq!(count, 1000);
     assert!(most <= 10, "{most} events waited");

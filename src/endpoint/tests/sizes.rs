@@ -28,7 +28,7 @@ fn what_every_client_has_stays_as_small_as_it_is() {
     let nobody = SocketId(crate::slots::Slots::default().insert(()));
     let sockets = Sockets::default();
     for (what, bytes, limit_bytes) in [
-        ("a connection", size_of::<Place<Connection>>(), 168),
+        ("a connection", size_of::<Place<Connection>>(), 152),
         ("a session and its client", size_of::<Place<Peer>>(), 216),
         ("a socket", size_behind(sockets.get(nobody)), 72),
         ("a timer's key", size_of::<TimerKey>(), 8),

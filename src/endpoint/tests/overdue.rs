@@ -1,0 +1,154 @@
+//! Pongs that are overdue: nobody is given up before everything has been read that may have come in time.
+
+use super::{get, masked, post, status, World};
+use crate::config::Config;
+use crate::slots::Key;
+
+fn config() -> Config {
+    Config {
+        ping_interval_ms: 300,
+        ping_timeout_ms: 200,
+        ..Config::engine_only("/socket.io")
+    }
+}
+
+/// One turn of a loop that has asked the operating system at this time, with bytes for these connections.
+fn turn(world: &mut World, asked_ms: u64, is_complete: bool, arrived: &[(Key, Vec<u8>)]) {
+    let endpoint = &mut world.endpoint;
+    let now = endpoint.now();
+    endpoint.begin_turn(now);
+    arrived
+        .iter()
+        .for_each(|(key, _)| endpoint.on_readable(*key));
+    endpoint.on_polled(asked_ms, is_complete);
+    while let Some((key, _)) = endpoint.next_read() {
+        let (_, bytes) = arrived.iter().find(|(from, _)| *from == key).unwrap();
+        endpoint.would_block(key);
+        endpoint.feed(key, &mut bytes.clone());
+    }
+    endpoint.handle_timeouts();
+    while endpoint.poll_event().is_some() {}
+    world.write();
+    world.endpoint.check_invariants();
+}
+
+#[test]
+fn a_thousand_pongs_that_lie_unread_while_the_process_is_held_keep_their_sessions() {
+    let mut world = World::new(config());
+    let clients: Vec<Key> = (0..1_000).map(|_| world.open_websocket()).collect();
+    world.pass_ms(300);
+    let asked_ms = world.endpoint.now().mono_ms;
+    world.oversleep_ms(1_300);
+    // They are told of in pieces, the first by a question asked before the pause.
+    let pong = |key: &Key| (*key, masked(0x81, b"3"));
+    let pieces: Vec<Vec<_>> = clients
+        .chunks(64)
+        .map(|keys| keys.iter().map(pong).collect())
+        .collect();
+    for (number, piece) in pieces.iter().enumerate() {
+        turn(&mut world, asked_ms, number + 1 == pieces.len(), piece);
+        assert_eq!(world.endpoint.counts().sessions, 1_000);
+    }
+    let now_ms = world.endpoint.now().mono_ms;
+    turn(&mut world, now_ms, true, &[]);
+    assert_eq!(world.endpoint.counts().sessions, 1_000);
+    assert!(!world.endpoint.has_work());
+}
+
+#[test]
+fn whoever_has_not_answered_is_given_up_after_one_round_although_others_never_fall_silent() {
+    let mut world = World::new(config());
+    let silent = world.open_websocket();
+    let attackers: Vec<Key> = (0..400).map(|_| world.open_websocket()).collect();
+    world.pass_ms(300);
+    world.oversleep_ms(200);
+    // Attackers who pong, and send more than a turn has room for, all the time.
+    let bytes = [masked(0x81, b"3"), masked(0x81, b"6").repeat(2_000)].concat();
+    let arrived: Vec<_> = attackers.iter().map(|key| (*key, bytes.clone())).collect();
+    let now_ms = world.endpoint.now().mono_ms;
+    let mut turns = 0;
+    while world.endpoint.counts().sessions == 401 {
+        turn(&mut world, now_ms, true, &arrived);
+        turns += 1;
+        assert!(turns <= 30, "a round has an end");
+    }
+    assert!(
+        turns > 1,
+        "it was not over before all had been read from once"
+    );
+    assert!(world.shut.contains(&silent));
+    assert_eq!(world.endpoint.counts().sessions, 400);
+}
+
+#[test]
+fn a_poll_with_an_overdue_pong_waits_for_the_pong_that_comes_by_another_connection() {
+    for has_pong in [true, false] {
+        let mut world = World::new(config());
+        let sid = world.open_polling();
+        world.pass_ms(300);
+        let asked_ms = world.endpoint.now().mono_ms;
+        world.oversleep_ms(250);
+        let poll = world.open();
+        let poller = (
+            poll,
+            get(&format!("EIO=4&transport=polling&sid={sid}")).into_bytes(),
+        );
+        turn(&mut world, asked_ms, true, &[poller]);
+        assert_eq!(
+            world.take_text(poll),
+            "",
+            "not before a round that began later"
+        );
+        let mut arrived = Vec::new();
+        let poster = world.open();
+        if has_pong {
+            arrived.push((poster, post(&sid, "3").into_bytes()));
+        }
+        let now_ms = world.endpoint.now().mono_ms;
+        turn(&mut world, now_ms, true, &arrived);
+        world.turn();
+        let answer = world.take_text(poll);
+        if has_pong {
+            assert_eq!(status(&world.take_text(poster)), 200);
+            assert!(
+                answer.ends_with("\r\n\r\n2"),
+                "the ping that waited: {answer}"
+            );
+        } else {
+            assert_eq!(status(&answer), 400);
+        }
+        assert_eq!(world.endpoint.counts().sessions, usize::from(has_pong));
+    }
+}
+
+#[test]
+fn a_ping_that_goes_out_late_gets_its_whole_time() {
+    let mut world = World::new(config());
+    let key = world.open_websocket();
+    world.oversleep_ms(5_000);
+    world.turn();
+    world.take(key);
+    world.pass_ms(199);
+    assert_eq!(world.endpoint.counts().sessions, 1);
+    world.pass_ms(1);
+    assert_eq!(world.endpoint.counts().sessions, 0);
+}
+
+#[test]
+fn a_request_with_an_overdue_pong_that_hangs_up_is_not_waited_for() {
+    let mut world = World::new(config());
+    let sid = world.open_polling();
+    world.pass_ms(300);
+    let asked_ms = world.endpoint.now().mono_ms;
+    world.oversleep_ms(250);
+    let poll = world.open();
+    let poller = (
+        poll,
+        get(&format!("EIO=4&transport=polling&sid={sid}")).into_bytes(),
+    );
+    turn(&mut world, asked_ms, true, &[poller]);
+    world.endpoint.hang_up(poll);
+    world.turn();
+    assert_eq!(world.endpoint.counts().sessions, 0);
+    assert!(!world.endpoint.has_work());
+}

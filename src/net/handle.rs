@@ -2,17 +2,17 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::mpsc::{sync_channel, Receiver, TryRecvError};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, ThreadId};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mio::Waker;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::pending::pending;
 use super::system::random;
-use super::Stats;
+use super::{Pending, Stats};
 use crate::http::Response;
 use crate::panics::contain;
 use crate::progress::{JsonObject, ListQuery, ProgressError, SessionOptions, SessionPage};
@@ -109,21 +109,17 @@ impl Handle {
         &self,
         act: impl FnOnce(&mut Endpoint, &Stats) -> T + Send + 'static,
     ) -> Result<Pending<T>, HandleError> {
-        let (sender, receiver) = sync_channel(1);
+        let (answer_to, pending) = pending(&self.queue);
         self.queue.push(Box::new(move |endpoint, stats| {
             let answer = contain(|| act(endpoint, stats));
             let done = match &answer {
                 Ok(_) => Done::Well,
                 Err(_) => Done::Panicked,
             };
-            // Whoever asked may have gone away without waiting.
-            let _ = sender.send(answer.map_err(|_| HandleError::Panicked));
+            answer_to.give(answer.map_err(|_| HandleError::Panicked));
             done
         }))?;
-        Ok(Pending {
-            receiver,
-            queue: self.queue.clone(),
-        })
+        Ok(pending)
     }
 
     /// Creates a progress session. Its id is known at once, before the loop has heard of it.
@@ -252,64 +248,6 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// An answer that is on its way. Dropping it does not take the command back.
-pub struct Pending<T> {
-    receiver: Receiver<Result<T, HandleError>>,
-    queue: Arc<Queue>,
-}
-
-impl<T> Pending<T> {
-    /// Waits until the answer is here.
-    ///
-    /// # Errors
-    ///
-    /// [`HandleError::OnLoopThread`] where waiting would be for ever, [`HandleError::Closed`] when the server ended first,
-    /// [`HandleError::Panicked`].
-    pub fn wait(self) -> Result<T, HandleError> {
-        if self.queue.is_loop_thread() {
-            return self.take();
-        }
-        self.receiver.recv().unwrap_or(Err(HandleError::Closed))
-    }
-
-    /// As [`Pending::wait`], but no longer than this: then [`HandleError::NotYet`].
-    pub fn wait_timeout(&self, timeout: Duration) -> Result<T, HandleError> {
-        use std::sync::mpsc::RecvTimeoutError;
-        if self.queue.is_loop_thread() {
-            return self.take();
-        }
-        self.receiver
-            .recv_timeout(timeout)
-            .unwrap_or_else(|error| match error {
-                RecvTimeoutError::Timeout => Err(HandleError::NotYet),
-                RecvTimeoutError::Disconnected => Err(HandleError::Closed),
-            })
-    }
-
-    /// The answer if it is here, else [`HandleError::NotYet`].
-    pub fn try_take(&self) -> Result<T, HandleError> {
-        self.receiver
-            .try_recv()
-            .unwrap_or_else(|error| match error {
-                TryRecvError::Empty => Err(HandleError::NotYet),
-                TryRecvError::Disconnected => Err(HandleError::Closed),
-            })
-    }
-
-    fn take(&self) -> Result<T, HandleError> {
-        self.try_take().map_err(|error| match error {
-            HandleError::NotYet => HandleError::OnLoopThread,
-            other => other,
-        })
-    }
-}
-
-impl<T> fmt::Debug for Pending<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Pending")
-    }
-}
-
 /// What the loop and its handles share.
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -365,7 +303,7 @@ impl Queue {
         self.lock().loop_thread = Some(thread::current().id());
     }
 
-    fn is_loop_thread(&self) -> bool {
+    pub fn is_loop_thread(&self) -> bool {
         self.lock().loop_thread == Some(thread::current().id())
     }
 

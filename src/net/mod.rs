@@ -5,14 +5,16 @@ mod backlog;
 mod handle;
 mod histogram;
 mod io_server;
+mod pending;
 mod server;
 mod stats;
 mod stream;
 mod system;
 
-pub use handle::{Handle, HandleError, Pending};
+pub use handle::{Handle, HandleError};
 pub use histogram::Histogram;
 pub use io_server::IoServer;
+pub use pending::Pending;
 pub use server::Server;
 pub use stats::Stats;
 pub use stream::{Listener, Stream};

@@ -45,6 +45,32 @@ impl fmt::Display for DisconnectReason {
     }
 }
 
+/// Why a client that was asked has not answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AckError {
+    /// Its time was over.
+    TimedOut,
+    /// It is gone, or was before it could be asked.
+    Disconnected,
+    /// It has answered something else than what is wanted; this says which argument is not what it should be.
+    Mismatch(String),
+    /// It could not be asked.
+    Refused(Error),
+}
+
+impl fmt::Display for AckError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AckError::TimedOut => f.write_str("operation has timed out"),
+            AckError::Disconnected => f.write_str("the client is gone"),
+            AckError::Mismatch(why) => write!(f, "the answer is not what it should be: {why}"),
+            AckError::Refused(error) => write!(f, "the client could not be asked: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for AckError {}
+
 /// What a host asked for and cannot have. Peers never cause one, unless the host asks in their words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {

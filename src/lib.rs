@@ -226,16 +226,20 @@ pub use endpoint::{
     Endpoint, Environment, Event, JoinId, Message, Random, RequestId, SessionId, TimerId,
 };
 pub use engine::{HandshakeDetail, HandshakeDetails};
-pub use error::{DisconnectReason, Error};
+pub use error::{AckError, DisconnectReason, Error};
 pub use frame::{Frame, FrameBuilder};
 pub use id::IdText;
 pub use io::{
     AckTimeout, Answers, ConnectionError, Handlers, Io, IoTimer, Joining, Socket, Verdict,
 };
-pub use net::{Handle, HandleError, Histogram, IoServer, Listener, Pending, Server, Stats, Stream};
+pub use net::{
+    BroadcastHandle, Handle, HandleError, Histogram, IntoRooms, IoServer, Listener, Pending,
+    Responses, Server, SocketHandle, SocketRef, Stats, Stream,
+};
 pub use now::Now;
 pub use slots::Key as ConnectionId;
 pub use socket::{
-    AckRequest, Adapter, Args, ArgsBuilder, ArgsError, Audience, Bytes, ConnectError, InMemory,
-    NamespaceId, Parser, RecoveryConfig, RemoteSocket, RoomChange, SocketId, Target,
+    AckRequest, Adapter, Args, ArgsBuilder, ArgsError, Audience, Bytes, ConnectError, FromArgs,
+    InMemory, IntoArgs, NamespaceId, Parser, RecoveryConfig, RemoteSocket, RoomChange, SocketId,
+    Target,
 };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{AskId, Endpoint, Event};
-use crate::error::Error;
+use crate::error::{AckError, Error};
 use crate::panics::Verb;
 use crate::slots::{Key, Slots};
 use crate::socket::{AckRequest, Args, NamespaceId, RemoteSocket, SocketId, Target};
@@ -16,10 +16,18 @@ pub(super) struct Asks {
     open: Slots<Ask>,
     /// By the number that clients acknowledge.
     by_ack: BTreeMap<(NamespaceId, u64), Key>,
+    /// Those whose answer goes to somebody who waits for it elsewhere.
+    waiters: BTreeMap<(SocketId, u64), Key>,
 }
 
+/// Where one client's answer goes.
+pub(crate) type Reply = Box<dyn FnOnce(Result<Args, AckError>) + Send>;
+
+/// Where the answers of many go, and whether they are complete, or why they could not be asked.
+pub(crate) type Replies = Box<dyn FnOnce(Result<(Vec<Args>, bool), Error>) + Send>;
+
 struct Ask {
-    timer: TimerKey,
+    timer: Option<TimerKey>,
     /// What clients acknowledge.
     ack: Option<(NamespaceId, u64)>,
     kind: Kind,
@@ -31,11 +39,14 @@ struct Ask {
 enum Kind {
     /// One client's acknowledgement.
     One(SocketId),
-    /// Those of many.
+    /// The same, for somebody who waits elsewhere.
+    Waiter(SocketId, Reply),
+    /// Those of many; somebody may wait for them elsewhere.
     Many {
         waiting: BTreeSet<SocketId>,
         answers: Vec<Args>,
         left_bytes: usize,
+        replies: Option<Replies>,
     },
     /// Those of many, for another server that knows them by a number of its own.
     Relay {
@@ -49,14 +60,14 @@ enum Kind {
 #[cfg(test)]
 impl Asks {
     pub fn is_empty(&self) -> bool {
-        self.open.count() == 0 && self.by_ack.is_empty()
+        self.open.count() == 0 && self.by_ack.is_empty() && self.waiters.is_empty()
     }
 }
 
 impl Ask {
     fn is_complete(&self) -> bool {
         let is_local_complete = match &self.kind {
-            Kind::One(_) => false,
+            Kind::One(_) | Kind::Waiter(..) => false,
             Kind::Many { waiting, .. } | Kind::Relay { waiting, .. } => waiting.is_empty(),
             Kind::Fetch(_) => true,
         };
@@ -111,10 +122,56 @@ impl Endpoint {
                 Some((namespace, id)),
                 Kind::One(socket),
                 Some(0),
-                timeout_ms,
+                Some(timeout_ms),
             );
         }
         Ok(id)
+    }
+
+    /// Emits an event to one socket and asks for an acknowledgement, which goes to somebody who waits elsewhere. There is one
+    /// reply in any case: when the client has gone, or has not answered within so many milliseconds, that is the reply.
+    pub(crate) fn emit_with_reply(
+        &mut self,
+        socket: SocketId,
+        event: &str,
+        args: &Args,
+        timeout_ms: Option<u64>,
+        reply: Reply,
+    ) {
+        // Whoever is away is not sent a question when it comes back, and so cannot answer it.
+        let asked = match self.is_connected(socket) {
+            true => self.emit_with_ack(socket, event, args),
+            false => Err(Error::NoSuchSocket),
+        };
+        let id = match asked {
+            Ok(id) => id,
+            Err(Error::NoSuchSocket) => return reply(Err(AckError::Disconnected)),
+            Err(error) => return reply(Err(AckError::Refused(error))),
+        };
+        // Sending may have ended its session, as what waits for a client has a limit.
+        match self.sockets.get(socket).map(|socket| socket.namespace) {
+            Some(namespace) => {
+                let ack = Some((namespace, id));
+                let kind = Kind::Waiter(socket, reply);
+                let ask = self.open_ask(ack, kind, Some(0), timeout_ms);
+                self.asks.waiters.insert((socket, id), ask.0);
+            }
+            None => reply(Err(AckError::Disconnected)),
+        }
+    }
+
+    /// A client has gone: it answers nothing any more.
+    pub(super) fn fail_waiters(&mut self, socket: SocketId) {
+        if self.asks.waiters.is_empty() {
+            return;
+        }
+        let waiters = self.asks.waiters.range((socket, 0)..=(socket, u64::MAX));
+        let waiters: Vec<Key> = waiters.map(|(_, key)| *key).collect();
+        for key in waiters {
+            if let Some(Kind::Waiter(_, reply)) = self.close_ask(key).map(|ask| ask.kind) {
+                reply(Err(AckError::Disconnected));
+            }
+        }
     }
 
     /// Emits an event to all sockets that a target means and gathers their acknowledgements; those that have come after so
@@ -127,6 +184,38 @@ impl Endpoint {
         timeout_ms: u64,
     ) -> Result<AskId, Error> {
         let _verb = Verb::begin();
+        self.broadcast_and_gather(target, event, args, timeout_ms, None)
+    }
+
+    /// As [`Endpoint::broadcast_with_ack`], for somebody who waits elsewhere and hears of it in any case.
+    pub(crate) fn broadcast_with_replies(
+        &mut self,
+        target: &Target,
+        event: &str,
+        args: &Args,
+        timeout_ms: u64,
+        replies: Replies,
+    ) {
+        let is_served = self.namespace_name(target.namespace_id()).is_some();
+        let can_ask = self.check_event(event, args).and(match is_served {
+            true => Ok(()),
+            false => Err(Error::NoSuchNamespace),
+        });
+        if let Err(error) = can_ask {
+            return replies(Err(error));
+        }
+        let asked = self.broadcast_and_gather(target, event, args, timeout_ms, Some(replies));
+        debug_assert!(asked.is_ok(), "what can go wrong was looked at before");
+    }
+
+    fn broadcast_and_gather(
+        &mut self,
+        target: &Target,
+        event: &str,
+        args: &Args,
+        timeout_ms: u64,
+        replies: Option<Replies>,
+    ) -> Result<AskId, Error> {
         self.check_event(event, args)?;
         self.note_emitted(target, event, args);
         let left_bytes = self.config.max_answer_bytes;
@@ -134,6 +223,7 @@ impl Endpoint {
             waiting,
             answers: Vec::new(),
             left_bytes,
+            replies,
         };
         let ask = self.ask_clients(target, event, args, timeout_ms, kind)?;
         if self.reaches_others(target) {
@@ -195,7 +285,7 @@ impl Endpoint {
         };
         let waiting: BTreeSet<SocketId> = asked.into_iter().filter(can_answer).collect();
         let sockets: Vec<SocketId> = waiting.iter().copied().collect();
-        let ask = self.open_ask(Some((namespace, id)), kind(waiting), None, timeout_ms);
+        let ask = self.open_ask(Some((namespace, id)), kind(waiting), None, Some(timeout_ms));
         let name = self.sockets.namespace_name(namespace).unwrap_or_default();
         let parser = self.config.parser;
         let packet = parser.event(&mut self.frames, name, Some(id), event, args);
@@ -217,7 +307,7 @@ impl Endpoint {
         let sockets = sockets.filter_map(|socket| self.remote_socket(socket));
         let kind = Kind::Fetch(sockets.collect());
         let remote_expected = (!self.reaches_others(target)).then_some(0);
-        let ask = self.open_ask(None, kind, remote_expected, timeout_ms);
+        let ask = self.open_ask(None, kind, remote_expected, Some(timeout_ms));
         self.publish(target, |adapter, audience| {
             adapter.fetch(audience, ask.to_number())
         });
@@ -242,8 +332,9 @@ impl Endpoint {
             waiting: BTreeSet::new(),
             answers: Vec::new(),
             left_bytes: self.config.max_answer_bytes,
+            replies: None,
         };
-        let ask = self.open_ask(None, kind, None, timeout_ms);
+        let ask = self.open_ask(None, kind, None, Some(timeout_ms));
         let sent = self.send_server_side(namespace, event, args, Some(ask.to_number()));
         if let Err(error) = sent {
             self.close_ask(ask.0);
@@ -296,12 +387,19 @@ impl Endpoint {
         let Some(ask) = key.and_then(|key| self.asks.open.get_mut(key)) else {
             return self.push_event(Event::Acknowledged { socket, id, args });
         };
+        if let (Some(key), Kind::Waiter(..)) = (key, &ask.kind) {
+            if let Some(Kind::Waiter(_, reply)) = self.close_ask(key).map(|ask| ask.kind) {
+                reply(Ok(args));
+            }
+            return;
+        }
         let is_one = match &mut ask.kind {
-            Kind::One(_) => true,
+            Kind::One(_) | Kind::Waiter(..) => true,
             Kind::Many {
                 waiting,
                 answers,
                 left_bytes,
+                ..
             } => {
                 if keep_answer(answers, left_bytes, args.clone()) {
                     waiting.remove(&socket);
@@ -328,12 +426,16 @@ impl Endpoint {
         let Some(ask) = self.close_ask(key) else {
             return;
         };
-        if let (Kind::One(socket), Some((_, id))) = (&ask.kind, ask.ack) {
-            let socket = *socket;
-            self.sockets.take_ack(socket, id);
-            self.push_event(Event::AckTimedOut { socket, id });
-        } else {
-            self.tell_answers(key, ask, false);
+        match (ask.kind, ask.ack) {
+            (Kind::One(socket), Some((_, id))) => {
+                self.sockets.take_ack(socket, id);
+                self.push_event(Event::AckTimedOut { socket, id });
+            }
+            (Kind::Waiter(socket, reply), Some((_, id))) => {
+                self.sockets.take_ack(socket, id);
+                reply(Err(AckError::TimedOut));
+            }
+            (kind, ack) => self.tell_answers(key, kind, ack, false),
         }
     }
 
@@ -342,12 +444,13 @@ impl Endpoint {
         ack: Option<(NamespaceId, u64)>,
         kind: Kind,
         remote_expected: Option<u64>,
-        timeout_ms: u64,
+        timeout_ms: Option<u64>,
     ) -> AskId {
-        let by_ms = self.now.mono_ms.saturating_add(timeout_ms);
+        let now_ms = self.now.mono_ms;
+        let by_ms = timeout_ms.map(|timeout_ms| now_ms.saturating_add(timeout_ms));
         let wheel = &mut self.wheel;
         let key = self.asks.open.insert_with(|key| Ask {
-            timer: wheel.insert(by_ms, Timer::Ask(key)),
+            timer: by_ms.map(|by_ms| wheel.insert(by_ms, Timer::Ask(key))),
             ack,
             kind,
             remote: 0,
@@ -361,9 +464,14 @@ impl Endpoint {
 
     fn close_ask(&mut self, key: Key) -> Option<Ask> {
         let ask = self.asks.open.remove(key)?;
-        self.wheel.cancel(ask.timer);
+        if let Some(timer) = ask.timer {
+            self.wheel.cancel(timer);
+        }
         if let Some(ack) = ask.ack {
             self.asks.by_ack.remove(&ack);
+        }
+        if let (Kind::Waiter(socket, _), Some((_, id))) = (&ask.kind, ask.ack) {
+            self.asks.waiters.remove(&(*socket, id));
         }
         Some(ask)
     }
@@ -371,19 +479,31 @@ impl Endpoint {
     fn close_if_complete(&mut self, key: Key) {
         if self.asks.open.get(key).is_some_and(Ask::is_complete) {
             if let Some(ask) = self.close_ask(key) {
-                self.tell_answers(key, ask, true);
+                self.tell_answers(key, ask.kind, ask.ack, true);
             }
         }
     }
 
-    fn tell_answers(&mut self, key: Key, ask: Ask, is_complete: bool) {
-        let event = match ask.kind {
-            Kind::One(_) => return,
-            Kind::Relay { waiting, .. } => return self.forget_acks(ask.ack, waiting),
+    fn tell_answers(
+        &mut self,
+        key: Key,
+        kind: Kind,
+        ack: Option<(NamespaceId, u64)>,
+        is_complete: bool,
+    ) {
+        let event = match kind {
+            Kind::One(_) | Kind::Waiter(..) => return,
+            Kind::Relay { waiting, .. } => return self.forget_acks(ack, waiting),
             Kind::Many {
-                waiting, answers, ..
+                waiting,
+                answers,
+                replies,
+                ..
             } => {
-                self.forget_acks(ask.ack, waiting);
+                self.forget_acks(ack, waiting);
+                if let Some(replies) = replies {
+                    return replies(Ok((answers, is_complete)));
+                }
                 Event::Answered {
                     ask: AskId(key),
                     answers,

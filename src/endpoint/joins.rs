@@ -403,6 +403,7 @@ impl Endpoint {
     /// Begins the end of a socket: nothing reaches it any more, and the host is told.
     pub(super) fn forget_socket(&mut self, socket: SocketId, reason: DisconnectReason) {
         if self.sockets.begin_leaving(socket) {
+            self.fail_waiters(socket);
             self.events.push_back(Queued::Leaving(socket, reason));
         }
     }

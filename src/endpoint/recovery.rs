@@ -49,6 +49,7 @@ impl Endpoint {
             self.wheel.cancel(timer);
             return self.forget_socket(socket, reason);
         }
+        self.fail_waiters(socket);
         if let Ok(namespace) = self.namespace_of(socket) {
             self.push_event(Event::Disconnecting {
                 socket,

@@ -77,6 +77,10 @@ impl Handle {
         Handle { queue }
     }
 
+    pub(super) fn queue(&self) -> &Arc<Queue> {
+        &self.queue
+    }
+
     /// One to no server: every verb says [`HandleError::Closed`].
     pub(crate) fn closed() -> Self {
         let queue = Queue::new(None);

@@ -19,7 +19,7 @@ pub(super) struct ArgList<I> {
     is_short: bool,
 }
 
-impl<'de, I: Iterator<Item = &'de str>> ArgList<I> {
+impl<I> ArgList<I> {
     pub(super) fn new(texts: I) -> Self {
         ArgList {
             texts,
@@ -30,17 +30,26 @@ impl<'de, I: Iterator<Item = &'de str>> ArgList<I> {
     }
 
     /// All of them as one value. A type that wants fewer leaves the rest alone.
-    pub(super) fn read<T: Deserialize<'de>>(mut self) -> Result<T, ArgsError> {
-        T::deserialize(&mut self).map_err(|error| {
-            if self.is_short {
-                ArgsError::Missing(self.count)
-            } else {
-                ArgsError::Mismatch(self.count, error)
-            }
-        })
+    pub(super) fn read<'de, T: Deserialize<'de>>(mut self) -> Result<T, ArgsError>
+    where
+        I: Iterator<Item = &'de str>,
+    {
+        T::deserialize(&mut self).map_err(|error| self.error(error))
     }
 
-    fn read_fixed<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+    /// What an error while reading says of the arguments.
+    pub(super) fn error(&self, error: Error) -> ArgsError {
+        if self.is_short {
+            ArgsError::Missing(self.count)
+        } else {
+            ArgsError::Mismatch(self.count, error)
+        }
+    }
+
+    fn read_fixed<'de, V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error>
+    where
+        I: Iterator<Item = &'de str>,
+    {
         let result = visitor.visit_seq(&mut *self);
         self.is_short = result.is_err() && self.is_at_end;
         result

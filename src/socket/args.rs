@@ -140,6 +140,11 @@ impl Args {
         })
     }
 
+    /// Reads values whose binary parts are among the attachments.
+    pub(super) fn reading<'a, T>(&'a self, read: impl FnOnce(&'a Args) -> T) -> T {
+        bytes::reading(self.attachments.as_ref(), || read(self))
+    }
+
     /// One argument's bytes, when that argument is binary.
     pub fn binary(&self, index: usize) -> Option<&[u8]> {
         let number = bytes::placeholder_number(self.raw(index)?)?;

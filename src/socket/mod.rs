@@ -16,6 +16,7 @@ mod parser;
 mod recovery;
 mod sockets;
 mod target;
+mod values;
 
 pub use adapter::{AckRequest, Adapter, Audience, InMemory, RemoteSocket};
 pub use args::{Args, ArgsBuilder, ArgsError};
@@ -35,3 +36,4 @@ pub(crate) use recovery::{PacketLog, Recovery};
 pub(crate) use sockets::{Keeping, Sockets};
 pub use sockets::{NamespaceId, RoomChange, SocketId};
 pub use target::Target;
+pub use values::{FromArgs, IntoArgs};

@@ -11,6 +11,7 @@ mod handshake;
 mod hooks;
 mod namespaces;
 mod queries;
+mod reach;
 mod recovery;
 mod rooms;
 mod support;

@@ -11,6 +11,7 @@ import {
   launchBrowser,
   live,
   openDashboard,
+  openPage,
   postJson,
   reasonToSkip,
   scratchFolder,
@@ -203,6 +204,47 @@ describe("sessions of other programs", { skip, timeout: 300_000 }, () => {
     assert.equal(await page.locator(testid("alert")).count(), 1);
     await page.keyboard.press("Escape");
     assert.equal(await page.locator(testid("alerts-count")).innerText(), "1");
+  });
+
+  pageTest("the element of the client file shows a session on any page", {}, async (page) => {
+    const { sessionId } = await create({ operation: "nightly_backup", title: "vault" });
+    await update(sessionId, 0.25, { current_step: "Copying" });
+    await page.evaluate(async (id) => {
+      const { PulsewheelProgress } = await import("/pulsewheel-client.esm.js");
+      window.ended = new Promise((resolve) => document.addEventListener("end", ({ detail }) => resolve(detail.status), true));
+      const element = document.createElement("pulsewheel-progress");
+      if (!(element instanceof PulsewheelProgress)) throw new Error("the element is not known");
+      element.setAttribute("session", id);
+      document.querySelector("main").prepend(element);
+    }, sessionId);
+    const element = page.locator("pulsewheel-progress");
+    await element.locator('[role="progressbar"][aria-valuenow="25"]').waitFor();
+    assert.equal(await element.evaluate(({ shadowRoot }) => shadowRoot.textContent), "vault25%Copying");
+    await update(sessionId, 0.75);
+    await element.locator('[role="progressbar"][aria-valuenow="75"]').waitFor();
+    await complete(sessionId);
+    assert.equal(await page.evaluate(() => window.ended), "completed");
+    await element.getByText("Done").waitFor();
+    await page.addScriptTag({ url: `${server.url}/pulsewheel-client.js` });
+    assert.equal(await page.evaluate(() => typeof window.pulsewheel?.WebSocketClient), "function");
+  });
+
+  test("a page is fed over HTTP while neither WebSocket nor polling gets through", async () => {
+    const { sessionId } = await create({ title: "behind a wall" });
+    await update(sessionId, 0.5);
+    const { page } = await openPage(browser, server.url, {
+      before: (fresh) => fresh.route("**/socket.io/**", (route) => route.abort()),
+      serviceWorkers: "block",
+    });
+    try {
+      await page.routeWebSocket?.(/socket\.io/, (socket) => socket.close());
+      await page.reload();
+      await shows(page, sessionId, 50);
+      await update(sessionId, 0.6);
+      await shows(page, sessionId, 60);
+    } finally {
+      await page.context().close();
+    }
   });
 
   pageTest("of many sessions the running ones come first, in rows that can be searched and turned", {}, async (page) => {

@@ -25,6 +25,10 @@ export interface ClientConfig {
   commandTimeout: number;
   /** Milliseconds after which a connection has lived, if no heartbeat came before; only then do pauses begin anew. */
   stableAfter: number;
+  /** Milliseconds between two readings of the list over HTTP while there is no connection; 0 reads none. */
+  pollInterval: number;
+  /** Reports that are kept while the server cannot be reached. */
+  queueLimit: number;
 }
 
 /** What holds without settings; a page that a server delivered talks to that server. */
@@ -45,5 +49,7 @@ export function defaultConfig(): ClientConfig {
     connectTimeout: 10_000,
     commandTimeout: 5_000,
     stableAfter: 5_000,
+    pollInterval: 5_000,
+    queueLimit: 1_000,
   };
 }

@@ -1,8 +1,23 @@
 import type { ClientConfig } from "./client-config";
-import { CommandError, Connection } from "./connection";
-import type { ImportCancelled, ImportProgress, Session, SessionCreated, SessionStatus, TerminalEvent } from "./events";
+import { CommandError } from "./command-error";
+import { Connection, guarded } from "./connection";
+import type {
+  ConnectionInfo,
+  ErrorDetail,
+  ImportCancelled,
+  ImportProgress,
+  JsonObject,
+  Session,
+  SessionCreated,
+  SessionStatus,
+  TerminalEvent,
+} from "./events";
+import { HttpInterface } from "./http";
+import { ListPoller } from "./list-poller";
+import { type CreateOptions, type CreatedSession, Producer } from "./producer";
 import { SequenceGuard } from "./sequence";
 import { LatestThrottle } from "./throttle";
+import { SessionError, type TrackOptions, Tracking } from "./tracking";
 
 /** Sessions that a whole list has at most; the newest are kept. */
 const MAX_LISTED = 5_000;
@@ -13,7 +28,10 @@ const BUSY = new Set(["TIMEOUT", "RATE_LIMIT_EXCEEDED", "SERVER_OVERLOAD"]);
 /** Sessions that are tracked again at a time after a reconnect. */
 const TRACKED_AT_A_TIME = 50;
 
-export { type ClientConfig, CommandError };
+/** An interruption may last so long before the list is read over HTTP. */
+const POLL_AFTER_MS = 2_000;
+
+export { type ClientConfig, CommandError, type CreateOptions, type CreatedSession, SessionError, type TrackOptions, Tracking };
 
 /** Which sessions a list has, and how it is cut into pages. */
 export interface ListQuery {
@@ -31,7 +49,8 @@ export interface SessionPage {
   next: string | null;
 }
 
-type Ending = "import_complete" | "import_error" | "import_cancelled";
+const TERMINAL = { import_complete: true, import_error: true, import_cancelled: true };
+type Ending = keyof typeof TERMINAL;
 
 /**
  * The browser's side of a pulsewheel server: one connection, subscriptions by
@@ -45,8 +64,26 @@ export class WebSocketClient extends Connection {
   #progress: LatestThrottle<ImportProgress>;
   #resyncTimer: ReturnType<typeof setTimeout> | null = null;
 
+  readonly #trackings = new Map<string, Set<Tracking>>();
+  readonly #http: HttpInterface;
+  readonly #producer: Producer;
+  readonly #poller: ListPoller;
+
   constructor(config: Partial<ClientConfig> = {}) {
     super(config);
+    this.#http = new HttpInterface(() => this.url + this.#prefix, this.config);
+    this.#producer = new Producer(this.#http, this.config.queueLimit);
+    this.#poller = new ListPoller(
+      this.#http,
+      () => this.config.pollInterval,
+      (sessions) => {
+        for (const session of sessions) this.#handSnapshot(session, true);
+        this.dispatch("session_list", sessions);
+      },
+      (polled) => {
+        if (this.connection.polled !== polled) this.report({ polled });
+      },
+    );
     this.#progress = new LatestThrottle(this.config.progressThrottle, (data) =>
       this.dispatch("import_progress", data),
     );
@@ -55,7 +92,18 @@ export class WebSocketClient extends Connection {
   override disconnect(): void {
     this.#progress.clear();
     this.#stopResync();
+    this.#producer.outbox.rest();
     super.disconnect();
+  }
+
+  /** Reports that wait for the server. */
+  get queued(): number {
+    return this.#producer.outbox.size;
+  }
+
+  /** Where the server lies below a path of its host, its interface lies there too. */
+  get #prefix(): string {
+    return this.config.path.replace(/\/(socket\.io\/?)?$/, "");
   }
 
   /**
@@ -69,8 +117,33 @@ export class WebSocketClient extends Connection {
     if (this.isConnected) void this.#trackAgain(sessionId);
   }
 
+  /**
+   * Follows a session until it ends: with callbacks, as a promise of the
+   * outcome, or as an async iterator. The present state comes first, so it does
+   * not matter whether this is called before, during or after the work.
+   */
+  track(sessionId: string, options: TrackOptions = {}): Tracking {
+    const tracking = new Tracking(options);
+    const { signal } = options;
+    if (signal?.aborted) {
+      tracking.fail(signal.reason);
+      return tracking;
+    }
+    const all = this.#trackings.get(sessionId) ?? new Set();
+    this.#trackings.set(sessionId, all.add(tracking));
+    signal?.addEventListener("abort", () => {
+      tracking.fail(signal.reason);
+      all.delete(tracking);
+      if (all.size > 0 || this.#trackings.get(sessionId) !== all) return;
+      this.#trackings.delete(sessionId);
+      this.untrack(sessionId).catch(() => {});
+    });
+    this.trackImportProgress(sessionId);
+    return tracking;
+  }
+
   /** Joins the session's audience and answers its present state. */
-  async track(sessionId: string): Promise<Session> {
+  async trackSession(sessionId: string): Promise<Session> {
     return (await this.command<{ session: Session }>("track_session", { sessionId })).session;
   }
 
@@ -83,6 +156,39 @@ export class WebSocketClient extends Connection {
   async cancelSession(sessionId: string, reason?: string): Promise<Session> {
     const request = reason === undefined ? { sessionId } : { sessionId, reason };
     return (await this.command<{ session: Session }>("cancel_session", request)).session;
+  }
+
+  /**
+   * Begins a session. Like the other reports below it is kept while the server
+   * cannot be reached, and delivered in order. Its id is known at once where it
+   * is given in `options`.
+   */
+  createSession(metadata: JsonObject = {}, options: CreateOptions = {}): Promise<CreatedSession> {
+    return this.#producer.create(metadata, options);
+  }
+
+  /** Reports how far a session is, from 0 to 1. Reports that wait are joined to the newest one. */
+  update(sessionId: string, progress: number, metadata: JsonObject = {}): Promise<Session> {
+    return this.#producer.update(sessionId, { progress, metadata });
+  }
+
+  complete(sessionId: string, result: JsonObject = {}): Promise<Session> {
+    return this.#producer.end(sessionId, "complete", "completed", { result });
+  }
+
+  fail(sessionId: string, error: string | ErrorDetail, partialResults?: JsonObject): Promise<Session> {
+    const body = { error, ...(partialResults && { partial_results: partialResults }) };
+    return this.#producer.end(sessionId, "error", "error", body);
+  }
+
+  /** As `cancelSession`, but kept while the server cannot be reached. */
+  cancel(sessionId: string, reason?: string): Promise<Session> {
+    return this.#producer.end(sessionId, "cancel", "cancelled", reason === undefined ? {} : { reason });
+  }
+
+  /** A session with its result, over HTTP. */
+  getSession(sessionId: string): Promise<Session> {
+    return this.#producer.session(sessionId);
   }
 
   /** All sessions, newest first, read page by page; at most the newest 5,000. */
@@ -112,7 +218,20 @@ export class WebSocketClient extends Connection {
   protected override opened(): void {
     this.#sequence.reconnected();
     this.#stopResync();
+    this.#producer.outbox.wake();
     void this.#resync();
+  }
+
+  protected override changed({ state, reason }: ConnectionInfo): void {
+    const given = state === "connected" || (state === "offline" && reason === "disconnected");
+    if (!given) return this.#poller.start(POLL_AFTER_MS);
+    this.#poller.stop();
+    this.connection.polled = false;
+  }
+
+  protected override dispatch(event: string, data: unknown): void {
+    if (event === "import_progress" || event in TERMINAL) this.#tellTrackings(event, data as TerminalEvent);
+    super.dispatch(event, data);
   }
 
   protected override receive(event: string, data: unknown): void {
@@ -171,11 +290,17 @@ export class WebSocketClient extends Connection {
 
   async #trackAgain(sessionId: string): Promise<void> {
     try {
-      this.#handSnapshot(await this.track(sessionId));
+      const session = await this.trackSession(sessionId);
+      this.#handSnapshot(session);
+      // What subscribers were told before is news to those who have begun to track since.
+      if (session.status !== "processing") this.#tellTrackings(endingOf(session), eventOf(session) as TerminalEvent);
+      else this.#tellNewTrackings(session);
     } catch (error) {
       if (this.#askLater(error)) return;
       const { code, message } = error as CommandError;
       this.#tracked.delete(sessionId);
+      if (code !== "SESSION_CANCELLED") this.#failTrackings(sessionId, new SessionError(code, message, null));
+      else this.#tellTrackings("import_cancelled", cancelledUnseen(sessionId));
       if (code !== "SESSION_CANCELLED") {
         this.dispatch("session_lost", { sessionId, error: { code, message } });
       } else if (this.#sequence.end({ sessionId }) !== "old") {
@@ -206,15 +331,37 @@ export class WebSocketClient extends Connection {
   }
 
   /** A session object carries the fields of its latest event, so it can stand in for it. */
-  #handSnapshot(session: Session): void {
-    const verdict = this.#sequence.snapshot(session);
+  #handSnapshot(session: Session, overtaken = false): void {
+    const verdict = this.#sequence.snapshot(session, overtaken);
     if (verdict === "old") return;
-    const event = { timestamp: new Date(session.lastUpdate).toISOString(), ...session };
     if (verdict === "anew") this.#begin(session.sessionId, session);
-    if (session.status === "completed") this.#end("import_complete", event as unknown as TerminalEvent);
-    else if (session.status === "error") this.#end("import_error", event as unknown as TerminalEvent);
-    else if (session.status === "cancelled") this.#end("import_cancelled", event as unknown as TerminalEvent);
-    else this.#progress.push(session.sessionId, event as unknown as ImportProgress);
+    const event = eventOf(session);
+    if (session.status === "processing") this.#progress.push(session.sessionId, event as ImportProgress);
+    else this.#end(endingOf(session), event as TerminalEvent);
+  }
+
+  #tellTrackings(event: string, data: ImportProgress | TerminalEvent): void {
+    const trackings = this.#trackings.get(data.sessionId);
+    if (!trackings) return;
+    if (event in TERMINAL) this.#trackings.delete(data.sessionId);
+    for (const tracking of trackings) {
+      guarded("a callback of track()", () => {
+        if (event in TERMINAL) tracking.end(data as TerminalEvent);
+        else tracking.progress(data as ImportProgress);
+      });
+    }
+  }
+
+  #tellNewTrackings(session: Session): void {
+    for (const tracking of this.#trackings.get(session.sessionId) ?? []) {
+      if (tracking.begun) continue;
+      guarded("a callback of track()", () => tracking.progress(eventOf(session) as ImportProgress));
+    }
+  }
+
+  #failTrackings(sessionId: string, error: SessionError): void {
+    for (const tracking of this.#trackings.get(sessionId) ?? []) tracking.fail(error);
+    this.#trackings.delete(sessionId);
   }
 
   /** A session whose `session_created` was missed: subscribers are told before they hear more of it. */
@@ -231,6 +378,16 @@ export class WebSocketClient extends Connection {
     if (this.#tracked.delete(data.sessionId)) this.untrack(data.sessionId).catch(() => {});
     this.dispatch(event, data);
   }
+}
+
+function eventOf(session: Session): ImportProgress | TerminalEvent {
+  const timestamp = new Date(session.lastUpdate).toISOString();
+  return { timestamp, ...session } as unknown as ImportProgress | TerminalEvent;
+}
+
+function endingOf({ status }: Session): Ending {
+  if (status === "completed") return "import_complete";
+  return status === "error" ? "import_error" : "import_cancelled";
 }
 
 /** Stands in for the event of a session that was cancelled while nobody here was connected. */

@@ -1,6 +1,7 @@
 import { io, type Socket } from "socket.io-client";
 import { authPayload, isAuthRequired } from "./auth";
 import { type ClientConfig, defaultConfig } from "./client-config";
+import { CommandError } from "./command-error";
 import type { ClientEvents, ConnectionInfo, ErrorAnswer, Transport } from "./events";
 import { TransportMemory } from "./transport-memory";
 import { onWake } from "./wake";
@@ -18,17 +19,6 @@ const PING_GRACE_MS = 5_000;
 
 type Callback = (data: never) => void;
 type Answer<T> = ({ ok: true } & T) | { ok: false; error: ErrorAnswer };
-
-/** A command that failed: the server's code, or `NOT_CONNECTED` or `TIMEOUT`. */
-export class CommandError extends Error {
-  constructor(
-    readonly code: string,
-    message: string,
-  ) {
-    super(message);
-    this.name = "CommandError";
-  }
-}
 
 /**
  * One connection that comes back by itself, subscriptions by event name, and
@@ -55,6 +45,7 @@ export abstract class Connection {
     retryInMs: null,
     reason: null,
     quiet: false,
+    polled: false,
   };
 
   #opening: Promise<boolean> | null = null;
@@ -74,6 +65,8 @@ export abstract class Connection {
 
   /** Called after every connect, when commands can be sent. */
   protected abstract opened(): void;
+  /** Called whenever anything about the connection has changed, before the subscribers. */
+  protected abstract changed(info: ConnectionInfo): void;
   /** Takes in every event of the server. */
   protected abstract receive(event: string, data: unknown): void;
 
@@ -92,7 +85,7 @@ export abstract class Connection {
     this.#stopRetryTimer();
     this.reconnectAttempts = 0;
     this.#stopWaking ??= onWake(() => this.#wake());
-    this.#report({ state: "connecting", attempt: 0, retryInMs: null });
+    this.report({ state: "connecting", attempt: 0, retryInMs: null });
     return this.#attempt();
   }
 
@@ -110,7 +103,7 @@ export abstract class Connection {
     socket?.off();
     socket?.io.off();
     socket?.disconnect();
-    this.#report({ state: "offline", transport: null, retryInMs: null, reason: "disconnected", quiet: false });
+    this.report({ state: "offline", transport: null, retryInMs: null, reason: "disconnected", quiet: false });
   }
 
   /**
@@ -135,17 +128,17 @@ export abstract class Connection {
   attemptReconnection(): void {
     if (this.isConnected || this.#retryTimer || this.#opening) return;
     if (this.reconnectAttempts >= this.maxReconnectAttempts) {
-      this.#report({ state: "offline", retryInMs: null });
+      this.report({ state: "offline", retryInMs: null });
       return;
     }
     const pause = Math.min(this.reconnectDelay * 2 ** this.reconnectAttempts, MAX_RECONNECT_DELAY_MS);
     const spread = Math.min(pause * RECONNECT_SPREAD * Math.random(), MAX_RECONNECT_DELAY_MS - pause);
     const retryInMs = Math.round(pause + spread);
     this.reconnectAttempts += 1;
-    this.#report({ state: "reconnecting", attempt: this.reconnectAttempts, retryInMs });
+    this.report({ state: "reconnecting", attempt: this.reconnectAttempts, retryInMs });
     this.#retryTimer = setTimeout(() => {
       this.#retryTimer = null;
-      this.#report({ retryInMs: null });
+      this.report({ retryInMs: null });
       // A failure has been reported and has set off the next attempt already.
       this.#attempt().catch(() => {});
     }, retryInMs);
@@ -154,12 +147,7 @@ export abstract class Connection {
   /** Hands data to the subscribers of an event. */
   protected dispatch(event: string, data: unknown): void {
     for (const callback of [...(this.eventCallbacks.get(event) ?? [])]) {
-      try {
-        callback(data as never);
-      } catch (error) {
-        // One broken subscriber must not keep the event from the others.
-        console.error(`a subscriber of ${event} failed:`, error);
-      }
+      guarded(`a subscriber of ${event}`, () => callback(data as never));
     }
   }
 
@@ -193,12 +181,12 @@ export abstract class Connection {
   }
 
   #failed(error: Error): void {
-    this.#report({ reason: error.message });
+    this.report({ reason: error.message });
     const refused = isAuthRequired(error);
     if (refused) this.dispatch("auth_required", { code: "AUTH_REQUIRED", message: error.message });
     // The same credentials would be refused again.
     if (this.config.autoReconnect && !(refused && !this.#asksForAuth)) this.attemptReconnection();
-    else this.#report({ state: "offline" });
+    else this.report({ state: "offline" });
   }
 
   get #asksForAuth(): boolean {
@@ -300,9 +288,9 @@ export abstract class Connection {
     this.#transports?.worked(transport());
     socket.io.engine.on("upgrade", () => {
       this.#transports?.worked(transport());
-      this.#report({ transport: transport() });
+      this.report({ transport: transport() });
     });
-    this.#report({
+    this.report({
       state: "connected",
       transport: transport(),
       attempt: 0,
@@ -318,11 +306,11 @@ export abstract class Connection {
     if (!this.isConnected) return;
     this.isConnected = false;
     this.#stopHeartbeat();
-    this.#report({ transport: null, quiet: false, reason });
+    this.report({ transport: null, quiet: false, reason });
     // As everywhere in Socket.IO: whom the server sends away does not come back unasked, unless new credentials may help.
     const sentAway = reason === "io server disconnect" && !this.#asksForAuth;
     if (this.config.autoReconnect && !sentAway) this.attemptReconnection();
-    else this.#report({ state: "offline" });
+    else this.report({ state: "offline" });
   }
 
   /** The network is back, or the page is looked at again: no pause is sat out, and no dead connection trusted. */
@@ -362,7 +350,7 @@ export abstract class Connection {
     const quiet =
       now - this.#lastHeartbeatMs > (2 + HEARTBEAT_GRACE) * this.config.heartbeatInterval ||
       now - this.#lastPacketMs > this.#pingIntervalMs + PING_GRACE_MS;
-    if (quiet !== this.connection.quiet) this.#report({ quiet });
+    if (quiet !== this.connection.quiet) this.report({ quiet });
   }
 
   #stopHeartbeat(): void {
@@ -377,8 +365,18 @@ export abstract class Connection {
     this.#retryTimer = null;
   }
 
-  #report(change: Partial<ConnectionInfo>): void {
+  protected report(change: Partial<ConnectionInfo>): void {
     this.connection = { ...this.connection, ...change };
+    this.changed(this.connection);
     this.dispatch("connection_changed", this.connection);
+  }
+}
+
+/** Calls what is not the client's own: one that fails must not keep news from the others. */
+export function guarded(what: string, call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    console.error(`${what} failed:`, error);
   }
 }

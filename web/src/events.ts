@@ -190,6 +190,8 @@ export interface ConnectionInfo {
   reason: string | null;
   /** Connected, but the last heartbeats of the server did not arrive. */
   quiet: boolean;
+  /** Without a connection: the list of sessions is being read over HTTP meanwhile. */
+  polled: boolean;
 }
 
 /** Told to subscribers of `session_lost`: the server no longer knows a tracked session. */

@@ -1,4 +1,5 @@
 import { ApiError, errorFromBody } from "./api";
+import { randomUuid } from "./uuid";
 
 export type UploadState = "ready" | "waiting" | "sending" | "sent" | "failed" | "stopped";
 
@@ -146,13 +147,4 @@ const BROKEN_OFF =
 
 function isSameFile(one: File, other: File): boolean {
   return one.name === other.name && one.size === other.size && one.lastModified === other.lastModified;
-}
-
-/** As crypto.randomUUID(), which browsers offer to https and loopback pages only. */
-function randomUuid(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6]! & 0x0f) | 0x40;
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createServer } from "node:http";
+import { type IncomingHttpHeaders, type IncomingMessage, type ServerResponse, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { Server, type ServerOptions } from "socket.io";
@@ -7,6 +7,16 @@ import { WebSocketClient, type ClientConfig } from "../src/client";
 
 type Ack = (answer: unknown) => void;
 type Command = (request: { sessionId?: string; status?: string; reason?: string; cursor?: string }, ack: Ack) => void;
+
+export interface ApiRequest {
+  method: string;
+  path: string;
+  headers: IncomingHttpHeaders;
+  body: Record<string, unknown> | null;
+}
+
+/** `cut` breaks the connection off after the request has been read. */
+export type ApiAnswer = { status: number; body?: unknown; headers?: Record<string, string> } | "cut";
 
 /** A real Socket.IO server in this process, whose answers to the commands a test decides. */
 export class TestServer {
@@ -48,6 +58,25 @@ export class TestServer {
     for (const socket of this.io.sockets.sockets.values()) socket.conn.close(true);
   }
 
+  /** Answers requests under `/api`. */
+  serve(handle: (request: ApiRequest) => ApiAnswer | Promise<ApiAnswer>): void {
+    const others = this.#http.listeners("request");
+    this.#http.removeAllListeners("request");
+    this.#http.on("request", async (request: IncomingMessage, response: ServerResponse) => {
+      if (!request.url?.startsWith("/api/")) {
+        for (const other of others) other.call(this.#http, request, response);
+        return;
+      }
+      let text = "";
+      for await (const part of request) text += String(part);
+      const { method = "", url = "", headers } = request;
+      const answer = await handle({ method, path: url.slice("/api".length), headers, body: text === "" ? null : JSON.parse(text) });
+      if (answer === "cut") return void request.socket.destroy();
+      response.writeHead(answer.status, { "Content-Type": "application/json", ...answer.headers });
+      response.end(JSON.stringify(answer.body ?? {}));
+    });
+  }
+
   /** From now on WebSockets are swallowed, or opened and closed at once, as some proxies do. */
   breakWebSockets(how: "swallow" | "close"): void {
     this.#http.removeAllListeners("upgrade");
@@ -73,7 +102,7 @@ export class TestServer {
 }
 
 export function clientFor(port: number, config: Partial<ClientConfig> = {}): WebSocketClient {
-  const client = new WebSocketClient({ host: "127.0.0.1", port: String(port), ...config });
+  const client = new WebSocketClient({ host: "127.0.0.1", port: String(port), pollInterval: 0, ...config });
   client.reconnectDelay = 5;
   return client;
 }

@@ -1,0 +1,90 @@
+import type { Session } from "./events";
+import type { HttpInterface } from "./http";
+
+/** While the server does not answer, it is asked ever more seldom, up to this pause. */
+const MAX_PAUSE_MS = 30_000;
+/** Pages of one reading at most. */
+const MAX_PAGES = 50;
+
+interface Page {
+  sessions: Session[];
+  next: string | null;
+}
+
+/** Reads the list of sessions over HTTP again and again, while there is no connection. */
+export class ListPoller {
+  readonly #http: HttpInterface;
+  readonly #intervalMs: () => number;
+  readonly #take: (sessions: Session[]) => void;
+  readonly #works: (working: boolean) => void;
+  #stop: AbortController | null = null;
+
+  /** `take` gets a whole list; `works` hears whether the readings succeed. */
+  constructor(
+    http: HttpInterface,
+    intervalMs: () => number,
+    take: (sessions: Session[]) => void,
+    works: (working: boolean) => void,
+  ) {
+    this.#http = http;
+    this.#intervalMs = intervalMs;
+    this.#take = take;
+    this.#works = works;
+  }
+
+  /** Begins after a pause, unless it runs already. */
+  start(afterMs: number): void {
+    if (this.#stop || this.#intervalMs() === 0) return;
+    this.#stop = new AbortController();
+    void this.#run(afterMs, this.#stop.signal);
+  }
+
+  stop(): void {
+    this.#stop?.abort();
+    this.#stop = null;
+  }
+
+  async #run(afterMs: number, signal: AbortSignal): Promise<void> {
+    let failures = 0;
+    for (let pause = afterMs; ; pause = Math.min(this.#intervalMs() * 2 ** failures, MAX_PAUSE_MS)) {
+      await sleep(pause, signal);
+      if (signal.aborted) return;
+      try {
+        const sessions = await this.#read(signal);
+        failures = 0;
+        this.#take(sessions);
+      } catch {
+        failures += 1;
+      }
+      if (signal.aborted) return;
+      this.#works(failures === 0);
+    }
+  }
+
+  async #read(signal: AbortSignal): Promise<Session[]> {
+    const sessions: Session[] = [];
+    let cursor = "";
+    for (let pages = 0; pages < MAX_PAGES; pages += 1) {
+      const query = cursor === "" ? "" : `?cursor=${encodeURIComponent(cursor)}`;
+      const page = await this.#http.request<Page>("GET", `/sessions${query}`, { signal });
+      sessions.push(...page.sessions);
+      if (!page.next) break;
+      cursor = page.next;
+    }
+    signal.throwIfAborted();
+    return sessions;
+  }
+}
+
+/** Resolves after the time, or at once when it is given up. */
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    if (signal.aborted) end();
+    signal.addEventListener("abort", end, { once: true });
+  });
+}

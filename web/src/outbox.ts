@@ -1,0 +1,107 @@
+import { CommandError } from "./command-error";
+
+/** Longest pause between two attempts to deliver, in milliseconds. */
+const MAX_PAUSE_MS = 30_000;
+
+/** What the same request may bring later. */
+const PASSING = new Set(["NETWORK_ERROR", "SERVER_OVERLOAD", "RATE_LIMIT_EXCEEDED"]);
+
+export interface Update {
+  progress: number;
+  metadata: Record<string, unknown>;
+}
+
+interface Item {
+  sessionId: string;
+  /** Only for updates: a later one of the same session joins it while it waits. */
+  update: Update | null;
+  /** `again`: an attempt before may have reached the server. */
+  send: (update: Update | null, again: boolean) => Promise<unknown>;
+  settle: { resolve: (answer: unknown) => void; reject: (error: unknown) => void }[];
+  tried: boolean;
+}
+
+/**
+ * Reports of a producer, delivered in order and one at a time, and kept while
+ * the server cannot be reached or is too busy. Updates that wait are joined, so
+ * a job that goes on while the server is away needs one place.
+ */
+export class Outbox {
+  readonly #limit: number;
+  readonly #firstPauseMs: number;
+  readonly #items: Item[] = [];
+  #sending = false;
+  #failures = 0;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(limit: number, firstPauseMs: number) {
+    this.#limit = limit;
+    this.#firstPauseMs = firstPauseMs;
+  }
+
+  /** How many reports wait. */
+  get size(): number {
+    return this.#items.length;
+  }
+
+  /** Resolves with the server's answer once it came; rejects with a refusal, or `QUEUE_FULL`. */
+  push<T>(sessionId: string, send: Item["send"], update: Update | null = null): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const waiter = { resolve: resolve as (answer: unknown) => void, reject };
+      const last = this.#items.findLast((item) => item.sessionId === sessionId);
+      if (update && last?.update && !(this.#sending && last === this.#items[0])) {
+        last.update = { progress: update.progress, metadata: { ...last.update.metadata, ...update.metadata } };
+        last.settle.push(waiter);
+      } else if (this.#items.length >= this.#limit) {
+        reject(new CommandError("QUEUE_FULL", `${this.#limit} reports wait for the server already`));
+      } else {
+        this.#items.push({ sessionId, update, send, settle: [waiter], tried: false });
+        if (!this.#timer) void this.#run();
+      }
+    });
+  }
+
+  /** The server can be reached again: no pause is sat out. */
+  wake(): void {
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#failures = 0;
+    void this.#run();
+  }
+
+  /** Stops trying until the next `wake()` or `push()`; what waits is kept. */
+  rest(): void {
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  async #run(): Promise<void> {
+    if (this.#sending) return;
+    this.#sending = true;
+    for (let item = this.#items[0]; item && !this.#timer; item = this.#items[0]) await this.#deliver(item);
+    this.#sending = false;
+  }
+
+  async #deliver(item: Item): Promise<void> {
+    try {
+      const answer = await item.send(item.update, item.tried);
+      this.#failures = 0;
+      this.#items.shift();
+      for (const { resolve } of item.settle) resolve(answer);
+    } catch (error) {
+      item.tried = true;
+      if (error instanceof CommandError && PASSING.has(error.code)) return this.#pause(error);
+      this.#items.shift();
+      for (const { reject } of item.settle) reject(error);
+    }
+  }
+
+  #pause(error: CommandError): void {
+    const pause = Math.min(this.#firstPauseMs * 2 ** this.#failures, MAX_PAUSE_MS);
+    this.#failures += 1;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      void this.#run();
+    }, Math.max(pause, error.retryAfterMs ?? 0));
+  }
+}

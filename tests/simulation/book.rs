@@ -8,9 +8,9 @@ use pulsewheel::{DisconnectReason, SocketId};
 /// Whether a client that is put out of one namespace keeps the others when an event of its own was under way. It does not, as
 /// in the reference.
 const PACKETS_MAY_CROSS_A_KICK: bool = false;
-/// Whether a pong that waits in the kernel counts, however long the loop stood still. It does not where it came on a connection
-/// that was not accepted before.
-const PONGS_WIN_AFTER_STALLS: bool = false;
+/// Whether a stall of the loop is nobody's fault but its own. A pong on a connection that is not accepted yet comes too late
+/// after one, and so does the rest of a packet that the window held back.
+const STALLS_HARM_NOBODY: bool = false;
 /// What a reliable packet weighs beyond its padding.
 const PACKET_BYTES: u64 = 80;
 
@@ -91,7 +91,7 @@ impl Book {
     pub fn is_explained(&self, client: usize) -> bool {
         self.standings[client].excuse.is_some()
             || self.is_shutting_down
-            || self.has_stalled && !PONGS_WIN_AFTER_STALLS
+            || self.has_stalled && !STALLS_HARM_NOBODY
     }
 
     pub fn excuse(&mut self, client: usize, excuse: &'static str) {
@@ -232,8 +232,7 @@ impl Book {
             DisconnectReason::ClientNamespaceDisconnect => {
                 is_old || standing.left.contains(&account.namespace)
             }
-            DisconnectReason::PingTimeout if self.has_stalled && !PONGS_WIN_AFTER_STALLS => true,
-            _ => is_old || standing.excuse.is_some(),
+            _ => is_old || standing.excuse.is_some() || self.has_stalled && !STALLS_HARM_NOBODY,
         };
         assert!(
             is_explained,
@@ -259,6 +258,16 @@ impl Book {
         self.accounts.remove(&socket);
     }
 
+    /// A new server knows nobody.
+    pub fn restart(&mut self) {
+        self.check_all_gone();
+        self.accounts.clear();
+        self.by_client.clear();
+        self.early.clear();
+        self.kicked.clear();
+        self.is_shutting_down = false;
+    }
+
     fn account(&mut self, client: usize, epoch: u64, namespace: &str) -> Option<&mut Account> {
         let socket = self.by_client.get(&(client, epoch, namespace.to_owned()))?;
         self.accounts
@@ -275,7 +284,7 @@ impl Book {
         stamp: u64,
         length: u64,
     ) {
-        let is_excused = self.standings[client].excuse.is_some();
+        let is_excused = self.is_explained(client);
         let Some(account) = self.account(client, epoch, namespace) else {
             // What was under way when the server saw its end.
             return assert!(
@@ -306,6 +315,7 @@ impl Book {
     /// A client has been told that it is out of a namespace: all that was sent before has to be there.
     pub fn told_of_end(&mut self, client: usize, epoch: u64, namespace: &str) {
         if let Some(account) = self.account(client, epoch, namespace) {
+            account.owed.retain(|owed| !owed.may_be_lost);
             assert!(
                 account.owed.is_empty(),
                 "client {client} is owed {:?} before the end of {namespace}",
@@ -393,5 +403,7 @@ impl Book {
 /// The padding of a packet: text that nobody can mistake for another's.
 pub fn padding(stamp: u64, length: u64) -> String {
     let digits = format!("{stamp}.");
-    digits.chars().cycle().take(length as usize).collect()
+    let mut text = digits.repeat(length as usize / digits.len() + 1);
+    text.truncate(length as usize);
+    text
 }

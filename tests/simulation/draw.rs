@@ -8,7 +8,7 @@ const VERDICTS_WAIT_FOR_A_WHOLE_ROUND: bool = false;
 
 pub fn draw(rng: &mut Rng, seed: u64, steps: usize) -> Script {
     let setup = draw_setup(rng);
-    let actors: Vec<Actor> = (0..rng.range(1, 10) as usize)
+    let actors: Vec<Actor> = (0..draw_count(rng))
         .map(|number| Actor {
             number,
             kind: draw_kind(rng, &setup),
@@ -28,6 +28,12 @@ pub fn draw(rng: &mut Rng, seed: u64, steps: usize) -> Script {
     }
 }
 
+/// A few, and now and then a crowd.
+fn draw_count(rng: &mut Rng) -> usize {
+    let most = *rng.pick(&[3, 6, 10, 10, 10, 30]);
+    rng.range(1, most) as usize
+}
+
 fn draw_setup(rng: &mut Rng) -> Setup {
     let usual = Setup::default();
     let is_brisk = rng.chance(500);
@@ -42,6 +48,7 @@ fn draw_setup(rng: &mut Rng) -> Setup {
         } else {
             usual.ping_timeout
         },
+        max_payload: *rng.pick(&[20_000, usual.max_payload]),
         max_pending_events: *rng.pick(&[1, 4, 256]),
         recovery: u64::from(rng.chance(400)),
         msgpack: u64::from(rng.chance(200)),
@@ -94,6 +101,7 @@ fn draw_chances(rng: &mut Rng) -> Vec<(Verb, u64)> {
         Verb::EmitAsking | Verb::EmitBinary | Verb::TellAll | Verb::TellRoom | Verb::Return => 20,
         Verb::Wait | Verb::Join | Verb::Leave | Verb::Ask | Verb::Decide | Verb::Begin => 10,
         Verb::Kick | Verb::KickOut | Verb::Stall | Verb::WallClock => 2,
+        Verb::Restart => 1,
         _ => 5,
     };
     let draw = |verb: &Verb| {

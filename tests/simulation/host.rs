@@ -452,8 +452,12 @@ impl Host {
         }
     }
 
-    pub fn check_all_gone(&self) {
+    pub fn check_told(&self) {
         assert!(self.sockets.is_empty(), "everybody's end was told");
+    }
+
+    pub fn check_all_gone(&self) {
+        self.check_told();
         assert!(
             self.asked.is_empty() && self.timed.is_empty() && self.asks.is_empty(),
             "every question has come to its end"

@@ -20,7 +20,7 @@ pub struct Link {
     /// To the client.
     pub down: Pipe,
     /// What the client's kernel has not taken yet.
-    unsent: VecDeque<u8>,
+    unsent: Vec<u8>,
     is_accepted: bool,
     /// The server's end, once accepted, until it is closed.
     is_server_open: bool,
@@ -35,8 +35,8 @@ pub struct Link {
     wants_room: bool,
     /// Something has changed at the server's end since it was last told of.
     is_ready: bool,
-    /// Since which turn complete input lies there unread.
-    pub unread_since_turn: Option<u64>,
+    /// Turns for which input has lain there unread.
+    pub waiting_turns: u64,
     /// The next writes fail.
     fails_writing: bool,
     pub is_shut_down: bool,
@@ -93,7 +93,7 @@ impl Net {
             rng,
             up: Pipe::new(nature.send_buffer, nature.receive_buffer),
             down: Pipe::new(nature.send_buffer, nature.receive_buffer),
-            unsent: VecDeque::new(),
+            unsent: Vec::new(),
             is_accepted: false,
             is_server_open: true,
             is_client_open: true,
@@ -103,7 +103,7 @@ impl Net {
             is_client_reset: false,
             wants_room: false,
             is_ready: false,
-            unread_since_turn: None,
+            waiting_turns: 0,
             fails_writing: false,
             is_shut_down: false,
             written_bytes: 0,
@@ -202,6 +202,25 @@ impl Net {
         (std::mem::take(&mut self.is_listener_ready), told)
     }
 
+    /// Counts for how many turns input has lain there unread.
+    pub fn end_turn(&mut self) {
+        for &id in &self.alive {
+            let link = self.links[id].as_mut().expect("it is alive");
+            if link.is_accepted && link.is_server_open && !link.up.received.is_empty() {
+                link.waiting_turns += 1;
+            }
+        }
+    }
+
+    /// The server goes: its ends of all connections are closed, and nobody is accepted that waits.
+    pub fn close_all(&mut self, now_ms: u64) {
+        for id in self.alive.clone() {
+            if self.get(id).is_some_and(|link| link.is_server_open) {
+                self.close(id, now_ms);
+            }
+        }
+    }
+
     pub fn accept(&mut self) -> io::Result<LinkId> {
         if self.backlog.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -227,7 +246,7 @@ impl Net {
             link.is_accepted && link.is_server_open,
             "only what is open is read"
         );
-        link.unread_since_turn = None;
+        link.waiting_turns = 0;
         if link.up.received.is_empty() && link.is_server_reset {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
@@ -238,9 +257,8 @@ impl Net {
                 false => Err(io::ErrorKind::WouldBlock.into()),
             };
         }
-        for (to, from) in buffer.iter_mut().zip(link.up.received.drain(..length)) {
-            *to = from;
-        }
+        buffer[..length].copy_from_slice(&link.up.received[..length]);
+        link.up.received.drain(..length);
         Ok(length)
     }
 

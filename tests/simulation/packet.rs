@@ -11,6 +11,16 @@ pub enum Packet {
     Binary(Vec<u8>),
 }
 
+impl Packet {
+    /// Bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Packet::Text(text) => text.len(),
+            Packet::Binary(bytes) => bytes.len(),
+        }
+    }
+}
+
 /// What Socket.IO says with one.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Said {

@@ -37,13 +37,13 @@ impl Nature {
 #[derive(Debug)]
 pub struct Pipe {
     /// Taken by the sender's kernel.
-    pub sent: VecDeque<u8>,
+    pub sent: Vec<u8>,
     send_buffer: usize,
     /// Segments under way, with the time at which they arrive.
     flying: VecDeque<(u64, Vec<u8>)>,
     flying_bytes: usize,
     /// Arrived, and to be read.
-    pub received: VecDeque<u8>,
+    pub received: Vec<u8>,
     receive_buffer: usize,
     /// When the line has carried all that has left.
     pub free_at_us: u64,
@@ -70,11 +70,11 @@ pub enum End {
 impl Pipe {
     pub fn new(send_buffer: usize, receive_buffer: usize) -> Pipe {
         Pipe {
-            sent: VecDeque::new(),
+            sent: Vec::new(),
             send_buffer,
             flying: VecDeque::new(),
             flying_bytes: 0,
-            received: VecDeque::new(),
+            received: Vec::new(),
             receive_buffer,
             free_at_us: 0,
             left_bytes: 0,

@@ -127,7 +127,7 @@ words! {
         Tell, TellAll, TellVolatile, TellRoom, Join, Leave, Kick, KickOut, Ask, AskAll, Decide, Misuse,
         Begin, Progress, Complete, Fail, Cancel, Forget,
         // Of the machine.
-        Stall, WallClock, RefuseAccepts, FailWrite,
+        Stall, WallClock, RefuseAccepts, Restart, FailWrite,
     }
 }
 

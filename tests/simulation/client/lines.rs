@@ -249,8 +249,7 @@ impl Client {
             && !is_leaving
             && self.post.as_ref().is_none_or(|line| line.request.is_none())
         {
-            let count = self.outgoing.len().min(PACKETS_PER_POST);
-            let packets: Vec<Packet> = self.outgoing.drain(..count).collect();
+            let packets = self.take_packets();
             let mut line = self.post.take().unwrap_or_else(|| self.open_line(scene));
             line.is_heartbeat = packets.iter().all(is_heartbeat);
             self.post = Some(ask(
@@ -261,6 +260,25 @@ impl Client {
             has_written = true;
         }
         has_written
+    }
+
+    /// As many packets as go into one body.
+    fn take_packets(&mut self) -> Vec<Packet> {
+        let mut left = self.max_payload;
+        let fits = |packet: &&Packet| {
+            // Base64 makes four bytes of three.
+            let bytes = packet.len() * 4 / 3 + 16;
+            let is_fit = bytes < left;
+            left = left.saturating_sub(bytes);
+            is_fit
+        };
+        let count = self
+            .outgoing
+            .iter()
+            .take(PACKETS_PER_POST)
+            .take_while(fits)
+            .count();
+        self.outgoing.drain(..count.max(1)).collect()
     }
 
     fn write_websocket(&mut self, net: &mut Net) -> bool {

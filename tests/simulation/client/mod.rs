@@ -90,6 +90,7 @@ pub struct Client {
     pub is_polling: bool,
     ping_at_ms: Option<u64>,
     ping_interval_ms: u64,
+    max_payload: usize,
     next_ask: u64,
     pub viewer: Viewer,
 }
@@ -138,6 +139,7 @@ impl Client {
             is_polling: true,
             ping_at_ms: None,
             ping_interval_ms: setup.ping_interval,
+            max_payload: setup.max_payload as usize,
             next_ask: 0,
             viewer: Viewer::default(),
         }
@@ -239,6 +241,14 @@ impl Client {
                 .net
                 .send(line.link, line.request.as_deref().expect("a request"));
             self.poll = Some(line);
+        }
+    }
+
+    /// The server that knew it has gone: its next session begins like its first one.
+    pub fn forget_everything(&mut self) {
+        for joined in self.joined.values_mut() {
+            joined.pid = None;
+            joined.offset = None;
         }
     }
 

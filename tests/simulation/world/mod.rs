@@ -1,27 +1,29 @@
-//! The world of a run: time, network, server, clients and host, and what has to hold after each step.
+//! The world of a run: time, network, server, clients and host.
+
+mod rules;
 
 use pulsewheel::http::HttpCompression;
 use pulsewheel::progress::ProgressConfig;
 use pulsewheel::{Config, Counts, Endpoint, Environment, Now, Parser, RecoveryConfig};
 use serde_json::json;
 
-use super::attacker::Attacker;
-use super::book::{Book, Standing};
-use super::client::{Client, Scene};
-use super::driver::Driver;
-use super::host::Host;
-use super::net::Net;
-use super::rng::Rng;
-use super::script::{Actor, Kind, Script, Setup, Step, Verb};
-use super::trace::Trace;
+use crate::attacker::Attacker;
+use crate::book::{Book, Standing};
+use crate::client::{Client, Scene};
+use crate::driver::Driver;
+use crate::host::Host;
+use crate::net::Net;
+use crate::rng::Rng;
+use crate::script::{Actor, Kind, Script, Setup, Step, Verb};
+use crate::trace::Trace;
 
 const START_MS: u64 = 1_000_000;
 const START_UNIX_MS: u64 = 1_736_677_800_000;
 /// At one moment of the made-up time no more can happen than this, however finely input is cut.
 const MAX_ROUNDS: u64 = 60_000;
 const NAMESPACES: [&str; 3] = ["/", "/custom", "/third"];
-/// The newest figure of a progress session arrives in this time and what its line takes: the throttle, and as much again.
-const PROGRESS_WITHIN_MS: u64 = 200;
+/// How long a server that shuts down waits for its last bytes to be taken.
+const DRAIN_MS: u64 = 5_000;
 /// How long the end of a run may take until everything is forgotten.
 const LONGEST_END_MS: u64 = 7_200_000;
 
@@ -61,16 +63,11 @@ pub struct Outcome {
 impl World {
     pub fn new(script: &Script, is_printed: bool) -> World {
         let setup = script.setup.clone();
-        let mut rng = Rng::fork(script.seed, 2);
-        let environment = Environment {
-            random: Box::new(move |bytes| rng.fill(bytes)),
-            memory: Box::new(Default::default),
-        };
         let start = Now {
             mono_ms: START_MS,
             unix_ms: START_UNIX_MS,
         };
-        let endpoint = Endpoint::new(config(&setup), environment, start);
+        let endpoint = endpoint(&setup, Rng::fork(script.seed, 2), start);
         let mut net = Net::new(Rng::fork(script.seed, 3));
         net.spurious_per_mille = setup.spurious;
         let count = script
@@ -187,6 +184,7 @@ impl World {
                 self.net.refused_accepts += amount;
                 self.disturbed_until_ms = u64::MAX;
             }
+            Verb::Restart => self.restart(),
             Verb::FailWrite => self.with_client(actor, |client, scene| {
                 let links: Vec<usize> = client.links().collect();
                 if !links.is_empty() {
@@ -351,58 +349,37 @@ impl World {
             trace.note(|| format!("event {event:?}"));
             host.handle(endpoint, event, book);
         });
+        self.net.end_turn();
+        self.check_turn();
     }
 
-    fn check(&mut self) {
-        self.driver.endpoint.check_invariants();
-        self.check_progress();
-    }
-
-    /// Whoever watches sees each session as it is, as soon as throttle and line allow.
-    fn check_progress(&self) {
-        for client in &self.clients {
-            let Actorlike::Client(client) = client else {
-                continue;
-            };
-            let Some(joined) = client.joined.get("/").filter(|joined| joined.is_connected) else {
-                continue;
-            };
-            let standing = &self.book.standings[client.number];
-            if client.is_away() || standing.excuse.is_some() || !client.is_attentive() {
-                continue;
-            }
-            // A poll, an upgrade and an accept that is tried again each take their time.
-            let line_ms =
-                8 * client.nature.latency_ms + standing.undelivered_bytes / client.nature.pace();
-            let allowed_ms = PROGRESS_WITHIN_MS + line_ms;
-            for work in &self.host.work {
-                let since_ms = work
-                    .updated_at_ms
-                    .max(joined.since_ms)
-                    .max(self.disturbed_until_ms);
-                if self.now_ms < since_ms.saturating_add(allowed_ms)
-                    || joined.since_ms >= work.updated_at_ms
-                {
-                    continue;
-                }
-                let seen = client.viewer.stand(&work.id);
-                assert!(
-                    seen.is_some() || joined.since_ms >= work.began_at_ms,
-                    "client {} hears of {}",
-                    client.number,
-                    work.id
-                );
-                let expected = (work.progress, work.is_over);
-                let is_newest = seen.is_none_or(|(progress, is_over)| {
-                    is_over == work.is_over && (is_over || progress == work.progress)
-                });
-                assert!(
-                    is_newest,
-                    "client {} sees {seen:?} of {} instead of {expected:?}",
-                    client.number, work.id
-                );
-            }
+    /// The server shuts down, as one does that is replaced by the next.
+    fn restart(&mut self) {
+        self.stalled_until_ms = 0;
+        self.book.is_shutting_down = true;
+        let now = self.now();
+        self.driver.endpoint.begin_turn(now);
+        self.driver.endpoint.shut_down();
+        let give_up_ms = self.now_ms + DRAIN_MS;
+        while !self.driver.endpoint.is_drained() && self.now_ms < give_up_ms {
+            self.pass_ms(20);
         }
+        self.turn();
+        let sockets = self.driver.endpoint.counts().sockets;
+        assert_eq!(sockets, 0, "nobody is connected any more");
+        self.host.check_told();
+        self.net.close_all(self.now_ms);
+        for number in 0..self.clients.len() {
+            self.with_client(number, |client, scene| {
+                scene.book.excuse(client.number, "the server has gone");
+                client.forget_everything();
+            });
+        }
+        let rng = Rng::fork(self.driver.turns, 4);
+        let ready_per_turn = self.setup.ready_per_turn as usize;
+        self.driver = Driver::new(endpoint(&self.setup, rng, self.now()), ready_per_turn);
+        self.book.restart();
+        self.host = Host::default();
     }
 
     /// Lets everybody who has done nothing wrong get what is owed, sends all away, and waits until all is forgotten.
@@ -447,37 +424,6 @@ impl World {
         self.host.check_all_gone();
         self.book.check_all_gone();
     }
-
-    fn check_debts(&mut self) {
-        for client in &self.clients {
-            let Actorlike::Client(client) = client else {
-                continue;
-            };
-            let is_excused = self.book.standings[client.number].excuse.is_some();
-            if client.is_away() || is_excused || !client.is_attentive() {
-                continue;
-            }
-            assert!(
-                client.has_said_all(),
-                "client {} could say all that it wanted to",
-                client.number
-            );
-            for (namespace, joined) in client
-                .joined
-                .iter()
-                .filter(|(_, joined)| joined.is_connected)
-            {
-                let debt = self
-                    .book
-                    .debt(client.number, client.epoch, namespace, joined.emitted());
-                assert_eq!(
-                    debt, None,
-                    "client {} is owed something in {namespace}",
-                    client.number
-                );
-            }
-        }
-    }
 }
 
 fn new_actor(actor: &Actor, script: &Script, book: &mut Book) -> Actorlike {
@@ -488,6 +434,14 @@ fn new_actor(actor: &Actor, script: &Script, book: &mut Book) -> Actorlike {
     book.standings[actor.number].patience_bytes =
         client.nature.pace() * script.setup.ping_timeout / 4;
     Actorlike::Client(Box::new(client))
+}
+
+fn endpoint(setup: &Setup, mut rng: Rng, now: Now) -> Endpoint {
+    let environment = Environment {
+        random: Box::new(move |bytes| rng.fill(bytes)),
+        memory: Box::new(Default::default),
+    };
+    Endpoint::new(config(setup), environment, now)
 }
 
 fn config(setup: &Setup) -> Config {

@@ -1,0 +1,120 @@
+//! What has to hold after each step, and at the end.
+
+use super::{Actorlike, World};
+
+/// The newest figure of a progress session arrives in this time and what its line takes: the throttle, and as much again.
+const PROGRESS_WITHIN_MS: u64 = 200;
+/// Turns that input may lie unread while everybody else is read once.
+const MAX_WAITING_TURNS: u64 = 4;
+/// Where so few events may wait for the host, they and not readiness decide who is read.
+const FEW_EVENTS: u64 = 256;
+
+impl World {
+    /// Nobody who has done nothing wrong lies unread while others are read again and again.
+    pub fn check_turn(&self) {
+        if self.setup.max_pending_events < FEW_EVENTS {
+            return;
+        }
+        let rounds = self.net.alive().len() as u64 / self.setup.ready_per_turn + 1;
+        let most = MAX_WAITING_TURNS + 2 * rounds;
+        for client in &self.clients {
+            let Actorlike::Client(client) = client else {
+                continue;
+            };
+            if client.is_away() || self.book.standings[client.number].excuse.is_some() {
+                continue;
+            }
+            for link in client.links() {
+                let waiting_turns = self.net.get(link).map_or(0, |link| link.waiting_turns);
+                assert!(
+                    waiting_turns <= most,
+                    "client {} waits for {waiting_turns} turns on link {link}",
+                    client.number
+                );
+            }
+        }
+    }
+
+    pub fn check(&mut self) {
+        self.driver.endpoint.check_invariants();
+        self.check_progress();
+    }
+
+    /// Whoever watches sees each session as it is, as soon as throttle and line allow.
+    fn check_progress(&self) {
+        for client in &self.clients {
+            let Actorlike::Client(client) = client else {
+                continue;
+            };
+            let Some(joined) = client.joined.get("/").filter(|joined| joined.is_connected) else {
+                continue;
+            };
+            let standing = &self.book.standings[client.number];
+            if client.is_away() || standing.excuse.is_some() || !client.is_attentive() {
+                continue;
+            }
+            // A poll, an upgrade and an accept that is tried again each take their time.
+            let line_ms =
+                8 * client.nature.latency_ms + standing.undelivered_bytes / client.nature.pace();
+            let allowed_ms = PROGRESS_WITHIN_MS + line_ms;
+            for work in &self.host.work {
+                let since_ms = work
+                    .updated_at_ms
+                    .max(joined.since_ms)
+                    .max(self.disturbed_until_ms);
+                if self.now_ms < since_ms.saturating_add(allowed_ms)
+                    || joined.since_ms >= work.updated_at_ms
+                {
+                    continue;
+                }
+                let seen = client.viewer.stand(&work.id);
+                assert!(
+                    seen.is_some() || joined.since_ms >= work.began_at_ms,
+                    "client {} hears of {}",
+                    client.number,
+                    work.id
+                );
+                let expected = (work.progress, work.is_over);
+                let is_newest = seen.is_none_or(|(progress, is_over)| {
+                    is_over == work.is_over && (is_over || progress == work.progress)
+                });
+                assert!(
+                    is_newest,
+                    "client {} sees {seen:?} of {} instead of {expected:?}",
+                    client.number, work.id
+                );
+            }
+        }
+    }
+
+    pub fn check_debts(&mut self) {
+        for client in &self.clients {
+            let Actorlike::Client(client) = client else {
+                continue;
+            };
+            let is_excused = self.book.standings[client.number].excuse.is_some();
+            if client.is_away() || is_excused || !client.is_attentive() {
+                continue;
+            }
+            assert!(
+                client.has_said_all(),
+                "client {} could say all that it wanted to",
+                client.number
+            );
+            for (namespace, joined) in client
+                .joined
+                .iter()
+                .filter(|(_, joined)| joined.is_connected)
+            {
+                let debt = self
+                    .book
+                    .debt(client.number, client.epoch, namespace, joined.emitted());
+                assert_eq!(
+                    debt, None,
+                    "client {} is owed something in {namespace}",
+                    client.number
+                );
+            }
+        }
+    }
+}

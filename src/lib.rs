@@ -233,8 +233,9 @@ pub use io::{
     AckTimeout, Answers, ConnectionError, Handlers, Io, IoTimer, Joining, Socket, Verdict,
 };
 pub use net::{
-    BroadcastHandle, Handle, HandleError, Histogram, IntoRooms, IoServer, Listener, Pending,
-    Responses, Server, SocketHandle, SocketRef, Stats, Stream,
+    BroadcastHandle, Handle, HandleError, Histogram, IntoRooms, IoServer, Job, JobIo, JobIter,
+    JobOptions, Listener, Pending, ProgressHandle, Responses, Server, SocketHandle, SocketRef,
+    Stats, Stream,
 };
 pub use now::Now;
 pub use slots::Key as ConnectionId;

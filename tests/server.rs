@@ -235,6 +235,59 @@ fn a_full_queue_is_an_error_and_never_blocks() {
 }
 
 #[test]
+fn updates_of_a_session_conflate_and_its_end_has_a_place_in_a_full_queue() {
+    let mut server = Server::bind(Config::default(), "127.0.0.1:0").expect("a free port");
+    let handle = server.handle();
+    let (id, created) = handle
+        .create_session(SessionOptions::default())
+        .expect("room");
+    while handle.call(|_| ()).is_ok() {}
+    assert_eq!(handle.call(|_| ()).err(), Some(HandleError::Full));
+    let metadata = |key: &str, value: u32| {
+        let value = serde_json::Value::from(value);
+        [(key.to_owned(), value)].into_iter().collect()
+    };
+    let first = handle
+        .update_progress(id, 0.0, metadata("first", 1))
+        .expect("a place");
+    let mut last = None;
+    for number in 1..=23_000 {
+        let progress = f64::from(number) / 23_000.0;
+        last = Some(handle.update_progress(id, progress, metadata("last", number)));
+    }
+    // It was taken over, and counts as done.
+    assert_eq!(first.try_take(), Ok(Ok(())));
+    let ended = handle
+        .complete_session(id, Default::default())
+        .expect("a place");
+    let again = handle.complete_session(id, Default::default());
+    assert_eq!(again.err(), Some(HandleError::Full));
+    let late = handle
+        .update_progress(id, 0.5, Default::default())
+        .expect("a place");
+    let wrong = handle.update_progress(id, f64::NAN, Default::default());
+    assert_eq!(wrong.err(), Some(HandleError::Full));
+    while late.try_take() == Err(HandleError::NotYet) {
+        server
+            .poll_once(Some(Duration::ZERO))
+            .expect("the loop runs");
+        if let Ok(answer) = ended.try_take() {
+            assert_eq!(answer, Ok(()));
+            let last = last.take().expect("once").expect("a place");
+            assert_eq!(last.try_take(), Ok(Ok(())));
+        }
+    }
+    assert_eq!(created.try_take(), Ok(Ok(())));
+    assert!(last.is_none(), "the end came before what was said after it");
+    let session = server.endpoint().session(id).expect("it is remembered");
+    let session: serde_json::Value = serde_json::from_str(&session).expect("JSON");
+    assert_eq!(session["status"], "completed");
+    assert_eq!(session["metadata"]["first"], 1);
+    assert_eq!(session["metadata"]["last"], 23_000);
+    assert!(handle.call(|_| ()).is_ok());
+}
+
+#[test]
 fn whoever_waits_is_told_when_the_server_is_gone() {
     let server = Server::bind(Config::default(), "127.0.0.1:0").expect("a free port");
     let handle = server.handle();

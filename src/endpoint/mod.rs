@@ -36,8 +36,10 @@ pub use output::Closing;
 pub use schedule::TimerId;
 pub use verbs::ClientInfo;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+
+use uuid::Uuid;
 
 use crate::config::Config;
 use crate::connection::Connection;
@@ -102,6 +104,8 @@ pub struct Endpoint {
     /// What clients have to come in by, where an `Io` has handlers for them.
     door: Option<door::Attached>,
     tracker: Option<ProgressTracker>,
+    /// Who is to be told when a session shall be cancelled, instead of the host.
+    cancel_hooks: BTreeMap<Uuid, progress::CancelHook>,
     /// Acknowledgements of `cancel_session` that wait for the host to roll back.
     cancel_acks: Vec<progress::CancelAck>,
     frames: FrameBuilder,
@@ -224,6 +228,7 @@ impl Endpoint {
             connections: Slots::default(),
             sessions: Slots::default(),
             tracker,
+            cancel_hooks: BTreeMap::new(),
             cancel_acks: Vec::new(),
             frames: FrameBuilder::default(),
             ping: Frame::text("2"),

@@ -19,6 +19,9 @@ pub(super) struct CancelAck {
     ack: AckId,
 }
 
+/// Hears that a session shall be cancelled, and why.
+pub(crate) type CancelHook = Box<dyn FnOnce(String) + Send>;
+
 /// What an acknowledgement takes around its answer at the most: frame header, packet types, id, brackets, a place in the queue.
 const ACK_BYTES: usize = 96;
 
@@ -106,6 +109,11 @@ impl Endpoint {
     pub fn manage_session(&mut self, id: Uuid) -> Result<(), ProgressError> {
         let _verb = Verb::begin();
         self.track(|tracker, _| tracker.manage(id))
+    }
+
+    /// Who hears that a managed session shall be cancelled, instead of the host.
+    pub(crate) fn on_cancel(&mut self, id: Uuid, hook: CancelHook) {
+        self.cancel_hooks.insert(id, hook);
     }
 
     /// Forgets a session that has ended. Emits nothing.
@@ -344,10 +352,13 @@ impl Endpoint {
                 let args = Args::received(format!("[{payload}]"), 1, Vec::new());
                 self.emit_unchecked(&target, event, &args);
             }
-            Output::CancelAsked { id, reason } => self.push_event(Event::CancelRequested {
-                session: id,
-                reason,
-            }),
+            Output::CancelAsked { id, reason } => match self.cancel_hooks.remove(&id) {
+                Some(hook) => hook(reason),
+                None => self.push_event(Event::CancelRequested {
+                    session: id,
+                    reason,
+                }),
+            },
             Output::CancelAnswered { id, answer } => {
                 let answer = match &answer {
                     Ok(session) => command::session_answer(session),
@@ -362,7 +373,10 @@ impl Endpoint {
                     self.answer_command(held.ack, &answer);
                 }
             }
-            Output::Forgotten { id } => self.sockets.clear_room(NAMESPACE, &room(id)),
+            Output::Forgotten { id } => {
+                self.cancel_hooks.remove(&id);
+                self.sockets.clear_room(NAMESPACE, &room(id));
+            }
         }
     }
 }

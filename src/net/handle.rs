@@ -1,36 +1,19 @@
 //! Reaching into a running server from other threads.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::{self, ThreadId};
-use std::time::Instant;
+use std::sync::Arc;
 
-use mio::Waker;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::pending::pending;
+use super::pending::{pending, Answer};
+use super::queue::{Command, Done, Queue, Update};
 use super::system::random;
 use super::{Pending, Stats};
 use crate::http::Response;
 use crate::panics::contain;
 use crate::progress::{JsonObject, ListQuery, ProgressError, SessionOptions, SessionPage};
 use crate::{Args, Endpoint, Error, RequestId, Target};
-
-/// Commands that may wait for the loop.
-const MAX_COMMANDS: usize = 4096;
-
-/// Something that the loop does to the endpoint, or tells of itself, in its next turn.
-pub(super) type Command = Box<dyn FnOnce(&mut Endpoint, &Stats) -> Done + Send>;
-
-/// What has become of a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Done {
-    Well,
-    /// It is code of the host's, which has panicked.
-    Panicked,
-}
 
 /// A way into a [`Server`](super::Server) that another thread drives. Cheap to clone.
 ///
@@ -114,15 +97,31 @@ impl Handle {
         act: impl FnOnce(&mut Endpoint, &Stats) -> T + Send + 'static,
     ) -> Result<Pending<T>, HandleError> {
         let (answer_to, pending) = pending(&self.queue);
-        self.queue.push(Box::new(move |endpoint, stats| {
-            let answer = contain(|| act(endpoint, stats));
-            let done = match &answer {
-                Ok(_) => Done::Well,
-                Err(_) => Done::Panicked,
-            };
-            answer_to.give(answer.map_err(|_| HandleError::Panicked));
-            done
-        }))?;
+        self.queue.push(command(answer_to, act))?;
+        Ok(pending)
+    }
+
+    /// What begins a session.
+    pub(super) fn begin_session(
+        &self,
+        id: Uuid,
+        act: impl FnOnce(&mut Endpoint) -> Result<(), ProgressError> + Send + 'static,
+    ) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
+        let (answer_to, pending) = pending(&self.queue);
+        let command = command(answer_to, move |endpoint, _| act(endpoint));
+        self.queue.push_begin(id, command)?;
+        Ok(pending)
+    }
+
+    /// What ends a session, for which there is always a place.
+    pub(super) fn end_session<T: Send + 'static>(
+        &self,
+        id: Uuid,
+        act: impl FnOnce(&mut Endpoint) -> Result<T, ProgressError> + Send + 'static,
+    ) -> Result<Pending<Result<T, ProgressError>>, HandleError> {
+        let (answer_to, pending) = pending(&self.queue);
+        let command = command(answer_to, move |endpoint, _| act(endpoint));
+        self.queue.push_end(id, command)?;
         Ok(pending)
     }
 
@@ -131,9 +130,7 @@ impl Handle {
         &self,
         options: SessionOptions,
     ) -> Result<(Uuid, Pending<Result<(), ProgressError>>), HandleError> {
-        let mut bytes = [0; 16];
-        random(&mut bytes);
-        let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
+        let id = new_id();
         Ok((id, self.create_session_with_id(id, options)?))
     }
 
@@ -143,46 +140,64 @@ impl Handle {
         id: Uuid,
         options: SessionOptions,
     ) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
-        self.call(move |endpoint| endpoint.create_session_with_id(id, options))
+        self.begin_session(id, move |endpoint| {
+            endpoint.create_session_with_id(id, options)
+        })
     }
 
-    /// See [`Endpoint::update_progress`].
+    /// See [`Endpoint::update_progress`]. This never fails for a full queue: where an update of the same session still waits for
+    /// the loop, that one takes this one over, in its place, and counts as done.
     pub fn update_progress(
         &self,
         id: Uuid,
         progress: f64,
         metadata: JsonObject,
     ) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
-        self.call(move |endpoint| endpoint.update_progress(id, progress, metadata))
+        if !progress.is_finite() {
+            // An error of its own, which is not to be mixed with what is well.
+            return self.call(move |endpoint| endpoint.update_progress(id, progress, metadata));
+        }
+        let (answer_to, pending) = pending(&self.queue);
+        self.queue.push_update(Update {
+            id,
+            progress,
+            metadata,
+            answer_to,
+        })?;
+        Ok(pending)
     }
 
-    /// See [`Endpoint::complete_session`].
+    /// See [`Endpoint::complete_session`]. A full queue has a place for it.
     pub fn complete_session(
         &self,
         id: Uuid,
         result: JsonObject,
     ) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
-        self.call(move |endpoint| endpoint.complete_session(id, result))
+        self.end_session(id, move |endpoint| endpoint.complete_session(id, result))
     }
 
-    /// See [`Endpoint::error_session`].
+    /// See [`Endpoint::error_session`]. A full queue has a place for it.
     pub fn error_session(
         &self,
         id: Uuid,
         error: Value,
         partial_results: Option<JsonObject>,
     ) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
-        self.call(move |endpoint| endpoint.error_session(id, error, partial_results))
+        self.end_session(id, move |endpoint| {
+            endpoint.error_session(id, error, partial_results)
+        })
     }
 
-    /// See [`Endpoint::cancel_session`].
+    /// See [`Endpoint::cancel_session`]. A full queue has a place for it.
     pub fn cancel_session(
         &self,
         id: Uuid,
         reason: Option<String>,
         partial_results: Option<JsonObject>,
     ) -> Result<Pending<Result<String, ProgressError>>, HandleError> {
-        self.call(move |endpoint| endpoint.cancel_session(id, reason, partial_results))
+        self.end_session(id, move |endpoint| {
+            endpoint.cancel_session(id, reason, partial_results)
+        })
     }
 
     /// See [`Endpoint::session`].
@@ -252,79 +267,25 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// What the loop and its handles share.
-pub(super) struct Queue {
-    state: Mutex<State>,
-    /// Wakes the loop, where there is one.
-    waker: Option<Waker>,
+/// An id of a new session.
+pub(super) fn new_id() -> Uuid {
+    let mut bytes = [0; 16];
+    random(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
-#[derive(Default)]
-struct State {
-    /// Each with the time at which it was given.
-    commands: VecDeque<(Instant, Command)>,
-    loop_thread: Option<ThreadId>,
-    is_closed: bool,
-}
-
-impl Queue {
-    pub fn new(waker: Option<Waker>) -> Self {
-        Queue {
-            state: Mutex::default(),
-            waker,
-        }
-    }
-
-    fn push(&self, command: Command) -> Result<(), HandleError> {
-        let mut state = self.lock();
-        if state.is_closed {
-            return Err(HandleError::Closed);
-        }
-        if state.commands.len() >= MAX_COMMANDS {
-            return Err(HandleError::Full);
-        }
-        let was_empty = state.commands.is_empty();
-        state.commands.push_back((Instant::now(), command));
-        drop(state);
-        if was_empty {
-            // Should waking fail, the loop still finds the command at its next turn.
-            let _ = self.waker.as_ref().map(Waker::wake);
-        }
-        Ok(())
-    }
-
-    /// The oldest command, and when it was given.
-    pub fn pop(&self) -> Option<(Instant, Command)> {
-        self.lock().commands.pop_front()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.lock().commands.is_empty()
-    }
-
-    /// Notes which thread drives the loop.
-    pub fn enter_loop(&self) {
-        self.lock().loop_thread = Some(thread::current().id());
-    }
-
-    pub fn is_loop_thread(&self) -> bool {
-        self.lock().loop_thread == Some(thread::current().id())
-    }
-
-    /// Drops all commands, so that nobody waits for them any more, and takes no others.
-    pub fn close(&self) {
-        let commands = {
-            let mut state = self.lock();
-            state.is_closed = true;
-            std::mem::take(&mut state.commands)
+/// Does something, with a panic of it contained, and gives the answer.
+fn command<T: Send + 'static>(
+    answer_to: Answer<T>,
+    act: impl FnOnce(&mut Endpoint, &Stats) -> T + Send + 'static,
+) -> Command {
+    Box::new(move |endpoint, stats| {
+        let answer = contain(|| act(endpoint, stats));
+        let done = match &answer {
+            Ok(_) => Done::Well,
+            Err(_) => Done::Panicked,
         };
-        drop(commands);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic while the lock was held leaves a queue that is whole: every change to it is one step.
-        self.state
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
+        answer_to.give(answer.map_err(|_| HandleError::Panicked));
+        done
+    })
 }

@@ -7,7 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::handle::{HandleError, Queue};
+use super::handle::HandleError;
+use super::queue::Queue;
 
 /// An answer that is on its way. Dropping it does not take the command back.
 ///
@@ -130,6 +131,11 @@ impl<T> Pending<T> {
     /// The answer if it is here, else [`HandleError::NotYet`].
     pub fn try_take(&self) -> Result<T, HandleError> {
         self.slot.lock().take()
+    }
+
+    /// Whether the answer is still to come.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.slot.lock().is_awaited()
     }
 
     fn take(&self) -> Result<T, HandleError> {

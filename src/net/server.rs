@@ -12,7 +12,7 @@ use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::backlog::{Backlog, ACCEPT_BACKLOG};
-use super::handle::{Done, Queue};
+use super::queue::{Done, Queue};
 use super::system::{environment, Clock};
 use super::{Handle, Listener, Stats, Stream};
 use crate::ready::MAX_READ_BYTES;

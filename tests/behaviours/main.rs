@@ -9,6 +9,7 @@ mod cors;
 mod door;
 mod handshake;
 mod hooks;
+mod jobs;
 mod namespaces;
 mod queries;
 mod reach;

@@ -39,6 +39,14 @@ pub fn run(config: Config, on_event: impl FnMut(&mut Endpoint, Event) + Send + '
         progress: None,
         ..config
     };
+    run_whole(config, on_event)
+}
+
+/// The same, with progress sessions where the settings say so.
+pub fn run_whole(
+    config: Config,
+    on_event: impl FnMut(&mut Endpoint, Event) + Send + 'static,
+) -> Running {
     let mut server = Server::bind(config, "127.0.0.1:0").expect("a free port");
     let address = server.local_addrs().expect("bound")[0];
     let handle = server.handle();

@@ -1,0 +1,451 @@
+//! A piece of work on a thread of its own, and the progress session that tells of it.
+
+use std::fmt;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::handle::new_id;
+use super::{Handle, HandleError, Pending};
+use crate::panics::contain;
+use crate::progress::{Audience, ErrorCode, JsonObject, ProgressError, SessionOptions};
+
+/// Steps that adapters tell of, of the whole way: what people can see, and far more than are sent.
+const STEPS: f64 = 1_000.0;
+
+/// Progress sessions, reached from another thread: [`Handle::progress`].
+#[derive(Clone, Debug)]
+pub struct ProgressHandle {
+    handle: Handle,
+}
+
+/// What a [`Job`] starts with.
+#[derive(Clone, Debug)]
+pub struct JobOptions {
+    session: SessionOptions,
+}
+
+/// A piece of work, as long as it lasts.
+///
+/// Exactly one end of it is told: [`Job::complete`], [`Job::fail`], or what dropping it makes of it: cancelled where a client has asked
+/// for that, else failed, a panic of the worker included. All methods may be called on any thread and never wait for the
+/// server; where the server is gone, or keeps no such session, they do nothing.
+///
+/// ```
+/// use pulsewheel::{Config, JobOptions, Server};
+///
+/// let mut server = Server::bind(Config::default(), "127.0.0.1:0")?;
+/// let handle = server.handle();
+/// let thread = std::thread::spawn(move || server.run(|_, _| {}));
+///
+/// let job = handle.progress().start(JobOptions::new("report"));
+/// let mut sum = 0;
+/// // Ends early when somebody cancels the job.
+/// for number in job.wrap_iter(0..10_000) {
+///     sum += number;
+/// }
+/// match job.is_cancelled() {
+///     true => drop(job),
+///     false => job.complete(serde_json::json!({ "sum": sum })),
+/// }
+/// handle.shut_down()?;
+/// # thread.join().expect("the server does not panic")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "dropping it ends its session with an error"]
+pub struct Job {
+    handle: Handle,
+    id: Uuid,
+    shared: Arc<Shared>,
+    /// What has become of its beginning, and of its newest update.
+    pending: Mutex<Option<Pending<Result<(), ProgressError>>>>,
+    is_over: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The reason, once it is cancelled.
+    cancelled: Option<String>,
+    /// Its session has never begun.
+    is_unseen: bool,
+    /// What was last refused, and nobody has asked for.
+    error: Option<ProgressError>,
+    on_cancel: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+impl Handle {
+    /// Progress sessions.
+    pub fn progress(&self) -> ProgressHandle {
+        ProgressHandle {
+            handle: self.clone(),
+        }
+    }
+}
+
+impl ProgressHandle {
+    /// Starts a job: a session that is told of from now on and that clients can cancel.
+    ///
+    /// Where the server holds as many sessions as it may, the job goes on unseen; [`Job::error`] says so.
+    pub fn start(&self, options: JobOptions) -> Job {
+        let id = new_id();
+        let shared = Arc::<Shared>::default();
+        let hook = shared.clone();
+        let session = SessionOptions {
+            managed: true,
+            ..options.session
+        };
+        let pending = self.handle.begin_session(id, move |endpoint| {
+            if let Err(error) = endpoint.create_session_with_id(id, session) {
+                hook.lock().is_unseen = true;
+                return Err(error);
+            }
+            endpoint.on_cancel(id, Box::new(move |reason| hook.cancel(reason, true)));
+            Ok(())
+        });
+        Job {
+            handle: self.handle.clone(),
+            id,
+            shared,
+            pending: Mutex::new(pending.ok()),
+            is_over: false,
+        }
+    }
+
+    /// A session as JSON text: see [`Endpoint::session`](crate::Endpoint::session).
+    pub fn session(&self, id: Uuid) -> Result<Pending<Result<String, ProgressError>>, HandleError> {
+        self.handle.session(id)
+    }
+}
+
+impl JobOptions {
+    /// Work that is shown by this name, as `operation`.
+    pub fn new(operation: &str) -> Self {
+        let options = JobOptions {
+            session: SessionOptions::default(),
+        };
+        options.metadata("operation", operation)
+    }
+
+    /// What else is known of it, such as a file's name. What has no JSON text is left out.
+    pub fn metadata(mut self, key: &str, value: impl Serialize) -> Self {
+        if let Ok(value) = serde_json::to_value(value) {
+            self.session.metadata.insert(key.to_owned(), value);
+        }
+        self
+    }
+
+    /// Who hears of it; else whoever the server's settings say.
+    pub fn audience(mut self, audience: Audience) -> Self {
+        self.session.audience = Some(audience);
+        self
+    }
+}
+
+impl Job {
+    /// The session's id.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// Says how far it has come, 0.0 to 1.0. However often: what the server has not told of yet is replaced by newer values.
+    pub fn set(&self, progress: f64) {
+        self.update(progress, JsonObject::new());
+    }
+
+    /// As [`Job::set`], with something to say about it: a value under a key of the session's metadata. What has no JSON text is
+    /// left out.
+    pub fn set_with(&self, progress: f64, key: &str, value: impl Serialize) {
+        let value = serde_json::to_value(value).ok();
+        let metadata = value.map(|value| (key.to_owned(), value));
+        self.update(progress, metadata.into_iter().collect());
+    }
+
+    /// Whether it shall stop: somebody has cancelled it, or its session has ended without it.
+    pub fn is_cancelled(&self) -> bool {
+        self.look_at_answers();
+        self.shared.lock().cancelled.is_some()
+    }
+
+    /// Has something called when it is cancelled; at once where it is already. On the server's thread, so it must be quick: setting
+    /// a flag, shutting a socket down. A panic of it there goes no further.
+    pub fn on_cancel(&self, act: impl FnOnce() + Send + 'static) {
+        let mut state = self.shared.lock();
+        if state.cancelled.is_none() {
+            return state.on_cancel.push(Box::new(act));
+        }
+        drop(state);
+        act();
+    }
+
+    /// What the server has last refused of it, be it to begin or an update. Told once.
+    pub fn error(&self) -> Option<ProgressError> {
+        self.look_at_answers();
+        self.shared.lock().error.take()
+    }
+
+    /// It is done, with this result: an object, or any other value as `{"value": …}`.
+    pub fn complete(mut self, result: impl Serialize) {
+        self.is_over = true;
+        let result = match serde_json::to_value(result) {
+            Ok(Value::Object(result)) => result,
+            Ok(Value::Null) => JsonObject::new(),
+            Ok(value) => [("value".to_owned(), value)].into_iter().collect(),
+            Err(error) => return self.end_with_error(&error.to_string()),
+        };
+        let id = self.id;
+        let _ = self
+            .handle
+            .end_session(id, move |endpoint| endpoint.complete_session(id, result));
+    }
+
+    /// It has failed for this reason.
+    pub fn fail(mut self, error: impl fmt::Display) {
+        self.is_over = true;
+        self.end_with_error(&error.to_string());
+    }
+
+    /// An iterator that tells how far it has come, of as many items as it says it has, and that ends when the job is cancelled.
+    pub fn wrap_iter<I: IntoIterator>(&self, items: I) -> JobIter<'_, I::IntoIter> {
+        let items = items.into_iter();
+        let (least, most) = items.size_hint();
+        JobIter {
+            way: Way::new(self, most.unwrap_or(least) as u64),
+            items,
+        }
+    }
+
+    /// A reader that tells how much of so many bytes has been read. Reading is an error when the job is cancelled.
+    pub fn wrap_read<R>(&self, reader: R, bytes: u64) -> JobIo<'_, R> {
+        JobIo {
+            way: Way::new(self, bytes),
+            inner: reader,
+        }
+    }
+
+    /// A writer that tells how much of so many bytes has been written. Writing is an error when the job is cancelled.
+    pub fn wrap_write<W>(&self, writer: W, bytes: u64) -> JobIo<'_, W> {
+        self.wrap_read(writer, bytes)
+    }
+
+    fn update(&self, progress: f64, metadata: JsonObject) {
+        self.look_at_answers();
+        if let Ok(update) = self.handle.update_progress(self.id, progress, metadata) {
+            let mut pending = self.pending();
+            // The answer to its beginning is not given away before it is here.
+            let is_open = |it: &Pending<_>| it.is_awaited();
+            if !pending.as_ref().is_some_and(is_open) {
+                *pending = Some(update);
+            }
+        }
+    }
+
+    /// Notices where the session has ended without the job.
+    fn look_at_answers(&self) {
+        let mut pending = self.pending();
+        let answer = pending.as_ref().map(Pending::try_take);
+        match answer {
+            None | Some(Err(HandleError::NotYet)) => {}
+            Some(Ok(Err(error))) => {
+                *pending = None;
+                drop(pending);
+                self.note(error);
+            }
+            Some(_) => *pending = None,
+        }
+    }
+
+    fn note(&self, error: ProgressError) {
+        let mut state = self.shared.lock();
+        let is_over = match error.code {
+            ErrorCode::SessionEnded | ErrorCode::SessionCancelled => true,
+            ErrorCode::SessionNotFound => !state.is_unseen,
+            _ => false,
+        };
+        let reason = error.message.clone();
+        state.error = Some(error);
+        drop(state);
+        if is_over {
+            self.shared.cancel(reason, false);
+        }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Option<Pending<Result<(), ProgressError>>>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end_with_error(&self, message: &str) {
+        let (id, error) = (self.id, Value::from(message));
+        // Where the server is gone, or the session has ended before, there is nobody to tell.
+        let _ = self
+            .handle
+            .end_session(id, move |endpoint| endpoint.error_session(id, error, None));
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let cancelled = self.shared.lock().cancelled.clone();
+        let id = self.id;
+        match cancelled {
+            _ if thread::panicking() => self.end_with_error("the work has panicked"),
+            None => self.end_with_error("the work ended without a result"),
+            Some(reason) => {
+                let _ = self.handle.end_session(id, move |endpoint| {
+                    endpoint.cancel_session(id, Some(reason), None).map(|_| ())
+                });
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Job").field(&self.id).finish()
+    }
+}
+
+impl Shared {
+    /// On the loop, which is in the middle of a verb then, nothing of the host may panic.
+    fn cancel(&self, reason: String, is_on_loop: bool) {
+        let on_cancel = {
+            let mut state = self.lock();
+            state.cancelled.get_or_insert(reason);
+            std::mem::take(&mut state.on_cancel)
+        };
+        for act in on_cancel {
+            if is_on_loop {
+                let _ = contain(act);
+            } else {
+                act();
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How far a job has come, counted.
+#[derive(Debug)]
+struct Way<'a> {
+    job: &'a Job,
+    done: u64,
+    all: u64,
+    told_steps: f64,
+}
+
+impl<'a> Way<'a> {
+    fn new(job: &'a Job, all: u64) -> Self {
+        Way {
+            job,
+            done: 0,
+            all,
+            told_steps: 0.0,
+        }
+    }
+
+    fn advance(&mut self, by: u64) {
+        self.done = self.done.saturating_add(by);
+        self.tell();
+    }
+
+    fn tell(&mut self) {
+        if self.all > 0 {
+            let progress = self.done as f64 / self.all as f64;
+            let steps = (progress * STEPS).floor();
+            if steps > self.told_steps {
+                self.told_steps = steps;
+                self.job.set(progress);
+            }
+        }
+    }
+}
+
+/// Items that a job works on: [`Job::wrap_iter`].
+#[derive(Debug)]
+pub struct JobIter<'a, I> {
+    way: Way<'a>,
+    items: I,
+}
+
+impl<I: Iterator> Iterator for JobIter<'_, I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        if self.way.job.is_cancelled() {
+            return None;
+        }
+        let item = self.items.next()?;
+        self.way.advance(1);
+        Some(item)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, self.items.size_hint().1)
+    }
+}
+
+/// Bytes that a job reads or writes: [`Job::wrap_read`] and [`Job::wrap_write`].
+#[derive(Debug)]
+pub struct JobIo<'a, T> {
+    way: Way<'a>,
+    inner: T,
+}
+
+impl<T> JobIo<'_, T> {
+    /// What was wrapped.
+    pub fn into_inner(self) -> T {
+        self.inner
+    }
+
+    fn check(&self) -> io::Result<()> {
+        match self.way.job.is_cancelled() {
+            true => Err(io::Error::other("the job is cancelled")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl<R: Read> Read for JobIo<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.check()?;
+        let count = self.inner.read(buffer)?;
+        self.way.advance(count as u64);
+        Ok(count)
+    }
+}
+
+impl<W: Write> Write for JobIo<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.check()?;
+        let count = self.inner.write(bytes)?;
+        self.way.advance(count as u64);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl<S: Seek> Seek for JobIo<'_, S> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = self.inner.seek(to)?;
+        self.way.done = at;
+        self.way.tell();
+        Ok(at)
+    }
+}

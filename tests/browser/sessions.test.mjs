@@ -206,6 +206,75 @@ describe("sessions of other programs", { skip, timeout: 300_000 }, () => {
     assert.equal(await page.locator(testid("alerts-count")).innerText(), "1");
   });
 
+  pageTest("each session has a page with an address of its own", {}, async (page) => {
+    const metadata = { operation: "nightly_backup", title: "vault", report: "https://reports.example/7", nested: { disk: "B" }, note: "one" };
+    const { sessionId } = await create(metadata);
+    await update(sessionId, 0.25, { current_step: "Copying" });
+    await cardOf(page, sessionId).getByRole("link", { name: "vault" }).click();
+    await page.waitForURL(`**/#/session/${sessionId}`);
+    const own = page.locator(testid("session-page"));
+    await own.getByText("Copying").first().waitFor();
+    for (const part of [sessionId, "https://reports.example/7", "disk: B"]) await own.locator(testid("session-details")).getByText(part).waitFor();
+    assert.equal(await page.title(), "25% · vault – Pulsewheel");
+    assert.equal(await page.locator("#favicon").getAttribute("href"), "/progress-2.svg");
+    await page.reload();
+    await live(page);
+    await update(sessionId, 0.5, { current_step: "Verifying" });
+    await own.locator(testid("session-log")).getByText("Verifying").waitFor();
+    await own.locator(`${testid("progress-bar")}[aria-valuenow="50"]`).waitFor();
+    await complete(sessionId, { files: 12 });
+    await own.locator(testid("session-log")).getByText("Done").waitFor();
+    assert.match(await own.innerText(), /Files\s+12/);
+    await page.locator(testid("back")).click();
+    await cardOf(page, sessionId).waitFor();
+    assert.equal(await own.isVisible(), false);
+    await page.goto(`${server.url}/#/session/${randomUUID()}`);
+    await page.locator(testid("session-missing")).filter({ hasText: "does not know" }).waitFor();
+  });
+
+  pageTest("the theme can be chosen, and the choice is kept", { colorScheme: "light" }, async (page) => {
+    const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const [system, button] = [await background(), page.locator(testid("theme"))];
+    await button.click();
+    assert.equal(await background(), system);
+    await button.click();
+    const dark = await background();
+    assert.notEqual(dark, system);
+    await page.reload();
+    await live(page);
+    assert.equal(await background(), dark);
+    await button.click();
+    assert.equal(await background(), system);
+  });
+
+  pageTest("refresh reads the list anew", {}, async (page) => {
+    const { sessionId } = await create({ title: "to be forgotten" });
+    await cardOf(page, sessionId).waitFor();
+    await page.evaluate(() => {
+      window.fetched = [];
+      const { fetch } = window;
+      window.fetch = (url, ...rest) => {
+        window.fetched.push(String(url));
+        return fetch(url, ...rest);
+      };
+    });
+    await page.locator(testid("refresh")).click();
+    await page.waitForFunction(() => window.fetched.some((url) => url.startsWith("/api/imports")));
+  });
+
+  pageTest("a server that asks who looks is told a token", {}, async (page) => {
+    let cookie = false;
+    await page.route("**/api/login", async (route) => {
+      cookie = route.request().postDataJSON().token === "let me in";
+      await route.fulfill({ status: cookie ? 204 : 401 });
+    });
+    await page.evaluate(() => document.querySelector("#sign-in").showModal());
+    await page.locator(testid("sign-in-token")).fill("let me in");
+    await page.keyboard.press("Enter");
+    await page.locator(testid("sign-in")).waitFor({ state: "hidden" });
+    assert.equal(cookie, true);
+  });
+
   pageTest("the element of the client file shows a session on any page", {}, async (page) => {
     const { sessionId } = await create({ operation: "nightly_backup", title: "vault" });
     await update(sessionId, 0.25, { current_step: "Copying" });

@@ -1,6 +1,7 @@
 import { fetchSession } from "./api";
 import { type CardForm, SessionCard, titleOf } from "./card";
 import { CommandError, type WebSocketClient } from "./client";
+import { copyButton } from "./copy";
 import { byId, h, setText } from "./dom";
 import { formatCount, formatPercent, isolate, plural } from "./format";
 import { endingInBrief } from "./outcome";
@@ -18,6 +19,9 @@ const TOOLS_FROM = 6;
 const TICK_MS = 1_000;
 /** Pages that are not looked at are brought up to date in larger steps. */
 const HIDDEN_STEP_MS = 500;
+
+/** What begins a session here, for a first look. */
+const TRY_IT = `curl -H 'Content-Type: application/json' -d '{"metadata":{"title":"My first job"}}' ${location.origin}/api/sessions`;
 
 interface BoardHooks {
   /** The sessions differ: the page's title follows. */
@@ -70,6 +74,9 @@ export class SessionBoard {
       { class: "card empty", testid: "no-sessions" },
       h("p", { class: "empty-title" }, "Nothing is running"),
       h("p", {}, "Drop a scan into the field and watch it here. What others start shows up too, the moment it begins."),
+      h("p", { class: "try-it" }, "Or begin something from a terminal:"),
+      h("code", { class: "command", testid: "try-command" }, TRY_IT),
+      copyButton("Copy", TRY_IT),
     );
     const turn = (pages: number) => (): void => {
       this.#page += pages;
@@ -212,7 +219,7 @@ export class SessionBoard {
     shown.forEach((view, index) => {
       const card = this.#card(view.sessionId, wanted.get(view.sessionId)!);
       card.render(view, now);
-      if (card.form !== "row" && view.resultLeftOut) this.#fill(view.sessionId);
+      if (card.form !== "row" && view.resultLeftOut) this.fill(view.sessionId);
       const present = this.#list.children[index];
       if (present !== card.element) this.#list.insertBefore(card.element, present ?? null);
     });
@@ -229,7 +236,7 @@ export class SessionBoard {
     let card = this.#cards.get(sessionId);
     if (!card) {
       const actions = {
-        cancel: () => void this.#cancel(sessionId),
+        cancel: () => void this.cancel(sessionId),
         close: () => this.#remove(sessionId),
         toggle: () => this.#toggle(sessionId),
       };
@@ -254,7 +261,7 @@ export class SessionBoard {
   }
 
   /** Asks for the result that the list has left out. */
-  #fill(sessionId: string): void {
+  fill(sessionId: string): void {
     if (this.#asked.has(sessionId)) return;
     this.#asked.add(sessionId);
     // Gone meanwhile, or out of reach: then the rest of the outcome stands.
@@ -266,7 +273,7 @@ export class SessionBoard {
       });
   }
 
-  async #cancel(sessionId: string): Promise<void> {
+  async cancel(sessionId: string): Promise<void> {
     this.#cards.get(sessionId)?.setCancelling(true);
     try {
       await this.#client.cancelSession(sessionId);

@@ -111,7 +111,7 @@ export class SessionCard {
       h(
         "header",
         {},
-        h("div", { class: "session-title" }, h("h3", {}, this.#name), this.#about),
+        h("div", { class: "session-title" }, h("h3", {}, h("a", { href: `#/session/${sessionId}`, class: "plain-link" }, this.#name)), this.#about),
         h("div", { class: "session-state" }, this.#badge, this.#percent, form !== "card" && this.#toggle, this.#close),
       ),
       this.#bar,

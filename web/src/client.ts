@@ -198,6 +198,13 @@ export class WebSocketClient extends Connection {
     return sessions;
   }
 
+  /** Reads the list anew and hands it over as after a connect; over HTTP where there is no connection. */
+  async refresh(): Promise<void> {
+    if (this.isConnected) return this.#resync();
+    this.#poller.stop();
+    this.#poller.start(0);
+  }
+
   /** One page of the list. */
   async listPage(query: ListQuery = {}): Promise<SessionPage> {
     const { sessions, next } = await this.command<Partial<SessionPage>>("list_sessions", query);

@@ -1,12 +1,16 @@
 import { AlertList } from "./alerts";
 import { SessionBoard, runningInBrief } from "./board";
 import { WebSocketClient } from "./client";
-import { byId, setText } from "./dom";
+import { byId, setAttribute, setText } from "./dom";
 import { FindingsView } from "./findings";
 import { ImportForm } from "./import-form";
 import { createImportsTable } from "./imports";
+import { SessionLog } from "./session-log";
+import { SessionPage } from "./session-page";
 import { SessionStore } from "./session-store";
+import { SignIn } from "./sign-in";
 import { StatusView } from "./status";
+import { themeSwitch } from "./theme";
 import { Toasts } from "./toasts";
 import "./styles/index.css";
 
@@ -20,6 +24,7 @@ const client = new WebSocketClient();
 client.maxReconnectAttempts = Number.POSITIVE_INFINITY;
 
 const store = new SessionStore(client);
+let page: SessionPage | null = null;
 const alerts = new AlertList();
 const toasts = new Toasts(byId("toasts"));
 const findings = new FindingsView(byId("findings"), byId("tiles"));
@@ -31,21 +36,41 @@ const form = new ImportForm({
 });
 new StatusView(client, () => form.queue.busy);
 const board = new SessionBoard(client, store, byId("sessions"), {
-  changed: showTitle,
+  changed: () => showTitle(),
   announce: (text) => setText(byId("announcer"), text),
   complain: (text) => toasts.complain(text),
 });
 
-/** The tab tells how far things are while the reader is elsewhere. */
+const log = new SessionLog(store);
+page = new SessionPage(client, store, log, {
+  cancel: (sessionId) => board.cancel(sessionId),
+  fill: (sessionId) => board.fill(sessionId),
+  moved: () => showTitle(),
+});
+
+/** Title and icon of the tab tell how far things are while the reader is elsewhere. */
 function showTitle(): void {
-  const running = runningInBrief(store.getSnapshot());
-  document.title = running ? `${running.text} – ${NAME}` : NAME;
+  const view = page?.view;
+  const running = runningInBrief(view ? [view] : store.getSnapshot());
+  const icon = running ? `/progress-${Math.floor(running.share * 8)}.svg` : "/favicon.svg";
+  setAttribute(byId("favicon"), "href", icon);
+  document.title = running ? `${running.text} – ${NAME}` : page?.title ? `${page.title} – ${NAME}` : NAME;
 }
 
 const refreshTables = (): void => {
   findings.refresh();
   imports.refresh();
 };
+
+themeSwitch();
+byId("refresh").addEventListener("click", () => {
+  void client.refresh();
+  refreshTables();
+});
+new SignIn(client, () => {
+  void client.connect().catch(() => {});
+  refreshTables();
+});
 
 client.subscribe("system_alert", (alert) => {
   alerts.add(alert);

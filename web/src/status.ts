@@ -86,6 +86,9 @@ function bannerText(info: ConnectionInfo, retryAtMs: number | null, uploading: b
   const work = uploading
     ? "The upload from this page may fail; other work goes on without this page."
     : "Running work does not depend on this page.";
+  if (info.polled) {
+    return `No live connection. The figures are read again every few seconds. ${work}`;
+  }
   if (info.state === "offline") return `No connection to the server. What you see may be out of date. ${work}`;
   const seconds = retryAtMs === null ? 0 : Math.max(0, Math.ceil((retryAtMs - Date.now()) / 1000));
   const next = seconds > 0 ? `Trying again in ${plural(seconds, "second")}.` : "Trying again now…";

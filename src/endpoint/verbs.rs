@@ -242,6 +242,11 @@ impl Endpoint {
         }
     }
 
+    /// The id of an Engine.IO session as its client knows it.
+    pub fn engine_session_id(&self, session: SessionId) -> Option<IdText> {
+        self.session_id(session.0)
+    }
+
     /// Closes an Engine.IO session; what is queued for it still arrives.
     pub fn engine_close(&mut self, session: SessionId) {
         let _verb = Verb::begin();

@@ -8,15 +8,15 @@
 //! | [`store`] | the SQLite database: findings, hosts, history of imports |
 //! | [`generate`] | seeded sample scans of any size |
 //! | [`licenses`] | what `--licenses` prints |
-//! | [`severity`], [`clock`], [`memory`], [`cpu`] | small shared helpers |
+//! | [`severity`], [`normal`], [`clock`], [`memory`] | small shared helpers |
 #![forbid(unsafe_code)]
 
 pub mod clock;
-pub mod cpu;
 pub mod generate;
 pub mod import;
 pub mod licenses;
 pub mod memory;
+pub mod normal;
 pub mod serve;
 pub mod severity;
 pub mod store;

@@ -98,12 +98,12 @@ describe("reading findings and imports", () => {
       ]),
     );
     const all = await findings(program, "10.77.0.1");
-    assert.deepEqual(keysOf(all), sorted("total", "limit", "offset", "items"));
+    assert.deepEqual(keysOf(all), sorted("total", "limit", "offset", "items", "next"));
     assert.deepEqual([all.total, all.offset, all.items.length], [3, 0, 3]);
     for (const item of all.items) {
       assert.deepEqual(
         keysOf(item),
-        sorted("id", "vendor", "host", "ip", "hostname", "check", "title", "cve", "port", "protocol", "severity", "cvss", "status", "firstSeen", "lastSeen", "importId"),
+        sorted("id", "vendor", "host", "ip", "hostname", "check", "title", "cve", "port", "protocol", "severity", "cvss", "status", "firstSeen", "lastSeen", "resolvedAt", "reopenedAt", "solution", "scannerState", "importId"),
       );
     }
     assert.deepEqual(new Set(all.items.map(({ severity }) => severity)), new Set(["Critical", "Info", "High"]));

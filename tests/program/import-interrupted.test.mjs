@@ -143,36 +143,44 @@ test("a stranger can't update, complete or fail a running import; it ends right"
   assertError(await program.call("POST", `/api/sessions/${id}/complete`, {}), 409, "SESSION_ENDED");
 });
 
-test("one import runs, four wait, a sixth is turned away; the five end well", async (t) => {
+test("four uploads are read side by side, a fifth is turned away; the four end well", async (t) => {
   const { program, socket } = await world(t);
-  const files = Array.from({ length: 5 }, (_, i) => ({ name: `queue-${i}.csv`, csv: nessusCsv(manyRows(`queue-${i}`, 30)) }));
-  const uploads = [];
-  const ids = [];
-  for (const { name, csv } of files) {
-    const slow = slowUpload(program, { csvBytes: csv.length, filename: name });
-    slow.write(csv.slice(0, 300));
-    uploads.push(slow);
-    ids.push(await sessionOf(socket, name));
+  const files = Array.from({ length: 4 }, (_, i) => ({ name: `queue-${i}.csv`, csv: nessusCsv(manyRows(`queue-${i}`, 3000)), sent: 0 }));
+  const send = (file, length) => {
+    const piece = file.csv.slice(file.sent, file.sent + length);
+    file.sent += piece.length;
+    if (piece) file.slow.write(piece);
+  };
+  for (const file of files) {
+    file.slow = slowUpload(program, { csvBytes: file.csv.length, filename: file.name });
+    send(file, 1000);
   }
+  // Slow, but fast enough not to be cut.
+  const dripping = setInterval(() => files.forEach((file) => send(file, 2000)), 500);
+  t.after(() => clearInterval(dripping));
+  for (const file of files) file.id = await sessionOf(socket, file.name);
   const session = async (id) => (await program.call("GET", `/api/sessions/${id}`)).body.session;
-  for (const id of ids.slice(1)) await until(async () => (await session(id)).current_step === "Waiting", "waiting import");
-  const sixth = await upload(program, files[0].csv);
-  assertError(sixth, 503, "SERVER_OVERLOAD");
-  assert.ok(Number(sixth.headers.get("retry-after")) > 0);
-  files.forEach(({ csv }, i) => {
-    uploads[i].write(csv.slice(300));
-    uploads[i].end();
-  });
-  for (const [i, slow] of uploads.entries()) {
-    const answer = await slow.answer();
-    assert.deepEqual([answer.status, answer.body.sessionId], [202, ids[i]]);
-    const [name, payload] = await socket.ended(ids[i]);
-    assert.deepEqual([name, payload.summary?.new_vulnerabilities], ["import_complete", 30]);
+  for (const { id } of files) await until(async () => (await session(id)).processed_rows > 0, "rows of each upload");
+  const running = (await program.call("GET", "/api/imports")).body.items;
+  assert.deepEqual(running.map(({ status }) => status), ["running", "running", "running", "running"]);
+  const fifth = await upload(program, "host,title,severity\na,x,Low\n");
+  assertError(fifth, 503, "SERVER_OVERLOAD");
+  assert.ok(Number(fifth.headers.get("retry-after")) > 0);
+  clearInterval(dripping);
+  for (const file of files) {
+    send(file, Infinity);
+    file.slow.end();
   }
-  assert.equal((await upload(program, files[0].csv)).status, 202);
+  for (const { id, slow } of files) {
+    const answer = await slow.answer();
+    assert.deepEqual([answer.status, answer.body.sessionId], [202, id]);
+    const [name, payload] = await socket.ended(id);
+    assert.deepEqual([name, payload.summary?.new_vulnerabilities], ["import_complete", 3000]);
+  }
+  assert.equal((await upload(program, "host,title,severity\na,x,Low\n")).status, 202);
 });
 
-test("cancelling an import that waits", async (t) => {
+test("cancelling one of two imports that are read", async (t) => {
   const { program, socket } = await world(t);
   const csv = nessusCsv(manyRows("waiting-host", 30));
   const first = slowUpload(program, { csvBytes: csv.length, filename: "runs.csv" });

@@ -71,6 +71,8 @@ describe("the events of an import", () => {
         "encoding_replacements",
         "skipped_rows",
         "dates_corrected",
+        "dates_unread",
+        "warnings",
         "rejections",
         "rejections_by_reason",
       ),

@@ -108,6 +108,39 @@ impl ImportError {
         }
     }
 
+    /// `OLDER_SCAN`: a newer scan of these hosts is known.
+    pub fn older_scan(hosts: &[String]) -> ImportError {
+        ImportError {
+            code: "OLDER_SCAN",
+            message: format!("A newer scan of {} is known", and_others(hosts)),
+            details: Some(json!({ "hosts": hosts })),
+            recovery_suggestions: vec![
+                "Import the newest scan of these hosts",
+                "Or give allowOlder=true: then nothing on these hosts is resolved or reopened",
+            ],
+        }
+    }
+
+    /// `UNSUPPORTED_FILE_TYPE`: the file is no text in CSV.
+    pub fn unsupported_file_type(name: &str, suggestion: &'static str, kind: &str) -> ImportError {
+        ImportError {
+            code: "UNSUPPORTED_FILE_TYPE",
+            message: format!("The file is {name}, and no CSV"),
+            details: Some(json!({ "type": kind })),
+            recovery_suggestions: vec![suggestion, "Export the findings as CSV in UTF-8"],
+        }
+    }
+
+    /// `INVALID_ARGUMENT`: what was asked for is not possible with this file.
+    pub fn invalid_argument(message: &str, suggestion: &'static str) -> ImportError {
+        ImportError {
+            code: "INVALID_ARGUMENT",
+            message: message.to_owned(),
+            details: None,
+            recovery_suggestions: vec![suggestion],
+        }
+    }
+
     /// `STORAGE_ERROR`: the database could not be written.
     pub fn storage(cause: impl fmt::Display) -> ImportError {
         ImportError {
@@ -132,6 +165,14 @@ impl ImportError {
                 "Upload the file again",
             ],
         }
+    }
+}
+
+fn and_others(names: &[String]) -> String {
+    match names {
+        [] => "these hosts".to_owned(),
+        [one] => one.clone(),
+        [first, others @ ..] => format!("{first} and {} more", others.len()),
     }
 }
 
@@ -162,8 +203,13 @@ pub enum RequestError {
         code: &'static str,
         message: String,
     },
+    /// A field has a value that makes no sense, or comes after the file; the text says
+    /// which.
+    InvalidField(String),
     /// The body has grown beyond the limit.
     TooLarge,
+    /// The body comes more slowly than is waited for.
+    TooSlow,
     /// The peer went away: there is nobody to answer.
     Aborted,
 }
@@ -175,6 +221,7 @@ impl RequestError {
             RequestError::NotMultipart => 415,
             RequestError::SessionRefused { status, .. } => *status,
             RequestError::TooLarge => 413,
+            RequestError::TooSlow => 408,
             _ => 400,
         }
     }
@@ -185,6 +232,7 @@ impl RequestError {
             RequestError::NotMultipart => "UNSUPPORTED_MEDIA_TYPE",
             RequestError::SessionRefused { code, .. } => code,
             RequestError::TooLarge => "PAYLOAD_TOO_LARGE",
+            RequestError::TooSlow => "REQUEST_TIMEOUT",
             _ => "INVALID_ARGUMENT",
         }
     }
@@ -199,7 +247,11 @@ impl fmt::Display for RequestError {
             RequestError::InvalidSessionId => f.write_str("sessionId must be a UUID"),
             RequestError::SessionIdAfterFile => f.write_str("sessionId must come before csvFile"),
             RequestError::SessionRefused { message, .. } => f.write_str(message),
+            RequestError::InvalidField(how) => f.write_str(how),
             RequestError::TooLarge => f.write_str("the upload is larger than this server takes"),
+            RequestError::TooSlow => {
+                f.write_str("the upload came too slowly: less than 1 KiB a second")
+            }
             RequestError::Aborted => f.write_str("the upload broke off"),
         }
     }
@@ -220,7 +272,7 @@ mod tests {
             received: String::new(),
             reason: Reason::MissingHost,
             host: Default::default(),
-            check: String::new(),
+            check_key: String::new(),
         };
         let errors = [
             ImportError::empty("nothing"),
@@ -228,6 +280,9 @@ mod tests {
             ImportError::parsing("broken", None),
             ImportError::no_valid_rows(1, &rejection, &RejectedRows::default()),
             ImportError::too_many_invalid_rows(101, 200, &rejection, &RejectedRows::default()),
+            ImportError::older_scan(&["a".to_owned(), "b".to_owned()]),
+            ImportError::unsupported_file_type("a PDF document", "Export it anew", "pdf"),
+            ImportError::invalid_argument("no", "Do otherwise"),
             ImportError::too_large(),
             ImportError::storage("disk full"),
             ImportError::bad_request(&RequestError::SessionIdAfterFile),

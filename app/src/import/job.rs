@@ -1,61 +1,67 @@
 //! One import from the beginning of its file to its end.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
 
 use super::error::{ImportError, RequestError};
-use super::file::{ByteSource, Decoder, Layout};
+use super::file::{ByteSource, Decoder, Layout, Mappings};
 use super::host::Host;
+use super::pace::Rates;
 use super::queue::Turn;
 use super::rejection::Rejection;
 use super::report::{
-    Accepted, Cancelled, Completed, DataChange, Failed, FailedRows, FormHead, Performance,
-    Progress, Reporter, Summary, STEP_MERGING, STEP_READING, STEP_WAITING,
+    Accepted, Cancelled, Completed, DataChange, Failed, FailedRows, FormHead, Performance, Summary,
+    STEP_MERGING, STEP_WAITING,
 };
-use super::row::{Finding, Reading, Rows};
-use super::scanners::{Scanner, GENERIC};
+use super::row::{by_order, Finding, Interpreter, Reading, Rows};
+use super::scanners::{Mapping, Scanner, GENERIC};
 use super::stop::{FormStop, Stop};
-use super::tally::{Meter, Tally};
+use super::tally::Tally;
+use super::telling::{Figures, Telling};
 use super::upload::{BodyEnd, BodyReader, Form};
 use crate::clock;
 use crate::severity::Severity;
 use crate::store::{
-    Ending, ImportStatus, ImportWriter, MergeCounts, MergePlan, NewImport, Record, Resolve, Store,
+    Ending, ImportStatus, ImportWriter, MergeCounts, MergePlan, NewImport, Record, Resolve, Seen,
+    StagedHost, Store,
 };
 
-/// Share of the progress that reading the file takes; the merge takes the rest.
-const READING_SHARE: f64 = 0.95;
 /// One that waits says so this often, lest it be taken for stalled.
 const WAITING_REPORT_INTERVAL: Duration = Duration::from_secs(10);
+
 /// An import whose file has begun.
 pub struct Job<'a> {
     body: &'a BodyReader,
-    declared_bytes: Option<u64>,
     head: FormHead,
     session_id: String,
     started_ms: i64,
-    /// When the first byte of the file was there.
-    first_byte: Option<Instant>,
     import_id: Option<i64>,
     scanner: Option<&'static Scanner>,
+    /// The header's signature, to remember a mapping by.
+    signature: String,
+    warnings: Vec<String>,
+    interpreter: Interpreter,
     tally: Tally,
     was_taken_in: bool,
-    meter: Meter<'a>,
-    reporter: &'a mut dyn Reporter,
+    rates: &'a Arc<Rates>,
+    telling: &'a Telling<'a>,
 }
 
 /// The file part of a form as the source of the decoder.
-struct FileSource<'a> {
-    form: &'a mut Form,
-    first_byte: &'a mut Option<Instant>,
+struct FileSource<'f, 't> {
+    form: &'f mut Form,
+    telling: &'t Telling<'t>,
 }
 
-impl ByteSource for FileSource<'_> {
+impl ByteSource for FileSource<'_, '_> {
     fn next_chunk(&mut self) -> Result<Option<Bytes>, Stop> {
         let chunk = self.form.file_chunk()?;
-        self.first_byte.get_or_insert_with(Instant::now);
+        if chunk.is_some() {
+            self.telling.bytes_came();
+        }
         Ok(chunk)
     }
 }
@@ -63,42 +69,38 @@ impl ByteSource for FileSource<'_> {
 impl<'a> Job<'a> {
     pub fn new(
         body: &'a BodyReader,
-        declared_bytes: Option<u64>,
         head: FormHead,
         session_id: String,
-        resident_bytes: &'a dyn Fn() -> Option<u64>,
-        reporter: &'a mut dyn Reporter,
+        rates: &'a Arc<Rates>,
+        telling: &'a Telling<'a>,
     ) -> Job<'a> {
-        let meter = Meter {
-            resident_bytes,
-            peak_bytes: 0,
-            steps: 0,
-            last_report: Instant::now(),
-            has_reported: false,
-            fraction: 0.0,
+        let started_ms = clock::now_ms();
+        let interpreter = Interpreter {
+            severity_map: head.options.severity_map.clone(),
+            now_ms: started_ms,
+            ..Interpreter::default()
         };
         Job {
             body,
-            declared_bytes,
             head,
             session_id,
-            started_ms: clock::now_ms(),
-            first_byte: None,
+            started_ms,
             import_id: None,
             scanner: None,
+            signature: String::new(),
+            warnings: Vec::new(),
+            interpreter,
             tally: Tally::default(),
             was_taken_in: false,
-            meter,
-            reporter,
+            rates,
+            telling,
         }
     }
 
-    /// Waits for its turn, imports, and reports how that ended.
+    /// Imports, and reports how that ended.
     pub fn run(&mut self, form: Form, turn: Turn, store: &Store) {
         let mut writer = None;
-        let result = self
-            .wait(&turn)
-            .and_then(|()| self.import(form, store, &mut writer));
+        let result = self.import(form, &turn, store, &mut writer);
         let mut answer = Ok(());
         if let Err(stop) = result {
             self.abandon(&stop, store, writer);
@@ -106,106 +108,131 @@ impl<'a> Job<'a> {
                 answer = Err(error);
             }
         }
-        drop(turn); // others need not wait for the rest of this body
         if !self.was_taken_in {
             self.body.drain();
             self.take_in(answer);
         }
-    }
-
-    fn wait(&mut self, turn: &Turn) -> Result<(), Stop> {
-        if !turn.line_up() {
-            self.report(STEP_WAITING, None);
-        }
-        let is_first = turn.wait(|| {
-            if self.meter.last_report.elapsed() >= WAITING_REPORT_INTERVAL {
-                self.report(STEP_WAITING, None);
-            }
-            self.body.stopped().is_some()
-        });
-        if is_first {
-            return Ok(());
-        }
-        Err(self
-            .body
-            .stopped()
-            .map_or(Stop::Cancelled, |end| FormStop::Body(end).into()))
+        drop(turn);
     }
 
     fn import(
         &mut self,
         mut form: Form,
+        turn: &Turn,
         store: &Store,
         slot: &mut Option<ImportWriter>,
     ) -> Result<(), Stop> {
-        let vendor = self.vendor().to_owned();
-        let new = NewImport {
-            session_id: &self.session_id,
-            filename: &self.head.filename,
-            vendor: &vendor,
-            started_ms: self.started_ms,
+        let writer = slot.insert(self.begin(store)?);
+        self.import_id = writer.import_id();
+        let mappings = Mappings {
+            given: self.head.options.mapping.take(),
+            remembered: remembered_mappings(store)?,
         };
-        let writer = slot.insert(store.begin_import(&new)?);
-        self.import_id = Some(writer.import_id());
-        self.read_file(&mut form, writer)?;
+        self.read_file(&mut form, &mappings, writer)?;
         if let Some(vendor) = form.finish()? {
             self.head.vendor = Some(vendor);
         }
         drop(form);
+        let is_day_first = self.interpreter.dates.is_day_first();
+        self.tally.duplicates += writer.finish_staging(is_day_first, self.head.options.scan_ms)?;
         self.tally.judge()?;
-        self.report(STEP_READING, Some(self.tally.rows()));
+        self.telling.file_read(self.figures(true));
+        self.check_resolve()?;
         self.take_in(Ok(()));
+        self.wait(turn)?;
         let counts = self.merge(writer)?;
-        self.commit(writer, counts)
+        self.commit(writer, counts)?;
+        if let Some(mapping) = &mappings.given {
+            // It was of use for this import; for the next one it is a help, no more.
+            let _ = store.remember_mapping(&self.signature, &mapping.given);
+        }
+        Ok(())
     }
 
-    fn read_file(&mut self, form: &mut Form, writer: &mut ImportWriter) -> Result<(), Stop> {
-        let mut first_byte = self.first_byte;
+    fn begin(&self, store: &Store) -> Result<ImportWriter, Stop> {
+        if self.head.options.dry_run {
+            return Ok(store.begin_dry_run()?);
+        }
+        let new = NewImport {
+            session_id: &self.session_id,
+            filename: &self.head.filename,
+            vendor: self.vendor(),
+            started_ms: self.started_ms,
+        };
+        Ok(store.begin_import(&new)?)
+    }
+
+    fn read_file(
+        &mut self,
+        form: &mut Form,
+        mappings: &Mappings,
+        writer: &mut ImportWriter,
+    ) -> Result<(), Stop> {
         let mut text = Decoder::new(FileSource {
             form,
-            first_byte: &mut first_byte,
+            telling: self.telling,
         });
-        let (layout, rest) = Layout::detect(&mut text)?;
+        let (layout, rest) = Layout::detect(&mut text, mappings)?;
         self.scanner = Some(layout.scanner);
+        self.signature.clone_from(&layout.signature);
+        if layout.uses_remembered_mapping {
+            let warning = "The column mapping of an earlier file with this header was used";
+            self.warnings.push(warning.to_owned());
+        }
         let mut rows = Rows::new(text, layout, rest);
         while let Some((row, layout)) = rows.next_row()? {
-            match Reading::of(row, layout) {
-                Reading::Present(finding) => self.stage(&finding, writer)?,
-                Reading::Gone(host) => {
-                    self.tally.accepted += 1;
-                    stage_host(&host, writer)?;
-                }
-                Reading::Skipped(host) => {
-                    self.tally.skipped += 1;
-                    if let Some(host) = host {
-                        stage_host(&host, writer)?;
-                    }
-                }
-                Reading::Rejected(rejection) => self.reject(*rejection, writer)?,
-            }
+            let reading = self.interpreter.read(row, layout);
+            self.take(reading, writer)?;
             if self.body.stopped() == Some(BodyEnd::Cancelled) {
                 return Err(Stop::Cancelled);
             }
-            let is_due = self.meter.is_due();
-            if is_due || self.body.is_starving() && self.meter.is_due_starving() {
-                self.report(STEP_READING, None);
-            }
+            self.telling.row_read(|| self.figures(false));
         }
         self.tally.replaced_bytes = rows.replaced_bytes();
-        drop(rows);
-        self.first_byte = first_byte;
         Ok(())
+    }
+
+    fn take(&mut self, reading: Reading, writer: &mut ImportWriter) -> Result<(), Stop> {
+        match reading {
+            Reading::Present(finding) => self.stage(&finding, writer)?,
+            Reading::Gone(host, seen) => {
+                self.tally.accepted += 1;
+                self.stage_host(&host, seen, writer)?;
+            }
+            Reading::Skipped(host, seen) => {
+                self.tally.skipped += 1;
+                if let Some(host) = host {
+                    self.stage_host(&host, seen, writer)?;
+                }
+            }
+            Reading::Rejected(rejection) => self.reject(*rejection, writer)?,
+        }
+        Ok(())
+    }
+
+    fn stage_host(
+        &mut self,
+        host: &Host,
+        seen: Seen,
+        writer: &mut ImportWriter,
+    ) -> Result<i64, Stop> {
+        self.tally.note_seen(seen);
+        let staged = StagedHost {
+            key: &host.key,
+            ip: &host.ip,
+            name: &host.name,
+            is_joinable: host.is_joinable,
+            seen,
+        };
+        Ok(writer.stage_host(&staged)?)
     }
 
     fn stage(&mut self, finding: &Finding, writer: &mut ImportWriter) -> Result<(), Stop> {
         self.tally.accepted += 1;
-        self.tally.newest_scan_ms = self.tally.newest_scan_ms.max(finding.last_seen_ms);
-        let host = stage_host(&finding.host, writer)?;
-        let (first_seen_ms, last_seen_ms) = (finding.first_seen_ms, finding.last_seen_ms);
-        let is_inverted = last_seen_ms.is_some() && first_seen_ms > last_seen_ms;
-        self.tally.dates_corrected += u64::from(is_inverted);
+        let host = self.stage_host(&finding.host, finding.seen, writer)?;
         let mut record = Record {
             host,
+            check_key: &finding.check_key,
             check: &finding.check,
             cve: "",
             port: &finding.port,
@@ -215,62 +242,96 @@ impl<'a> Job<'a> {
             severity: finding.severity,
             state: &finding.state,
             cvss: finding.cvss,
-            first_seen_ms: first_seen_ms.filter(|_| !is_inverted).or(last_seen_ms),
-            last_seen_ms,
+            seen: finding.seen,
         };
         if finding.cves.is_empty() {
-            self.tally.duplicates += u64::from(!writer.stage(&record)?);
+            self.tally.count_record(writer.stage(&record)?);
         }
         for cve in &finding.cves {
             record.cve = cve;
-            self.tally.duplicates += u64::from(!writer.stage(&record)?);
+            self.tally.count_record(writer.stage(&record)?);
         }
         Ok(())
     }
 
     /// What the row may have meant is protected from being resolved.
     fn reject(&mut self, rejection: Rejection, writer: &mut ImportWriter) -> Result<(), Stop> {
-        let Host { key, ip, name } = &rejection.host;
-        writer.protect(&[key, ip, name], &rejection.check)?;
+        let Host { key, ip, name, .. } = &rejection.host;
+        writer.protect(&[key, ip, name], &rejection.check_key)?;
         self.tally.reject(rejection);
         Ok(())
     }
 
     /// A table of unknown origin may be of any scanner, so what it does not hold says
-    /// nothing; nor does it if a row may be about any host.
-    fn resolve(&self) -> Resolve {
-        let is_of_unknown_origin =
-            self.head.vendor.is_none() && self.scanner.is_none_or(Scanner::is_generic);
-        if is_of_unknown_origin || self.tally.has_hostless_rejection {
-            Resolve::Nothing
-        } else {
-            Resolve::Hosts
+    /// nothing.
+    fn is_of_unknown_origin(&self) -> bool {
+        self.head.vendor.is_none() && self.scanner.is_none_or(Scanner::is_generic)
+    }
+
+    fn check_resolve(&self) -> Result<(), Stop> {
+        let wanted = self.head.options.resolve;
+        if self.is_of_unknown_origin() && matches!(wanted, Some(Resolve::Hosts | Resolve::All)) {
+            let message = "resolve is not possible for a table whose scanner is not recognised";
+            let suggestion = "Give the import a label in the field vendor, or leave resolve out";
+            return Err(ImportError::invalid_argument(message, suggestion).into());
         }
+        Ok(())
+    }
+
+    fn resolve(&mut self) -> Resolve {
+        let wanted = self.head.options.resolve;
+        if self.is_of_unknown_origin() {
+            return Resolve::Nothing;
+        }
+        let resolve = wanted.unwrap_or(Resolve::Hosts);
+        if self.tally.has_hostless_rejection && resolve != Resolve::Nothing {
+            let warning = "Nothing was resolved, since a rejected row may be about any host";
+            self.warnings.push(warning.to_owned());
+            return Resolve::Nothing;
+        }
+        resolve
+    }
+
+    fn wait(&self, turn: &Turn) -> Result<(), Stop> {
+        if !turn.line_up() {
+            self.telling.step(STEP_WAITING);
+        }
+        let is_first = turn.wait(|| {
+            if self.telling.is_time(WAITING_REPORT_INTERVAL) {
+                self.telling.step(STEP_WAITING);
+            }
+            self.body.stopped().is_some()
+        });
+        if is_first {
+            return Ok(());
+        }
+        let stopped = self.body.stopped();
+        Err(stopped.map_or(Stop::Cancelled, |end| FormStop::Body(end).into()))
     }
 
     fn merge(&mut self, writer: &mut ImportWriter) -> Result<MergeCounts, Stop> {
-        let vendor = self.vendor().to_owned();
+        let resolve = self.resolve();
+        let scanner = self.scanner.unwrap_or(&GENERIC);
+        let options = &self.head.options;
+        let now_ms = clock::now_ms();
         let plan = MergePlan {
-            vendor: &vendor,
-            now_ms: clock::now_ms(),
-            resolve: self.resolve(),
+            vendor: self.vendor(),
+            site: &options.site,
+            now_ms,
+            scan_ms: options.scan_ms.unwrap_or(now_ms),
+            resolve,
+            allow_older: options.allow_older,
+            is_recognised: !scanner.is_generic() && self.vendor() == scanner.label,
         };
-        let rows = self.tally.rows();
-        self.report(STEP_MERGING, Some(rows));
-        let counts = writer.merge(&plan, |done, total| {
-            if self.meter.is_due() {
-                if self.declared_bytes.is_some() {
-                    let merged = done as f64 / total.max(1) as f64;
-                    self.meter.fraction = READING_SHARE + (1.0 - READING_SHARE) * merged;
-                }
-                self.report(STEP_MERGING, Some(rows));
-            }
+        self.telling.step(STEP_MERGING);
+        Ok(writer.merge(&plan, |done, total| {
+            self.telling.merged(done, total);
             self.body.stopped() != Some(BodyEnd::Cancelled)
-        })?;
-        Ok(counts)
+        })?)
     }
 
     fn commit(&mut self, writer: &mut ImportWriter, counts: MergeCounts) -> Result<(), Stop> {
+        let dates = self.interpreter.dates.counts();
         let summary = Summary {
             new_vulnerabilities: counts.new,
             updated_vulnerabilities: counts.updated,
@@ -281,7 +342,10 @@ impl<'a> Job<'a> {
             unchanged: counts.unchanged,
             encoding_replacements: self.tally.replaced_bytes,
             skipped_rows: self.tally.skipped,
-            dates_corrected: self.tally.dates_corrected,
+            dates_corrected: dates.corrected,
+            dates_unread: dates.unread,
+            warnings: self.warnings.clone(),
+            dry_run: self.head.options.dry_run,
             rejected: self.tally.rejected_rows(),
         };
         if !self.body.begin_commit() {
@@ -289,24 +353,22 @@ impl<'a> Job<'a> {
         }
         let summary_json = serde_json::to_value(&summary).map_err(ImportError::storage)?;
         writer.commit(&self.ending(ImportStatus::Completed, Some(&summary_json), None))?;
-        self.meter.sample();
-        let elapsed = self
-            .first_byte
-            .map_or(Duration::ZERO, |first| first.elapsed());
-        let processing_time_ms = elapsed.as_millis() as u64;
+        self.rates
+            .note_merge(self.tally.records, self.telling.merge_time().as_secs_f64());
+        let processing_time_ms = self.telling.processing_time().as_millis() as u64;
         let completed = Completed {
-            import_id: writer.import_id(),
+            import_id: self.import_id,
             total_processed: self.tally.accepted,
             processing_time_ms,
             summary,
             performance: Performance {
                 rows_per_second: self.tally.accepted * 1000 / processing_time_ms.max(1),
-                peak_memory_mb: self.meter.peak_bytes.div_ceil(1024 * 1024),
+                peak_memory_mb: self.telling.peak_bytes().div_ceil(1024 * 1024),
                 database_operations: writer.statements(),
             },
             change: data_change(counts),
         };
-        self.reporter.completed(&completed);
+        self.telling.completed(&completed);
         Ok(())
     }
 
@@ -315,17 +377,17 @@ impl<'a> Job<'a> {
         let error = stop.error();
         self.close_history(store, writer, error.as_ref());
         match error {
-            None => self.reporter.cancelled(&Cancelled {
+            None => self.telling.cancelled(&Cancelled {
                 import_id: self.import_id,
                 processed_rows: self.tally.rows(),
-                completion_percentage: self.meter.fraction,
+                completion_percentage: self.telling.fraction(),
             }),
-            Some(error) => self.reporter.failed(&Failed {
+            Some(error) => self.telling.failed(&Failed {
                 import_id: self.import_id,
                 error,
                 partial_results: FailedRows {
                     processed_rows: self.tally.rows(),
-                    successful_imports: self.tally.accepted,
+                    successful_imports: self.tally.accepted + self.tally.skipped,
                     failed_rows: self.tally.rejected,
                     rolled_back: true,
                 },
@@ -346,23 +408,20 @@ impl<'a> Job<'a> {
         };
         let error = error.and_then(|error| serde_json::to_value(error).ok());
         let ending = self.ending(status, None, error.as_ref());
-        // Where even this fails the storage is broken, which the outcome tells
-        // already; the entry becomes `interrupted` at the next start.
         match writer {
-            Some(writer) => {
-                let _ = writer.abandon(&ending);
-            }
-            None if self.import_id.is_none() => {
+            Some(writer) => writer.abandon(&ending),
+            None if self.head.options.dry_run => {}
+            None => {
                 let new = NewImport {
                     session_id: &self.session_id,
                     filename: &self.head.filename,
                     vendor: self.vendor(),
                     started_ms: self.started_ms,
                 };
-                self.import_id = store.record_unstarted(&new, &ending).ok();
+                self.import_id = Some(store.record_unstarted(&new, &ending));
             }
-            None => {}
         }
+        store.write_endings();
     }
 
     fn ending<'b>(
@@ -388,32 +447,23 @@ impl<'a> Job<'a> {
             filename: self.head.filename.clone(),
             vendor: self.vendor().to_owned(),
         };
-        self.reporter.taken_in(answer.as_ref().map(|()| &accepted));
+        self.telling.taken_in(answer.as_ref().map(|()| &accepted));
     }
 
-    fn report(&mut self, step: &'static str, total_rows: Option<u64>) {
-        self.meter.sample();
-        if let Some(declared) = self.declared_bytes {
-            let read = self.body.taken_bytes() as f64 / declared.max(1) as f64;
-            self.meter.fraction = self.meter.fraction.max(read.min(1.0) * READING_SHARE);
+    fn figures(&self, is_whole: bool) -> Figures {
+        let rows = self.tally.rows();
+        let label = self.scanner.map(|scanner| scanner.label.to_owned());
+        let times = by_order(self.tally.newest, self.interpreter.dates.is_day_first());
+        Figures {
+            rows,
+            records: self.tally.records,
+            total_rows: is_whole.then_some(rows),
+            vendor: self.head.vendor.clone().or(label),
+            scan_date: times.last_ms.map(clock::date),
         }
-        let vendor = self
-            .head
-            .vendor
-            .as_deref()
-            .or(self.scanner.map(|scanner| scanner.label));
-        self.reporter.progress(&Progress {
-            fraction: self.meter.fraction,
-            step,
-            processed_rows: self.tally.rows(),
-            total_rows,
-            filename: &self.head.filename,
-            vendor,
-            scan_date: self.tally.newest_scan_ms.map(clock::date),
-        });
     }
 
-    /// The label: of the form, else the detected format.
+    /// The label: of the form, else the detected scanner.
     fn vendor(&self) -> &str {
         match &self.head.vendor {
             Some(vendor) => vendor,
@@ -422,8 +472,11 @@ impl<'a> Job<'a> {
     }
 }
 
-fn stage_host(host: &Host, writer: &mut ImportWriter) -> Result<i64, Stop> {
-    Ok(writer.stage_host(&host.key, &host.ip, &host.name)?)
+fn remembered_mappings(store: &Store) -> Result<std::collections::HashMap<String, Mapping>, Stop> {
+    let stored = store.mappings()?.into_iter();
+    let mappings = stored
+        .filter_map(|(signature, mapping)| Some((signature, Mapping::from_json(mapping).ok()?)));
+    Ok(mappings.collect())
 }
 
 fn data_change(counts: MergeCounts) -> DataChange {

@@ -32,23 +32,27 @@ mod error;
 mod file;
 mod host;
 mod job;
+mod pace;
 mod queue;
 mod rejection;
 mod report;
 mod row;
 mod scanners;
+mod spelling;
 mod stop;
 mod tally;
+mod telling;
 mod text;
 mod upload;
 
 use crate::store::Store;
 use job::Job;
 use stop::Stop;
+use telling::Telling;
 use upload::Form;
 
 pub use error::{ImportError, RequestError};
-pub use queue::{ImportQueue, Turn, MAX_WAITING};
+pub use queue::{ImportQueue, Turn, MAX_IMPORTS};
 pub use rejection::{Reason, RejectedRows};
 pub use report::{
     Accepted, Cancelled, Completed, DataChange, Failed, FailedRows, FormHead, Performance,
@@ -57,8 +61,8 @@ pub use report::{
 pub use row::{MAX_CELL_BYTES, MAX_RECORD_BYTES};
 pub use text::MAX_FILENAME_CHARS;
 pub use upload::{
-    boundary, pipe, session_id, BodyEnd, BodyReader, BodySender, Canceller, HIGH_WATER_BYTES,
-    MAX_VENDOR_CHARS,
+    boundary, pipe, session_id, BodyEnd, BodyReader, BodySender, Canceller, Options,
+    HIGH_WATER_BYTES, MAX_VENDOR_CHARS, OPTION_NAMES,
 };
 
 /// An upload to be imported.
@@ -68,8 +72,8 @@ pub struct Upload {
     pub boundary: String,
     /// The `Content-Length`; `None` for a chunked body.
     pub declared_bytes: Option<u64>,
-    /// The `sessionId` of the URL.
-    pub query_session_id: Option<String>,
+    /// The fields of the URL's query: `sessionId`, `vendor` and those of [`Options`].
+    pub query: Vec<(String, String)>,
 }
 
 /// Imports an upload, on the calling thread, and tells the reporter everything
@@ -84,26 +88,23 @@ pub fn run(
     reporter: &mut dyn Reporter,
 ) {
     let body = upload.body.clone();
-    let begun = Form::begin(
-        upload.body,
-        &upload.boundary,
-        upload.query_session_id.as_deref(),
-    );
+    let begun = Form::begin(upload.body, &upload.boundary, &upload.query);
     let started = begun.map_err(Stop::from).and_then(|(form, head)| {
         let session_id = reporter.file_started(&head).map_err(Stop::Request)?;
         Ok((form, head, session_id))
     });
     match started {
         Ok((form, head, session_id)) => {
-            let mut job = Job::new(
+            let rates = turn.rates();
+            let telling = Telling::new(
                 &body,
                 upload.declared_bytes,
-                head,
-                session_id,
+                &head,
+                &rates,
                 resident_bytes,
                 reporter,
             );
-            job.run(form, turn, store);
+            Job::new(&body, head, session_id, &rates, &telling).run(form, turn, store);
         }
         Err(stop) => {
             let error = match stop {

@@ -1,11 +1,13 @@
-//! One import runs at a time; a few wait; the rest is turned away.
+//! A few imports are read at a time, one is merged at a time; the rest is turned away.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Imports that may wait while one runs.
-pub const MAX_WAITING: usize = 4;
+use super::pace::Rates;
+
+/// Imports at a time, whatever they do.
+pub const MAX_IMPORTS: usize = 4;
 
 /// How often one that waits looks whether it still wants to.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
@@ -14,33 +16,44 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 #[derive(Clone, Default)]
 pub struct ImportQueue(Arc<Shared>);
 
-/// A place among the running and waiting imports; given back when dropped.
+/// A place among the imports; given back when dropped.
 pub struct Turn {
     queue: Arc<Shared>,
     number: u64,
 }
 
 impl ImportQueue {
-    /// A place for one more import, or `None` when one runs and
-    /// [`MAX_WAITING`] wait already. Never blocks.
+    /// A place for one more import, or `None` when there are [`MAX_IMPORTS`] already.
+    /// Never blocks.
     pub fn join(&self) -> Option<Turn> {
         let mut state = self.0.lock();
-        if state.joined > MAX_WAITING {
+        if state.joined >= MAX_IMPORTS {
             return None;
         }
         state.joined += 1;
+        Some(self.turn(state))
+    }
+
+    /// A turn to write that is no import and takes no place.
+    pub fn join_line(&self) -> Turn {
+        let mut state = self.0.lock();
+        state.joined += 1;
+        // It may be one more than there are places for.
+        self.turn(state)
+    }
+
+    fn turn(&self, mut state: MutexGuard<'_, State>) -> Turn {
         state.next_number += 1;
-        Some(Turn {
+        Turn {
             queue: self.0.clone(),
             number: state.next_number,
-        })
+        }
     }
 }
 
 impl Turn {
-    /// Gets in line, behind those who did before. True if it is this one's turn
-    /// at once. Done when the file part begins, not on joining: a client that
-    /// has not begun to send its file holds up nobody.
+    /// Gets in line to be merged, behind those who did before. True if it is this one's
+    /// turn at once. Done when the file has been read: a slow upload holds up nobody.
     pub fn line_up(&self) -> bool {
         let mut state = self.queue.lock();
         if !state.line.contains(&self.number) {
@@ -55,13 +68,24 @@ impl Turn {
         self.line_up();
         let mut state = self.queue.lock();
         while state.line.front() != Some(&self.number) {
+            // Asked without the lock: it may take its time.
+            drop(state);
             if give_up() {
                 return false;
+            }
+            state = self.queue.lock();
+            if state.line.front() == Some(&self.number) {
+                break;
             }
             let waited = self.queue.changed.wait_timeout(state, LOOK_INTERVAL);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         true
+    }
+
+    /// What earlier imports took.
+    pub(super) fn rates(&self) -> Arc<Rates> {
+        self.queue.rates.clone()
     }
 }
 
@@ -78,13 +102,14 @@ impl Drop for Turn {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    rates: Arc<Rates>,
 }
 
 #[derive(Default)]
 struct State {
     joined: usize,
     next_number: u64,
-    /// Those whose file has begun; the first one runs.
+    /// Those whose file has been read; the first one is merged.
     line: VecDeque<u64>,
 }
 
@@ -100,16 +125,16 @@ mod tests {
     use std::thread;
 
     #[test]
-    fn one_runs_four_wait_and_the_next_is_turned_away() {
+    fn four_import_and_the_next_is_turned_away() {
         let queue = ImportQueue::default();
-        let mut turns: Vec<Turn> = (0..=MAX_WAITING).map(|_| queue.join().unwrap()).collect();
+        let mut turns: Vec<Turn> = (0..MAX_IMPORTS).map(|_| queue.join().unwrap()).collect();
         assert!(queue.join().is_none());
         turns.pop();
         assert!(queue.join().is_some());
     }
 
     #[test]
-    fn turns_come_in_the_order_in_which_files_began() {
+    fn turns_come_in_the_order_in_which_files_were_read() {
         let queue = ImportQueue::default();
         let (slow_form, first, second) = (
             queue.join().unwrap(),

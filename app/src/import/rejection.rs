@@ -35,8 +35,8 @@ pub struct Rejection {
     pub reason: Reason,
     /// Key, address and name of the host, as far as they can be read.
     pub host: Host,
-    /// Empty if it cannot be read.
-    pub check: String,
+    /// In normal form; empty if it cannot be read.
+    pub check_key: String,
 }
 
 impl Reason {

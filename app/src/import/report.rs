@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::error::{ImportError, RequestError};
 use super::rejection::RejectedRows;
+use super::upload::Options;
 
 /// Where an import reports to. All calls come from the import's thread, in this
 /// order:
@@ -44,7 +45,7 @@ pub trait Reporter {
 }
 
 /// What is known of an upload when its file begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FormHead {
     /// From the field or the query, in lower case with hyphens.
     pub session_id: Option<String>,
@@ -52,6 +53,7 @@ pub struct FormHead {
     pub vendor: Option<String>,
     /// The last part of the name that was sent; `upload.csv` if there is none.
     pub filename: String,
+    pub options: Options,
 }
 
 /// Step of an import that waits for others.
@@ -64,8 +66,8 @@ pub const STEP_MERGING: &str = "Saving findings";
 /// One report of progress.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Progress<'a> {
-    /// 0 to 1: by bytes up to 0.95, then by findings compared. Stays 0 while the
-    /// length of the body is not known.
+    /// 0 to 1: by bytes, then by findings compared, weighed by what the two take. Stays
+    /// 0 until the merge if the length of the body is not known.
     pub fraction: f64,
     /// One of the `STEP_` texts.
     pub step: &'static str,
@@ -73,6 +75,10 @@ pub struct Progress<'a> {
     pub processed_rows: u64,
     /// `None` until the file has been read to its end.
     pub total_rows: Option<u64>,
+    /// `None` in the first seconds, while waiting, and if the length is not known.
+    pub eta_seconds: Option<u64>,
+    /// Of the step that runs; `None` while that is not known.
+    pub rows_per_second: Option<u64>,
     pub filename: &'a str,
     /// The label of the form or the detected format; `None` while neither is known.
     pub vendor: Option<&'a str>,
@@ -112,8 +118,15 @@ pub struct Summary {
     pub encoding_replacements: u64,
     /// Rows that are no vulnerabilities, such as checks that were passed.
     pub skipped_rows: u64,
-    /// Dates that could not be (first seen after last seen) and were corrected.
+    /// Rows whose dates could not be: first seen after last seen, or in the future.
     pub dates_corrected: u64,
+    /// Cells that hold no date that is known.
+    pub dates_unread: u64,
+    /// What somebody should know, in sentences.
+    pub warnings: Vec<String>,
+    /// Nothing was changed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
     /// What was rejected.
     #[serde(flatten)]
     pub rejected: RejectedRows,
@@ -143,7 +156,8 @@ pub struct DataChange {
 /// A completed import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Completed {
-    pub import_id: i64,
+    /// `None` for a dry run.
+    pub import_id: Option<i64>,
     /// Rows accepted.
     pub total_processed: u64,
     /// From the first byte of the file to the commit.
@@ -199,6 +213,7 @@ mod tests {
         keys.sort_unstable();
         let agreed = [
             "dates_corrected",
+            "dates_unread",
             "encoding_replacements",
             "new_vulnerabilities",
             "rejections",
@@ -210,6 +225,7 @@ mod tests {
             "unchanged",
             "updated_vulnerabilities",
             "validation_errors",
+            "warnings",
         ];
         assert_eq!(keys, agreed);
     }

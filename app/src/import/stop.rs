@@ -30,6 +30,7 @@ impl From<MergeStop> for Stop {
     fn from(stop: MergeStop) -> Stop {
         match stop {
             MergeStop::Cancelled => Stop::Cancelled,
+            MergeStop::Older(hosts) => ImportError::older_scan(&hosts).into(),
             MergeStop::Store(error) => error.into(),
         }
     }
@@ -41,6 +42,7 @@ impl From<FormStop> for Stop {
             FormStop::Body(BodyEnd::Cancelled) => Stop::Cancelled,
             FormStop::Body(BodyEnd::Aborted) => Stop::Request(RequestError::Aborted),
             FormStop::Body(BodyEnd::TooLarge) => Stop::Request(RequestError::TooLarge),
+            FormStop::Body(BodyEnd::TooSlow) => Stop::Request(RequestError::TooSlow),
             FormStop::Invalid(error) => Stop::Request(error),
         }
     }
@@ -53,6 +55,10 @@ impl Stop {
             Stop::Cancelled => None,
             Stop::Failed(error) => Some((**error).clone()),
             Stop::Request(RequestError::TooLarge) => Some(ImportError::too_large()),
+            Stop::Request(RequestError::TooSlow) => {
+                let message = "The upload was cut, since it came too slowly";
+                Some(ImportError::parsing(message, None))
+            }
             Stop::Request(RequestError::Aborted) => {
                 let message = "The upload broke off before the end of the file";
                 Some(ImportError::parsing(message, None))

@@ -1,36 +1,28 @@
-//! What an import keeps of the rows it has read, and when it reports.
+//! What an import keeps of the rows it has read.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use super::error::ImportError;
 use super::rejection::{Reason, RejectedRows, Rejection};
 use super::stop::Stop;
+use crate::store::Seen;
 
 /// More rejected rows than this, and more than this share, fail an import.
 const MAX_REJECTED_ROWS: u64 = 100;
 const MAX_REJECTED_PERCENT: u64 = 5;
 /// Rejections that are told one by one.
 const MAX_REJECTIONS_TOLD: usize = 20;
-/// Progress is reported no more often than this.
-const REPORT_INTERVAL: Duration = Duration::from_millis(20);
-/// The same while an upload is slower than its import: then each row may be the last
-/// for a long time, and what it says must not wait for the next one.
-const STARVING_REPORT_INTERVAL: Duration = Duration::from_millis(2);
-/// Rows and merge steps between two looks at the clock.
-const STEPS_PER_LOOK: u64 = 32;
-
 /// What was counted of the rows so far.
 #[derive(Default)]
 pub struct Tally {
     pub accepted: u64,
     pub rejected: u64,
     pub skipped: u64,
+    /// Of accepted rows.
+    pub records: u64,
     pub duplicates: u64,
     pub replaced_bytes: u64,
-    /// Dates that could not be and were corrected.
-    pub dates_corrected: u64,
-    pub newest_scan_ms: Option<i64>,
+    pub newest: Seen,
     /// A row was rejected whose host is not known: it may be about any host.
     pub has_hostless_rejection: bool,
     first_rejections: Vec<Rejection>,
@@ -40,6 +32,19 @@ pub struct Tally {
 impl Tally {
     pub fn rows(&self) -> u64 {
         self.accepted + self.rejected + self.skipped
+    }
+
+    /// Counts a record; `is_new` if its key did not come before.
+    pub fn count_record(&mut self, is_new: bool) {
+        self.records += 1;
+        self.duplicates += u64::from(!is_new);
+    }
+
+    /// A row was seen at these times.
+    pub fn note_seen(&mut self, seen: Seen) {
+        let newest = &mut self.newest;
+        newest.month_first.last_ms = newest.month_first.last_ms.max(seen.month_first.last_ms);
+        newest.day_first.last_ms = newest.day_first.last_ms.max(seen.day_first.last_ms);
     }
 
     /// Counts a row that is not accepted.
@@ -81,33 +86,5 @@ impl Tally {
             return Err(ImportError::too_many_invalid_rows(rejected, rows, first, &told).into());
         }
         Ok(())
-    }
-}
-
-/// Decides when to report, and remembers the peak of memory.
-pub struct Meter<'a> {
-    pub resident_bytes: &'a dyn Fn() -> Option<u64>,
-    pub peak_bytes: u64,
-    pub steps: u64,
-    pub last_report: Instant,
-    pub has_reported: bool,
-    pub fraction: f64,
-}
-
-impl Meter<'_> {
-    pub fn is_due(&mut self) -> bool {
-        self.steps += 1;
-        self.steps.is_multiple_of(STEPS_PER_LOOK) && self.last_report.elapsed() >= REPORT_INTERVAL
-    }
-
-    /// The same for an import that waits for its upload.
-    pub fn is_due_starving(&mut self) -> bool {
-        !self.has_reported || self.last_report.elapsed() >= STARVING_REPORT_INTERVAL
-    }
-
-    pub fn sample(&mut self) {
-        self.peak_bytes = self.peak_bytes.max((self.resident_bytes)().unwrap_or(0));
-        self.last_report = Instant::now();
-        self.has_reported = true;
     }
 }

@@ -23,7 +23,12 @@ pub fn clean(text: &str, max_chars: usize) -> String {
 /// `upload.csv` if nothing is left.
 pub fn filename(path: &str) -> String {
     let last = path.rsplit(['/', '\\']).next().unwrap_or_default();
-    let name = clean(last, MAX_FILENAME_CHARS);
+    // Browsers write these three so, and nothing else: a percent sign stays one.
+    let decoded = last
+        .replace("%22", "\"")
+        .replace("%0D", " ")
+        .replace("%0A", " ");
+    let name = clean(&decoded, MAX_FILENAME_CHARS);
     if name.is_empty() {
         "upload.csv".to_owned()
     } else {
@@ -46,6 +51,7 @@ mod tests {
     fn only_the_last_part_of_a_path_is_a_filename() {
         assert_eq!(filename("../../etc/scan.csv"), "scan.csv");
         assert_eq!(filename("C:\\temp\\scan.csv"), "scan.csv");
+        assert_eq!(filename("a%22b%0D%0A 100%25.csv"), "a\"b   100%25.csv");
         assert_eq!(filename(""), "upload.csv");
         assert_eq!(filename("a/\u{1}"), "upload.csv");
         assert_eq!(filename(&"x".repeat(1000)).len(), MAX_FILENAME_CHARS);

@@ -114,8 +114,25 @@ impl Host {
                 self.queries.submit(request, Query::imports(head)?)?;
                 return Ok(None);
             }
+            Route::ReadImport(id) => {
+                self.queries.submit(request, Query::import(head, id)?)?;
+                return Ok(None);
+            }
+            Route::UndoImport(id) => {
+                fields(head, &[])?;
+                self.imports.undo(request, id)?;
+                return Ok(None);
+            }
             Route::ListFindings => {
                 self.queries.submit(request, Query::findings(head)?)?;
+                return Ok(None);
+            }
+            Route::ExportFindings(format) => {
+                self.queries.submit(request, Query::export(head, format)?)?;
+                return Ok(None);
+            }
+            Route::Statistics => {
+                self.queries.submit(request, Query::statistics(head)?)?;
                 return Ok(None);
             }
         };

@@ -15,6 +15,7 @@ mod answer;
 mod args;
 mod bodies;
 mod call;
+mod export;
 mod host;
 mod imports;
 mod logging;

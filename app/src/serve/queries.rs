@@ -8,11 +8,16 @@ use std::thread;
 use pulsewheel::http::{Request, Response};
 use pulsewheel::{Handle, RequestId};
 use serde::Serialize;
+use serde_json::json;
 
 use super::answer::{json_text, ApiError};
 use super::call::call_surely;
+use super::export::{self, ExportFormat};
+use super::query_fields::{fields, fields_with_lists};
 use crate::severity::Severity;
-use crate::store::{FindingFilter, Page, Reader, StoreError, MAX_PAGE};
+use crate::store::{
+    Cursor, FindingFilter, FindingPage, HistoryEntry, Reader, Sort, SortKey, StoreError, MAX_PAGE,
+};
 
 /// Queries that may wait; more are turned away.
 const MAX_WAITING: usize = 64;
@@ -26,17 +31,27 @@ pub struct Queries {
 }
 
 /// A question about the database.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Query {
     Imports {
         limit: u64,
         offset: u64,
     },
+    Import(i64),
     Findings {
         filter: FindingFilter,
+        sort: Sort,
         limit: u64,
         offset: u64,
+        cursor: Option<Cursor>,
     },
+    /// All findings that match, as a file.
+    Export {
+        filter: FindingFilter,
+        sort: Sort,
+        format: ExportFormat,
+    },
+    Statistics,
 }
 
 impl Queries {
@@ -64,47 +79,99 @@ impl Queries {
 impl Query {
     /// `GET /api/imports`.
     pub fn imports(head: &Request) -> Result<Query, ApiError> {
-        let (limit, offset) = page(head)?;
+        let mut page = Page::default();
+        for (name, value) in fields(head, &["limit", "offset"])? {
+            page.set(name, &value)?;
+        }
+        let Page { limit, offset } = page;
         Ok(Query::Imports { limit, offset })
+    }
+
+    /// `GET /api/imports/{id}`.
+    pub fn import(head: &Request, id: i64) -> Result<Query, ApiError> {
+        fields(head, &[])?;
+        Ok(Query::Import(id))
+    }
+
+    /// `GET /api/vulnerabilities/stats`.
+    pub fn statistics(head: &Request) -> Result<Query, ApiError> {
+        fields(head, &[])?;
+        Ok(Query::Statistics)
     }
 
     /// `GET /api/vulnerabilities`.
     pub fn findings(head: &Request) -> Result<Query, ApiError> {
-        let (limit, offset) = page(head)?;
-        let severity = match head.query("severity") {
-            None => None,
-            Some(name) => Some(Severity::from_name(&name).ok_or_else(|| {
-                ApiError::invalid("severity must be Critical, High, Medium, Low or Info")
-            })?),
-        };
-        let active = match head.query("status").as_deref() {
-            None => None,
-            Some("active") => Some(true),
-            Some("resolved") => Some(false),
-            Some(_) => return Err(ApiError::invalid("status must be active or resolved")),
-        };
-        let host = head.query("host").map(|host| host.into_owned());
+        let mut known = vec!["limit", "offset", "cursor"];
+        known.extend(FILTER_FIELDS);
+        let (mut filter, mut sort, mut page) =
+            (FindingFilter::default(), Sort::default(), Page::default());
+        let mut cursor = None;
+        let mut has_offset = false;
+        for (name, value) in fields_with_lists(head, &known, &LIST_FIELDS)? {
+            match name {
+                "cursor" => cursor = Some(value.into_owned()),
+                "limit" | "offset" => {
+                    has_offset |= name == "offset";
+                    page.set(name, &value)?;
+                }
+                _ => narrow(&mut filter, &mut sort, name, &value)?,
+            }
+        }
+        if cursor.is_some() && has_offset {
+            return Err(ApiError::invalid("cursor and offset exclude each other"));
+        }
+        let cursor = cursor.map(|text| {
+            Cursor::from_text(&text, sort)
+                .ok_or_else(|| ApiError::invalid("cursor is none of this list and order"))
+        });
         Ok(Query::Findings {
-            filter: FindingFilter {
-                severity,
-                host,
-                active,
-            },
-            limit,
-            offset,
+            filter,
+            sort,
+            limit: page.limit,
+            offset: page.offset,
+            cursor: cursor.transpose()?,
+        })
+    }
+
+    /// `GET /api/vulnerabilities.csv` and `.json`.
+    pub fn export(head: &Request, format: ExportFormat) -> Result<Query, ApiError> {
+        let (mut filter, mut sort) = (FindingFilter::default(), Sort::default());
+        for (name, value) in fields_with_lists(head, &FILTER_FIELDS, &LIST_FIELDS)? {
+            narrow(&mut filter, &mut sort, name, &value)?;
+        }
+        Ok(Query::Export {
+            filter,
+            sort,
+            format,
         })
     }
 
     fn answer(&self, reader: &Reader) -> Result<Response, StoreError> {
         match self {
-            Query::Imports { limit, offset } => reader.imports(*limit, *offset).map(page_answer),
+            Query::Imports { limit, offset } => {
+                let page = reader.imports(*limit, *offset)?;
+                Ok(json_answer(&page))
+            }
+            Query::Import(id) => Ok(match reader.import(*id)? {
+                Some(entry) => import_answer(&entry),
+                None => ApiError::not_found().into(),
+            }),
             Query::Findings {
                 filter,
+                sort,
                 limit,
                 offset,
-            } => reader
-                .vulnerabilities(filter, *limit, *offset)
-                .map(page_answer),
+                cursor,
+            } => {
+                let page = reader.findings(filter, *sort, *limit, *offset, cursor.clone())?;
+                Ok(page_answer(&page, *sort))
+            }
+            Query::Export {
+                filter,
+                sort,
+                format,
+            } => export::answer(reader, filter, *sort, *format),
+            Query::Statistics => Ok(json_answer(&reader.statistics()?)),
         }
     }
 }
@@ -128,8 +195,34 @@ fn answer_all(queries: &Receiver<(RequestId, Query)>, reader: &Reader, handle: &
     }
 }
 
-fn page_answer<T: Serialize>(page: Page<T>) -> Response {
-    match serde_json::to_string(&page) {
+fn page_answer(found: &FindingPage, sort: Sort) -> Response {
+    let page = &found.page;
+    json_answer(&json!({
+        "total": page.total,
+        "limit": page.limit,
+        "offset": page.offset,
+        "items": page.items,
+        "next": found.next.as_ref().map(|next| next.text(sort)),
+    }))
+}
+
+/// An import, with what was rejected beside its outcome.
+fn import_answer(entry: &HistoryEntry) -> Response {
+    let mut import = json!(entry);
+    let details = entry.error.as_ref().map(|error| &error["details"]);
+    let told = entry.summary.as_ref().or(details);
+    for (name, default) in [
+        ("rejections", json!([])),
+        ("rejections_by_reason", json!({})),
+    ] {
+        let value = told.and_then(|told| told.get(name)).cloned();
+        import[name] = value.unwrap_or(default);
+    }
+    json_answer(&json!({ "import": import }))
+}
+
+fn json_answer<T: Serialize>(value: &T) -> Response {
+    match serde_json::to_string(value) {
         Ok(text) => json_text(200, text),
         Err(error) => {
             log::error!("an answer has no JSON: {error}");
@@ -138,20 +231,74 @@ fn page_answer<T: Serialize>(page: Page<T>) -> Response {
     }
 }
 
-/// `limit` and `offset`. A limit beyond the largest page counts as that.
-fn page(head: &Request) -> Result<(u64, u64), ApiError> {
-    let number = |name: &str, default: u64| match head.query(name) {
-        None => Ok(default),
-        Some(text) => {
-            let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            let number = text.parse().ok().filter(|_| is_number);
-            number.ok_or_else(|| ApiError::invalid(format!("{name} must be a whole number from 0")))
+/// The fields that narrow and order findings.
+const FILTER_FIELDS: [&str; 7] = ["severity", "host", "status", "vendor", "cve", "q", "sort"];
+/// Those of which any may hold.
+const LIST_FIELDS: [&str; 2] = ["severity", "vendor"];
+
+fn narrow(
+    filter: &mut FindingFilter,
+    sort: &mut Sort,
+    name: &str,
+    value: &str,
+) -> Result<(), ApiError> {
+    match name {
+        "severity" => {
+            let severity = Severity::from_name(value).ok_or_else(|| {
+                ApiError::invalid("severity must be Critical, High, Medium, Low or Info")
+            })?;
+            filter.severities.push(severity);
         }
-    };
-    Ok((
-        number("limit", DEFAULT_LIMIT)?.min(MAX_PAGE),
-        number("offset", 0)?,
-    ))
+        "vendor" => filter.vendors.push(value.to_owned()),
+        "host" => filter.host = Some(value.to_owned()),
+        "cve" => filter.cve = Some(value.to_owned()),
+        "q" => filter.text = Some(value.to_owned()),
+        "sort" => {
+            *sort = Sort::from_text(value).ok_or_else(|| {
+                let names = SortKey::names().join(", ");
+                ApiError::invalid(format!(
+                    "sort must be one of {names}, or one of them behind a -"
+                ))
+            })?;
+        }
+        _ => {
+            filter.active = Some(match value {
+                "active" => true,
+                "resolved" => false,
+                _ => return Err(ApiError::invalid("status must be active or resolved")),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// `limit` and `offset`. A limit beyond the largest page counts as that.
+struct Page {
+    limit: u64,
+    offset: u64,
+}
+
+impl Default for Page {
+    fn default() -> Page {
+        Page {
+            limit: DEFAULT_LIMIT,
+            offset: 0,
+        }
+    }
+}
+
+impl Page {
+    fn set(&mut self, name: &str, text: &str) -> Result<(), ApiError> {
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse().ok().filter(|_| is_number);
+        let number = number
+            .ok_or_else(|| ApiError::invalid(format!("{name} must be a whole number from 0")))?;
+        match name {
+            "limit" => self.limit = MAX_PAGE.min(number),
+            _ => self.offset = number,
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -168,47 +315,44 @@ mod tests {
 
     #[test]
     fn a_query_has_a_hundred_items_unless_it_says_otherwise() {
-        assert_eq!(
-            Query::imports(&query("")),
-            Ok(Query::Imports {
-                limit: 100,
-                offset: 0
-            })
-        );
-        assert_eq!(
-            Query::imports(&query("offset=7&limit=0")),
-            Ok(Query::Imports {
-                limit: 0,
-                offset: 7
-            })
-        );
-        assert_eq!(
-            Query::imports(&query("limit=5000")),
-            Ok(Query::Imports {
-                limit: 1000,
-                offset: 0
-            })
-        );
+        for (text, limit, offset) in [
+            ("", 100, 0),
+            ("offset=7&limit=0", 0, 7),
+            ("limit=5000", 1000, 0),
+        ] {
+            assert_eq!(
+                Query::imports(&query(text)),
+                Ok(Query::Imports { limit, offset }),
+                "{text}"
+            );
+        }
     }
 
     #[test]
-    fn findings_can_be_narrowed() {
+    fn findings_can_be_narrowed_and_ordered() {
+        let found = Query::findings(&query(
+            "severity=critical&severity=High&host=web+1&status=resolved&vendor=a&cve=CVE-1&q=tls&sort=-cvss&limit=2",
+        ));
         let filter = FindingFilter {
-            severity: Some(Severity::Critical),
+            severities: vec![Severity::Critical, Severity::High],
+            vendors: vec!["a".to_owned()],
             host: Some("web 1".to_owned()),
             active: Some(false),
+            cve: Some("CVE-1".to_owned()),
+            text: Some("tls".to_owned()),
         };
-        let found = Query::findings(&query(
-            "severity=critical&host=web+1&status=resolved&limit=2",
-        ));
-        assert_eq!(
-            found,
-            Ok(Query::Findings {
-                filter,
-                limit: 2,
-                offset: 0
-            })
-        );
+        let sort = Sort {
+            key: SortKey::Cvss,
+            is_descending: true,
+        };
+        let wanted = Query::Findings {
+            filter,
+            sort,
+            limit: 2,
+            offset: 0,
+            cursor: None,
+        };
+        assert_eq!(found, Ok(wanted));
     }
 
     #[test]
@@ -224,12 +368,37 @@ mod tests {
             "severity=Apocalyptic",
             "severity=",
             "status=gone",
+            "host=",
+            "hosts=a",
+            "host=a&host=b",
+            "sort=colour",
+            "sort=--id",
+            "cursor=xyz",
+            "q=",
         ] {
+            let refused = Query::findings(&query(text)).unwrap_err();
             assert_eq!(
-                Query::findings(&query(text)).unwrap_err().status,
-                400,
+                (refused.status, refused.code),
+                (400, "INVALID_ARGUMENT"),
                 "{text}"
             );
         }
+        assert!(Query::export(&query("limit=1"), ExportFormat::Csv).is_err());
+        assert!(Query::statistics(&query("limit=1")).is_err());
+    }
+
+    #[test]
+    fn a_cursor_goes_on_in_its_own_order_only() {
+        let sort = Sort::from_text("severity").unwrap();
+        let cursor = Cursor {
+            value: rusqlite::types::Value::Integer(3),
+            id: 7,
+        };
+        let text = cursor.text(sort);
+        assert_eq!(Cursor::from_text(&text, sort), Some(cursor));
+        assert_eq!(Cursor::from_text(&text, Sort::default()), None);
+        let sorted = Query::findings(&query(&format!("sort=severity&cursor={text}")));
+        assert!(sorted.is_ok(), "{sorted:?}");
+        assert!(Query::findings(&query(&format!("sort=severity&offset=1&cursor={text}"))).is_err());
     }
 }

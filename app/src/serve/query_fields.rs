@@ -18,6 +18,15 @@ pub fn fields<'a>(
     head: &'a Request,
     known: &[&'static str],
 ) -> Result<Vec<(&'static str, Cow<'a, str>)>, ApiError> {
+    fields_with_lists(head, known, &[])
+}
+
+/// The same; those of `repeatable` may be given several times.
+pub fn fields_with_lists<'a>(
+    head: &'a Request,
+    known: &[&'static str],
+    repeatable: &[&'static str],
+) -> Result<Vec<(&'static str, Cow<'a, str>)>, ApiError> {
     let mut fields: Vec<(&'static str, Cow<'a, str>)> = Vec::new();
     for (name, value) in head.query_pairs() {
         let Some(known_name) = known.iter().copied().find(|known| *known == name) else {
@@ -26,7 +35,8 @@ pub fn fields<'a>(
         if value.is_empty() {
             return Err(ApiError::invalid(format!("{known_name} is empty")));
         }
-        if fields.iter().any(|(earlier, _)| *earlier == known_name) {
+        let is_single = !repeatable.contains(&known_name);
+        if is_single && fields.iter().any(|(earlier, _)| *earlier == known_name) {
             return Err(ApiError::invalid(format!("{known_name} is given twice")));
         }
         fields.push((known_name, value));

@@ -5,6 +5,7 @@ use pulsewheel::progress::session_id_argument;
 use uuid::Uuid;
 
 use super::answer::{private, ApiError};
+use super::export::ExportFormat;
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +20,11 @@ pub enum Route {
     Verb(Verb),
     Import,
     ListImports,
+    ReadImport(i64),
+    UndoImport(i64),
     ListFindings,
+    ExportFindings(ExportFormat),
+    Statistics,
     /// A file: of the dashboard, or of the Socket.IO client.
     File,
 }
@@ -146,7 +151,21 @@ fn resource(path: &str, is_file: impl Fn(&str) -> bool) -> Result<Resource, ApiE
         }
         [Some("api"), Some("vulnerabilities"), None, ..] => get(Route::ListFindings),
         [Some("api"), Some("vulnerabilities"), Some("import"), None, _] => post(Route::Import),
+        [Some("api"), Some("vulnerabilities"), Some("stats"), None, _] => get(Route::Statistics),
+        [Some("api"), Some("vulnerabilities.csv"), None, ..] => {
+            get(Route::ExportFindings(ExportFormat::Csv))
+        }
+        [Some("api"), Some("vulnerabilities.json"), None, ..] => {
+            get(Route::ExportFindings(ExportFormat::Json))
+        }
         [Some("api"), Some("imports"), None, ..] => get(Route::ListImports),
+        [Some("api"), Some("imports"), Some(id), None, _] => {
+            let id = import_id(id)?;
+            Resource {
+                delete: Some(Route::UndoImport(id)),
+                ..get(Route::ReadImport(id))
+            }
+        }
         _ if is_file(path) => get(Route::File),
         _ => return Err(ApiError::not_found()),
     };
@@ -159,9 +178,15 @@ impl Route {
     pub fn changes_state(&self) -> bool {
         matches!(
             self,
-            Route::DeleteSession(_) | Route::Verb(_) | Route::Import
+            Route::DeleteSession(_) | Route::Verb(_) | Route::Import | Route::UndoImport(_)
         )
     }
+}
+
+fn import_id(text: &str) -> Result<i64, ApiError> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let id = text.parse().ok().filter(|_| is_number);
+    id.ok_or_else(|| ApiError::invalid("the number of an import is a whole number"))
 }
 
 fn method_not_allowed(allow: Allow) -> Response {

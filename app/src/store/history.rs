@@ -1,6 +1,6 @@
 //! The history of imports.
 
-use rusqlite::{params, Connection, Row};
+use rusqlite::{params, Connection, OptionalExtension, Row};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -37,6 +37,10 @@ impl ImportStatus {
             ImportStatus::Interrupted => "interrupted",
         }
     }
+
+    pub(super) fn from_name(name: &str) -> Option<ImportStatus> {
+        Self::ALL.into_iter().find(|known| known.name() == name)
+    }
 }
 
 /// One import, in the shape of `GET /api/imports`.
@@ -58,11 +62,15 @@ pub struct HistoryEntry {
     pub summary: Option<Value>,
     /// The error of a failed one.
     pub error: Option<Value>,
+    /// RFC 3339; when a completed import was undone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undone_at: Option<String>,
 }
 
 impl HistoryEntry {
     pub(super) const COLUMNS: &str =
-        "id, session_id, filename, vendor, format, status, started_ms, finished_ms, summary, error";
+        "id, session_id, filename, vendor, format, status, started_ms, finished_ms, \
+         summary, error, undone_ms";
 
     pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
         let status: String = row.get(5)?;
@@ -77,14 +85,12 @@ impl HistoryEntry {
             vendor: row.get(3)?,
             format: row.get(4)?,
             // The table lets no other word in.
-            status: ImportStatus::ALL
-                .into_iter()
-                .find(|known| known.name() == status)
-                .unwrap_or(ImportStatus::Interrupted),
+            status: ImportStatus::from_name(&status).unwrap_or(ImportStatus::Interrupted),
             started_at: clock::rfc3339(row.get(6)?),
             finished_at: row.get::<_, Option<i64>>(7)?.map(clock::rfc3339),
             summary: json(8)?,
             error: json(9)?,
+            undone_at: row.get::<_, Option<i64>>(10)?.map(clock::rfc3339),
         })
     }
 }
@@ -97,15 +103,6 @@ pub struct NewImport<'a> {
     pub vendor: &'a str,
     /// Milliseconds since the epoch.
     pub started_ms: i64,
-}
-
-/// Writes a running import; gives its id.
-pub fn insert(connection: &Connection, import: &NewImport<'_>) -> Result<i64, StoreError> {
-    connection.execute(
-        "INSERT INTO imports (session_id, filename, vendor, status, started_ms) VALUES (?1, ?2, ?3, 'running', ?4)",
-        params![import.session_id, import.filename, import.vendor, import.started_ms],
-    )?;
-    Ok(connection.last_insert_rowid())
 }
 
 /// How an import ended.
@@ -122,26 +119,103 @@ pub struct Ending<'a> {
     pub error: Option<&'a Value>,
 }
 
-/// Ends an import.
-pub fn finish(connection: &Connection, id: i64, ending: &Ending<'_>) -> Result<(), StoreError> {
-    connection.execute(
-        "UPDATE imports SET status = ?2, finished_ms = ?3, vendor = ?4, format = ?5, summary = ?6, error = ?7
-         WHERE id = ?1",
-        params![
+/// An import of the history, with times in milliseconds since the epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Run {
+    pub id: i64,
+    pub session_id: String,
+    pub filename: String,
+    pub vendor: String,
+    pub format: Option<String>,
+    pub status: ImportStatus,
+    pub started_ms: i64,
+    pub finished_ms: Option<i64>,
+    pub summary: Option<Value>,
+    pub error: Option<Value>,
+}
+
+impl Run {
+    pub fn begin(id: i64, import: &NewImport<'_>) -> Run {
+        Run {
             id,
-            ending.status.name(),
-            clock::now_ms(),
-            ending.vendor,
-            ending.format,
-            ending.summary.map(Value::to_string),
-            ending.error.map(Value::to_string),
+            session_id: import.session_id.to_owned(),
+            filename: import.filename.to_owned(),
+            vendor: import.vendor.to_owned(),
+            format: None,
+            status: ImportStatus::Running,
+            started_ms: import.started_ms,
+            finished_ms: None,
+            summary: None,
+            error: None,
+        }
+    }
+
+    pub fn end(&mut self, ending: &Ending<'_>) {
+        self.status = ending.status;
+        self.vendor = ending.vendor.to_owned();
+        self.format = ending.format.map(str::to_owned);
+        self.finished_ms = Some(clock::now_ms());
+        self.summary = ending.summary.cloned();
+        self.error = ending.error.cloned();
+    }
+
+    pub fn entry(&self) -> HistoryEntry {
+        HistoryEntry {
+            import_id: self.id,
+            session_id: self.session_id.clone(),
+            filename: self.filename.clone(),
+            vendor: self.vendor.clone(),
+            format: self.format.clone(),
+            status: self.status,
+            started_at: clock::rfc3339(self.started_ms),
+            finished_at: self.finished_ms.map(clock::rfc3339),
+            summary: self.summary.clone(),
+            error: self.error.clone(),
+            undone_at: None,
+        }
+    }
+}
+
+/// Writes an import; what is known of it already is replaced. Completed ones get the
+/// next number of their order.
+pub(super) fn write(connection: &Connection, run: &Run) -> Result<(), StoreError> {
+    connection.execute(
+        "INSERT INTO imports (id, session_id, filename, vendor, format, status, started_ms, finished_ms, summary,
+             error, merged)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
+             iif(?6 = 'completed', (SELECT coalesce(max(merged), 0) + 1 FROM imports), NULL))
+         ON CONFLICT (id) DO UPDATE SET session_id = excluded.session_id, filename = excluded.filename,
+             started_ms = excluded.started_ms, vendor = excluded.vendor, format = excluded.format,
+             status = excluded.status, finished_ms = excluded.finished_ms, summary = excluded.summary,
+             error = excluded.error, merged = excluded.merged",
+        params![
+            run.id,
+            run.session_id,
+            run.filename,
+            run.vendor,
+            run.format,
+            run.status.name(),
+            run.started_ms,
+            run.finished_ms,
+            run.summary.as_ref().map(Value::to_string),
+            run.error.as_ref().map(Value::to_string),
         ],
     )?;
     Ok(())
 }
 
-/// What still runs when the program starts was killed with it.
-pub fn mark_interrupted(connection: &Connection) -> Result<(), StoreError> {
+/// One import; `None` if there is none of that number.
+pub(super) fn read(connection: &Connection, id: i64) -> Result<Option<HistoryEntry>, StoreError> {
+    let sql = format!(
+        "SELECT {} FROM imports WHERE id = ?1",
+        HistoryEntry::COLUMNS
+    );
+    let entry = connection.query_row(&sql, [id], HistoryEntry::from_row);
+    Ok(entry.optional()?)
+}
+
+/// What still runs in the database when the program starts was killed with it.
+pub(super) fn mark_interrupted(connection: &Connection) -> Result<(), StoreError> {
     connection.execute(
         "UPDATE imports SET status = 'interrupted' WHERE status = 'running'",
         [],

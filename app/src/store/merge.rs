@@ -6,63 +6,33 @@
 
 use rusqlite::{params, Connection, OptionalExtension, Row};
 
+use super::history;
 use super::merge_sql::{
-    CHANGE_FINDING, FIND_FINDING, HOST_NAME, INSERT_FINDING, RESOLVE_FINDINGS, RESOLVE_UNPROTECTED,
-    STAGED_RECORDS, TOUCH_FINDING, UPSERT_HOST,
+    CHANGE_FINDING, FIND_FINDING, FIND_HOST, FIND_WITHOUT_CVE, HOST_NAME, INSERT_FINDING,
+    INSERT_HOST, NEW_CVES, OTHER_HOSTS, RESOLVE_FINDINGS, RESOLVE_UNPROTECTED, STAGED_RECORDS,
+    TOUCH_FINDING, UPDATE_HOST,
 };
+use super::plan::{MergeCounts, MergePlan, MergeStop, Resolve};
 use super::staging::ImportWriter;
 use super::StoreError;
+use crate::normal;
 
 /// Hosts named in [`MergeCounts::changed_hosts`].
 const MAX_CHANGED_HOSTS: usize = 20;
 
-/// What became of the records of an import. The first four are disjoint: each
-/// record that was staged is one of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MergeCounts {
-    /// Not known before.
-    pub new: u64,
-    /// Known and active; severity, state, CVSS, title or solution differ.
-    pub updated: u64,
-    /// Known, and resolved until now.
-    pub reopened: u64,
-    /// Known, active, and the same.
-    pub unchanged: u64,
-    /// Active before on a host of this import, and not in it.
-    pub resolved: u64,
-    /// Of the new ones, by the rank of their severity.
-    pub new_by_severity: [u64; 5],
-    /// Of the resolved ones, by the rank of their severity.
-    pub resolved_by_severity: [u64; 5],
-    /// Display names of the first hosts with a change.
-    pub changed_hosts: Vec<String>,
-}
+/// A scan is older than another one if it was made so much earlier.
+const OLDER_BY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// What a merge is to do.
-#[derive(Clone, Copy, Debug)]
-pub struct MergePlan<'a> {
-    /// The label whose findings the records meet.
-    pub vendor: &'a str,
-    /// The time of the import, in milliseconds since the epoch; it stands in for scan
-    /// times that the file does not give.
-    pub now_ms: i64,
-    pub resolve: Resolve,
-}
+/// The label of tables whose scanner is not known.
+const GENERIC: &str = "generic";
 
-/// Which findings are resolved because the file does not hold them any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resolve {
-    Nothing,
-    /// Those on hosts that the file names.
-    Hosts,
-}
-
-/// Why a merge ended early. Nothing of it is visible then.
-#[derive(Debug)]
-pub enum MergeStop {
-    /// The caller's `on_step` asked for it.
-    Cancelled,
-    Store(StoreError),
+/// What a record does to the finding with its key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    New,
+    Updated,
+    Reopened,
+    Unchanged,
 }
 
 impl MergeCounts {
@@ -79,27 +49,6 @@ impl MergeCounts {
     }
 }
 
-impl From<StoreError> for MergeStop {
-    fn from(error: StoreError) -> MergeStop {
-        MergeStop::Store(error)
-    }
-}
-
-impl From<rusqlite::Error> for MergeStop {
-    fn from(error: rusqlite::Error) -> MergeStop {
-        MergeStop::Store(error.into())
-    }
-}
-
-/// What a record does to the finding with its key.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    New,
-    Updated,
-    Reopened,
-    Unchanged,
-}
-
 impl ImportWriter {
     /// Compares what was staged with the findings that are known and writes the
     /// result, to be seen after [`commit`](Self::commit). `on_step` is called after
@@ -113,30 +62,42 @@ impl ImportWriter {
         // The staged rows are complete; from here on the database is written.
         self.connection.execute_batch("COMMIT; BEGIN IMMEDIATE")?;
         self.statements += 2;
-        let passes = if plan.resolve == Resolve::Hosts { 2 } else { 1 };
+        let run = history::Run::begin(self.import_id, &plan.as_new_import());
+        history::write(&self.connection, &run)?;
+        let passes = if plan.resolve == Resolve::Nothing {
+            1
+        } else {
+            2
+        };
         let total = passes * self.hosts.unsigned_abs() + self.records;
         let mut done = 0;
         let mut step = || {
             done += 1;
-            if on_step(done, total) {
+            if on_step(done, total.max(done)) {
                 Ok(())
             } else {
                 Err(MergeStop::Cancelled)
             }
         };
+        let vendor = known_spelling(&self.connection, plan.vendor)?;
         let mut merge = Merge {
             connection: &self.connection,
+            plan,
+            takes_over: takes_over(&self.connection, plan, &vendor)?,
+            vendor,
             import_id: self.import_id,
             hosts: self.hosts,
             has_protected: self.has_protected,
-            now_ms: plan.now_ms,
             counts: MergeCounts::default(),
-            statements: 0,
+            statements: 4,
         };
-        merge.hosts(plan.vendor, &mut step)?;
+        merge.hosts(&mut step)?;
         merge.records(&mut step)?;
-        if plan.resolve == Resolve::Hosts {
+        if plan.resolve != Resolve::Nothing {
             merge.absent(&mut step)?;
+        }
+        if plan.resolve == Resolve::All {
+            merge.absent_hosts()?;
         }
         let Merge {
             counts, statements, ..
@@ -146,16 +107,57 @@ impl ImportWriter {
     }
 }
 
+impl MergePlan<'_> {
+    /// Findings refer to their import, so it is written before them; all else of it is
+    /// written at the commit.
+    fn as_new_import(&self) -> history::NewImport<'_> {
+        history::NewImport {
+            session_id: "",
+            filename: "",
+            vendor: self.vendor,
+            started_ms: self.now_ms,
+        }
+    }
+}
+
+/// The spelling of a label that is in use.
+fn known_spelling(connection: &Connection, vendor: &str) -> Result<String, StoreError> {
+    let mut labels = connection.prepare("SELECT DISTINCT vendor FROM main.hosts")?;
+    let mut rows = labels.query([])?;
+    let wanted = normal::label(vendor);
+    while let Some(row) = rows.next()? {
+        let label: String = row.get(0)?;
+        if normal::label(&label) == wanted {
+            return Ok(label);
+        }
+    }
+    Ok(vendor.to_owned())
+}
+
+fn takes_over(
+    connection: &Connection,
+    plan: &MergePlan<'_>,
+    vendor: &str,
+) -> Result<bool, StoreError> {
+    let sql = "SELECT NOT EXISTS (SELECT 1 FROM main.hosts WHERE vendor = ?1)
+        AND EXISTS (SELECT 1 FROM main.hosts WHERE vendor = ?2)";
+    let is_first = connection.query_row(sql, [vendor, GENERIC], |row| row.get(0))?;
+    Ok(plan.is_recognised && is_first)
+}
+
 type Step<'a> = &'a mut dyn FnMut() -> Result<(), MergeStop>;
 
 struct Merge<'a> {
     connection: &'a Connection,
+    plan: &'a MergePlan<'a>,
+    vendor: String,
+    /// Findings of unknown tables with the same keys become those of this label.
+    takes_over: bool,
     import_id: i64,
     /// Staged hosts are numbered from 1 to this.
     hosts: i64,
     /// Some findings must not be resolved.
     has_protected: bool,
-    now_ms: i64,
     counts: MergeCounts,
     /// SQL statements executed.
     statements: u64,
@@ -163,172 +165,318 @@ struct Merge<'a> {
 
 impl Merge<'_> {
     /// Every host of the file gets its row in the database.
-    fn hosts(&mut self, vendor: &str, step: Step<'_>) -> Result<(), MergeStop> {
+    fn hosts(&mut self, step: Step<'_>) -> Result<(), MergeStop> {
         let connection = self.connection;
-        let mut upsert = connection.prepare_cached(UPSERT_HOST)?;
-        let mut link =
-            connection.prepare_cached("UPDATE staging.hosts SET known_id = ?2 WHERE id = ?1")?;
+        let mut find = connection.prepare_cached(FIND_HOST)?;
+        let mut insert = connection.prepare_cached(INSERT_HOST)?;
+        let mut update = connection.prepare_cached(UPDATE_HOST)?;
+        let mut link = connection.prepare_cached(
+            "UPDATE staging.hosts SET known_id = ?2, is_new = ?3, is_older = ?4
+             WHERE id = ?1 AND joined_to IS NULL",
+        )?;
+        let (vendor, site) = (self.vendor.clone(), self.plan.site);
+        let mut older = Vec::new();
         for staged_id in 1..=self.hosts {
-            let id: i64 = upsert.query_row(params![vendor, staged_id], |row| row.get(0))?;
-            link.execute(params![staged_id, id])?;
-            self.statements += 2;
+            if self.is_joined(staged_id)? {
+                step()?;
+                continue;
+            }
+            let known = find
+                .query_row(params![vendor, site, OLDER_BY_MS, staged_id], |row| {
+                    Ok((row.get::<_, i64>(0)?, row.get::<_, Option<bool>>(1)?))
+                })
+                .optional()?;
+            let is_older = known.is_some_and(|(_, is_older)| is_older == Some(true));
+            let id = match known {
+                Some((id, _)) => {
+                    update.execute(params![id, self.import_id, staged_id])?;
+                    id
+                }
+                None => insert
+                    .query_row(params![vendor, site, self.import_id, staged_id], |row| {
+                        row.get(0)
+                    })?,
+            };
+            link.execute(params![staged_id, id, known.is_none(), is_older])?;
+            self.statements += 3;
+            if is_older && !self.plan.allow_older && older.len() < MAX_CHANGED_HOSTS {
+                older.push(self.host_name(id)?);
+            }
+            step()?;
+        }
+        if older.is_empty() {
+            Ok(())
+        } else {
+            Err(MergeStop::Older(older))
+        }
+    }
+
+    fn is_joined(&self, staged_id: i64) -> Result<bool, StoreError> {
+        let mut joined = self
+            .connection
+            .prepare_cached("SELECT joined_to IS NOT NULL FROM staging.hosts WHERE id = ?1")?;
+        Ok(joined.query_row([staged_id], |row| row.get(0))?)
+    }
+
+    fn records(&mut self, step: Step<'_>) -> Result<(), MergeStop> {
+        let connection = self.connection;
+        let mut staged = connection.prepare_cached(STAGED_RECORDS)?;
+        let mut rows = staged.query([])?;
+        self.statements += 1;
+        let mut last_changed = None; // findings of a host mostly follow each other
+        while let Some(row) = rows.next()? {
+            let record = Staged::from_row(row, self.plan)?;
+            let fate = self.record(&record)?;
+            self.counts.add(fate, record.severity);
+            if fate != Fate::Unchanged && last_changed != Some(record.host_id) {
+                last_changed = Some(record.host_id);
+                self.note_changed(record.host_id)?;
+            }
             step()?;
         }
         Ok(())
     }
 
-    fn records(&mut self, step: Step<'_>) -> Result<(), MergeStop> {
-        let connection = self.connection;
-        let mut find = connection.prepare_cached(FIND_FINDING)?;
-        let mut insert = connection.prepare_cached(INSERT_FINDING)?;
-        let mut change = connection.prepare_cached(CHANGE_FINDING)?;
-        let mut touch = connection.prepare_cached(TOUCH_FINDING)?;
-        let mut staged = connection.prepare_cached(STAGED_RECORDS)?;
-        let mut rows = staged.query([])?;
-        self.statements += 1;
-        let (import_id, now_ms) = (self.import_id, self.now_ms);
-        let mut last_changed = None; // findings of a host mostly follow each other
-        while let Some(row) = rows.next()? {
-            let r = Staged::from_row(row)?;
-            let known = find.query_row(
-                params![
-                    r.host_id, r.check, r.cve, r.port, r.protocol, r.title, r.solution, r.severity,
-                    r.state, r.cvss
-                ],
-                known_finding,
-            );
-            let fate = match known.optional()? {
-                None => {
-                    insert.execute(params![
-                        r.host_id,
-                        r.check,
-                        r.cve,
-                        r.port,
-                        r.protocol,
-                        r.title,
-                        r.solution,
-                        r.severity,
-                        r.state,
-                        r.cvss,
-                        r.first_seen_ms,
-                        r.last_seen_ms,
-                        now_ms,
-                        import_id
-                    ])?;
-                    Fate::New
-                }
-                Some((id, Fate::Unchanged)) => {
-                    touch.execute(params![
-                        id,
-                        r.first_seen_ms,
-                        r.last_seen_ms,
-                        now_ms,
-                        import_id
-                    ])?;
-                    Fate::Unchanged
-                }
-                Some((id, fate)) => {
-                    change.execute(params![
-                        id,
-                        r.title,
-                        r.solution,
-                        r.severity,
-                        r.state,
-                        r.cvss,
-                        r.first_seen_ms,
-                        r.last_seen_ms,
-                        now_ms,
-                        import_id
-                    ])?;
-                    fate
-                }
-            };
-            self.statements += 2;
-            self.counts.add(fate, r.severity);
-            if fate != Fate::Unchanged && last_changed != Some(r.host_id) {
-                last_changed = Some(r.host_id);
-                self.note_changed(r.host_id)?;
+    fn record(&mut self, r: &Staged<'_>) -> Result<Fate, MergeStop> {
+        self.statements += 2;
+        match self.find(r.host_id, r)? {
+            // What a newer scan has cleared stays so.
+            Some((_, Fate::Reopened)) if r.is_older => Ok(Fate::Unchanged),
+            Some((id, Fate::Unchanged)) => {
+                let mut touch = self.connection.prepare_cached(TOUCH_FINDING)?;
+                touch.execute(params![id, r.first_ms, r.last_ms, self.import_id])?;
+                Ok(Fate::Unchanged)
             }
-            step()?;
+            Some((id, fate)) => {
+                self.change(id, r)?;
+                Ok(fate)
+            }
+            None => {
+                if let Some((id, fate)) = self.predecessor(r)? {
+                    self.change(id, r)?;
+                    return Ok(fate);
+                }
+                self.insert(r)?;
+                Ok(Fate::New)
+            }
         }
+    }
+
+    /// The finding with the record's key on a host.
+    fn find(&self, host_id: i64, r: &Staged<'_>) -> Result<Option<(i64, Fate)>, StoreError> {
+        let mut find = self.connection.prepare_cached(FIND_FINDING)?;
+        let known = find.query_row(
+            params![
+                host_id,
+                r.check_key,
+                r.cve,
+                r.port,
+                r.protocol,
+                r.title,
+                r.solution,
+                r.severity,
+                r.state,
+                r.cvss
+            ],
+            known_finding,
+        );
+        Ok(known.optional()?)
+    }
+
+    fn insert(&self, r: &Staged<'_>) -> Result<(), StoreError> {
+        let mut insert = self.connection.prepare_cached(INSERT_FINDING)?;
+        insert.execute(params![
+            r.host_id,
+            r.check_key,
+            r.cve,
+            r.port,
+            r.protocol,
+            r.check,
+            r.title,
+            r.solution,
+            r.severity,
+            r.state,
+            r.cvss,
+            r.first_ms,
+            r.last_ms,
+            self.import_id
+        ])?;
         Ok(())
+    }
+
+    fn change(&self, id: i64, r: &Staged<'_>) -> Result<(), StoreError> {
+        let mut change = self.connection.prepare_cached(CHANGE_FINDING)?;
+        change.execute(params![
+            id,
+            r.first_ms,
+            r.last_ms,
+            self.import_id,
+            r.host_id,
+            r.cve,
+            r.check,
+            r.title,
+            r.solution,
+            r.severity,
+            r.state,
+            r.cvss,
+            self.plan.now_ms
+        ])?;
+        Ok(())
+    }
+
+    /// The finding that a record continues whose key is new: the same one without a
+    /// CVE, or that of a table whose scanner was not known.
+    fn predecessor(&mut self, r: &Staged<'_>) -> Result<Option<(i64, Fate)>, MergeStop> {
+        if !r.is_new_host && !r.cve.is_empty() {
+            let group = params![r.host_id, r.check_key, r.port, r.protocol, r.staged_host];
+            let mut find = self.connection.prepare_cached(FIND_WITHOUT_CVE)?;
+            let id: Option<i64> = find.query_row(group, |row| row.get(0)).optional()?;
+            self.statements += 1;
+            if let Some(id) = id {
+                let mut candidates = self.connection.prepare_cached(NEW_CVES)?;
+                let cves = candidates.query_map(group, |row| row.get::<_, String>(0))?;
+                let cves: Vec<String> = cves.collect::<Result<_, _>>()?;
+                let lowest = cves.iter().min_by_key(|cve| cve_order(cve));
+                if lowest.is_some_and(|lowest| lowest == r.cve) {
+                    return Ok(Some((id, Fate::Updated)));
+                }
+            }
+        }
+        if self.takes_over {
+            let sql = "SELECT g.id FROM main.hosts AS h JOIN main.hosts AS g
+                ON g.vendor = ?2 AND g.site = h.site AND g.key = h.key WHERE h.id = ?1";
+            let mut find = self.connection.prepare_cached(sql)?;
+            let host = find.query_row(params![r.host_id, GENERIC], |row| row.get(0));
+            self.statements += 1;
+            if let Some(host) = host.optional()? {
+                let found = self.find(host, r)?;
+                return Ok(found.filter(|(_, fate)| *fate != Fate::Reopened));
+            }
+        }
+        Ok(None)
     }
 
     /// What was active on a host of the file and was not in it is resolved.
     fn absent(&mut self, step: Step<'_>) -> Result<(), MergeStop> {
         let connection = self.connection;
-        let mut known =
-            connection.prepare_cached("SELECT known_id FROM staging.hosts WHERE id = ?1")?;
-        let mut resolve = connection.prepare_cached(if self.has_protected {
-            RESOLVE_UNPROTECTED
-        } else {
-            RESOLVE_FINDINGS
-        })?;
+        let mut known = connection
+            .prepare_cached("SELECT known_id, is_older FROM staging.hosts WHERE id = ?1")?;
         for staged_id in 1..=self.hosts {
-            let host_id: i64 = known.query_row([staged_id], |row| row.get(0))?;
-            let resolved_before = self.counts.resolved;
-            let mut rows = resolve.query([host_id, self.import_id])?;
-            while let Some(row) = rows.next()? {
-                self.counts.resolved += 1;
-                let severity: u8 = row.get(0)?;
-                self.counts.resolved_by_severity[usize::from(severity).min(4)] += 1;
+            let host: (Option<i64>, Option<bool>) =
+                known.query_row([staged_id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            if let (Some(host_id), Some(false)) = host {
+                self.resolve(host_id)?;
             }
-            drop(rows);
-            if self.counts.resolved > resolved_before {
-                self.note_changed(host_id)?;
-            }
-            self.statements += 2;
+            self.statements += 1;
             step()?;
         }
         Ok(())
     }
 
-    /// Adds the host's display name: its name, else its address, else its key.
+    /// What was active on hosts of the label that the file does not name is resolved.
+    fn absent_hosts(&mut self) -> Result<(), MergeStop> {
+        let mut others = self.connection.prepare_cached(OTHER_HOSTS)?;
+        let mut rows = others.query(params![self.vendor, self.plan.site, OLDER_BY_MS])?;
+        self.statements += 1;
+        while let Some(row) = rows.next()? {
+            self.resolve(row.get(0)?)?;
+        }
+        Ok(())
+    }
+
+    fn resolve(&mut self, host_id: i64) -> Result<(), MergeStop> {
+        let sql = if self.has_protected {
+            RESOLVE_UNPROTECTED
+        } else {
+            RESOLVE_FINDINGS
+        };
+        let mut resolve = self.connection.prepare_cached(sql)?;
+        let resolved_before = self.counts.resolved;
+        let mut rows = resolve.query(params![host_id, self.import_id, self.plan.now_ms])?;
+        while let Some(row) = rows.next()? {
+            self.counts.resolved += 1;
+            let severity: u8 = row.get(0)?;
+            self.counts.resolved_by_severity[usize::from(severity).min(4)] += 1;
+        }
+        self.statements += 1;
+        if self.counts.resolved > resolved_before {
+            self.note_changed(host_id)?;
+        }
+        Ok(())
+    }
+
     fn note_changed(&mut self, host_id: i64) -> Result<(), MergeStop> {
         if self.counts.changed_hosts.len() < MAX_CHANGED_HOSTS {
-            self.statements += 1;
-            let mut statement = self.connection.prepare_cached(HOST_NAME)?;
-            let name: String = statement.query_row([host_id], |row| row.get(0))?;
+            let name = self.host_name(host_id)?;
             if !self.counts.changed_hosts.contains(&name) {
                 self.counts.changed_hosts.push(name);
             }
         }
         Ok(())
     }
+
+    /// The host's display name: its name, else its address, else its key.
+    fn host_name(&mut self, host_id: i64) -> Result<String, StoreError> {
+        self.statements += 1;
+        let mut statement = self.connection.prepare_cached(HOST_NAME)?;
+        Ok(statement.query_row([host_id], |row| row.get(0))?)
+    }
+}
+
+/// Orders ids by their numbers: `CVE-2024-9` comes before `CVE-2024-10`.
+fn cve_order(id: &str) -> (Vec<u64>, &str) {
+    let parts = id.split(|c: char| !c.is_ascii_digit());
+    let numbers = parts.filter(|part| !part.is_empty());
+    (
+        numbers
+            .map(|part| part.parse().unwrap_or(u64::MAX))
+            .collect(),
+        id,
+    )
 }
 
 /// One row of [`STAGED_RECORDS`].
 struct Staged<'a> {
     host_id: i64,
-    check: &'a str,
+    is_new_host: bool,
+    is_older: bool,
+    staged_host: i64,
+    check_key: &'a str,
     cve: &'a str,
     port: &'a str,
     protocol: &'a str,
+    check: &'a str,
     title: &'a str,
     solution: &'a str,
     severity: u8,
     state: &'a str,
     cvss: Option<f64>,
-    first_seen_ms: Option<i64>,
-    last_seen_ms: Option<i64>,
+    first_ms: i64,
+    last_ms: i64,
 }
 
 impl<'a> Staged<'a> {
-    fn from_row(row: &'a Row<'_>) -> rusqlite::Result<Staged<'a>> {
+    fn from_row(row: &'a Row<'_>, plan: &MergePlan<'_>) -> rusqlite::Result<Staged<'a>> {
         let text = |index| -> rusqlite::Result<&'a str> { Ok(row.get_ref(index)?.as_str()?) };
+        let (first_ms, last_ms): (Option<i64>, Option<i64>) = (row.get(14)?, row.get(15)?);
+        let last_ms = last_ms.unwrap_or(plan.scan_ms);
         Ok(Staged {
             host_id: row.get(0)?,
-            check: text(1)?,
-            cve: text(2)?,
-            port: text(3)?,
-            protocol: text(4)?,
-            title: text(5)?,
-            solution: text(6)?,
-            severity: row.get(7)?,
-            state: text(8)?,
-            cvss: row.get(9)?,
-            first_seen_ms: row.get(10)?,
-            last_seen_ms: row.get(11)?,
+            is_new_host: row.get(1)?,
+            is_older: row.get(2)?,
+            staged_host: row.get(3)?,
+            check_key: text(4)?,
+            cve: text(5)?,
+            port: text(6)?,
+            protocol: text(7)?,
+            check: text(8)?,
+            title: text(9)?,
+            solution: text(10)?,
+            severity: row.get(11)?,
+            state: text(12)?,
+            cvss: row.get(13)?,
+            first_ms: first_ms.unwrap_or(last_ms).min(last_ms),
+            last_ms,
         })
     }
 }
@@ -344,170 +492,5 @@ fn known_finding(row: &Row<'_>) -> rusqlite::Result<(i64, Fate)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::severity::Severity;
-    use crate::store::{Ending, FindingFilter, FindingRow, ImportStatus, NewImport, Record, Store};
-
-    const NEW: NewImport<'_> = NewImport {
-        session_id: "s",
-        filename: "f",
-        vendor: "v",
-        started_ms: 1,
-    };
-
-    fn ending(status: ImportStatus) -> Ending<'static> {
-        Ending {
-            status,
-            vendor: "v",
-            format: None,
-            summary: None,
-            error: None,
-        }
-    }
-
-    fn plan(now_ms: i64) -> MergePlan<'static> {
-        MergePlan {
-            vendor: "v",
-            now_ms,
-            resolve: Resolve::Hosts,
-        }
-    }
-
-    fn record(host: i64, check: &str) -> Record<'_> {
-        Record {
-            host,
-            check,
-            cve: "",
-            port: "",
-            protocol: "",
-            title: "title",
-            solution: "",
-            severity: Severity::High,
-            state: "",
-            cvss: None,
-            first_seen_ms: None,
-            last_seen_ms: None,
-        }
-    }
-
-    fn findings(store: &Store) -> Vec<FindingRow> {
-        store
-            .reader()
-            .unwrap()
-            .vulnerabilities(&FindingFilter::default(), 1000, 0)
-            .unwrap()
-            .items
-    }
-
-    /// Imports one record seen at the given times, at the time `now_ms`.
-    fn import_seen(
-        store: &Store,
-        first_ms: Option<i64>,
-        last_ms: Option<i64>,
-        now_ms: i64,
-    ) -> FindingRow {
-        let mut writer = store.begin_import(&NEW).unwrap();
-        let host = writer.stage_host("h", "", "").unwrap();
-        writer
-            .stage(&Record {
-                first_seen_ms: first_ms,
-                last_seen_ms: last_ms,
-                ..record(host, "c")
-            })
-            .unwrap();
-        writer.merge(&plan(now_ms), |_, _| true).unwrap();
-        writer.commit(&ending(ImportStatus::Completed)).unwrap();
-        findings(store).remove(0)
-    }
-
-    #[test]
-    fn times_of_the_rows_count_and_those_of_the_import_stand_in() {
-        let temp = tempfile::tempdir().unwrap();
-        let store = Store::open(temp.path()).unwrap();
-        let times = |row: FindingRow| (row.first_seen, row.last_seen);
-        let text = |ms| crate::clock::rfc3339(ms);
-        assert_eq!(
-            times(import_seen(&store, None, None, 5_000)),
-            (text(5_000), text(5_000))
-        );
-        assert_eq!(
-            times(import_seen(&store, Some(3_000), Some(4_000), 6_000)),
-            (text(3_000), text(5_000))
-        );
-        assert_eq!(
-            times(import_seen(&store, Some(4_000), None, 7_000)),
-            (text(3_000), text(7_000))
-        );
-    }
-
-    #[test]
-    fn what_a_later_scan_leaves_empty_of_a_host_stays() {
-        let temp = tempfile::tempdir().unwrap();
-        let store = Store::open(temp.path()).unwrap();
-        for (ip, hostname) in [("10.0.0.1", "old"), ("", "new"), ("", "")] {
-            let mut writer = store.begin_import(&NEW).unwrap();
-            let host = writer.stage_host("h", ip, hostname).unwrap();
-            writer.stage(&record(host, "c")).unwrap();
-            writer.merge(&plan(1), |_, _| true).unwrap();
-            writer.commit(&ending(ImportStatus::Completed)).unwrap();
-        }
-        let row = findings(&store).remove(0);
-        assert_eq!(
-            (row.ip.as_deref(), row.hostname.as_deref()),
-            (Some("10.0.0.1"), Some("new"))
-        );
-    }
-
-    #[test]
-    fn a_merge_that_fills_the_disk_leaves_the_findings_as_they_were() {
-        let temp = tempfile::tempdir().unwrap();
-        let store = Store::open(temp.path()).unwrap();
-        import_seen(&store, None, None, 1);
-        let before = findings(&store);
-        let mut writer = store.begin_import(&NEW).unwrap();
-        let host = writer.stage_host("h", "", "").unwrap();
-        for number in 0..5_000 {
-            writer.stage(&record(host, &number.to_string())).unwrap();
-        }
-        let pages: i64 = writer
-            .connection
-            .pragma_query_value(None, "page_count", |row| row.get(0))
-            .unwrap();
-        writer
-            .connection
-            .pragma_update_and_check(None, "max_page_count", pages + 20, |_| Ok(()))
-            .unwrap();
-        let stop = writer.merge(&plan(1), |_, _| true).unwrap_err();
-        assert!(matches!(stop, MergeStop::Store(_)), "{stop:?}");
-        writer.abandon(&ending(ImportStatus::Error)).unwrap();
-        assert_eq!(findings(&store), before);
-        assert_eq!(
-            store.reader().unwrap().imports(1, 0).unwrap().items[0].status,
-            ImportStatus::Error
-        );
-    }
-
-    #[test]
-    fn a_merge_stops_where_it_is_told_to() {
-        let temp = tempfile::tempdir().unwrap();
-        let store = Store::open(temp.path()).unwrap();
-        for stop_at in 1..=4 {
-            let mut writer = store.begin_import(&NEW).unwrap();
-            let host = writer.stage_host("h", "", "").unwrap();
-            assert!(writer.stage(&record(host, "1")).unwrap());
-            assert!(writer.stage(&record(host, "2")).unwrap());
-            assert!(!writer.stage(&record(host, "2")).unwrap());
-            let mut calls = 0;
-            let result = writer.merge(&plan(1), |done, total| {
-                calls += 1;
-                assert_eq!((done, total), (calls, 4));
-                done < stop_at
-            });
-            assert!(matches!(result, Err(MergeStop::Cancelled)));
-            assert_eq!(calls, stop_at);
-            writer.abandon(&ending(ImportStatus::Cancelled)).unwrap();
-            assert!(findings(&store).is_empty());
-        }
-    }
-}
+#[path = "merge_tests.rs"]
+mod tests;

@@ -5,41 +5,65 @@
 //! look something up a [`Reader`]; they do not wait for each other. A lock file
 //! keeps a second program out of the directory.
 //!
-//! An import first collects its records in a file of its own, `staging.sqlite`,
-//! which nobody else sees. Only then, in one transaction, are they compared with
-//! what is known and written: a reader sees an import whole or not at all.
+//! An import first collects its records in a file of its own, which nobody else sees,
+//! so that several can be read at a time. Only then, in one transaction, are they
+//! compared with what is known and written: a reader sees an import whole or not at
+//! all. What the history tells of imports that have not been written stands in
+//! the module `runs`.
 
+mod filter;
 mod history;
+mod joining;
+mod mappings;
 mod merge;
 mod merge_sql;
+mod migration;
+mod plan;
 mod query;
+mod runs;
 mod schema;
 mod staging;
+mod staging_sql;
+mod stats;
+mod undo;
 
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags};
 
+use runs::Runs;
+
+pub use filter::{Cursor, FindingFilter, Sort, SortKey};
 pub use history::{Ending, HistoryEntry, ImportStatus, NewImport};
-pub use merge::{MergeCounts, MergePlan, MergeStop, Resolve};
-pub use query::{FindingFilter, FindingRow, Page, Reader, MAX_PAGE};
-pub use staging::{ImportWriter, Record};
+pub use plan::{MergeCounts, MergePlan, MergeStop, Resolve};
+pub use query::{FindingPage, FindingRow, Page, Port, Reader, MAX_PAGE};
+pub use staging::{ImportWriter, Record, Seen, StagedHost, Times};
+pub use stats::Statistics;
+pub use undo::{UndoError, Undone};
 
 const DATABASE_FILE: &str = "pulsewheel.sqlite";
-const STAGING_FILE: &str = "staging.sqlite";
+const STAGING_PREFIX: &str = "staging";
 const LOCK_FILE: &str = "lock";
 
-/// How long a connection waits for another one's write before it gives up. Only
-/// the entries of the history ever wait: for the merge of a running import.
+/// Stands for the number that a dry run does not have.
+const DRY_RUN_ID: i64 = -1;
+
+/// How long a connection waits for another one's write before it gives up.
 const BUSY_TIMEOUT_MS: u32 = 60_000;
+/// The same for what can be written later as well.
+const PATIENCE_MS: u32 = 100;
 /// Memory that SQLite may use for pages of the database, per connection.
 const CACHE_KIB: u32 = 6 * 1024;
 
 /// The opened data directory. Share it by reference or in an `Arc`.
 pub struct Store {
     directory: PathBuf,
+    runs: Arc<Runs>,
+    staging_number: AtomicU64,
     /// Held for its lock, which the system gives back when the process ends.
     _lock: File,
 }
@@ -72,15 +96,21 @@ impl Store {
             Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(directory.to_owned())),
             Err(TryLockError::Error(error)) => return Err(io(error)),
         }
-        let store = Store {
-            directory: directory.to_owned(),
-            _lock: lock,
-        };
-        staging::remove_file(&store.staging_path()).map_err(io)?;
-        let mut connection = store.connect()?;
+        remove_staging_files(directory).map_err(io)?;
+        let mut connection = connect(directory)?;
+        let version = schema::version(&connection)?;
+        if (1..schema::VERSION).contains(&version) {
+            let copy = directory.join(format!("pulsewheel-version-{version}.sqlite"));
+            migration::back_up(&connection, &copy)?;
+        }
         schema::migrate(&mut connection)?;
-        history::mark_interrupted(&connection)?;
-        Ok(store)
+        let runs = Arc::new(Runs::open(directory, &connection)?);
+        Ok(Store {
+            directory: directory.to_owned(),
+            runs,
+            staging_number: AtomicU64::new(0),
+            _lock: lock,
+        })
     }
 
     /// A connection for looking things up. It may be used on any thread, one
@@ -90,47 +120,101 @@ impl Store {
         let connection = Connection::open_with_flags(self.database_path(), flags)?;
         connection.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
         connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB / 3))?;
-        Ok(Reader::new(connection))
+        Ok(Reader::new(connection, self.runs.clone()))
     }
 
-    /// Writes a new import into the history and makes ready to collect its
-    /// records. One at a time: they share the staging file.
+    /// A new import: its records are collected in a staging file of its own.
     pub fn begin_import(&self, import: &NewImport<'_>) -> Result<ImportWriter, StoreError> {
-        ImportWriter::begin(self.connect()?, self.staging_path(), import)
+        let id = self.runs.begin(import);
+        let writer = self.new_writer(id);
+        if writer.is_err() {
+            self.runs.forget([id]);
+        }
+        writer
     }
 
-    /// Writes an import into the history that ended before it had its turn.
-    pub fn record_unstarted(
-        &self,
-        import: &NewImport<'_>,
-        ending: &Ending<'_>,
-    ) -> Result<i64, StoreError> {
-        let connection = self.connect()?;
-        let id = history::insert(&connection, import)?;
-        history::finish(&connection, id, ending)?;
-        Ok(id)
+    /// An import that will not be committed, and of which the history knows nothing.
+    pub fn begin_dry_run(&self) -> Result<ImportWriter, StoreError> {
+        self.new_writer(DRY_RUN_ID)
+    }
+
+    fn new_writer(&self, id: i64) -> Result<ImportWriter, StoreError> {
+        let number = self.staging_number.fetch_add(1, Ordering::Relaxed);
+        let path = self
+            .directory
+            .join(format!("{STAGING_PREFIX}-{number}.sqlite"));
+        ImportWriter::begin(self.connect()?, self.runs.clone(), path, id)
+    }
+
+    /// Notes an import that ended before it could begin to write; gives its number.
+    pub fn record_unstarted(&self, import: &NewImport<'_>, ending: &Ending<'_>) -> i64 {
+        let id = self.runs.begin(import);
+        self.runs.end(id, ending);
+        self.write_endings();
+        id
+    }
+
+    /// Writes into the history how imports ended that changed nothing. Where that is not
+    /// possible now, the next import that is committed does it.
+    pub fn write_endings(&self) {
+        let ended = self.runs.ended();
+        let write = || -> Result<(), StoreError> {
+            let mut connection = self.connect()?;
+            connection.pragma_update(None, "busy_timeout", PATIENCE_MS)?;
+            let transaction = connection.transaction()?;
+            for run in &ended {
+                history::write(&transaction, run)?;
+            }
+            Ok(transaction.commit()?)
+        };
+        if !ended.is_empty() && write().is_ok() {
+            self.runs.forget(ended.iter().map(|run| run.id));
+        }
+    }
+
+    /// Takes back the newest import of a label.
+    pub fn undo(&self, import_id: i64) -> Result<Undone, UndoError> {
+        undo::undo(&mut self.connect()?, import_id)
     }
 
     fn connect(&self) -> Result<Connection, StoreError> {
-        let connection = Connection::open(self.database_path())?;
-        connection.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
-        connection.pragma_update(None, "journal_mode", "wal")?;
-        // One sync per import is cheap, and what was reported as done stays.
-        connection.pragma_update(None, "synchronous", "full")?;
-        connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB))?;
-        connection.pragma_update(None, "journal_size_limit", 8 * 1024 * 1024)?;
-        connection.pragma_update(None, "foreign_keys", true)?;
-        connection.set_prepared_statement_cache_capacity(32);
-        Ok(connection)
+        connect(&self.directory)
     }
 
     fn database_path(&self) -> PathBuf {
         self.directory.join(DATABASE_FILE)
     }
+}
 
-    fn staging_path(&self) -> PathBuf {
-        self.directory.join(STAGING_FILE)
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.write_endings();
     }
+}
+
+fn connect(directory: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(directory.join(DATABASE_FILE))?;
+    connection.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    // One sync per import is cheap, and what was reported as done stays.
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB))?;
+    connection.pragma_update(None, "journal_size_limit", 8 * 1024 * 1024)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+/// What killed imports have left behind.
+fn remove_staging_files(directory: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(STAGING_PREFIX) && name.ends_with(".sqlite") && path.is_file() {
+            staging::remove_file(&path)?;
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Display for StoreError {
@@ -204,7 +288,7 @@ mod tests {
             Store::open(temp.path()),
             Err(StoreError::Newer {
                 found: 99,
-                known: 1
+                known: schema::VERSION
             })
         ));
     }

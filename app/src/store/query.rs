@@ -1,10 +1,15 @@
 //! Looking things up: the history and the findings, a page at a time.
 
-use rusqlite::types::ToSql;
+use std::sync::Arc;
+
+use rusqlite::types::{ToSql, Value};
 use rusqlite::{Connection, Row};
 use serde::Serialize;
 
-use super::history::HistoryEntry;
+use super::filter::{Conditions, Cursor, FindingFilter, Sort};
+use super::history::{self, HistoryEntry};
+use super::runs::Runs;
+use super::stats::{self, Statistics};
 use super::StoreError;
 use crate::clock;
 use crate::severity::Severity;
@@ -22,14 +27,12 @@ pub struct Page<T> {
     pub items: Vec<T>,
 }
 
-/// Which findings to list; what is `None` lets all through.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FindingFilter {
-    pub severity: Option<Severity>,
-    /// The exact key, address or name of the host; letter case does not count.
-    pub host: Option<String>,
-    /// True for active, false for resolved.
-    pub active: Option<bool>,
+/// A part of the list of findings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FindingPage {
+    pub page: Page<FindingRow>,
+    /// Where the next page begins; `None` if this is the last.
+    pub next: Option<Cursor>,
 }
 
 /// One finding, in the shape of `GET /api/vulnerabilities`. What is not known is
@@ -39,6 +42,9 @@ pub struct FindingFilter {
 pub struct FindingRow {
     pub id: i64,
     pub vendor: String,
+    /// The site that the import named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
     /// The key of the host: its scanner's id, address or name, in lower case.
     pub host: String,
     pub ip: Option<String>,
@@ -56,6 +62,13 @@ pub struct FindingRow {
     pub first_seen: String,
     /// RFC 3339.
     pub last_seen: String,
+    /// RFC 3339; `None` if it is active, and if that was not noted.
+    pub resolved_at: Option<String>,
+    /// RFC 3339; `None` if it was never reopened.
+    pub reopened_at: Option<String>,
+    pub solution: Option<String>,
+    /// The scanner's word, as it stands in the file.
+    pub scanner_state: Option<String>,
     /// The newest import that held it.
     pub import_id: i64,
 }
@@ -71,27 +84,79 @@ pub enum Port {
 /// A connection that reads only.
 pub struct Reader {
     connection: Connection,
+    runs: Arc<Runs>,
 }
 
+const FINDING_COLUMNS: &str = "f.id, h.vendor, h.site, h.key, h.ip, h.hostname, f.check_id, f.title, f.cve, f.port, \
+     f.protocol, f.severity, f.cvss, f.active, f.first_seen_ms, f.last_seen_ms, f.resolved_ms, f.reopened_ms, \
+     f.solution, f.state, f.import_id";
+
 impl Reader {
-    pub(super) fn new(connection: Connection) -> Reader {
-        Reader { connection }
+    pub(super) fn new(connection: Connection, runs: Arc<Runs>) -> Reader {
+        Reader { connection, runs }
     }
 
     /// The history of imports, the newest first.
     pub fn imports(&self, limit: u64, offset: u64) -> Result<Page<HistoryEntry>, StoreError> {
+        let limit = limit.min(MAX_PAGE);
+        // Read before the table: one that is written meanwhile is in both, not in none.
+        let runs = self.runs.entries();
+        let transaction = self.connection.unchecked_transaction()?;
+        let count_newer = |id: i64| -> Result<u64, StoreError> {
+            let mut count =
+                transaction.prepare_cached("SELECT count(*) FROM imports WHERE id > ?1")?;
+            let count: i64 = count.query_row([id], |row| row.get(0))?;
+            Ok(count.unsigned_abs())
+        };
+        let mut total = count_newer(0)?;
+        let mut items = Vec::new();
+        for run in runs {
+            if history::read(&transaction, run.import_id)?.is_none() {
+                let place = count_newer(run.import_id)? + items.len() as u64;
+                items.push((place, run));
+                total += 1;
+            }
+        }
+        let extra = items.len() as u64;
+        let first = offset.saturating_sub(extra);
         let sql = format!(
-            "SELECT {} FROM imports ORDER BY id DESC",
-            HistoryEntry::COLUMNS
+            "SELECT {} FROM imports ORDER BY id DESC LIMIT {} OFFSET {}",
+            HistoryEntry::COLUMNS,
+            limit + extra,
+            i64::try_from(first).unwrap_or(i64::MAX)
         );
-        self.page(
-            "SELECT count(*) FROM imports",
-            &sql,
-            vec![],
+        let mut statement = transaction.prepare(&sql)?;
+        let mut rows = statement.query([])?;
+        let newer_runs: Vec<i64> = items.iter().map(|(_, run)| run.import_id).collect();
+        let mut place_in_table = first;
+        while let Some(row) = rows.next()? {
+            let entry = HistoryEntry::from_row(row)?;
+            let before = newer_runs
+                .iter()
+                .filter(|id| **id > entry.import_id)
+                .count();
+            items.push((place_in_table + before as u64, entry));
+            place_in_table += 1;
+        }
+        items.sort_by_key(|(place, _)| *place);
+        items.retain(|(place, _)| *place >= offset && place - offset < limit);
+        Ok(Page {
+            total,
             limit,
             offset,
-            HistoryEntry::from_row,
-        )
+            items: items.into_iter().map(|(_, entry)| entry).collect(),
+        })
+    }
+
+    /// One import; `None` if there is none of that number.
+    pub fn import(&self, id: i64) -> Result<Option<HistoryEntry>, StoreError> {
+        let run = self.runs.get(id).map(|run| run.entry());
+        Ok(history::read(&self.connection, id)?.or(run))
+    }
+
+    /// Figures about the findings.
+    pub fn statistics(&self) -> Result<Statistics, StoreError> {
+        stats::read(&self.connection, clock::now_ms())
     }
 
     /// The findings that match, the newest first.
@@ -101,67 +166,68 @@ impl Reader {
         limit: u64,
         offset: u64,
     ) -> Result<Page<FindingRow>, StoreError> {
-        let mut conditions = Vec::new();
-        let mut values: Vec<Box<dyn ToSql>> = Vec::new();
-        if let Some(severity) = filter.severity {
-            values.push(Box::new(severity.rank()));
-            conditions.push(format!("f.severity = ?{}", values.len()));
-        }
-        if let Some(active) = filter.active {
-            values.push(Box::new(active));
-            conditions.push(format!("f.active = ?{}", values.len()));
-        }
-        if let Some(host) = &filter.host {
-            values.push(Box::new(host.to_lowercase()));
-            let n = values.len();
-            conditions.push(format!(
-                "f.host_id IN (SELECT id FROM hosts WHERE key = ?{n} UNION SELECT id FROM hosts WHERE ip = ?{n}
-                 UNION SELECT id FROM hosts WHERE hostname = ?{n})"
-            ));
-        }
-        let filter = if conditions.is_empty() {
-            String::new()
-        } else {
-            format!("WHERE {}", conditions.join(" AND "))
-        };
-        let count = format!("SELECT count(*) FROM findings AS f {filter}");
-        let sql = format!(
-            "SELECT f.id, h.vendor, h.key, h.ip, h.hostname, f.check_id, f.title, f.cve, f.port, f.protocol,
-                 f.severity, f.cvss, f.active, f.first_seen_ms, f.last_seen_ms, f.import_id
-             FROM findings AS f JOIN hosts AS h ON h.id = f.host_id {filter} ORDER BY f.id DESC"
-        );
-        self.page(&count, &sql, values, limit, offset, finding)
+        let page = self.findings(filter, Sort::default(), limit, offset, None)?;
+        Ok(page.page)
     }
 
-    /// Total and items come from one transaction, so that they fit together.
-    fn page<T>(
+    /// The findings that match, in this order, behind a cursor. Total and items come
+    /// from one transaction, so that they fit together.
+    pub fn findings(
         &self,
-        count_sql: &str,
-        items_sql: &str,
-        values: Vec<Box<dyn ToSql>>,
+        filter: &FindingFilter,
+        sort: Sort,
         limit: u64,
         offset: u64,
-        read: fn(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Page<T>, StoreError> {
+        cursor: Option<Cursor>,
+    ) -> Result<FindingPage, StoreError> {
         let limit = limit.min(MAX_PAGE);
         let transaction = self.connection.unchecked_transaction()?;
-        let values = || rusqlite::params_from_iter(values.iter());
+        let mut conditions = Conditions::of(filter);
+        let count = format!(
+            "SELECT count(*) FROM findings AS f JOIN hosts AS h ON h.id = f.host_id {}",
+            conditions.clause()
+        );
         let total: i64 = transaction
-            .prepare_cached(count_sql)?
-            .query_row(values(), |row| row.get(0))?;
-        let offset_in_sql = i64::try_from(offset).unwrap_or(i64::MAX);
-        let items_sql = format!("{items_sql} LIMIT {limit} OFFSET {offset_in_sql}");
-        let mut statement = transaction.prepare(&items_sql)?;
-        let items = statement
-            .query_map(values(), read)?
-            .collect::<Result<_, _>>()?;
-        Ok(Page {
+            .prepare_cached(&count)?
+            .query_row(values(&conditions.values), |row| row.get(0))?;
+        if let Some(cursor) = cursor {
+            conditions.after(sort, cursor);
+        }
+        let sql = format!(
+            "SELECT {FINDING_COLUMNS}, {} FROM findings AS f JOIN hosts AS h ON h.id = f.host_id {} ORDER BY {}
+             LIMIT {} OFFSET {}",
+            sort.column(),
+            conditions.clause(),
+            sort.order_by(),
+            limit + 1,
+            i64::try_from(offset).unwrap_or(i64::MAX)
+        );
+        let mut statement = transaction.prepare(&sql)?;
+        let rows = statement.query_map(values(&conditions.values), |row| {
+            Ok((finding(row)?, row.get(21)?))
+        })?;
+        let mut items: Vec<(FindingRow, _)> = rows.collect::<Result<_, _>>()?;
+        let has_more = items.len() as u64 > limit;
+        items.truncate(limit as usize);
+        let next = items
+            .last()
+            .filter(|_| has_more)
+            .map(|(last, value)| Cursor {
+                value: Value::clone(value),
+                id: last.id,
+            });
+        let page = Page {
             total: total.unsigned_abs(),
             limit,
             offset,
-            items,
-        })
+            items: items.into_iter().map(|(finding, _)| finding).collect(),
+        };
+        Ok(FindingPage { page, next })
     }
+}
+
+fn values(values: &[Box<dyn ToSql>]) -> impl rusqlite::Params + '_ {
+    rusqlite::params_from_iter(values.iter())
 }
 
 fn finding(row: &Row<'_>) -> rusqlite::Result<FindingRow> {
@@ -169,24 +235,32 @@ fn finding(row: &Row<'_>) -> rusqlite::Result<FindingRow> {
         let text: String = row.get(index)?;
         Ok(Some(text).filter(|text| !text.is_empty()))
     };
-    let severity = Severity::from_rank(row.get(10)?).unwrap_or(Severity::Info);
-    let port = known(8)?.map(|text| text.parse().map_or(Port::Text(text), Port::Number));
+    let time = |index| -> rusqlite::Result<Option<String>> {
+        Ok(row.get::<_, Option<i64>>(index)?.map(clock::rfc3339))
+    };
+    let severity = Severity::from_rank(row.get(11)?).unwrap_or(Severity::Info);
+    let port = known(9)?.map(|text| text.parse().map_or(Port::Text(text), Port::Number));
     Ok(FindingRow {
         id: row.get(0)?,
         vendor: row.get(1)?,
-        host: row.get(2)?,
-        ip: known(3)?,
-        hostname: known(4)?,
-        check: row.get(5)?,
-        title: row.get(6)?,
-        cve: known(7)?,
+        site: known(2)?,
+        host: row.get(3)?,
+        ip: known(4)?,
+        hostname: known(5)?,
+        check: row.get(6)?,
+        title: row.get(7)?,
+        cve: known(8)?,
         port,
-        protocol: known(9)?,
+        protocol: known(10)?,
         severity: severity.name(),
-        cvss: row.get(11)?,
-        status: if row.get(12)? { "active" } else { "resolved" },
-        first_seen: clock::rfc3339(row.get(13)?),
-        last_seen: clock::rfc3339(row.get(14)?),
-        import_id: row.get(15)?,
+        cvss: row.get(12)?,
+        status: if row.get(13)? { "active" } else { "resolved" },
+        first_seen: clock::rfc3339(row.get(14)?),
+        last_seen: clock::rfc3339(row.get(15)?),
+        resolved_at: time(16)?,
+        reopened_at: time(17)?,
+        solution: known(18)?,
+        scanner_state: known(19)?,
+        import_id: row.get(20)?,
     })
 }

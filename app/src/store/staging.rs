@@ -3,18 +3,56 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rusqlite::{Connection, ToSql};
+use rusqlite::{params, Connection, ToSql};
 
-use super::history::{self, Ending, NewImport};
+use super::history::{self, Ending};
+use super::runs::Runs;
+use super::staging_sql::{
+    OVERRULE_RECORD, STAGE_HOST, STAGE_NAMES, STAGE_RECORD, STAGING_SCHEMA, WIDEN_HOST,
+    WIDEN_RECORD,
+};
 use super::StoreError;
 use crate::severity::Severity;
 
-/// One record of a scan: a finding on a host, with one CVE or none.
+/// When a finding or a host was seen, in milliseconds since the epoch; twice where the
+/// order of day and month in the file is not known yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    pub month_first: Times,
+    pub day_first: Times,
+}
+
+/// First and last time; `None` if not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    pub first_ms: Option<i64>,
+    pub last_ms: Option<i64>,
+}
+
+/// A host of a file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StagedHost<'a> {
+    /// In normal form, as `ip` and `name` if they are addresses.
+    pub key: &'a str,
+    /// Empty if not known.
+    pub ip: &'a str,
+    /// Empty if not known.
+    pub name: &'a str,
+    /// The key is address or name, and no number that a scanner gave: it may be the
+    /// same host as one that other rows name otherwise.
+    pub is_joinable: bool,
+    pub seen: Seen,
+}
+
+/// One record of a scan: a finding on a host, with one CVE or none. Check key, port and
+/// protocol are in normal form.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
     /// The number that [`ImportWriter::stage_host`] gave.
     pub host: i64,
+    pub check_key: &'a str,
     pub check: &'a str,
     pub cve: &'a str,
     pub port: &'a str,
@@ -24,8 +62,7 @@ pub struct Record<'a> {
     pub severity: Severity,
     pub state: &'a str,
     pub cvss: Option<f64>,
-    pub first_seen_ms: Option<i64>,
-    pub last_seen_ms: Option<i64>,
+    pub seen: Seen,
 }
 
 /// One import on its way into the database. Dropping it leaves the findings as
@@ -33,82 +70,45 @@ pub struct Record<'a> {
 /// [`commit`](Self::commit) or [`abandon`](Self::abandon) it.
 pub struct ImportWriter {
     pub(super) connection: Connection,
+    /// -1 for a dry run, of which the history knows nothing.
     pub(super) import_id: i64,
     pub(super) statements: u64,
     /// Hosts are numbered from 1 to this.
     pub(super) hosts: i64,
     pub(super) records: u64,
     pub(super) has_protected: bool,
-    last_host: Option<(i64, String, String, String)>,
+    pub(super) has_names: bool,
+    last_host: Option<LastHost>,
+    runs: Arc<Runs>,
     path: PathBuf,
+}
+
+/// Rows of one host mostly follow each other.
+struct LastHost {
+    id: i64,
+    key: String,
+    ip: String,
+    name: String,
+    month_first_ms: Option<i64>,
+    day_first_ms: Option<i64>,
+    is_written: bool,
 }
 
 /// Memory that SQLite may use for pages of the staging file.
 const STAGING_CACHE_KIB: i64 = 4 * 1024;
 
-/// Losing the staging file loses nothing, so it has neither journal nor syncs.
-const STAGING_SCHEMA: &str = "
-CREATE TABLE staging.hosts (
-    id       INTEGER PRIMARY KEY,
-    key      TEXT NOT NULL UNIQUE,
-    ip       TEXT NOT NULL,
-    hostname TEXT NOT NULL,
-    known_id INTEGER
-) STRICT;
-CREATE TABLE staging.records (
-    id            INTEGER PRIMARY KEY,
-    host_id       INTEGER NOT NULL,
-    check_id      TEXT NOT NULL,
-    cve           TEXT NOT NULL,
-    port          TEXT NOT NULL,
-    protocol      TEXT NOT NULL,
-    title         TEXT NOT NULL,
-    solution      TEXT NOT NULL,
-    severity      INTEGER NOT NULL,
-    state         TEXT NOT NULL,
-    cvss          REAL,
-    first_seen_ms INTEGER,
-    last_seen_ms  INTEGER,
-    UNIQUE (host_id, check_id, cve, port, protocol)
-) STRICT;
-CREATE TABLE staging.protected (
-    host     TEXT NOT NULL COLLATE NOCASE,
-    check_id TEXT NOT NULL,
-    PRIMARY KEY (host, check_id)
-) STRICT, WITHOUT ROWID;
-BEGIN;
-";
-
-const STAGE_RECORD: &str = "
-INSERT OR IGNORE INTO staging.records (host_id, check_id, cve, port, protocol, title, solution,
-    severity, state, cvss, first_seen_ms, last_seen_ms)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-
-/// A further record of a key: it was seen from the earliest to the latest of all times.
-const WIDEN_RECORD: &str = "
-UPDATE staging.records SET
-    first_seen_ms = min(coalesce(first_seen_ms, ?11), coalesce(?11, first_seen_ms)),
-    last_seen_ms = max(coalesce(last_seen_ms, ?12), coalesce(?12, last_seen_ms))
-WHERE host_id = ?1 AND check_id = ?2 AND cve = ?3 AND port = ?4 AND protocol = ?5";
-
-/// A further record of a key, where it is worse than the one that is there.
-const OVERRULE_RECORD: &str = "
-UPDATE staging.records SET title = ?6, solution = ?7, severity = ?8, state = ?9, cvss = ?10
-WHERE host_id = ?1 AND check_id = ?2 AND cve = ?3 AND port = ?4 AND protocol = ?5
-    AND (?8, coalesce(?10, -1), ?6, ?7, ?9) > (severity, coalesce(cvss, -1), title, solution, state)";
-
 impl ImportWriter {
     pub(super) fn begin(
         connection: Connection,
+        runs: Arc<Runs>,
         path: PathBuf,
-        import: &NewImport<'_>,
+        import_id: i64,
     ) -> Result<ImportWriter, StoreError> {
         let unusable = |error| StoreError::Directory(path.clone(), error);
         remove_file(&path).map_err(unusable)?;
         let name = path
             .to_str()
             .ok_or_else(|| unusable(io::ErrorKind::InvalidFilename.into()))?;
-        let import_id = history::insert(&connection, import)?;
         connection.execute("ATTACH ?1 AS staging", [name])?;
         connection.pragma_update(Some("staging"), "journal_mode", "off")?;
         connection.pragma_update(Some("staging"), "synchronous", "off")?;
@@ -118,18 +118,20 @@ impl ImportWriter {
         Ok(ImportWriter {
             connection,
             import_id,
-            statements: 9,
+            statements: 11,
             hosts: 0,
             records: 0,
             has_protected: false,
+            has_names: false,
             last_host: None,
+            runs,
             path,
         })
     }
 
-    /// The import's number in the history.
-    pub fn import_id(&self) -> i64 {
-        self.import_id
+    /// The import's number in the history; `None` for a dry run.
+    pub fn import_id(&self) -> Option<i64> {
+        (self.import_id > 0).then_some(self.import_id)
     }
 
     /// SQL statements executed so far.
@@ -139,25 +141,61 @@ impl ImportWriter {
 
     /// Notes a host of the file, with what is known of it; gives its number in
     /// the staging file. What a later row leaves empty stays.
-    pub fn stage_host(&mut self, key: &str, ip: &str, hostname: &str) -> Result<i64, StoreError> {
-        if let Some((id, known_key, known_ip, known_hostname)) = &self.last_host {
-            if known_key == key && known_ip == ip && known_hostname == hostname {
-                return Ok(*id); // rows of one host mostly follow each other
+    pub fn stage_host(&mut self, host: &StagedHost<'_>) -> Result<i64, StoreError> {
+        let (month_first_ms, day_first_ms) =
+            (host.seen.month_first.last_ms, host.seen.day_first.last_ms);
+        if let Some(last) = &mut self.last_host {
+            if last.key == host.key && last.ip == host.ip && last.name == host.name {
+                let is_newer =
+                    month_first_ms > last.month_first_ms || day_first_ms > last.day_first_ms;
+                last.is_written &= !is_newer;
+                last.month_first_ms = last.month_first_ms.max(month_first_ms);
+                last.day_first_ms = last.day_first_ms.max(day_first_ms);
+                return Ok(last.id);
             }
         }
+        self.write_last_host()?;
         self.statements += 1;
-        let mut statement = self.connection.prepare_cached(
-            "INSERT INTO staging.hosts (key, ip, hostname) VALUES (?1, ?2, ?3)
-             ON CONFLICT (key) DO UPDATE SET
-                 ip = coalesce(nullif(excluded.ip, ''), ip),
-                 hostname = coalesce(nullif(excluded.hostname, ''), hostname)
-             RETURNING id",
+        let has_both = host.is_joinable && !host.ip.is_empty() && !host.name.is_empty();
+        let is_lone = host.is_joinable && !has_both;
+        let id: i64 = self.connection.prepare_cached(STAGE_HOST)?.query_row(
+            params![
+                host.key,
+                host.ip,
+                host.name,
+                month_first_ms,
+                day_first_ms,
+                is_lone
+            ],
+            |row| row.get(0),
         )?;
-        let id: i64 = statement.query_row([key, ip, hostname], |row| row.get(0))?;
+        if has_both {
+            let mut insert = self.connection.prepare_cached(STAGE_NAMES)?;
+            insert.execute(params![host.ip, crate::normal::host(host.name), id])?;
+            self.statements += 1;
+            self.has_names = true;
+        }
         // SQLite gives numbers without gaps, so the highest is the count.
         self.hosts = self.hosts.max(id);
-        self.last_host = Some((id, key.to_owned(), ip.to_owned(), hostname.to_owned()));
+        self.last_host = Some(LastHost {
+            id,
+            key: host.key.to_owned(),
+            ip: host.ip.to_owned(),
+            name: host.name.to_owned(),
+            month_first_ms,
+            day_first_ms,
+            is_written: true,
+        });
         Ok(id)
+    }
+
+    pub(super) fn write_last_host(&mut self) -> Result<(), StoreError> {
+        if let Some(host) = self.last_host.take().filter(|host| !host.is_written) {
+            self.statements += 1;
+            let mut widen = self.connection.prepare_cached(WIDEN_HOST)?;
+            widen.execute(params![host.id, host.month_first_ms, host.day_first_ms])?;
+        }
+        Ok(())
     }
 
     /// Notes a record. False if its key came before in this file. Of all records of
@@ -165,19 +203,24 @@ impl ImportWriter {
     /// score, then the one whose texts come last: whatever the order of the rows.
     pub fn stage(&mut self, record: &Record<'_>) -> Result<bool, StoreError> {
         self.statements += 1;
-        let values: [&dyn ToSql; 12] = [
+        let has_orders = record.seen.month_first != record.seen.day_first;
+        let values: [&dyn ToSql; 16] = [
             &record.host,
-            &record.check,
+            &record.check_key,
             &record.cve,
             &record.port,
             &record.protocol,
+            &record.check,
             &record.title,
             &record.solution,
             &record.severity.rank(),
             &record.state,
             &record.cvss,
-            &record.first_seen_ms,
-            &record.last_seen_ms,
+            &record.seen.month_first.first_ms,
+            &record.seen.month_first.last_ms,
+            &record.seen.day_first.first_ms.filter(|_| has_orders),
+            &record.seen.day_first.last_ms.filter(|_| has_orders),
+            &has_orders,
         ];
         let mut insert = self.connection.prepare_cached(STAGE_RECORD)?;
         let is_first = insert.execute(&values[..])? == 1;
@@ -185,25 +228,23 @@ impl ImportWriter {
             self.records += 1;
         } else {
             self.statements += 2;
-            self.connection
-                .prepare_cached(WIDEN_RECORD)?
-                .execute(&values[..])?;
-            self.connection
-                .prepare_cached(OVERRULE_RECORD)?
-                .execute(&values[..10])?;
+            let mut widen = self.connection.prepare_cached(WIDEN_RECORD)?;
+            widen.execute(&values[..])?;
+            let mut overrule = self.connection.prepare_cached(OVERRULE_RECORD)?;
+            overrule.execute(&values[..11])?;
         }
         Ok(is_first)
     }
 
     /// Notes what a row may have been about that could not be understood: no finding
-    /// of this check is resolved on a host of one of these names; an empty check
-    /// stands for all of the host. Empty names are passed over.
-    pub fn protect(&mut self, host_names: &[&str], check: &str) -> Result<(), StoreError> {
+    /// of this check (in normal form) is resolved on a host of one of these names; an
+    /// empty check stands for all of the host. Empty names are passed over.
+    pub fn protect(&mut self, host_names: &[&str], check_key: &str) -> Result<(), StoreError> {
         let mut insert = self
             .connection
             .prepare_cached("INSERT OR IGNORE INTO staging.protected VALUES (?1, ?2)")?;
         for name in host_names.iter().filter(|name| !name.is_empty()) {
-            insert.execute([name, &check])?;
+            insert.execute([name, &check_key])?;
             self.statements += 1;
             self.has_protected = true;
         }
@@ -214,19 +255,34 @@ impl ImportWriter {
     /// Call it after [`merge`](Self::merge). On an error nothing is visible, and
     /// the import can still be [abandoned](Self::abandon).
     pub fn commit(&mut self, ending: &Ending<'_>) -> Result<(), StoreError> {
-        history::finish(&self.connection, self.import_id, ending)?;
+        let Some(mut run) = self.runs.get(self.import_id) else {
+            return Ok(self.roll_back()?);
+        };
+        run.end(ending);
+        history::write(&self.connection, &run)?;
+        let others = self.runs.ended();
+        for other in &others {
+            history::write(&self.connection, other)?;
+        }
         self.connection.execute_batch("COMMIT")?;
-        self.statements += 2;
+        self.statements += 2 + others.len() as u64;
+        let written = others.iter().map(|other| other.id);
+        self.runs.forget(written.chain([self.import_id]));
         Ok(())
     }
 
-    /// Takes back everything but the entry in the history, which ends as given.
-    pub fn abandon(self, ending: &Ending<'_>) -> Result<(), StoreError> {
-        self.roll_back()?;
-        history::finish(&self.connection, self.import_id, ending)
+    /// Takes back everything but the entry in the history, which ends as given; where
+    /// it cannot be written now it is later. The staging file goes first: it may be
+    /// what fills the disk.
+    pub fn abandon(self, ending: &Ending<'_>) {
+        let (runs, import_id) = (self.runs.clone(), self.import_id);
+        // A connection that is closed rolls back, if this has failed.
+        let _ = self.roll_back();
+        drop(self);
+        runs.end(import_id, ending);
     }
 
-    fn roll_back(&self) -> Result<(), StoreError> {
+    fn roll_back(&self) -> rusqlite::Result<()> {
         if !self.connection.is_autocommit() {
             self.connection.execute_batch("ROLLBACK")?;
         }
@@ -236,14 +292,15 @@ impl ImportWriter {
 
 impl Drop for ImportWriter {
     fn drop(&mut self) {
-        // The connection may still have it open, which Linux does not mind; what
-        // cannot be removed now is removed at the next start.
+        let _ = self.roll_back();
+        let _ = self.connection.execute_batch("DETACH staging");
+        // What cannot be removed now is removed at the next start.
         let _ = remove_file(&self.path);
     }
 }
 
 /// Removes a staging file, if there is one.
-pub fn remove_file(path: &Path) -> io::Result<()> {
+pub(super) fn remove_file(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

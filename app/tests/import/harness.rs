@@ -171,7 +171,7 @@ impl World {
             body,
             boundary: BOUNDARY.to_owned(),
             declared_bytes: declare_length.then_some(form.len() as u64),
-            query_session_id: None,
+            query: Vec::new(),
         };
         let turn = self.queue.join().expect("a free place");
         run(upload, turn, &self.store, &|| Some(12 << 20), recorder);

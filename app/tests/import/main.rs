@@ -1,9 +1,13 @@
 //! The importer as a host sees it: uploads go in, reports and rows come out.
 
 mod endings;
+mod files;
 mod harness;
+mod identity;
+mod options;
 mod outcomes;
 mod real_scans;
 mod resolving;
 mod samples;
 mod sums;
+mod undoing;

@@ -44,13 +44,19 @@ fn reports_come_in_their_order_and_progress_never_falls() {
 }
 
 #[test]
-fn without_a_declared_length_progress_stays_zero_and_rows_count() {
+fn without_a_declared_length_progress_stays_zero_until_the_merge_and_rows_count() {
     let world = World::new();
     let recorder = world.import_form(&form(&scan(2_000), ""), false);
     let mut rows_seen = 0;
     for told in &recorder.told {
-        if let Told::Progress { fraction, rows, .. } = told {
-            assert_eq!(*fraction, 0.0);
+        if let Told::Progress {
+            fraction,
+            rows,
+            step,
+            ..
+        } = told
+        {
+            assert!(*fraction == 0.0 || *step == STEP_MERGING);
             rows_seen = *rows;
         }
     }
@@ -64,7 +70,7 @@ fn a_completed_import_tells_its_figures() {
     let recorder = world.import(&sample("tenable.csv"));
     let completed = recorder.completed_import();
     let accepted = recorder.answer().as_ref().unwrap();
-    assert_eq!(accepted.import_id, Some(completed.import_id));
+    assert_eq!(accepted.import_id, completed.import_id);
     assert_eq!(
         (accepted.session_id.as_str(), accepted.filename.as_str()),
         (SESSION, "scan.csv")
@@ -86,7 +92,7 @@ fn a_completed_import_tells_its_figures() {
     );
     let entry = &world.history()[0];
     assert_eq!(
-        (entry.import_id, entry.status),
+        (Some(entry.import_id), entry.status),
         (completed.import_id, ImportStatus::Completed)
     );
     assert_eq!(entry.summary.as_ref().unwrap()["new_vulnerabilities"], 6);
@@ -236,7 +242,7 @@ fn lists_have_pages_and_filters() {
     assert_eq!(count(&by_host("web")), 0);
     assert_eq!(
         count(&FindingFilter {
-            severity: Some(Severity::Critical),
+            severities: vec![Severity::Critical],
             ..by_host("web-01")
         }),
         3
@@ -282,5 +288,5 @@ fn a_small_file_makes_one_report_of_its_reading_with_all_rows() {
         panic!("{:?}", recorder.told);
     };
     assert_eq!((*rows, *total), (5, Some(5)));
-    assert!((*fraction - 0.95).abs() < 1e-9);
+    assert!(*fraction > 0.0 && *fraction < 1.0);
 }

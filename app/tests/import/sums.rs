@@ -77,6 +77,7 @@ impl Model {
                 *highest = row.severity.max(*highest);
             }
         }
+        self.continue_without_cve(&present);
         for (key, severity) in &present {
             match self.known.insert(*key, (*severity, true)) {
                 None => counts.new += 1,
@@ -94,6 +95,30 @@ impl Model {
             }
         }
         counts
+    }
+}
+
+impl Model {
+    /// An active finding without a CVE (0) that is absent goes on as the lowest new CVE.
+    fn continue_without_cve(&mut self, present: &BTreeMap<Key, u8>) {
+        let without: Vec<Key> = self
+            .known
+            .keys()
+            .copied()
+            .filter(|key| key.2 == 0)
+            .collect();
+        for (host, check, _) in without {
+            let old = (host, check, 0);
+            let mut cves = present.range((host, check, 1)..=(host, check, u8::MAX));
+            let lowest = cves.find(|(key, _)| !self.known.contains_key(key));
+            if let (Some((key, _)), false, true) =
+                (lowest, present.contains_key(&old), self.known[&old].1)
+            {
+                self.known.remove(&old);
+                // No severity that a file may have: it counts as updated.
+                self.known.insert(*key, (u8::MAX, true));
+            }
+        }
     }
 }
 

@@ -1,12 +1,16 @@
 //! Finds the header among the first lines of a file and says which of its columns
 //! are read.
 
+use std::collections::HashMap;
+
 use bytes::{Bytes, BytesMut};
 use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
 
 use super::decode::{ByteSource, Decoder};
 use crate::import::error::ImportError;
-use crate::import::scanners::{columns_wanted, normal, recognize, Role, Scanner};
+use crate::import::scanners::{
+    columns_wanted, mapped_columns, normal, recognize, recognize_mapped, Mapping, Role, Scanner,
+};
 use crate::import::stop::Stop;
 use crate::import::text;
 
@@ -29,11 +33,24 @@ const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 pub struct Layout {
     pub scanner: &'static Scanner,
     pub delimiter: u8,
+    /// The names of all columns, in the form in which they compare.
+    pub signature: String,
+    /// The mapping is one that was given with an earlier file of this header.
+    pub uses_remembered_mapping: bool,
     /// For each role the slots of its columns, in the order to try.
     slots: [Vec<usize>; Role::ALL.len()],
     /// For each column of the file the slot that it fills, if it is read at all.
     slot_of_column: Vec<Option<usize>>,
     slot_count: usize,
+}
+
+/// Column mappings that may be used.
+#[derive(Debug, Default)]
+pub struct Mappings {
+    /// Of this import.
+    pub given: Option<Mapping>,
+    /// Of earlier imports, by the signature of the header.
+    pub remembered: HashMap<String, Mapping>,
 }
 
 /// The text that was read in search of the header and comes after it.
@@ -45,52 +62,47 @@ pub struct Rest {
 }
 
 impl Layout {
-    /// Reads as much of the file as it takes to find the header.
+    /// Reads as much of the file as it takes to find the header. `mappings` tell which
+    /// columns hold what, beside their names.
     ///
     /// # Errors
     /// `CSV_EMPTY` for a file of nothing but white space, `CSV_UNKNOWN_FORMAT`
     /// if none of the first lines is a header that is known.
-    pub fn detect<S: ByteSource>(text: &mut Decoder<S>) -> Result<(Layout, Rest), Stop> {
+    pub fn detect<S: ByteSource>(
+        text: &mut Decoder<S>,
+        mappings: &Mappings,
+    ) -> Result<(Layout, Rest), Stop> {
         let mut head = BytesMut::new();
         let mut is_whole = false;
-        while head.len() <= MAX_HEAD_BYTES && !is_whole {
-            match text.next_text()? {
-                Some(chunk) => head.extend_from_slice(&chunk),
-                None => is_whole = true,
+        loop {
+            let has_new_line = match text.next_text()? {
+                Some(chunk) => {
+                    head.extend_from_slice(&chunk);
+                    chunk.contains(&b'\n') || chunk.contains(&b'\r')
+                }
+                None => {
+                    is_whole = true;
+                    true
+                }
+            };
+            let is_enough = is_whole || head.len() > MAX_HEAD_BYTES;
+            if has_new_line || is_enough {
+                let searched = head.len().min(MAX_HEAD_BYTES);
+                let is_all = is_whole && searched == head.len();
+                if let Some((layout, line, end)) = find(&head[..searched], is_all, mappings) {
+                    let text = head.freeze().slice(end..);
+                    return Ok((layout, Rest { text, line }));
+                }
+            }
+            if is_enough {
+                break;
             }
         }
-        let head = head.freeze();
         let searched = &head[..head.len().min(MAX_HEAD_BYTES)];
-        is_whole &= searched.len() == head.len();
         if head.trim_ascii().is_empty() {
             return Err(ImportError::empty("The file is empty").into());
         }
-        let mut offset = 0;
-        for line in 0..MAX_PREAMBLE_LINES {
-            for delimiter in DELIMITERS {
-                let Some((names, length)) = read_record(&searched[offset..], delimiter, is_whole)
-                else {
-                    continue;
-                };
-                if let Some(layout) = Layout::from_header(&names, delimiter) {
-                    let lines = count_lines(&head[offset..offset + length]);
-                    let rest = Rest {
-                        text: head.slice(offset + length..),
-                        line: line as u64 + 1 + lines,
-                    };
-                    return Ok((layout, rest));
-                }
-            }
-            match searched[offset..]
-                .iter()
-                .position(|byte| *byte == b'\n' || *byte == b'\r')
-            {
-                Some(end) if searched[offset + end..].starts_with(b"\r\n") => offset += end + 2,
-                Some(end) => offset += end + 1,
-                None => break,
-            }
-        }
-        Err(unknown_format(searched, is_whole).into())
+        Err(unknown_format(searched, is_whole && searched.len() == head.len()).into())
     }
 
     /// The slots in which a role is looked for, in order.
@@ -107,18 +119,36 @@ impl Layout {
         self.slot_count
     }
 
-    fn from_header(names: &[String], delimiter: u8) -> Option<Layout> {
+    fn from_header(names: &[String], delimiter: u8, mappings: &Mappings) -> Option<Layout> {
         let names: Vec<String> = names.iter().map(|name| normal(name)).collect();
-        let scanner = recognize(&names)?;
+        let signature = names.join(",");
+        let is_given = mappings.given.is_some();
+        let mapping = mappings
+            .given
+            .as_ref()
+            .or_else(|| mappings.remembered.get(&signature));
+        let scanner = match mapping {
+            None => recognize(&names)?,
+            Some(mapping) => recognize_mapped(&names, &mapping.columns)?,
+        };
         let mut layout = Layout {
             scanner,
             delimiter,
+            signature,
+            uses_remembered_mapping: mapping.is_some() && !is_given,
             slots: Default::default(),
             slot_of_column: vec![None; names.len()],
             slot_count: 0,
         };
         for role in Role::ALL {
-            let columns = scanner.columns_of(role, &names);
+            let mapped = mapping.map_or(vec![], |mapping| {
+                mapped_columns(&mapping.columns, role, &names)
+            });
+            let columns = if mapped.is_empty() {
+                scanner.columns_of(role, &names)
+            } else {
+                mapped
+            };
             for column in columns.into_iter().take(MAX_COLUMNS_OF_A_ROLE) {
                 layout.add_column(role, column);
             }
@@ -131,6 +161,31 @@ impl Layout {
         self.slot_count = self.slot_count.max(slot + 1);
         self.slots[role as usize].push(slot);
     }
+}
+
+/// The header among the lines of a text: the layout, the number of the line behind it,
+/// and where that begins.
+fn find(text: &[u8], is_whole: bool, mappings: &Mappings) -> Option<(Layout, u64, usize)> {
+    let mut offset = 0;
+    for line in 0..MAX_PREAMBLE_LINES {
+        for delimiter in DELIMITERS {
+            let record = read_record(&text[offset..], delimiter, is_whole);
+            let Some((names, length)) = record else {
+                continue;
+            };
+            if let Some(layout) = Layout::from_header(&names, delimiter, mappings) {
+                let lines = count_lines(&text[offset..offset + length]);
+                return Some((layout, line as u64 + 1 + lines, offset + length));
+            }
+        }
+        let rest = &text[offset..];
+        match rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+            Some(end) if rest[end..].starts_with(b"\r\n") => offset += end + 2,
+            Some(end) => offset += end + 1,
+            None => return None,
+        }
+    }
+    None
 }
 
 /// The first record of a text and its length; `None` if there is none, or if it
@@ -192,7 +247,8 @@ mod tests {
     use super::super::decode::tests::Pieces;
 
     fn detect(file: &str) -> Result<(Layout, Rest), Stop> {
-        Layout::detect(&mut Decoder::new(Pieces::new(file.as_bytes(), 50)))
+        let mut text = Decoder::new(Pieces::new(file.as_bytes(), 50));
+        Layout::detect(&mut text, &Mappings::default())
     }
 
     fn error(file: &str) -> ImportError {

@@ -2,10 +2,11 @@
 //! [`Layout`] that says how to read its rows.
 
 mod decode;
+mod kind;
 mod layout;
 
 pub use decode::{ByteSource, Decoder};
-pub use layout::{Layout, Rest};
+pub use layout::{Layout, Mappings, Rest};
 
 #[cfg(test)]
 pub use decode::tests;

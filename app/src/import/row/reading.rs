@@ -1,18 +1,19 @@
 //! What one row of a scan says: a finding on a host, that one is gone, nothing that
 //! concerns us, or something that cannot be understood.
 
-use std::collections::HashSet;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, HashSet};
 
+use super::dates::Dates;
 use super::rows::{Row, MAX_CELL_BYTES};
 use super::score;
-use crate::clock;
 use crate::import::file::Layout;
 use crate::import::host::Host;
 use crate::import::rejection::{Reason, Rejection};
 use crate::import::scanners::Role;
 use crate::import::text::clean;
+use crate::normal;
 use crate::severity::{Severity, SeverityCell};
+use crate::store::Seen;
 
 /// Longest host, address, name, check, port, protocol and state, in characters.
 const MAX_NAME_CHARS: usize = 255;
@@ -34,10 +35,10 @@ pub enum Reading {
     /// The finding is there.
     Present(Box<Finding>),
     /// The scanner says that a finding is gone: no record, but the host was scanned.
-    Gone(Host),
+    Gone(Host, Seen),
     /// The row is no vulnerability, such as a check that was passed. If it names a
     /// host, that was scanned.
-    Skipped(Option<Host>),
+    Skipped(Option<Host>, Seen),
     /// It cannot be known what the row says.
     Rejected(Box<Rejection>),
 }
@@ -48,6 +49,8 @@ pub struct Finding {
     pub host: Host,
     /// What identifies the kind of finding: the scanner's number or name.
     pub check: String,
+    /// The check in normal form.
+    pub check_key: String,
     pub title: String,
     pub solution: String,
     pub port: String,
@@ -59,28 +62,44 @@ pub struct Finding {
     pub state: String,
     /// The ids of the CVE cell, each once; a row without makes one record too.
     pub cves: Vec<String>,
-    /// Milliseconds since the epoch.
-    pub first_seen_ms: Option<i64>,
-    /// Milliseconds since the epoch.
-    pub last_seen_ms: Option<i64>,
+    pub seen: Seen,
 }
 
-impl Reading {
-    /// Reads a row.
-    pub fn of(row: &Row, layout: &Layout) -> Reading {
+/// Reads the rows of one file.
+#[derive(Debug, Default)]
+pub struct Interpreter {
+    /// Severities of words in lower case, before those that are known anyway.
+    pub severity_map: BTreeMap<String, Severity>,
+    pub dates: Dates,
+    /// The time of the import, in milliseconds since the epoch.
+    pub now_ms: i64,
+}
+
+impl Interpreter {
+    /// What a row says.
+    pub fn read(&mut self, row: &Row, layout: &Layout) -> Reading {
         let cells = Cells { row, layout };
-        let severity = cells.severity();
+        let severity = cells.severity(&self.severity_map);
         let host = cells.host();
         let state = cells.name(Role::State);
         let is_state = |words: &[&str]| words.iter().any(|word| state.eq_ignore_ascii_case(word));
         if severity == SeverityCell::CheckResult || is_state(layout.scanner.skipped_states) {
-            return Reading::Skipped(Some(host).filter(|host| !host.key.is_empty()));
+            let host = Some(host).filter(|host| !host.key.is_empty());
+            return Reading::Skipped(host, self.seen(&cells));
         }
         match cells.finding(host, severity, &state) {
             Err(rejection) => Reading::Rejected(rejection),
-            Ok(finding) if is_state(&GONE_STATES) => Reading::Gone(finding.host),
-            Ok(finding) => Reading::Present(Box::new(finding)),
+            Ok(finding) if is_state(&GONE_STATES) => Reading::Gone(finding.host, self.seen(&cells)),
+            Ok(mut finding) => {
+                finding.seen = self.seen(&cells);
+                Reading::Present(Box::new(finding))
+            }
         }
+    }
+
+    fn seen(&mut self, cells: &Cells<'_>) -> Seen {
+        let (first, last) = (cells.first(Role::FirstSeen), cells.first(Role::LastSeen));
+        self.dates.read(first, last, self.now_ms)
     }
 }
 
@@ -112,7 +131,7 @@ impl Cells<'_> {
                 received: clean(received, MAX_TOLD_CHARS),
                 reason,
                 host: host.clone(),
-                check: check.clone(),
+                check_key: normal::check(&check),
             }))
         };
         if host.key.is_empty() {
@@ -141,6 +160,8 @@ impl Cells<'_> {
             }
         };
         let title = clean(self.first(Role::Title), MAX_TITLE_CHARS);
+        let (port, protocol) =
+            normal::port_and_protocol(&self.name(Role::Port), &self.name(Role::Protocol));
         Ok(Finding {
             host,
             title: if title.is_empty() {
@@ -148,16 +169,16 @@ impl Cells<'_> {
             } else {
                 title
             },
+            check_key: normal::check(&check),
             check,
             solution: clean(self.first(Role::Solution), MAX_SOLUTION_CHARS),
-            port: self.name(Role::Port),
-            protocol: self.name(Role::Protocol),
+            port,
+            protocol,
             severity,
             cvss,
             state: state.to_owned(),
             cves,
-            first_seen_ms: clock::parse(self.first(Role::FirstSeen)),
-            last_seen_ms: clock::parse(self.first(Role::LastSeen)),
+            seen: Seen::default(),
         })
     }
 
@@ -173,10 +194,13 @@ impl Cells<'_> {
     }
 
     /// The first severity that says anything.
-    fn severity(&self) -> SeverityCell {
+    fn severity(&self, map: &BTreeMap<String, Severity>) -> SeverityCell {
         let cells = self.layout.slots(Role::Severity).iter();
         let mut cells = cells.map(|slot| {
             let cell = self.row.cell(*slot);
+            if let Some(severity) = map.get(&cell.to_lowercase()) {
+                return SeverityCell::Known(*severity);
+            }
             Severity::from_cell(cell, self.layout.scanner.scale)
         });
         let found = cells.find(|cell| *cell != SeverityCell::Empty);
@@ -193,22 +217,26 @@ impl Cells<'_> {
 
     /// The host, with address and name as far as the row or the host's key give them.
     fn host(&self) -> Host {
-        let key = self.name(Role::Host);
-        let list = self.first(Role::Ip);
-        let mut ip = clean(list.split(',').next().unwrap_or_default(), MAX_NAME_CHARS);
+        let (written, ip) = (self.name(Role::Host), self.name(Role::Ip));
+        let key = normal::host(&written);
+        let mut ip = normal::lowest_address(&ip).map_or(ip, |ip| ip.to_string());
         let mut name = self.name(Role::Hostname);
-        let is_address = key.parse::<IpAddr>().is_ok();
+        name.truncate(name.trim_end_matches('.').len());
+        let is_address = normal::lowest_address(&key).is_some();
         let is_asset_id = self.layout.scanner.label == "tenable";
         if ip.is_empty() && is_address {
             ip.clone_from(&key);
         }
         if name.is_empty() && !is_address && !is_asset_id {
-            name.clone_from(&key);
+            let length = written.trim_end_matches('.').len();
+            name = written[..length].to_owned();
         }
+        let is_joinable = key == ip || key == normal::host(&name);
         Host {
-            key: key.to_lowercase(),
+            key,
             ip,
             name,
+            is_joinable,
         }
     }
 }
@@ -245,17 +273,24 @@ fn split_ids(cell: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::file::{tests::Pieces, Decoder};
+    use crate::clock;
+    use crate::import::file::{tests::Pieces, Decoder, Mappings};
     use crate::import::row::Rows;
     use serde_json::json;
 
+    const NOW_MS: i64 = 1_800_000_000_000;
+
     fn read_all(file: &str) -> Vec<Reading> {
+        let mut interpreter = Interpreter {
+            now_ms: NOW_MS,
+            ..Interpreter::default()
+        };
         let mut text = Decoder::new(Pieces::new(file.as_bytes(), 1000));
-        let (layout, rest) = Layout::detect(&mut text).unwrap();
+        let (layout, rest) = Layout::detect(&mut text, &Mappings::default()).unwrap();
         let mut rows = Rows::new(text, layout, rest);
         let mut findings = Vec::new();
         while let Some((row, layout)) = rows.next_row().unwrap() {
-            findings.push(Reading::of(row, layout));
+            findings.push(interpreter.read(row, layout));
         }
         findings
     }
@@ -301,10 +336,18 @@ mod tests {
         );
         assert_eq!(finding.state, "Active");
         assert_eq!(
-            finding.first_seen_ms.map(clock::rfc3339).unwrap(),
+            finding
+                .seen
+                .month_first
+                .first_ms
+                .map(clock::rfc3339)
+                .unwrap(),
             "2022-06-27T12:27:30.880Z"
         );
-        assert_eq!(finding.last_seen_ms.map(clock::date).unwrap(), "2023-07-11");
+        assert_eq!(
+            finding.seen.month_first.last_ms.map(clock::date).unwrap(),
+            "2023-07-11"
+        );
         let fallback = read(&format!("{header},,Web-02,,Daemons,,,,4,Low,NEW,,,"));
         assert_eq!(
             (fallback.host.key.as_str(), fallback.check.as_str()),
@@ -315,9 +358,10 @@ mod tests {
         let host = Host {
             key: "web-02".to_owned(),
             name: "Web-02".to_owned(),
+            is_joinable: true,
             ..Host::default()
         };
-        assert_eq!(gone, Reading::Gone(host));
+        assert_eq!(gone, Reading::Gone(host, Seen::default()));
     }
 
     #[test]
@@ -400,7 +444,7 @@ mod tests {
             .iter()
             .map(|row| {
                 let r = rejection(row);
-                (r.reason, r.host.key.as_str(), r.check.as_str())
+                (r.reason, r.host.key.as_str(), r.check_key.as_str())
             })
             .collect();
         assert_eq!(
@@ -419,16 +463,17 @@ mod tests {
             Some(Host {
                 key: key.to_owned(),
                 name: key.to_owned(),
+                is_joinable: true,
                 ..Host::default()
             })
         };
         let rows = read_all(
             "host,title,severity,status\na,x,PASSED,\nb,,Failed,\nc,x,High,pass\n,x,PASSED,\nd,x,High,FAIL\n",
         );
-        assert_eq!(rows[0], Reading::Skipped(host("a")));
-        assert_eq!(rows[1], Reading::Skipped(host("b")));
-        assert_eq!(rows[2], Reading::Skipped(host("c")));
-        assert_eq!(rows[3], Reading::Skipped(None));
+        assert_eq!(rows[0], Reading::Skipped(host("a"), Seen::default()));
+        assert_eq!(rows[1], Reading::Skipped(host("b"), Seen::default()));
+        assert_eq!(rows[2], Reading::Skipped(host("c"), Seen::default()));
+        assert_eq!(rows[3], Reading::Skipped(None, Seen::default()));
         assert!(matches!(rows[4], Reading::Present(_)));
     }
 
@@ -476,7 +521,7 @@ mod tests {
             "host,title,severity,cve\na,x,Low,\"{ids}\"\nb,x,Low,CVE-2024-1\n"
         ));
         assert_eq!(rejection(&rows[0]).reason, Reason::OversizedCveCell);
-        assert_eq!(rejection(&rows[0]).check, "x");
+        assert_eq!(rejection(&rows[0]).check_key, "x");
         assert!(matches!(rows[1], Reading::Present(_)));
     }
 }

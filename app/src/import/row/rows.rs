@@ -181,14 +181,14 @@ impl<S: ByteSource> Rows<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::file::tests::Pieces;
+    use crate::import::file::{tests::Pieces, Mappings};
     use crate::import::scanners::Role;
 
     /// Line, host, title and port of each row.
     fn read(file: &[u8], piece: usize) -> Result<Vec<(u64, String, String, String)>, ImportError> {
         let mut text = Decoder::new(Pieces::new(file, piece));
         let run = || -> Result<_, Stop> {
-            let (layout, rest) = Layout::detect(&mut text)?;
+            let (layout, rest) = Layout::detect(&mut text, &Mappings::default())?;
             let mut rows = Rows::new(text, layout, rest);
             let mut read = Vec::new();
             while let Some((row, layout)) = rows.next_row()? {

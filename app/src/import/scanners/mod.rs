@@ -3,11 +3,14 @@
 
 mod cvss;
 mod known;
+mod mapping;
 mod synonyms;
 
 use serde_json::{json, Map, Value};
 
 use crate::severity::NumberScale;
+pub use mapping::Mapping;
+
 use known::SCANNERS;
 use synonyms::{usual, NO_SEVERITY};
 
@@ -47,6 +50,31 @@ impl Role {
         Role::FirstSeen,
         Role::LastSeen,
     ];
+
+    /// The name in a column mapping.
+    pub fn field(self) -> &'static str {
+        match self {
+            Role::Host => "host",
+            Role::Ip => "ip",
+            Role::Hostname => "hostname",
+            Role::Check => "check",
+            Role::Title => "title",
+            Role::Cve => "cve",
+            Role::Port => "port",
+            Role::Protocol => "protocol",
+            Role::Severity => "severity",
+            Role::Cvss => "cvss",
+            Role::State => "state",
+            Role::Solution => "solution",
+            Role::FirstSeen => "firstSeen",
+            Role::LastSeen => "lastSeen",
+        }
+    }
+
+    /// The opposite of [`field`](Self::field).
+    pub fn from_field(field: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.field() == field)
+    }
 }
 
 /// Names of columns, the first that is not empty in a row counts.
@@ -123,6 +151,44 @@ impl Scanner {
 pub fn recognize(header: &[String]) -> Option<&'static Scanner> {
     let known = SCANNERS.iter().find(|scanner| scanner.fits(header));
     known.or_else(|| GENERIC.fits(header).then_some(&GENERIC))
+}
+
+/// The same with columns that are mapped: whichever export it is, the columns that a
+/// row needs may be mapped.
+pub fn recognize_mapped(
+    header: &[String],
+    mapped: &[(Role, Vec<String>)],
+) -> Option<&'static Scanner> {
+    let is_there =
+        |(_, names): &(Role, Vec<String>)| names.iter().any(|name| header.contains(name));
+    if !mapped.iter().all(is_there) {
+        return None;
+    }
+    let known = SCANNERS.iter().find(|scanner| scanner.fits(header));
+    let scanner = known.unwrap_or(&GENERIC);
+    let has = |role| {
+        mapped.iter().any(|(known, _)| *known == role)
+            || !scanner.columns_of(role, header).is_empty()
+    };
+    let is_usable = has(Role::Host)
+        && (has(Role::Check) || has(Role::Cve))
+        && (has(Role::Severity) || has(Role::Cvss));
+    is_usable.then_some(scanner)
+}
+
+/// The columns that a mapping gives a role, in its order.
+pub fn mapped_columns(mapped: &[(Role, Vec<String>)], role: Role, header: &[String]) -> Vec<usize> {
+    let names = mapped
+        .iter()
+        .filter(|(known, _)| *known == role)
+        .flat_map(|(_, names)| names);
+    let columns = names.flat_map(|wanted| {
+        let columns = header.iter().enumerate();
+        columns
+            .filter(move |(_, name)| *name == wanted)
+            .map(|(column, _)| column)
+    });
+    columns.collect()
 }
 
 /// Of names only letters and digits compare, without letter case: what else stands

@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -19,6 +20,10 @@ pub const HIGH_WATER_BYTES: usize = 256 * 1024;
 /// When the queue has run down to this, the sender is told to go on.
 const LOW_WATER_BYTES: usize = 64 * 1024;
 
+/// The least that must come of a body in [`PATIENCE`] of waiting for it: 1 KiB a second.
+const MIN_BYTES: u64 = 10 * 1024;
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Why no further byte of a body will come although it has not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyEnd {
@@ -26,6 +31,8 @@ pub enum BodyEnd {
     Aborted,
     /// The body grew beyond the limit of the server.
     TooLarge,
+    /// The body came more slowly than is waited for.
+    TooSlow,
     /// The import was cancelled; the peer may well be sending on.
     Cancelled,
 }
@@ -34,7 +41,16 @@ pub enum BodyEnd {
 /// a full pipe has run down, once each time: it should make the owner of the
 /// socket read on, and must not block.
 pub fn pipe(on_room: impl Fn() + Send + Sync + 'static) -> (BodySender, BodyReader) {
+    pipe_with(PATIENCE, on_room)
+}
+
+/// The same with another time in which [`MIN_BYTES`] must come.
+fn pipe_with(
+    patience: Duration,
+    on_room: impl Fn() + Send + Sync + 'static,
+) -> (BodySender, BodyReader) {
     let shared = Arc::new(Shared {
+        patience,
         queue: Mutex::new(Queue::default()),
         changed: Condvar::new(),
         on_room: Box::new(on_room),
@@ -60,6 +76,7 @@ impl BodySender {
         let mut queue = self.0.lock();
         if queue.end.is_none() && !chunk.is_empty() {
             queue.queued_bytes += chunk.len();
+            queue.came_bytes += chunk.len() as u64;
             queue.chunks.push_back(chunk);
             self.0.changed.notify_all();
         }
@@ -187,12 +204,27 @@ impl BodyReader {
                 Some(Ending::Broken(end)) => return Err(end),
                 None => {}
             }
-            queue = self
-                .0
-                .changed
-                .wait(queue)
-                .unwrap_or_else(PoisonError::into_inner);
+            queue = self.wait(queue);
         }
+    }
+}
+
+impl BodyReader {
+    /// Waits for the sender. What the reader takes for its own work does not count.
+    fn wait<'a>(&self, queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
+        let began = Instant::now();
+        let left = self.0.patience.saturating_sub(queue.waited);
+        let waited = self.0.changed.wait_timeout(queue, left);
+        let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        queue.waited += began.elapsed();
+        if queue.waited >= self.0.patience {
+            if queue.came_bytes < MIN_BYTES && queue.end.is_none() {
+                queue.end = Some(Ending::Broken(BodyEnd::TooSlow));
+            }
+            queue.waited = Duration::ZERO;
+            queue.came_bytes = 0;
+        }
+        queue
     }
 }
 
@@ -210,6 +242,7 @@ impl Canceller {
 }
 
 struct Shared {
+    patience: Duration,
     queue: Mutex<Queue>,
     changed: Condvar,
     on_room: Box<dyn Fn() + Send + Sync>,
@@ -227,6 +260,9 @@ struct Queue {
     chunks: VecDeque<Bytes>,
     queued_bytes: usize,
     taken_bytes: u64,
+    /// How long was waited for the sender, and what came, since that was judged last.
+    waited: Duration,
+    came_bytes: u64,
     /// The sender was told that there is no room and waits for `on_room`.
     paused: bool,
     end: Option<Ending>,
@@ -322,6 +358,25 @@ mod tests {
             );
         }
         assert!(sender.has_room());
+    }
+
+    #[test]
+    fn a_body_that_comes_too_slowly_ends_and_one_that_is_fast_enough_does_not() {
+        let (sender, reader) = pipe_with(Duration::from_millis(30), || {});
+        sender.push(Bytes::from_static(b"a few bytes"));
+        assert!(reader.next_chunk().is_ok());
+        assert_eq!(reader.next_chunk(), Err(BodyEnd::TooSlow));
+        reader.drain();
+        let (sender, reader) = pipe_with(Duration::from_millis(30), || {});
+        let sending = thread::spawn(move || {
+            for _ in 0..20 {
+                sender.push(Bytes::from(vec![0; MIN_BYTES as usize]));
+                thread::sleep(Duration::from_millis(5));
+            }
+            sender.finish();
+        });
+        while reader.next_chunk().unwrap().is_some() {}
+        sending.join().unwrap();
     }
 
     #[test]

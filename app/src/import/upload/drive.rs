@@ -16,7 +16,7 @@ use crate::import::error::RequestError;
 use crate::import::stop::FormStop;
 
 /// What is read of a field before its value is shortened.
-const MAX_FIELD_BYTES: usize = 4 * 1024;
+const MAX_FIELD_BYTES: usize = 16 * 1024;
 
 /// Feeds the parser from the body, a chunk only when it asks for one: so memory
 /// stays flat, and nothing that has arrived waits for what comes after it.

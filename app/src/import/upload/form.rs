@@ -1,6 +1,8 @@
-//! The multipart form of an upload: `csvFile`, `vendor`, `sessionId`.
+//! The multipart form of an upload: `csvFile`, `vendor`, `sessionId` and the options.
 //!
 //! The parsing is multer's, driven on the import's own thread.
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use multer::{Field, Multipart};
@@ -8,6 +10,7 @@ use uuid::Uuid;
 
 use super::body::BodyReader;
 use super::drive::Driver;
+use super::options::OPTION_NAMES;
 use crate::import::error::RequestError;
 use crate::import::report::FormHead;
 use crate::import::stop::FormStop;
@@ -15,6 +18,8 @@ use crate::import::text;
 
 /// Longest label of a vendor that is kept, in characters.
 pub const MAX_VENDOR_CHARS: usize = 64;
+/// Fields beside those of [`Options`](super::Options).
+const FIELD_NAMES: [&str; 2] = ["sessionId", "vendor"];
 /// Most parts that a form may have.
 const MAX_PARTS: usize = 32;
 /// Most bytes before the first part, and of the header lines of one part.
@@ -60,12 +65,11 @@ pub struct Form {
 }
 
 impl Form {
-    /// Reads the fields before the file. `query_session_id` is the `sessionId`
-    /// of the URL, if any.
+    /// Reads the fields before the file. `query` has those of the URL.
     pub fn begin(
         body: BodyReader,
         boundary: &str,
-        query_session_id: Option<&str>,
+        query: &[(String, String)],
     ) -> Result<(Form, FormHead), FormStop> {
         let driver = Driver::new(body);
         let multipart = Multipart::new(driver.stream(), boundary);
@@ -75,36 +79,27 @@ impl Form {
             file: None,
             parts: 0,
         };
-        let mut session = query_session_id.map(session_id).transpose()?;
-        let mut vendor = None;
+        let mut head = FormHead::default();
+        let mut given = BTreeMap::new();
+        for (name, value) in query {
+            set_field(&mut head, &mut given, name, value)?;
+        }
         loop {
             let Some(mut part) = form.next_part()? else {
                 form.drain_epilogue()?;
                 return Err(RequestError::NoFile.into());
             };
-            match part.name() {
-                Some("csvFile") => {
-                    let filename = text::filename(part.file_name().unwrap_or_default());
-                    form.file = Some(part);
-                    let head = FormHead {
-                        session_id: session,
-                        vendor,
-                        filename,
-                    };
-                    return Ok((form, head));
-                }
-                Some("sessionId") => {
-                    let given = session_id(&form.driver.read_text(&mut part)?)?;
-                    if session.is_some_and(|known| known != given) {
-                        return Err(RequestError::Malformed(
-                            "two different values of sessionId".into(),
-                        )
-                        .into());
-                    }
-                    session = Some(given);
-                }
-                Some("vendor") => vendor = vendor_label(&form.driver.read_text(&mut part)?),
-                _ => form.driver.skip(&mut part)?,
+            let name = part.name().unwrap_or_default().to_owned();
+            if name == "csvFile" {
+                head.filename = text::filename(part.file_name().unwrap_or_default());
+                form.file = Some(part);
+                return Ok((form, head));
+            }
+            if FIELD_NAMES.contains(&name.as_str()) || OPTION_NAMES.contains(&name.as_str()) {
+                let value = form.driver.read_text(&mut part)?;
+                set_field(&mut head, &mut given, &name, &value)?;
+            } else {
+                form.driver.skip(&mut part)?;
             }
         }
     }
@@ -129,6 +124,10 @@ impl Form {
             match part.name() {
                 Some("vendor") => vendor = vendor_label(&self.driver.read_text(&mut part)?),
                 Some("sessionId") => return Err(RequestError::SessionIdAfterFile.into()),
+                Some(name) if OPTION_NAMES.contains(&name) => {
+                    let message = format!("{name} must come before csvFile");
+                    return Err(RequestError::InvalidField(message).into());
+                }
                 Some("csvFile") => {
                     return Err(RequestError::Malformed("more than one csvFile".into()).into());
                 }
@@ -161,6 +160,34 @@ impl Form {
     }
 }
 
+/// Takes a field of the form or the query. One that is given twice must have the same
+/// value.
+fn set_field(
+    head: &mut FormHead,
+    given: &mut BTreeMap<String, String>,
+    name: &str,
+    value: &str,
+) -> Result<(), RequestError> {
+    if given
+        .insert(name.to_owned(), value.to_owned())
+        .is_some_and(|known| {
+            let is_id = name == "sessionId";
+            known != value && !(is_id && known.trim().eq_ignore_ascii_case(value.trim()))
+        })
+    {
+        let message = format!("two different values of {name}");
+        return Err(RequestError::Malformed(message));
+    }
+    match name {
+        "sessionId" => head.session_id = Some(session_id(value)?),
+        "vendor" => head.vendor = vendor_label(value),
+        _ => {
+            head.options.set(name, value)?;
+        }
+    }
+    Ok(())
+}
+
 fn vendor_label(value: &str) -> Option<String> {
     let label = text::clean(value, MAX_VENDOR_CHARS);
     (!label.is_empty() && !label.eq_ignore_ascii_case("generic")).then_some(label)
@@ -184,7 +211,8 @@ mod tests {
             sender.push(Bytes::copy_from_slice(chunk));
         }
         sender.finish();
-        let (mut form, head) = Form::begin(reader, "XX", query)?;
+        let query = query.map(|id| ("sessionId".to_owned(), id.to_owned()));
+        let (mut form, head) = Form::begin(reader, "XX", query.as_slice())?;
         let mut file = Vec::new();
         while let Some(chunk) = form.file_chunk()? {
             file.extend_from_slice(&chunk);
@@ -328,7 +356,7 @@ mod tests {
             FILE.split_once("a,b").unwrap().0
         );
         sender.push(Bytes::from(head.replace('\n', "\r\n")));
-        let (mut form, head) = Form::begin(reader, "XX", None).unwrap();
+        let (mut form, head) = Form::begin(reader, "XX", &[]).unwrap();
         assert_eq!(head.vendor.as_deref(), Some("Acme"));
         sender.push(Bytes::from_static(b"a,b"));
         assert_eq!(form.file_chunk().unwrap().unwrap(), "a,b");
@@ -340,7 +368,7 @@ mod tests {
         sender.push(Bytes::from(FILE[..30].replace('\n', "\r\n")));
         sender.too_large();
         assert_eq!(
-            Form::begin(reader, "XX", None).err(),
+            Form::begin(reader, "XX", &[]).err(),
             Some(FormStop::Body(BodyEnd::TooLarge))
         );
     }

@@ -8,13 +8,13 @@
 //! loop:                └─▶ session verbs, data_updated, the answer
 //! ```
 //!
-//! A thread for each upload, of which there are at most five, so that the form of
-//! one that waits is read as it arrives; only one of them imports at a time. What
-//! a thread has to say it does on the loop, by a [`Handle`].
+//! A thread for each upload, of which there are at most four. Each reads its file as it
+//! arrives; only one of them merges at a time. What a thread has to say it does on the
+//! loop, by a [`Handle`].
 
-mod eta;
 mod registry;
 mod reporter;
+mod undo;
 
 use std::collections::BTreeMap;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -29,7 +29,10 @@ use pulsewheel::{Endpoint, Handle, RequestId};
 
 use super::answer::ApiError;
 use super::call::call_surely;
-use crate::import::{self, boundary, pipe, BodySender, ImportQueue, RequestError, Upload};
+use super::query_fields::fields;
+use crate::import::{
+    self, boundary, pipe, BodySender, ImportQueue, RequestError, Upload, OPTION_NAMES,
+};
 use crate::memory::resident_bytes;
 use crate::store::Store;
 use reporter::LoopReporter;
@@ -104,7 +107,7 @@ impl Imports {
         }
         let Some(turn) = self.queue.join() else {
             return Err(ApiError::overload(
-                "as many imports wait as may; come back when one has ended",
+                "as many imports run as may; come back when one has ended",
             ));
         };
         let window = Arc::new(Window {
@@ -117,12 +120,12 @@ impl Imports {
             // Fails only where the server has ended, and the upload with it.
             let _ = call_surely(&handle, move |endpoint| window.refill(endpoint));
         });
-        let query_session_id = head.query("sessionId").map(|id| id.into_owned());
+        let query = upload_query(head)?;
         let upload = Upload {
             body,
             boundary,
             declared_bytes,
-            query_session_id,
+            query,
         };
         let reporter = LoopReporter::new(
             self.handle.clone(),
@@ -186,6 +189,21 @@ impl Imports {
         }
     }
 
+    /// Takes an import back, on a thread of its own, and answers the request then.
+    pub fn undo(&mut self, request: RequestId, import_id: i64) -> Result<(), ApiError> {
+        let (store, handle) = (self.store.clone(), self.handle.clone());
+        let turn = self.queue.join_line();
+        let work = move || undo::run(import_id, &store, &turn, &handle, request);
+        let thread = thread::Builder::new().name("undo".to_owned()).spawn(work);
+        let thread = thread.map_err(|error| {
+            log::error!("no thread to undo an import: {error}");
+            ApiError::overload("the server has no thread left for this")
+        })?;
+        self.threads.retain(|thread| !thread.is_finished());
+        self.threads.push(thread);
+        Ok(())
+    }
+
     /// Breaks off what is still being received and waits for the threads to end,
     /// not for ever. To be called when the server is gone.
     pub fn end(mut self, patience: Duration) {
@@ -199,6 +217,16 @@ impl Imports {
             thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// The fields of the URL's query.
+fn upload_query(head: &Request) -> Result<Vec<(String, String)>, ApiError> {
+    let mut known = vec!["sessionId", "vendor"];
+    known.extend(OPTION_NAMES);
+    let fields = fields(head, &known)?.into_iter();
+    Ok(fields
+        .map(|(name, value)| (name.to_owned(), value.into_owned()))
+        .collect())
 }
 
 /// How much of a body may come before the next grant. Changed on the loop's thread

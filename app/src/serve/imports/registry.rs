@@ -35,7 +35,8 @@ struct State {
 pub enum Outcome {
     Completed {
         result: JsonObject,
-        data_updated: JsonObject,
+        /// `None` if no data changed.
+        data_updated: Option<JsonObject>,
     },
     Failed {
         error: serde_json::Value,
@@ -132,7 +133,8 @@ impl Registry {
                 data_updated,
             } => {
                 let ended = endpoint.complete_session(id, result);
-                if let Err(error) = endpoint.data_updated(data_updated) {
+                let told = data_updated.map(|change| endpoint.data_updated(change));
+                if let Some(Err(error)) = told {
                     log::error!("data_updated could not be sent: {error}");
                 }
                 ended.and(Err(session_ended(id)))
@@ -241,7 +243,7 @@ mod tests {
 
     fn completed() -> Outcome {
         let change = serde_json::json!({ "type": "vulnerabilities", "action": "bulk_update" });
-        let data_updated = change.as_object().cloned().unwrap_or_default();
+        let data_updated = change.as_object().cloned();
         Outcome::Completed {
             result: JsonObject::new(),
             data_updated,

@@ -1,7 +1,6 @@
 //! What an import's thread has to say, done on the event loop.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use pulsewheel::http::Response;
 use pulsewheel::progress::JsonObject;
@@ -9,12 +8,10 @@ use pulsewheel::{Handle, Pending, RequestId};
 use serde_json::{json, Value};
 use uuid::Uuid;
 
-use super::eta::{Eta, Moment};
 use super::registry::{Outcome, Registry};
-use crate::cpu::thread_cpu_ms;
 use crate::import::{
     Accepted, Cancelled, Canceller, Completed, Failed, FailedRows, FormHead, ImportError, Progress,
-    Reporter, RequestError, STEP_MERGING, STEP_WAITING,
+    Reporter, RequestError,
 };
 use crate::serve::answer::{json_text, ApiError};
 use crate::serve::call::call_surely;
@@ -29,8 +26,10 @@ pub struct LoopReporter {
     canceller: Canceller,
     session: Option<Uuid>,
     was_answered: bool,
-    eta: Eta,
-    began: Instant,
+    /// The request is answered when the import has ended, with its outcome.
+    answers_at_end: bool,
+    accepted: Option<Accepted>,
+    outcome: Option<(u16, Value)>,
 }
 
 impl LoopReporter {
@@ -47,8 +46,9 @@ impl LoopReporter {
             canceller,
             session: None,
             was_answered: false,
-            eta: Eta::default(),
-            began: Instant::now(),
+            answers_at_end: false,
+            accepted: None,
+            outcome: None,
         }
     }
 
@@ -72,19 +72,6 @@ impl LoopReporter {
         }
     }
 
-    fn seconds_left(&mut self, progress: &Progress<'_>) -> Option<u64> {
-        if progress.step == STEP_WAITING {
-            return None;
-        }
-        let at_ms = self.began.elapsed().as_secs_f64() * 1000.0;
-        self.eta.seconds_left(Moment {
-            at_ms,
-            cpu_ms: thread_cpu_ms().unwrap_or(at_ms),
-            fraction: progress.fraction,
-            is_merging: progress.step == STEP_MERGING,
-        })
-    }
-
     fn end(&mut self, outcome: Outcome) {
         let Some(id) = self.session.take() else {
             return;
@@ -94,6 +81,25 @@ impl LoopReporter {
         let _ = call_surely(&self.handle, move |endpoint| {
             registry.end(endpoint, id, outcome.clone())
         });
+    }
+
+    /// Answers a request that waits, once its body has been read and its import ended: as
+    /// others are answered, and how the import ended.
+    fn answer_outcome(&mut self) {
+        let (Some(accepted), false) = (&self.accepted, self.was_answered) else {
+            return;
+        };
+        let Some((status, outcome)) = self.outcome.take() else {
+            return;
+        };
+        let mut body = accepted_body(accepted);
+        body["success"] = (status == 200).into();
+        for (name, value) in object(outcome) {
+            if name != "import_id" {
+                body[name] = value;
+            }
+        }
+        self.answer(json_text(status, body.to_string()));
     }
 
     fn answer(&mut self, response: Response) {
@@ -114,7 +120,7 @@ impl Reporter for LoopReporter {
         if let Some(vendor) = &head.vendor {
             metadata.insert("vendor".to_owned(), vendor.as_str().into());
         }
-        self.began = Instant::now();
+        self.answers_at_end = head.options.wait;
         let (registry, canceller) = (self.registry.clone(), self.canceller.clone());
         let claimed = call_surely(&self.handle, move |endpoint| {
             registry.claim(endpoint, wanted, metadata.clone(), canceller.clone())
@@ -137,8 +143,14 @@ impl Reporter for LoopReporter {
             "current_step": progress.step,
             "processed_rows": progress.processed_rows,
             "total_rows": progress.total_rows,
-            "eta_seconds": self.seconds_left(progress),
+            "eta_seconds": progress.eta_seconds,
         }));
+        if let Some(rate) = progress.rows_per_second {
+            metadata.insert(
+                "processing_speed".to_owned(),
+                format!("{rate} rows/sec").into(),
+            );
+        }
         if let Some(vendor) = progress.vendor {
             metadata.insert("vendor".to_owned(), vendor.into());
         }
@@ -151,12 +163,14 @@ impl Reporter for LoopReporter {
     }
 
     fn completed(&mut self, completed: &Completed) {
-        log::info!(
-            "import {}: {} rows in {} ms",
-            completed.import_id,
-            completed.total_processed,
-            completed.processing_time_ms
-        );
+        match completed.import_id {
+            Some(id) => log::info!(
+                "import {id}: {} rows in {} ms",
+                completed.total_processed,
+                completed.processing_time_ms
+            ),
+            None => log::info!("dry run: {} rows", completed.total_processed),
+        }
         let change = &completed.change;
         let result = json!({
             "import_id": completed.import_id,
@@ -172,10 +186,13 @@ impl Reporter for LoopReporter {
             "affected_entities": { "hosts": change.hosts, "severity_changes": change.severity_changes },
             "source": { "import_id": completed.import_id, "operation": "csv_import" },
         });
+        self.outcome = Some((200, result.clone()));
         self.end(Outcome::Completed {
             result: object(result),
-            data_updated: object(data_updated),
+            // A dry run has changed nothing.
+            data_updated: completed.import_id.map(|_| object(data_updated)),
         });
+        self.answer_outcome();
     }
 
     fn failed(&mut self, failed: &Failed) {
@@ -186,11 +203,14 @@ impl Reporter for LoopReporter {
                 failed.error.message
             );
         }
-        let (error, partial_results) = (json!(failed.error), object(json!(failed.partial_results)));
+        let (error, partial_results) = (json!(failed.error), json!(failed.partial_results));
+        let told = json!({ "error": error, "partial_results": partial_results });
+        self.outcome = Some((422, told));
         self.end(Outcome::Failed {
             error,
-            partial_results,
+            partial_results: object(partial_results),
         });
+        self.answer_outcome();
     }
 
     fn cancelled(&mut self, cancelled: &Cancelled) {
@@ -201,32 +221,38 @@ impl Reporter for LoopReporter {
             "processed_rows": cancelled.processed_rows,
             "completion_percentage": cancelled.completion_percentage,
         });
+        let error = json!({ "code": "SESSION_CANCELLED", "message": "the import was cancelled" });
+        self.outcome = Some((410, json!({ "error": error })));
         self.end(Outcome::Cancelled {
             partial_results: object(partial_results),
         });
+        self.answer_outcome();
     }
 
     fn taken_in(&mut self, answer: Result<&Accepted, &RequestError>) {
         match answer {
-            Ok(accepted) => self.answer(accepted_answer(accepted)),
+            Ok(accepted) if self.answers_at_end => {
+                self.accepted = Some(accepted.clone());
+                self.answer_outcome();
+            }
+            Ok(accepted) => self.answer(json_text(202, accepted_body(accepted).to_string())),
             Err(error) => self.answer(ApiError::from(error).into()),
         }
     }
 }
 
-fn accepted_answer(accepted: &Accepted) -> Response {
-    let body = json!({
+fn accepted_body(accepted: &Accepted) -> Value {
+    json!({
         "success": true,
         "sessionId": accepted.session_id,
         "importId": accepted.import_id,
         "filename": accepted.filename,
         "vendor": accepted.vendor,
-    });
-    json_text(202, body.to_string())
+    })
 }
 
 /// The object that a `json!({...})` is.
-fn object(value: Value) -> JsonObject {
+pub fn object(value: Value) -> JsonObject {
     match value {
         Value::Object(object) => object,
         _ => JsonObject::new(),

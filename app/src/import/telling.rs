@@ -1,0 +1,229 @@
+//! What an import tells while it runs, and when.
+
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant};
+
+use super::error::RequestError;
+use super::pace::{Pace, Rates};
+use super::report::{
+    Accepted, Cancelled, Completed, Failed, FormHead, Progress, Reporter, STEP_MERGING,
+    STEP_READING,
+};
+use super::upload::BodyReader;
+
+/// Progress is reported no more often than this.
+const REPORT_INTERVAL: Duration = Duration::from_millis(20);
+/// The same while an upload is slower than its import: then each row may be the last
+/// for a long time, and what it says must not wait for the next one.
+const STARVING_REPORT_INTERVAL: Duration = Duration::from_millis(2);
+/// Rows and merge steps between two looks at the clock.
+const STEPS_PER_LOOK: u32 = 32;
+/// A rate is told when a phase has run so long.
+const RATE_AFTER: Duration = Duration::from_millis(200);
+
+/// The figures of a report that come from the rows.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    pub rows: u64,
+    pub records: u64,
+    /// `None` until the file has been read to its end.
+    pub total_rows: Option<u64>,
+    pub vendor: Option<String>,
+    pub scan_date: Option<String>,
+}
+
+/// Reports progress to the host, at the right moments. Shared by the source of the
+/// file's bytes and those who work on them; all on one thread.
+pub struct Telling<'a> {
+    body: &'a BodyReader,
+    declared_bytes: Option<u64>,
+    filename: String,
+    resident_bytes: &'a dyn Fn() -> Option<u64>,
+    reporter: RefCell<&'a mut dyn Reporter>,
+    pace: RefCell<Pace>,
+    figures: RefCell<Figures>,
+    peak_bytes: Cell<u64>,
+    steps: Cell<u32>,
+    began: Instant,
+    /// When the first byte of the file was there.
+    first_byte: Cell<Option<Instant>>,
+    merge_began: Cell<Option<Instant>>,
+    last_report: Cell<Option<Instant>>,
+}
+
+impl<'a> Telling<'a> {
+    pub fn new(
+        body: &'a BodyReader,
+        declared_bytes: Option<u64>,
+        head: &FormHead,
+        rates: &Rates,
+        resident_bytes: &'a dyn Fn() -> Option<u64>,
+        reporter: &'a mut dyn Reporter,
+    ) -> Telling<'a> {
+        let figures = Figures {
+            vendor: head.vendor.clone(),
+            ..Figures::default()
+        };
+        Telling {
+            body,
+            declared_bytes,
+            filename: head.filename.clone(),
+            resident_bytes,
+            reporter: RefCell::new(reporter),
+            pace: RefCell::new(Pace::new(rates)),
+            figures: RefCell::new(figures),
+            peak_bytes: Cell::new(0),
+            steps: Cell::new(0),
+            began: Instant::now(),
+            first_byte: Cell::new(None),
+            merge_began: Cell::new(None),
+            last_report: Cell::new(None),
+        }
+    }
+
+    /// Bytes of the file have come. While they come slowly each is reported, since a row
+    /// may be long in coming.
+    pub fn bytes_came(&self) {
+        if self.first_byte.get().is_none() {
+            self.first_byte.set(Some(Instant::now()));
+        }
+        if self.body.is_starving() && self.is_time(STARVING_REPORT_INTERVAL) {
+            self.report(STEP_READING);
+        }
+    }
+
+    /// A row was read; `figures` are asked for if it is time to tell them.
+    pub fn row_read(&self, figures: impl FnOnce() -> Figures) {
+        let is_due = self.is_due();
+        if is_due || self.body.is_starving() && self.is_time(STARVING_REPORT_INTERVAL) {
+            *self.figures.borrow_mut() = figures();
+            self.report(STEP_READING);
+        }
+    }
+
+    /// The file has been read to its end.
+    pub fn file_read(&self, figures: Figures) {
+        *self.figures.borrow_mut() = figures;
+        self.report(STEP_READING);
+    }
+
+    /// Reports a step as such.
+    pub fn step(&self, step: &'static str) {
+        if step == STEP_MERGING {
+            self.merge_began.set(Some(Instant::now()));
+            let records = self.figures.borrow().records;
+            let at_s = self.at_s();
+            self.pace.borrow_mut().begin_merge(at_s, records);
+        }
+        self.report(step);
+    }
+
+    /// So much of the merge is done.
+    pub fn merged(&self, done: u64, total: u64) {
+        if self.is_due() {
+            let share = done as f64 / total.max(1) as f64;
+            self.report_merge(share);
+        }
+    }
+
+    /// How long the last report was ago; for ever if there was none.
+    pub fn is_time(&self, interval: Duration) -> bool {
+        let last = self.last_report.get();
+        last.is_none_or(|last| last.elapsed() >= interval)
+    }
+
+    /// Takes a sample of the memory in use; gives the highest so far.
+    pub fn peak_bytes(&self) -> u64 {
+        let now = (self.resident_bytes)().unwrap_or(0);
+        self.peak_bytes.set(self.peak_bytes.get().max(now));
+        self.peak_bytes.get()
+    }
+
+    /// 0 to 1.
+    pub fn fraction(&self) -> f64 {
+        self.pace.borrow().fraction
+    }
+
+    /// Since the first byte of the file.
+    pub fn processing_time(&self) -> Duration {
+        self.first_byte
+            .get()
+            .map_or(Duration::ZERO, |first| first.elapsed())
+    }
+
+    /// Since the merge began.
+    pub fn merge_time(&self) -> Duration {
+        self.merge_began
+            .get()
+            .map_or(Duration::ZERO, |began| began.elapsed())
+    }
+
+    pub fn completed(&self, completed: &Completed) {
+        self.reporter.borrow_mut().completed(completed);
+    }
+
+    pub fn failed(&self, failed: &Failed) {
+        self.reporter.borrow_mut().failed(failed);
+    }
+
+    pub fn cancelled(&self, cancelled: &Cancelled) {
+        self.reporter.borrow_mut().cancelled(cancelled);
+    }
+
+    pub fn taken_in(&self, answer: Result<&Accepted, &RequestError>) {
+        self.reporter.borrow_mut().taken_in(answer);
+    }
+
+    fn is_due(&self) -> bool {
+        self.steps.set(self.steps.get().wrapping_add(1));
+        self.steps.get().is_multiple_of(STEPS_PER_LOOK) && self.is_time(REPORT_INTERVAL)
+    }
+
+    fn at_s(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
+    }
+
+    fn report(&self, step: &'static str) {
+        let share = self
+            .declared_bytes
+            .map(|declared| self.body.taken_bytes() as f64 / declared.max(1) as f64);
+        let is_reading = step == STEP_READING;
+        let (records, rows) = {
+            let figures = self.figures.borrow();
+            (figures.records, figures.rows)
+        };
+        let eta = is_reading
+            .then(|| self.pace.borrow_mut().read(self.at_s(), share, records))
+            .flatten();
+        let began = self.first_byte.get().filter(|_| is_reading);
+        self.tell(step, eta, rate(rows as f64, began));
+    }
+
+    fn report_merge(&self, share: f64) {
+        let eta = self.pace.borrow_mut().merged(self.at_s(), share);
+        let rows = self.figures.borrow().rows as f64 * share;
+        self.tell(STEP_MERGING, eta, rate(rows, self.merge_began.get()));
+    }
+
+    fn tell(&self, step: &'static str, eta_seconds: Option<u64>, rows_per_second: Option<u64>) {
+        self.peak_bytes();
+        let figures = self.figures.borrow();
+        self.reporter.borrow_mut().progress(&Progress {
+            fraction: self.fraction(),
+            step,
+            processed_rows: figures.rows,
+            total_rows: figures.total_rows,
+            eta_seconds,
+            rows_per_second,
+            filename: &self.filename,
+            vendor: figures.vendor.as_deref(),
+            scan_date: figures.scan_date.clone(),
+        });
+        self.last_report.set(Some(Instant::now()));
+    }
+}
+
+fn rate(rows: f64, since: Option<Instant>) -> Option<u64> {
+    let elapsed = since?.elapsed();
+    (elapsed >= RATE_AFTER).then(|| (rows / elapsed.as_secs_f64()) as u64)
+}

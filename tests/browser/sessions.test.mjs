@@ -349,4 +349,30 @@ describe("sessions of other programs", { skip, timeout: 300_000 }, () => {
     await search.fill(mark);
     await range.filter({ hasText: "of 60 sessions" }).waitFor();
   });
+
+  pageTest("more than four mebibytes of sessions are read on one connection, and shown in few elements", {}, async (page) => {
+    const filler = "x".repeat(14_000);
+    const mark = randomUUID().slice(0, 8);
+    for (let index = 0; index < 320; index += 1) {
+      const { status } = await fetch(`${server.url}/api/sessions`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ metadata: { title: `${mark} ${index}`, filler } }),
+      });
+      assert.ok(status === 201 || status === 429, `status ${status}`);
+      if (status !== 429) continue;
+      index -= 1;
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+    await page.reload();
+    await live(page);
+    await page.locator(testid("session-search")).fill(mark);
+    await page.locator(testid("session-range")).filter({ hasText: "of 320 sessions" }).waitFor();
+    assert.equal(await page.locator(testid("connection")).getAttribute("data-state"), "connected");
+    const { elements, height } = await page.evaluate(() => ({
+      elements: document.querySelectorAll("#sessions *").length,
+      height: document.documentElement.scrollHeight,
+    }));
+    assert.ok(elements < 1_500 && height < 6_000, `${elements} elements, ${height} pixels high`);
+  });
 });

@@ -1,7 +1,7 @@
 //! Signs of life: pings, pongs, and what happens without them.
 
 use super::{Ending, Endpoint, Peer};
-use crate::engine::{Heartbeat, Session};
+use crate::engine::{Heartbeat, Session, MAX_DRIFT_MS};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::Head;
@@ -69,6 +69,21 @@ impl Endpoint {
             self.pong_timed_out(key);
         } else {
             self.unheard.sessions.push(key);
+        }
+    }
+
+    /// A `POST` is only now being read, so late that its session's pong is overdue: a client has one `POST` under way at a time, and
+    /// may not have been able to send the pong before this one is answered.
+    pub(super) fn allow_for_lateness(&mut self, key: Key) {
+        let (now_ms, timeout_ms) = (self.now.mono_ms, self.config.ping_timeout_ms);
+        let late_since_ms = now_ms.saturating_sub(MAX_DRIFT_MS);
+        if let Some(Peer { session, .. }) = self.sessions.get_mut(key) {
+            if session.is_overdue(late_since_ms) {
+                let by_ms = now_ms.saturating_add(timeout_ms);
+                self.wheel.cancel(session.heartbeat_timer);
+                session.heartbeat = Heartbeat::PongBy(by_ms);
+                session.heartbeat_timer = self.wheel.insert(by_ms, Timer::Pong(key));
+            }
         }
     }
 

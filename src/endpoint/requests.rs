@@ -81,6 +81,9 @@ impl Endpoint {
         let Some(session) = self.live_session(secret, index) else {
             return self.reject(key, head, &query, Rejection::Session);
         };
+        if let Route::Post(..) = route {
+            self.allow_for_lateness(session);
+        }
         match route {
             Route::Upgrade(..) => self.open_upgrade(key, session, head),
             Route::Misuse(_, _, error) => self.misuse(key, session, head, error),

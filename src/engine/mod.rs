@@ -18,5 +18,5 @@ pub(crate) use payload::encode_as_text;
 pub use payload::{decode_payload, encode_payload, Part};
 pub use request::{Ask, EngineError, Rejection, Revision, Route, Transports};
 pub(crate) use session::{
-    Heartbeat, PacketAction, PollAction, PostAction, ProbeAction, Session, Transport,
+    Heartbeat, PacketAction, PollAction, PostAction, ProbeAction, Session, Transport, MAX_DRIFT_MS,
 };

@@ -42,6 +42,9 @@ pub enum Heartbeat {
     PongBy(u64),
 }
 
+/// Milliseconds by which the loop may be late without anybody being given more time for that.
+pub const MAX_DRIFT_MS: u64 = 5;
+
 /// One session.
 #[derive(Debug)]
 pub struct Session {
@@ -235,7 +238,6 @@ impl Session {
     /// It counts from when the ping was due, so that what clients see does not drift by the milliseconds that a turn takes;
     /// a ping that goes out later than that gives its client the whole time all the same.
     pub fn pong_deadline(scheduled_ms: u64, now_ms: u64, ping_timeout_ms: u64) -> u64 {
-        const MAX_DRIFT_MS: u64 = 5;
         let is_late = now_ms.saturating_sub(scheduled_ms) > MAX_DRIFT_MS;
         let sent_ms = if is_late { now_ms } else { scheduled_ms };
         sent_ms.saturating_add(ping_timeout_ms)

@@ -485,7 +485,7 @@ impl<L: Listener> Server<L> {
             .accept_again_at_ms
             .is_some_and(|at_ms| at_ms > self.endpoint.now().mono_ms)
         {
-            return;
+            return self.backlog.is_empty_at(self.asked_ms);
         }
         self.accept_again_at_ms = None;
         for index in 0..self.listeners.len() {

@@ -254,6 +254,7 @@ impl Driver {
             .accept_again_at_ms
             .is_some_and(|at_ms| at_ms > self.now_ms)
         {
+            self.accepted_until_ms = self.now_ms;
             return;
         }
         self.accept_again_at_ms = None;

@@ -151,6 +151,7 @@ fn one_after_the_other(script: &Script, segment: u64) -> Script {
     let mut script = script.clone();
     script.setup.lockstep = 1;
     script.setup.max_pending_events = 256;
+    script.setup.ready_per_turn = 64;
     script.actors.retain(|actor| actor.kind != Kind::Hostile);
     for actor in &mut script.actors {
         actor.line = script::Line {

@@ -152,3 +152,22 @@ fn a_request_with_an_overdue_pong_that_hangs_up_is_not_waited_for() {
     assert_eq!(world.endpoint.counts().sessions, 0);
     assert!(!world.endpoint.has_work());
 }
+
+#[test]
+fn a_post_that_is_read_late_gives_its_client_time_for_the_pong_behind_it() {
+    let mut world = World::new(config());
+    let sid = world.open_polling();
+    world.pass_ms(300);
+    assert_eq!(world.poll(&sid).1, "2");
+    let asked_ms = world.endpoint.now().mono_ms;
+    // The process is held. Its client has one post under way at a time, and so waits for the answer to this one.
+    world.oversleep_ms(1_300);
+    let poster = world.open();
+    let message = (poster, post(&sid, "4x").into_bytes());
+    turn(&mut world, asked_ms, true, &[message]);
+    assert_eq!(status(&world.take_text(poster)), 200);
+    world.pass_ms(150);
+    assert_eq!(world.post(&sid, "3"), 200);
+    world.pass_ms(200);
+    assert_eq!(world.post(&sid, "4y"), 200);
+}

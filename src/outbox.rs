@@ -11,6 +11,8 @@ use crate::frame::Frame;
 pub enum Chunk {
     /// A packet, as a whole WebSocket frame.
     Frame(Frame),
+    /// The same, which does not count as waiting; it stands in front of everything else.
+    News(Frame),
     /// Bytes made for this connection.
     Owned(Vec<u8>),
     /// Bytes that several connections may share.
@@ -23,7 +25,7 @@ impl Chunk {
     /// The bytes to write.
     pub fn bytes(&self) -> &[u8] {
         match self {
-            Chunk::Frame(frame) => frame.websocket(),
+            Chunk::Frame(frame) | Chunk::News(frame) => frame.websocket(),
             Chunk::Owned(bytes) => bytes,
             Chunk::Shared(bytes) => bytes,
             Chunk::Static(bytes) => bytes,
@@ -44,6 +46,10 @@ pub(crate) enum Due {
 
 /// What a place in a queue of packets takes, and their bytes come to beside it.
 pub const PLACE_BYTES: usize = 32;
+
+/// No more news go into an outbox at a time than these and one packet: what does not wait here is told as it is when its turn
+/// comes.
+const MAX_NEWS_BYTES: usize = 64 * 1024;
 
 /// Size of the buffers that small packets of one connection are put together in.
 const SPARE_BYTES: usize = 4 * 1024;
@@ -130,10 +136,22 @@ impl Outbox {
         self.bytes
     }
 
-    /// What waits, places in the queue included: very many tiny buffers hold more than their bytes.
+    /// What waits, places in the queue included: very many tiny buffers hold more than their bytes. News do not count.
     pub fn held_bytes(&self) -> usize {
-        let places = self.rest.as_ref().map_or(0, |rest| rest.len());
-        self.bytes + places * PLACE_BYTES
+        let mut places = self.rest.as_ref().map_or(0, |rest| rest.len());
+        let mut bytes = self.bytes;
+        let mut written_bytes = self.written_bytes;
+        for news in self.chunks().take_while(|chunk| is_news(chunk)) {
+            bytes -= news.bytes().len() - written_bytes;
+            written_bytes = 0;
+            places = places.saturating_sub(1);
+        }
+        bytes + places * PLACE_BYTES
+    }
+
+    /// Whether more news may be appended to those that were put into the empty outbox.
+    pub fn takes_more_news(&self) -> bool {
+        self.bytes < MAX_NEWS_BYTES
     }
 
     /// Whether nothing waits.
@@ -186,6 +204,10 @@ impl Outbox {
         let rest = self.rest.as_deref().into_iter().flatten();
         self.first.iter().chain(rest)
     }
+}
+
+fn is_news(chunk: &Chunk) -> bool {
+    matches!(chunk, Chunk::News(_))
 }
 
 #[cfg(test)]
@@ -257,6 +279,26 @@ mod tests {
         }
         assert_eq!(outbox.bytes, 11);
         assert_eq!(outbox.held_bytes(), 11 + 10 * PLACE_BYTES);
+    }
+
+    #[test]
+    fn news_do_not_count_and_stand_in_front() {
+        let mut outbox = Outbox::default();
+        for _ in 0..3 {
+            assert!(outbox.takes_more_news());
+            outbox.push(Chunk::News(Frame::text("four")));
+        }
+        assert_eq!((outbox.bytes, outbox.held_bytes()), (18, 0));
+        outbox.advance(8, &mut Spares::default());
+        outbox.push(Chunk::Static(b"abc"));
+        outbox.push(Chunk::Static(b"d"));
+        assert_eq!(outbox.held_bytes(), 4 + PLACE_BYTES);
+        outbox.advance(10, &mut Spares::default());
+        assert_eq!(outbox.held_bytes(), 4 + PLACE_BYTES);
+        outbox.advance(4, &mut Spares::default());
+        outbox.push(Chunk::News(Frame::text(&"x".repeat(MAX_NEWS_BYTES))));
+        assert!(!outbox.takes_more_news());
+        assert_eq!(outbox.held_bytes(), 0);
     }
 
     #[test]

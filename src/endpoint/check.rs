@@ -9,6 +9,7 @@ impl Endpoint {
     /// Checks that every part agrees with every other; panics where it does not. For tests, fuzzing and simulation.
     pub fn check_invariants(&self) {
         self.sockets.check_invariants();
+        self.check_news();
         let mut sockets = 0;
         for (key, peer) in self.sessions.iter() {
             peer.check(key, self);

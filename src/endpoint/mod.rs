@@ -14,6 +14,7 @@ mod heartbeat;
 mod input;
 mod joins;
 mod messages;
+mod news;
 mod output;
 mod polling;
 mod progress;
@@ -106,6 +107,8 @@ pub struct Endpoint {
     tracker: Option<ProgressTracker>,
     /// Who is to be told when a session shall be cancelled, instead of the host.
     cancel_hooks: BTreeMap<Uuid, progress::CancelHook>,
+    /// What there is to tell of progress sessions.
+    news: news::News,
     /// Acknowledgements of `cancel_session` that wait for the host to roll back.
     cancel_acks: Vec<progress::CancelAck>,
     frames: FrameBuilder,
@@ -229,6 +232,7 @@ impl Endpoint {
             sessions: Slots::default(),
             tracker,
             cancel_hooks: BTreeMap::new(),
+            news: news::News::default(),
             cancel_acks: Vec::new(),
             frames: FrameBuilder::default(),
             ping: Frame::text("2"),

@@ -118,6 +118,7 @@ impl Endpoint {
             return None;
         }
         connection.output_due = Due::No;
+        self.fill_with_news(key);
         Some(key)
     }
 
@@ -152,6 +153,10 @@ impl Endpoint {
         } else if connection.phase == Phase::Finishing && bytes > 0 {
             // As long as the peer takes something, it may have the rest.
             self.arm(key, Timer::Linger(key), self.config.request_timeout_ms);
+        } else if let Protocol::WebSocket(_) = &connection.protocol {
+            if connection.outbox.is_empty() {
+                self.news_due(key);
+            }
         } else if let Protocol::Http(http) = &connection.protocol {
             let is_between_requests = connection.phase == Phase::Open && http.exchange.is_none();
             let is_written = connection.outbox.is_empty();

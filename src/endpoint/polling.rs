@@ -22,15 +22,14 @@ impl Endpoint {
             return;
         };
         session.flush_due = Due::No;
-        let Transport::Polling { poll, .. } = &mut session.transport else {
+        let Transport::Polling {
+            poll: Some(connection),
+            ..
+        } = session.transport
+        else {
             return;
         };
-        if session.queue.is_empty() && !session.is_closing {
-            return;
-        }
-        let Some(connection) = poll.take() else {
-            return;
-        };
+        let is_closing = session.is_closing;
         let count = session.queue.len().min(max_packets);
         let mut frames: Vec<Frame> = session.queue.drain(..count).collect();
         let taken_bytes: usize = frames.iter().map(|frame| frame.payload().len()).sum();
@@ -38,15 +37,47 @@ impl Endpoint {
         if session.queue.is_empty() {
             session.queue = VecDeque::new();
         }
+        while !is_closing && frames.len() < max_packets {
+            match self.next_news(key) {
+                Some(frame) => frames.push(frame),
+                None => break,
+            }
+        }
+        if frames.is_empty() && !is_closing {
+            // An upgrade that waits for this poll to end does not wait longer because all news was old.
+            if self.is_probed(key) {
+                self.answer_poll(key, "6");
+            }
+            return;
+        }
+        self.take_poll(key);
         // The close packet goes alone: the JavaScript client handles it before the packets in front of it, which would
         // then look like a connection that was lost.
-        let is_last = session.is_closing && count == 0;
+        let is_last = is_closing && count == 0;
         if is_last {
             frames.push(Frame::text("1"));
         }
         self.answer_packets(connection, key, &frames, Vec::new());
         if is_last {
             self.remove_session(key);
+        }
+    }
+
+    /// Whether a WebSocket that is about to take a session over waits for its poll to end.
+    fn is_probed(&self, key: Key) -> bool {
+        let upgrade = self
+            .sessions
+            .get(key)
+            .and_then(|peer| peer.session.upgrade.as_ref());
+        upgrade.is_some_and(|upgrade| upgrade.is_probed)
+    }
+
+    /// The waiting poll of a session is about to be answered.
+    fn take_poll(&mut self, key: Key) -> Option<Key> {
+        let peer = self.sessions.get_mut(key)?;
+        match &mut peer.session.transport {
+            Transport::Polling { poll, .. } => poll.take(),
+            Transport::WebSocket(_) => None,
         }
     }
 
@@ -99,12 +130,8 @@ impl Endpoint {
 
     /// Answers the waiting poll, if there is one, with this packet alone.
     pub(super) fn answer_poll(&mut self, key: Key, packet: &str) {
-        if let Some(Peer { session, .. }) = self.sessions.get_mut(key) {
-            if let Transport::Polling { poll, .. } = &mut session.transport {
-                if let Some(connection) = poll.take() {
-                    self.answer_packets(connection, key, &[Frame::text(packet)], Vec::new());
-                }
-            }
+        if let Some(connection) = self.take_poll(key) {
+            self.answer_packets(connection, key, &[Frame::text(packet)], Vec::new());
         }
     }
 

@@ -10,6 +10,7 @@ use crate::progress::{
     ProgressTracker, SeqState, SessionOptions, SessionPage, Status, Target as Audience,
 };
 use crate::ready::cost;
+use crate::slots::Key;
 use crate::socket::{Args, SocketId, Target};
 use crate::timer::Timer;
 
@@ -26,7 +27,7 @@ pub(crate) type CancelHook = Box<dyn FnOnce(String) + Send>;
 const ACK_BYTES: usize = 96;
 
 /// The namespace that progress sessions are spoken of in.
-const NAMESPACE: &str = "/";
+pub(super) const NAMESPACE: &str = "/";
 
 impl Endpoint {
     /// Creates a progress session and gives its id. Emits `session_created`.
@@ -58,6 +59,7 @@ impl Endpoint {
         metadata: JsonObject,
     ) -> Result<(), ProgressError> {
         let _verb = Verb::begin();
+        self.keep_story(id);
         let now = self.now;
         self.track(|tracker, wheel| tracker.update_progress(now, wheel, id, progress, metadata))
     }
@@ -144,9 +146,13 @@ impl Endpoint {
 
     /// A page of all sessions, or of those of one status, the newest first. Cancelled ones are in no list.
     pub fn sessions(&self, query: &ListQuery) -> SessionPage {
+        self.page(query, |_| {})
+    }
+
+    fn page(&self, query: &ListQuery, listed: impl FnMut(Key)) -> SessionPage {
         let tracker = self.tracker.as_ref();
         tracker.map_or_else(SessionPage::empty, |tracker| {
-            tracker.sessions(self.now, query)
+            tracker.page(self.now, query, listed)
         })
     }
 
@@ -255,6 +261,8 @@ impl Endpoint {
                 self.join(socket, &room(id)).map_err(|error| {
                     ProgressError::new(ErrorCode::ServerOverload, error.to_string())
                 })?;
+                let slot = self.tracker.as_ref().and_then(|tracker| tracker.slot(id));
+                self.answers_news(socket, slot.map(|slot| slot.index).as_slice());
                 Ok(command::session_answer(&session))
             }),
             Command::Untrack { id } => {
@@ -265,7 +273,10 @@ impl Endpoint {
                 // One list of a client in a turn: what it asks for behind that waits, and everybody else is served meanwhile.
                 self.ready.charge(cost::LIST);
                 self.ready.rest();
-                Ok(command::sessions_answer(&self.sessions(&query)))
+                let mut listed = Vec::new();
+                let page = self.page(&query, |slot| listed.push(slot.index));
+                self.answers_news(socket, &listed);
+                Ok(command::sessions_answer(&page))
             }
             Command::Cancel { id, reason } => match self.request_cancel(id, reason) {
                 Ok(CancelRequest::Done(session)) => Ok(command::session_answer(&session)),
@@ -279,6 +290,13 @@ impl Endpoint {
             },
         };
         Some(answer.unwrap_or_else(|error| command::error_answer(&error)))
+    }
+
+    /// A client is answered with these sessions as they stand: what was told of them before must not follow the answer.
+    fn answers_news(&mut self, socket: SocketId, topics: &[u32]) {
+        if let Some(session) = self.sockets.get(socket).map(|socket| socket.session) {
+            self.drop_news(session, topics);
+        }
     }
 
     fn hold_cancel_ack(&mut self, session: Uuid, ack: AckId) {
@@ -337,10 +355,13 @@ impl Endpoint {
         match output {
             Output::Emit {
                 event,
+                session,
                 target,
                 payload,
-                ..
             } => {
+                if let Some(id) = session {
+                    self.end_story(id);
+                }
                 let Some(namespace) = self.sockets.find_namespace(NAMESPACE) else {
                     return;
                 };
@@ -352,6 +373,7 @@ impl Endpoint {
                 let args = Args::received(format!("[{payload}]"), 1, Vec::new());
                 self.emit_unchecked(&target, event, &args);
             }
+            Output::Progress { slot, target, .. } => self.tell_progress(slot, target),
             Output::CancelAsked { id, reason } => match self.cancel_hooks.remove(&id) {
                 Some(hook) => hook(reason),
                 None => self.push_event(Event::CancelRequested {
@@ -382,7 +404,7 @@ impl Endpoint {
 }
 
 /// The room of those who track a session.
-fn room(id: Uuid) -> String {
+pub(super) fn room(id: Uuid) -> String {
     format!("progress:{id}")
 }
 

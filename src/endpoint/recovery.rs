@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::progress::NAMESPACE;
 use super::{Ending, Endpoint, Event, Queued};
 use crate::error::DisconnectReason;
 use crate::slots::Key;
@@ -130,7 +131,11 @@ impl Endpoint {
         let name = self.sockets.namespace_name(namespace)?;
         let parser = self.config.parser;
         let answer = parser.connect(&mut self.frames, name, Some(id), pid);
+        let sees_progress = name == NAMESPACE;
         self.send(session, answer);
+        if sees_progress {
+            self.tell_all_progress(session);
+        }
         Some(socket)
     }
 

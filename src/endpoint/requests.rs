@@ -167,7 +167,7 @@ impl Endpoint {
             return;
         };
         let is_closing = peer.session.is_closing;
-        match peer.session.poll(key) {
+        match peer.session.poll(key, peer.client.has_news()) {
             PollAction::WrongTransport => self.mismatch(key, head, "polling", "websocket"),
             PollAction::Wait if is_closing => self.flush_poll(session),
             PollAction::Wait => {}

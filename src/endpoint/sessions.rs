@@ -341,9 +341,11 @@ impl Endpoint {
     /// The last trace of a session.
     pub(super) fn remove_session(&mut self, key: Key) {
         self.abandon_upgrade(key);
-        let Some(Peer { session, .. }) = self.sessions.remove(key) else {
+        let Some(peer) = self.sessions.remove(key) else {
             return;
         };
+        self.forget_news(&peer);
+        let session = peer.session;
         self.wheel.cancel(session.heartbeat_timer);
         if let Some(timer) = session.connect_timer {
             self.wheel.cancel(timer);
@@ -397,7 +399,7 @@ impl Endpoint {
 
 /// A frame as the client of a session reads it on a WebSocket: in revision 3 binary messages have a type byte too, and there are
 /// clients that want them as text.
-fn for_websocket(session: &Session, frame: Frame) -> Frame {
+pub(super) fn for_websocket(session: &Session, frame: Frame) -> Frame {
     match (frame.is_binary(), session.revision) {
         (false, _) => frame,
         (true, revision) if !session.reads_binary => encode_as_text(&frame, revision),

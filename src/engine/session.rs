@@ -126,9 +126,10 @@ pub enum ProbeAction {
 }
 
 impl Session {
-    /// A `GET` with this session's id has come in on `connection`.
-    pub fn poll(&mut self, connection: Key) -> PollAction {
-        let has_output = !self.queue.is_empty();
+    /// A `GET` with this session's id has come in on `connection`. `has_news` says whether there is more to answer with than what is
+    /// queued here.
+    pub fn poll(&mut self, connection: Key, has_news: bool) -> PollAction {
+        let has_output = has_news || !self.queue.is_empty();
         let is_probed = self
             .upgrade
             .as_ref()
@@ -283,14 +284,14 @@ mod tests {
     #[test]
     fn a_poll_waits_until_there_is_something() {
         let (mut session, a, b) = session();
-        assert_eq!(session.poll(a), PollAction::Wait);
-        assert_eq!(session.poll(b), PollAction::Overlap(a));
+        assert_eq!(session.poll(a, false), PollAction::Wait);
+        assert_eq!(session.poll(b, false), PollAction::Overlap(a));
         session.transport = Transport::Polling {
             poll: None,
             post: None,
         };
         session.queue.push_back(Frame::text("4x"));
-        assert_eq!(session.poll(b), PollAction::Answer);
+        assert_eq!(session.poll(b, false), PollAction::Answer);
     }
 
     #[test]
@@ -300,7 +301,7 @@ mod tests {
         assert_eq!(session.post(b), PostAction::Overlap);
         session.transport = Transport::WebSocket(a);
         assert_eq!(session.post(b), PostAction::WrongTransport);
-        assert_eq!(session.poll(b), PollAction::WrongTransport);
+        assert_eq!(session.poll(b, false), PollAction::WrongTransport);
     }
 
     #[test]
@@ -324,9 +325,9 @@ mod tests {
             session.receive_probe(Packet::decode("2probe")),
             ProbeAction::Answer
         );
-        assert_eq!(session.poll(b), PollAction::Noop);
+        assert_eq!(session.poll(b, false), PollAction::Noop);
         session.queue.push_back(Frame::text("4x"));
-        assert_eq!(session.poll(b), PollAction::Answer);
+        assert_eq!(session.poll(b, false), PollAction::Answer);
         assert_eq!(
             session.receive_probe(Packet::decode("5")),
             ProbeAction::Complete

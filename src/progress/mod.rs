@@ -49,6 +49,7 @@ mod view;
 use uuid::Uuid;
 
 use crate::now::Now;
+use crate::slots::Key;
 
 pub use command::Command;
 pub use error::{ErrorCode, ProgressError};
@@ -179,12 +180,22 @@ pub enum Output {
     Emit {
         /// The event's name.
         event: &'static str,
-        /// The session it is about, if any. An `import_progress` may replace an unsent older one of the same session.
+        /// The session it is about, if any.
         session: Option<Uuid>,
         /// Who gets it.
         target: Target,
         /// The one argument of the event, as compact JSON text.
         payload: String,
+    },
+    /// Send `import_progress` of a session, as [`ProgressTracker::progress_payload`] has it. Where it can't go out at once it may
+    /// be left out in favour of the next one: only the newest counts.
+    Progress {
+        /// The session.
+        id: Uuid,
+        /// Its place among the sessions held, for tables beside them.
+        slot: Key,
+        /// Who gets it.
+        target: Target,
     },
     /// Tell the host that manages this session to stop and to roll back, and then to call
     /// [`ProgressTracker::cancel_session`]. Comes once per session.

@@ -4,7 +4,9 @@
 //! after the last one really happened. So somebody who watches many sessions is written to ten times a second and not
 //! ten times a second for each, two events of a session are never closer, and one timer serves all.
 
-use super::{elapsed_ms, ProgressTracker};
+use uuid::Uuid;
+
+use super::{elapsed_ms, Output, ProgressTracker, Target};
 use crate::now::Now;
 use crate::slots::Key;
 use crate::timer::Timer;
@@ -39,6 +41,29 @@ pub(super) fn wait_ms(last: Option<Now>, now: Now, throttle_ms: u64) -> u64 {
 }
 
 impl ProgressTracker {
+    /// The payload of `import_progress`: a session as of its last pulse, if it was not updated since. `None` once it has ended.
+    ///
+    /// Where the event is not sent when its [`Output::Progress`] comes out, this has to be asked before the session's next
+    /// update.
+    pub fn progress_payload(&self, slot: Key) -> Option<String> {
+        let session = self.sessions.get(slot)?;
+        let told = session.last_told.filter(|_| session.is_processing())?;
+        Some(session.progress_payload(told, self.config.stalled_after_ms))
+    }
+
+    /// The place of a session among those held.
+    pub fn slot(&self, id: Uuid) -> Option<Key> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// The sessions that stand as they were told last: all that were told, but those that are due.
+    pub fn told_sessions(&self) -> impl Iterator<Item = (Key, Target)> + '_ {
+        let told = self.sessions.iter().filter(|(_, session)| {
+            session.is_processing() && session.last_told.is_some() && !session.is_due
+        });
+        told.map(|(slot, session)| (slot, session.target()))
+    }
+
     /// A session was updated: it is told at the next pulse, which may be now.
     pub(super) fn progress_due(&mut self, now: Now, wheel: &mut Wheel<Timer>, key: Key) {
         let session = self.sessions.get_mut(key).expect("callers found it");
@@ -95,9 +120,12 @@ impl ProgressTracker {
             session.is_due = false;
             session.last_told = Some(now);
             self.pulse.last = Some(now);
-            let payload = session.progress_payload(now, self.config.stalled_after_ms);
             let (id, target) = (session.id, session.target());
-            self.emit("import_progress", Some(id), target, payload);
+            self.outputs.push_back(Output::Progress {
+                id,
+                slot: *key,
+                target,
+            });
             false
         });
         self.pulse.due = due;

@@ -204,17 +204,22 @@ impl ProgressTracker {
     /// A page ends at the limit of the query, and at [`ProgressConfig::max_page_bytes`], but has at least one session if
     /// there is one.
     pub fn sessions(&self, now: Now, query: &ListQuery) -> SessionPage {
+        self.page(now, query, |_| {})
+    }
+
+    /// As [`ProgressTracker::sessions`]; `listed` is told of each session on the page.
+    pub fn page(&self, now: Now, query: &ListQuery, mut listed: impl FnMut(Key)) -> SessionPage {
         let end = query.cursor.map_or(u64::MAX, |cursor| cursor.0);
-        let listed = self
+        let found = self
             .by_number
             .range(..end)
             .rev()
-            .filter_map(|(_, key)| self.sessions.get(*key))
-            .filter(|session| session.status != Status::Cancelled)
-            .filter(|session| query.status.is_none_or(|status| session.status == status));
+            .filter_map(|(_, key)| Some((*key, self.sessions.get(*key)?)))
+            .filter(|(_, session)| session.status != Status::Cancelled)
+            .filter(|(_, session)| query.status.is_none_or(|status| session.status == status));
         let mut text = String::from("[");
         let (mut count, mut last) = (0, 0);
-        for session in listed {
+        for (key, session) in found {
             if count == query.limit {
                 return close_page(text, Some(Cursor(last)));
             }
@@ -228,6 +233,7 @@ impl ProgressTracker {
                 return close_page(text, Some(Cursor(last)));
             }
             (count, last) = (count + 1, session.number);
+            listed(key);
         }
         close_page(text, None)
     }

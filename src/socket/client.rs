@@ -1,7 +1,7 @@
 //! What one client has of Socket.IO.
 
 use super::packet::{check_placeholders, PacketError};
-use super::{Args, Kind, Packet, SocketId};
+use super::{Args, Kind, NewsSet, Packet, SocketId};
 use crate::frame::Frame;
 use crate::slots::Key;
 use crate::wheel::TimerKey;
@@ -23,6 +23,8 @@ struct More {
     packet: Option<(PendingPacket, TimerKey)>,
     /// Namespaces that the host has not let the client into yet.
     joins: Vec<Key>,
+    /// What is to be told when there is room.
+    news: NewsSet,
 }
 
 impl Client {
@@ -134,9 +136,45 @@ impl Client {
         joins
     }
 
+    /// What is news to it.
+    pub fn news(&self) -> impl Iterator<Item = u32> + '_ {
+        self.more.iter().flat_map(|more| more.news.iter())
+    }
+
+    /// Whether something is news to it.
+    pub fn has_news(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| !more.news.is_empty())
+    }
+
+    /// A topic is news to it. False when it was already.
+    pub fn add_news(&mut self, topic: u32) -> bool {
+        self.more.get_or_insert_default().news.insert(topic)
+    }
+
+    /// Takes the topic that has been news for longest.
+    pub fn next_news(&mut self) -> Option<u32> {
+        let topic = self.more.as_mut()?.news.pop();
+        self.tidy();
+        topic
+    }
+
+    /// It knows of a topic. False when that was no news.
+    pub fn drop_news(&mut self, topic: u32) -> bool {
+        let was_news = self
+            .more
+            .as_mut()
+            .is_some_and(|more| more.news.remove(topic));
+        self.tidy();
+        was_news
+    }
+
     fn tidy(&mut self) {
-        let is_empty =
-            |more: &More| more.sockets.is_empty() && more.packet.is_none() && more.joins.is_empty();
+        let is_empty = |more: &More| {
+            more.sockets.is_empty()
+                && more.packet.is_none()
+                && more.joins.is_empty()
+                && more.news.is_empty()
+        };
         if self.more.as_deref().is_some_and(is_empty) {
             self.more = None;
         }

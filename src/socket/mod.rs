@@ -11,6 +11,7 @@ mod client;
 mod connect_error;
 #[cfg(feature = "msgpack")]
 mod msgpack;
+mod news;
 mod packet;
 mod parser;
 mod recovery;
@@ -25,6 +26,7 @@ pub(crate) use client::{Client, PendingPacket};
 pub use connect_error::ConnectError;
 #[cfg(feature = "msgpack")]
 pub use msgpack::MsgpackPacket;
+pub(crate) use news::NewsSet;
 pub(crate) use packet::write_event;
 pub use packet::{
     encode_ack, encode_connect, encode_connect_error, encode_disconnect, encode_event, is_reserved,

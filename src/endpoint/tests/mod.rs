@@ -15,6 +15,7 @@ mod leaving;
 mod leniency;
 #[cfg(feature = "msgpack")]
 mod msgpack;
+mod news;
 mod one_answer;
 mod output;
 mod overdue;

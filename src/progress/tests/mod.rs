@@ -88,6 +88,16 @@ impl World {
 
     fn drain(&mut self) {
         while let Some(output) = self.tracker.poll_output() {
+            // As to a client that takes everything at once.
+            let output = match output {
+                Output::Progress { id, slot, target } => Output::Emit {
+                    event: "import_progress",
+                    session: Some(id),
+                    target,
+                    payload: self.tracker.progress_payload(slot).expect("it is at work"),
+                },
+                output => output,
+            };
             self.outputs.push((self.now, output));
         }
     }
@@ -122,14 +132,20 @@ impl World {
     fn create(&mut self, metadata: Value) -> Uuid {
         self.created += 1;
         let random = self.created.to_be_bytes();
-        self.tracker
-            .create_session(self.now, &mut self.wheel, random, options(metadata))
-            .unwrap()
+        let made =
+            self.tracker
+                .create_session(self.now, &mut self.wheel, random, options(metadata));
+        self.drain();
+        made.unwrap()
     }
 
     fn update(&mut self, id: Uuid, progress: f64, metadata: Value) -> Result<(), ProgressError> {
-        self.tracker
-            .update_progress(self.now, &mut self.wheel, id, progress, object(metadata))
+        let (now, wheel) = (self.now, &mut self.wheel);
+        let done = self
+            .tracker
+            .update_progress(now, wheel, id, progress, object(metadata));
+        self.drain();
+        done
     }
 
     fn complete(&mut self, id: Uuid, result: Value) -> Result<(), ProgressError> {

@@ -143,6 +143,7 @@ impl Check {
                     assert_eq!(payload["timestamp"], now.rfc3339());
                     self.look_at_event(now, session.unwrap(), event, &payload);
                 }
+                Output::Progress { .. } => unreachable!("the world has made an event of it"),
                 Output::CancelAsked { id, .. } => {
                     assert!(self.shadows[&id].is_open && !self.asked.contains(&id));
                     self.asked.push(id);

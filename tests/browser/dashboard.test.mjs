@@ -180,6 +180,32 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
     await page.screenshot({ path: `${OUTPUT}unknown-format.png`, fullPage: true });
   });
 
+  pageTest("rows that were rejected are told with their reasons, in the card and in the list of imports", async (open) => {
+    const page = await open();
+    const rows = Array.from({ length: 24 }, (_, index) => `web-${index},Finding ${index},Xyzzy`);
+    const good = "web-1,Out of date,High";
+    await importInPage(page, [
+      writeScan(folder.path, "partly.csv", `host,title,severity\n${good}\n,No host,High\n${rows.join("\n")}\n`),
+      writeScan(folder.path, "nothing.csv", `host,title,severity\n${rows.join("\n")}\n`),
+    ]);
+    const partly = page.locator(testid("session-card")).filter({ hasText: "partly.csv" });
+    assert.equal(await partly.locator(testid("summary-validation_errors")).innerText(), "25");
+    assert.match(await partly.locator(testid("rejections-by-reason")).innerText(), /^24 .*severity.*\n1 .*host/i);
+    const rejected = partly.locator(`${testid("rejection-rows")} tbody tr`);
+    assert.equal(await rejected.count(), 20);
+    assert.match(await rejected.nth(1).innerText(), /^4\s+severity\s+Xyzzy\s+\S/i);
+    const nothing = page.locator(testid("session-card")).filter({ hasText: "nothing.csv" });
+    assert.equal(await nothing.locator(testid("error-code")).innerText(), "NO_VALID_ROWS");
+    assert.match(await nothing.locator(testid("rejections-by-reason")).innerText(), /^24 .*severity/i);
+    const line = page.locator(`${testid("imports-table")} tbody tr`).filter({ hasText: "partly.csv" });
+    await line.getByText("Why 25 rows were rejected").click();
+    assert.equal(await line.locator(`${testid("rejection-rows")} tbody tr`).count(), 20);
+    const failed = page.locator(`${testid("imports-table")} tbody tr`).filter({ hasText: "nothing.csv" });
+    await failed.getByText("Why 24 rows were rejected").click();
+    assert.match(await failed.locator(testid("rejections-by-reason")).innerText(), /^24 .*severity/i);
+    await page.screenshot({ path: `${OUTPUT}rejected.png`, fullPage: true });
+  });
+
   pageTest("several files are imported one after another", async (open) => {
     const page = await open();
     const names = ["first.csv", "second.csv", "third.csv"];

@@ -37,6 +37,9 @@ const RARE = new Set(["skipped_rows", "encoding_replacements", "dates_corrected"
 /** Parts of a summary that are no figures and are shown in their own way. */
 const NO_FIGURES = new Set(["rejections", "rejections_by_reason", "warnings", "dry_run"]);
 
+/** Details of an error that are about one row. */
+const ROW_DETAILS = new Set(["line_number", "column", "received_value", "reason"]);
+
 const REASONS: Record<string, string> = {
   user_requested: "Cancelled on request.",
   stale: "Ended by the server, because no update came for 30 minutes.",
@@ -147,7 +150,11 @@ function errorView(event: ImportError): HTMLElement {
 
 /** Code, message, details and suggestions; used for refused uploads too. */
 export function problemView(error: ErrorDetail): HTMLElement {
-  const details = Object.entries(error.details ?? {}).filter(([key]) => !NO_FIGURES.has(key));
+  // Where rejected rows are listed, the first of them need not be told twice.
+  const listed = readRejections(error.details) !== null;
+  const details = Object.entries(error.details ?? {}).filter(
+    ([key]) => !NO_FIGURES.has(key) && !(listed && ROW_DETAILS.has(key)),
+  );
   const suggestions = error.recovery_suggestions ?? [];
   return h(
     "div",

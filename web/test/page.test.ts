@@ -145,7 +145,7 @@ describe("session card", () => {
 
   test("shows why no row of a file was taken in", () => {
     const rejections = [{ line_number: 2, column: "Host", received_value: "", reason: "the host is missing" }];
-    const details = { rejections, rejections_by_reason: { "the host is missing": 3 }, rows: 3 };
+    const details = { rejections, rejections_by_reason: { "the host is missing": 3 }, rows: 3, line_number: 2, column: "Host" };
     card().end({ ...failed(1), error: { code: "NO_VALID_ROWS", message: "no row could be taken in", details } });
     expect(text("error-code")).toBe("NO_VALID_ROWS");
     expect(text("rejections-by-reason")).toBe("3 the host is missing");

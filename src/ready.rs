@@ -6,8 +6,8 @@
 //! visited at least once.
 //!
 //! A connection that had nothing to do until now, and has used little since the ring last went round, is *fresh* and comes
-//! before the ring, so that a small message does not wait behind large ones. Fresh connections cannot starve the ring: in the second half of each turn the
-//! connection comes first that has waited longest, in whichever list.
+//! before the ring, so that a small message does not wait behind large ones. Fresh connections cannot starve the ring: in the
+//! second half of each turn the connection comes first that has waited longest, in whichever list.
 //!
 //! [`Ready`] also knows up to which time everything that had arrived has been read ([`Ready::heard_until_ms`]). A session whose
 //! pong is overdue is judged by that time, and not by the clock: its pong may have come and wait to be read.
@@ -26,18 +26,20 @@ pub(crate) mod cost {
     pub const STEP: usize = 200;
     /// A request's head has been understood and is to be answered.
     pub const REQUEST: usize = 3_000;
+    /// A packet is queued for a client, and one more unit for so many of its bytes as are copied for one.
+    pub const SEND: usize = 500;
     /// An event for the host.
     pub const EVENT: usize = 1_000;
     /// Looking through all progress sessions for those of a list, and one more unit for each byte of the answer.
     pub const LIST: usize = 50_000;
 }
 
-/// Units of one turn: about a millisecond.
-pub(crate) const TURN_UNITS: i64 = 1_000_000;
+/// Units of one turn: about half a millisecond.
+pub(crate) const TURN_UNITS: i64 = 500_000;
 /// Units of one visit to a connection while few others have something to do: one read that fills the buffer.
 const MAX_SHARE_UNITS: i64 = 64 * 1024;
 /// Units of one visit, however many others have something to do.
-const MIN_SHARE_UNITS: i64 = 16 * 1024;
+const MIN_SHARE_UNITS: i64 = 8 * 1024;
 /// A connection is fresh that has used fewer units than these in this cycle of the ring. What one large message costs beyond
 /// its share, those who send small ones may use too.
 const FRESH_UNITS: i64 = 2 * MAX_SHARE_UNITS;

@@ -15,6 +15,7 @@ use crate::frame::Frame;
 use crate::http::Response;
 use crate::id::{IdText, Secret};
 use crate::outbox::{Chunk, Due, PLACE_BYTES};
+use crate::ready::cost;
 use crate::slots::Key;
 use crate::socket::Client;
 use crate::timer::Timer;
@@ -109,6 +110,8 @@ impl Endpoint {
         if session.is_closing {
             return false;
         }
+        let bytes = frame.payload().len();
+        self.ready.charge(cost::SEND + bytes / cost::COPIES);
         let waiting_bytes = match session.transport {
             Transport::WebSocket(connection) => {
                 let frame = for_websocket(session, frame);

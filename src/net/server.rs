@@ -26,7 +26,7 @@ const READY_PER_TURN: usize = 512;
 /// Connections written to in one turn: what goes to very many is spread over several, and answers go out in between.
 const WRITES_PER_TURN: usize = 128;
 /// Bytes written in one turn, of all connections together; the last write may go beyond.
-const WRITTEN_BYTES_PER_TURN: usize = 1024 * 1024;
+const WRITTEN_BYTES_PER_TURN: usize = 512 * 1024;
 /// Bytes written to one connection in one turn.
 const MAX_WRITTEN_BYTES: usize = 256 * 1024;
 /// A connection for which more than this waits is written to after those for which less does.

@@ -9,7 +9,7 @@ use std::io::IoSlice;
 
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
 use pulsewheel::progress::{JsonObject, Memory, SessionOptions};
-use pulsewheel::{Args, Config, Endpoint, Environment, Now, Target};
+use pulsewheel::{Args, Config, Endpoint, Environment, Now, Target, Work};
 
 const CLIENTS: [usize; 2] = [1_000, 10_000];
 
@@ -32,7 +32,6 @@ fn crowd(clients: usize) -> Endpoint {
         let key = endpoint.open(peer).expect("room for one more");
         endpoint.feed(key, &mut common::HANDSHAKE.to_vec());
         endpoint.feed(key, &mut common::masked(common::JOIN));
-        while endpoint.poll_event().is_some() {}
         write_all(&mut endpoint);
     }
     assert_eq!(endpoint.counts().sockets, clients);
@@ -42,7 +41,20 @@ fn crowd(clients: usize) -> Endpoint {
 /// Takes what is to be written, as a socket does that is never full; how many connections had something.
 fn write_all(endpoint: &mut Endpoint) -> usize {
     let mut connections = 0;
-    while let Some(key) = endpoint.next_output() {
+    loop {
+        let key = match endpoint.next_work(endpoint.now()) {
+            Work::Write(key) => key,
+            Work::Events => {
+                while endpoint.poll_event().is_some() {}
+                continue;
+            }
+            // All that a turn may write has been written, or all that there is.
+            Work::Wait(_) if endpoint.has_work() => {
+                endpoint.on_polled(endpoint.now().mono_ms, true);
+                continue;
+            }
+            _ => break,
+        };
         let mut slices = [IoSlice::new(&[]); 64];
         let count = endpoint.gather(key, &mut slices);
         let bytes = slices[..count].iter().map(|slice| slice.len()).sum();

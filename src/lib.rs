@@ -150,10 +150,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! **With an I/O of the host's own**, or without any, as in tests: drive the [`Endpoint`]. Its page lists the steps of a turn.
+//! **With an I/O of the host's own**, or without any, as in tests: ask the [`Endpoint`] for the next [`Work`], do it, and say what
+//! came of it. These are the lines that every driver has; here the sockets are two buffers.
 //!
 //! ```
-//! use pulsewheel::{progress::Memory, Config, Endpoint, Environment, Now};
+//! use std::io::IoSlice;
+//! use pulsewheel::{progress::Memory, Config, Endpoint, Environment, Now, Work};
 //!
 //! let environment = Environment {
 //!     random: Box::new(|bytes| bytes.fill(7)), // In earnest: bytes that nobody can guess.
@@ -161,16 +163,32 @@
 //! };
 //! let start = Now { mono_ms: 0, unix_ms: 1_700_000_000_000 };
 //! let mut endpoint = Endpoint::new(Config::default(), environment, start);
-//! let client = endpoint.open("127.0.0.1:4000".parse()?).expect("there is room");
-//! let mut request = *b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n";
-//! endpoint.feed(client, &mut request);
 //!
-//! assert_eq!(endpoint.next_output(), Some(client));
-//! let mut slices = [std::io::IoSlice::new(&[]); 8];
-//! let count = endpoint.gather(client, &mut slices);
-//! let answer: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.to_vec()).collect();
-//! assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
-//! endpoint.wrote(client, answer.len());
+//! let client = endpoint.open("127.0.0.1:4000".parse()?).expect("there is room");
+//! let mut arrived = b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n".to_vec();
+//! let mut sent = Vec::new();
+//! endpoint.on_readable(client);
+//! loop {
+//!     match endpoint.next_work(start) {
+//!         Work::Read(key, bytes) => {
+//!             let mut read: Vec<u8> = arrived.drain(..bytes.min(arrived.len())).collect();
+//!             endpoint.would_block(key); // There is no more.
+//!             endpoint.feed(key, &mut read);
+//!         }
+//!         Work::Events => while let Some(_event) = endpoint.poll_event() {}, // The host answers with verbs here.
+//!         Work::Write(key) => {
+//!             let mut slices = [IoSlice::new(&[]); 8];
+//!             let count = endpoint.gather(key, &mut slices);
+//!             let bytes: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.to_vec()).collect();
+//!             endpoint.wrote(key, bytes.len());
+//!             sent.extend(bytes);
+//!         }
+//!         Work::ShutdownWrite(_) | Work::Close(_) => break,
+//!         // In earnest: sleep, tell what has happened meanwhile, and then `on_polled`.
+//!         Work::Wait(_until_ms) => break,
+//!     }
+//! }
+//! assert!(sent.starts_with(b"HTTP/1.1 200 OK\r\n"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -222,8 +240,8 @@ pub mod wheel;
 
 pub use config::Config;
 pub use endpoint::{
-    AckId, Admission, AdmissionId, AskId, ClientInfo, Closing, ConnectRequest, Counts, Door,
-    Endpoint, Environment, Event, JoinId, Message, Random, RequestId, SessionId, TimerId,
+    AckId, Admission, AdmissionId, AskId, ClientInfo, ConnectRequest, Counts, Door, Endpoint,
+    Environment, Event, JoinId, Message, Random, RequestId, SessionId, TimerId, Work,
 };
 pub use engine::{HandshakeDetail, HandshakeDetails};
 pub use error::{AckError, DisconnectReason, Error};

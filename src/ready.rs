@@ -1,4 +1,4 @@
-//! Whose input is worked on next, and how much of it: readiness, fairness and budgets, without sockets and without a clock.
+//! Who is read from and written to next, and how much of it: readiness, fairness and budgets, without sockets and without a clock.
 //!
 //! Work is counted in [`cost`] units, each about a nanosecond of a small machine. A turn of the loop has so many of them, and
 //! each connection that has something to do gets an equal share, within limits. A connection that has used up its share goes to
@@ -12,9 +12,12 @@
 //! [`Ready`] also knows up to which time everything that had arrived has been read ([`Ready::heard_until_ms`]). A session whose
 //! pong is overdue is judged by that time, and not by the clock: its pong may have come and wait to be read.
 
+mod writes;
+
 use std::collections::VecDeque;
 
 use crate::slots::Key;
+use writes::Writes;
 
 /// What work costs, in units.
 pub(crate) mod cost {
@@ -73,6 +76,7 @@ pub(crate) struct Ready {
     /// Units left of this turn.
     turn_left: i64,
     rounds: Rounds,
+    writes: Writes,
 }
 
 /// A connection that waits for its visit.
@@ -90,8 +94,8 @@ struct Source {
     round: u8,
     /// The next read is of so many bytes, as a power of two.
     read_bits: u8,
-    /// The units that it has used in this cycle of the ring.
-    used_units: u32,
+    /// What it has used in this cycle of the ring, in sixteens of units.
+    used_sixteens: u16,
     cycle: u8,
     /// The operating system has bytes for us, or the end of them.
     is_readable: bool,
@@ -100,6 +104,12 @@ struct Source {
     /// Work goes on without anything new to read.
     has_more: bool,
     is_listed: bool,
+    /// The operating system takes bytes.
+    is_writable: bool,
+    /// It is to be written to as soon as it does.
+    is_write_due: bool,
+    /// It is in the list of those for whom much waits.
+    is_large: bool,
 }
 
 /// The visit under way.
@@ -139,11 +149,15 @@ impl Ready {
             round: self.rounds.number,
             read_bits: FIRST_READ_BITS,
             cycle: self.cycle,
-            used_units: 0,
+            used_sixteens: 0,
             is_readable: false,
             is_half_closed: false,
             has_more: false,
             is_listed: false,
+            // Nothing has been written to it yet, so there is room.
+            is_writable: true,
+            is_write_due: false,
+            is_large: false,
         });
     }
 
@@ -367,9 +381,9 @@ impl Ready {
             return;
         };
         let units = visit.share - visit.units_left;
-        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        let sixteens = u16::try_from((units + 15) / 16).unwrap_or(u16::MAX);
         source.begin_cycle(cycle);
-        source.used_units = source.used_units.saturating_add(units);
+        source.used_sixteens = source.used_sixteens.saturating_add(sixteens);
         let round = std::mem::replace(&mut source.round, number);
         let has_work = source.has_more || source.is_readable && can_go_on;
         source.is_listed = visit.is_in_list || has_work;
@@ -403,7 +417,7 @@ impl Ready {
                 source.begin_cycle(cycle);
                 // It has come after the round began.
                 source.round = number;
-                let is_fresh = i64::from(source.used_units) < FRESH_UNITS;
+                let is_fresh = i64::from(source.used_sixteens) * 16 < FRESH_UNITS;
                 self.listed += 1;
                 self.enqueue(key, is_fresh);
             }
@@ -431,7 +445,7 @@ impl Source {
     fn begin_cycle(&mut self, cycle: u8) {
         if self.cycle != cycle {
             self.cycle = cycle;
-            self.used_units = 0;
+            self.used_sixteens = 0;
         }
     }
 }

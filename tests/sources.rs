@@ -151,19 +151,16 @@ const DRIVING: &[&str] = &[
     "open",
     "on_readable",
     "on_half_close",
+    "on_writable",
     "on_polled",
-    "next_read",
+    "next_work",
     "would_block",
     "feed",
     "read_closed",
     "hang_up",
     "begin_turn",
-    "handle_timeouts",
     "poll_event",
-    "next_output",
-    "output_due",
     "wrote",
-    "next_closing",
 ];
 
 /// What changes nothing of the endpoint itself.

@@ -6,7 +6,7 @@ use pulsewheel::http::{Cookie, Cors, HeaderHook, Origins};
 use pulsewheel::progress::{Memory, ProgressConfig};
 use pulsewheel::socket::{Parser, RecoveryConfig};
 use pulsewheel::{
-    Closing, Config, ConnectionId, Counts, Endpoint, Environment, HandshakeDetail, Now,
+    Config, ConnectionId, Counts, Endpoint, Environment, HandshakeDetail, Now, Work,
 };
 
 use super::client::{Client, Told};
@@ -206,14 +206,8 @@ impl World {
         self.begin_shares();
         let mut rounds = 0;
         loop {
-            self.endpoint.begin_turn(self.now);
-            self.deliver();
-            self.endpoint.handle_timeouts();
-            while let Some(event) = self.endpoint.poll_event() {
-                self.host.handle(&mut self.endpoint, event);
-            }
-            self.write();
-            self.close();
+            self.tell();
+            self.work();
             self.endpoint.check_invariants();
             if !self.endpoint.has_work() && !self.answer_as_witness() {
                 break;
@@ -265,78 +259,87 @@ impl World {
             } else {
                 self.written_bytes
             };
-            if self.endpoint.has_output(link.key) {
-                self.endpoint.output_due(link.key);
-            }
+            self.endpoint.on_writable(link.key);
         }
     }
 
-    /// Hands over what has come from clients.
-    fn deliver(&mut self) {
+    /// Tells who has something to be read.
+    fn tell(&mut self) {
         for link in self.links.iter().flatten() {
             if !link.incoming.is_empty() || link.is_at_end() {
                 self.endpoint.on_readable(link.key);
             }
         }
         self.endpoint.on_polled(self.now.mono_ms, true);
-        while let Some((key, bytes)) = self.endpoint.next_read() {
-            let mut links = self.links.iter_mut().flatten();
-            let link = links.find(|link| link.key == key);
-            let link = link.expect("those are read from that are open");
-            if link.incoming.is_empty() && link.is_at_end() {
-                link.is_side_closed_known = true;
-                self.endpoint.read_closed(key);
-                continue;
-            }
-            let count = bytes.min(link.incoming.len()).min(link.may_take_bytes);
-            link.may_take_bytes -= count;
-            let mut bytes: Vec<u8> = link.incoming.drain(..count).collect();
-            if bytes.is_empty() {
-                self.endpoint.would_block(key);
-            } else {
-                self.endpoint.feed(key, &mut bytes);
-            }
-        }
     }
 
-    fn write(&mut self) {
-        while let Some(key) = self.endpoint.next_output() {
-            let mut links = self.links.iter_mut().flatten();
-            let link = links.find(|link| link.key == key);
-            let link = link.expect("output is for connections that are open");
-            while link.may_write_bytes > 0 {
-                let mut slices = [IoSlice::new(&[]); 4];
-                let count = self.endpoint.gather(key, &mut slices);
-                let offered: Vec<u8> = slices[..count]
-                    .iter()
-                    .flat_map(|slice| slice.to_vec())
-                    .collect();
-                assert!(!link.is_shut || offered.is_empty(), "nothing after the end");
-                let count = offered.len().min(link.may_write_bytes);
-                link.may_write_bytes -= count;
-                link.client.receive(&offered[..count], &mut self.told);
-                self.endpoint.wrote(key, count);
-                if count == 0 {
-                    break;
+    /// Does what is to be done, until nothing is left or the turn is over.
+    fn work(&mut self) {
+        loop {
+            match self.endpoint.next_work(self.now) {
+                Work::Read(key, bytes) => self.read(key, bytes),
+                Work::Events => {
+                    while let Some(event) = self.endpoint.poll_event() {
+                        self.host.handle(&mut self.endpoint, event);
+                    }
                 }
-            }
-        }
-    }
-
-    fn close(&mut self) {
-        while let Some((key, closing)) = self.endpoint.next_closing() {
-            let slot = self
-                .links
-                .iter_mut()
-                .find(|link| link.as_ref().is_some_and(|link| link.key == key));
-            let slot = slot.expect("connections are closed once");
-            match (closing, slot.as_mut()) {
-                (Closing::Write, Some(link)) => {
-                    assert!(!link.is_shut && !self.endpoint.has_output(key));
+                Work::Write(key) => self.write(key),
+                Work::ShutdownWrite(key) => {
+                    assert!(!self.endpoint.has_output(key));
+                    let link = self.link(key);
+                    assert!(!link.is_shut);
                     link.is_shut = true;
                 }
-                _ => *slot = None,
+                Work::Close(key) => {
+                    let is_it = |link: &Option<Link>| link.as_ref().is_some_and(|l| l.key == key);
+                    let slot = self.links.iter_mut().find(|link| is_it(link));
+                    *slot.expect("connections are closed once") = None;
+                }
+                Work::Wait(_) => return,
             }
+        }
+    }
+
+    fn link(&mut self, key: ConnectionId) -> &mut Link {
+        let mut links = self.links.iter_mut().flatten();
+        let link = links.find(|link| link.key == key);
+        link.expect("work is for connections that are open")
+    }
+
+    /// Hands over what has come from a client.
+    fn read(&mut self, key: ConnectionId, bytes: usize) {
+        let link = self.link(key);
+        if link.incoming.is_empty() && link.is_at_end() {
+            link.is_side_closed_known = true;
+            return self.endpoint.read_closed(key);
+        }
+        let count = bytes.min(link.incoming.len()).min(link.may_take_bytes);
+        link.may_take_bytes -= count;
+        let mut bytes: Vec<u8> = link.incoming.drain(..count).collect();
+        if bytes.is_empty() {
+            self.endpoint.would_block(key);
+        } else {
+            self.endpoint.feed(key, &mut bytes);
+        }
+    }
+
+    fn write(&mut self, key: ConnectionId) {
+        let mut slices = [IoSlice::new(&[]); 4];
+        let count = self.endpoint.gather(key, &mut slices);
+        let offered: Vec<u8> = slices[..count]
+            .iter()
+            .flat_map(|slice| slice.to_vec())
+            .collect();
+        let mut links = self.links.iter_mut().flatten();
+        let link = links.find(|link| link.key == key);
+        let link = link.expect("work is for connections that are open");
+        assert!(!link.is_shut || offered.is_empty(), "nothing after the end");
+        let count = offered.len().min(link.may_write_bytes);
+        link.may_write_bytes -= count;
+        link.client.receive(&offered[..count], &mut self.told);
+        self.endpoint.wrote(key, count);
+        if count < offered.len() {
+            self.endpoint.would_block(key);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Signs of life: pings, pongs, and what happens without them.
 
+use super::work::Phase;
 use super::{Ending, Endpoint, Peer};
 use crate::engine::{Heartbeat, Session, MAX_DRIFT_MS};
 use crate::error::DisconnectReason;
@@ -33,6 +34,9 @@ impl Endpoint {
     /// read from once. A driver that never calls this says that it always has.
     pub fn on_polled(&mut self, asked_ms: u64, is_complete: bool) {
         self.ready.on_polled(asked_ms, is_complete);
+        if self.phase == Phase::Waiting {
+            self.phase = Phase::Begin;
+        }
     }
 
     /// Everything that had arrived by this time has been read.

@@ -42,15 +42,19 @@ impl Endpoint {
         Some(key)
     }
 
-    /// Bytes have arrived on a connection, or their end: [`Endpoint::next_read`] names it in its turn.
+    /// Bytes have arrived on a connection, or their end: [`Endpoint::next_work`] names it in its turn.
     pub fn on_readable(&mut self, key: Key) {
         self.ready.on_readable(key);
     }
 
-    /// Everything that had arrived on a connection has been read: it is not named again before
-    /// [`Endpoint::on_readable`].
+    /// The connection that was named last has nothing more to read, or takes nothing more: it is not named for that again before
+    /// [`Endpoint::on_readable`], or [`Endpoint::on_writable`].
     pub fn would_block(&mut self, key: Key) {
-        self.ready.would_block(key);
+        if self.ready.written() == Some(key) {
+            self.ready.write_would_block(key);
+        } else {
+            self.ready.would_block(key);
+        }
     }
 
     /// Goes on with input that had to wait, and names the next connection to read from, and how many bytes at most. What
@@ -59,7 +63,7 @@ impl Endpoint {
     ///
     /// `None` when nobody has anything to read, or when this turn has had its share of work: then the next turn goes on
     /// where this one stopped ([`Endpoint::has_work`]).
-    pub fn next_read(&mut self) -> Option<(Key, usize)> {
+    pub(super) fn next_read(&mut self) -> Option<(Key, usize)> {
         loop {
             if let Some(key) = self.ready.visited() {
                 if let Some(bytes) = self.bytes_wanted(key) {

@@ -28,14 +28,16 @@ mod sessions;
 mod tests;
 mod verbs;
 mod websockets;
+mod work;
 
 pub use admission::{Admission, AdmissionId};
 pub use door::Door;
 pub use event::{AckId, AskId, Event, JoinId, Message, RequestId, SessionId};
 pub use joins::ConnectRequest;
-pub use output::Closing;
+use output::Closing;
 pub use schedule::TimerId;
 pub use verbs::ClientInfo;
+pub use work::Work;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -72,19 +74,9 @@ pub struct Environment {
 /// The whole server without sockets and without a clock.
 ///
 /// Bytes and the time go in; bytes, closings, events and the next deadline come out. [`Server`](crate::Server) drives it with
-/// mio; tests, simulations and hosts with an I/O of their own drive it themselves, turn by turn:
-///
-/// 1. [`begin_turn`](Endpoint::begin_turn) with the time;
-/// 2. [`open`](Endpoint::open), [`on_readable`](Endpoint::on_readable) and [`hang_up`](Endpoint::hang_up) for what has
-///    happened on connections; then a read for each connection that [`next_read`](Endpoint::next_read) names, and
-///    [`feed`](Endpoint::feed), [`would_block`](Endpoint::would_block) or [`read_closed`](Endpoint::read_closed) for what came
-///    of it;
-/// 3. [`handle_timeouts`](Endpoint::handle_timeouts), after the input, so that a pong that has arrived wins over its own
-///    timeout;
-/// 4. [`poll_event`](Endpoint::poll_event) until there is none, answering with verbs such as [`emit`](Endpoint::emit);
-/// 5. [`next_output`](Endpoint::next_output), [`gather`](Endpoint::gather) and [`wrote`](Endpoint::wrote) until there is none;
-/// 6. [`next_closing`](Endpoint::next_closing) until there is none;
-/// 7. sleep until [`next_deadline`](Endpoint::next_deadline), or not at all while [`has_work`](Endpoint::has_work).
+/// mio; tests, simulations and hosts with an I/O of their own drive it themselves, by asking again and again for the
+/// [`next_work`](Endpoint::next_work): read from this connection, write to that one, close it, have the host take the events, wait.
+/// Who is served when, and how much of it, is decided here, so that it is the same for all of them.
 pub struct Endpoint {
     config: Config,
     head_limits: HeadLimits,
@@ -122,6 +114,8 @@ pub struct Endpoint {
     bulk_output_due: VecDeque<Key>,
     /// Whose input is worked on next.
     ready: Ready,
+    /// How far this turn has come.
+    phase: work::Phase,
     /// Sessions and requests that wait until everything has been read that may have come for them.
     unheard: heartbeat::Unheard,
     /// Polling sessions that have both a packet and a poll to answer with it.
@@ -244,6 +238,7 @@ impl Endpoint {
             output_due: VecDeque::new(),
             bulk_output_due: VecDeque::new(),
             ready: Ready::default(),
+            phase: work::Phase::default(),
             unheard: heartbeat::Unheard::default(),
             flush_due: VecDeque::new(),
             bulk_flush_due: VecDeque::new(),
@@ -305,6 +300,7 @@ impl Endpoint {
     pub fn has_work(&self) -> bool {
         !(self.events.is_empty()
             && !self.sockets.has_changes()
+            && !self.ready.has_large()
             && self.output_due.is_empty()
             && self.bulk_output_due.is_empty()
             && !self.ready.has_work()
@@ -314,13 +310,13 @@ impl Endpoint {
             && self.closings.is_empty())
     }
 
-    /// The monotonic time in milliseconds at which [`Endpoint::handle_timeouts`] has something to do.
+    /// The monotonic time in milliseconds at which the next timer is due.
     pub fn next_deadline(&self) -> Option<u64> {
         self.wheel.next_deadline()
     }
 
     /// Does what is due at the time of this turn.
-    pub fn handle_timeouts(&mut self) {
+    pub(crate) fn handle_timeouts(&mut self) {
         self.judge_overdue();
         while let Some((deadline_ms, timer)) = self.wheel.expire(self.now.mono_ms) {
             match timer {

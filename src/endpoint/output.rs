@@ -30,7 +30,7 @@ impl Endpoint {
     ///
     /// Answers and what is sent to few come before broadcasts to many, which a driver may spread over several turns; but
     /// every eighth connection is one of those, so that a steady flow of answers does not hold them up for ever.
-    pub fn next_output(&mut self) -> Option<Key> {
+    pub(super) fn next_output(&mut self) -> Option<Key> {
         self.outputs = self.outputs.wrapping_add(1);
         if self.outputs.is_multiple_of(BULK_EVERY) {
             let bulk = self.next_output_of(Due::Bulk);
@@ -67,7 +67,7 @@ impl Endpoint {
     }
 
     /// Puts a connection on the list of those that have something to write.
-    pub fn output_due(&mut self, key: Key) {
+    pub(super) fn output_due(&mut self, key: Key) {
         let due = self.due_of_output();
         let Some(connection) = self.connections.get_mut(key) else {
             return;
@@ -124,16 +124,7 @@ impl Endpoint {
 
     /// Fills `slices` with what waits for a connection and returns how many it filled; 0 when nothing waits.
     pub fn gather<'a>(&'a self, key: Key, slices: &mut [IoSlice<'a>]) -> usize {
-        self.gather_at_most(key, slices, usize::MAX)
-    }
-
-    /// As [`Endpoint::gather`], with no more bytes than these.
-    pub fn gather_at_most<'a>(
-        &'a self,
-        key: Key,
-        slices: &mut [IoSlice<'a>],
-        max_bytes: usize,
-    ) -> usize {
+        let max_bytes = self.ready.bytes_left(key);
         match self.connections.get(key) {
             Some(connection) => connection.outbox.gather(slices, max_bytes),
             None => 0,
@@ -142,6 +133,7 @@ impl Endpoint {
 
     /// So many bytes have been written to a connection.
     pub fn wrote(&mut self, key: Key, bytes: usize) {
+        self.ready.wrote(key, bytes);
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
@@ -186,13 +178,13 @@ impl Endpoint {
     }
 
     /// How many bytes wait for a connection.
-    pub fn output_bytes(&self, key: Key) -> usize {
+    pub(super) fn output_bytes(&self, key: Key) -> usize {
         let connection = self.connections.get(key);
         connection.map_or(0, |connection| connection.outbox.len())
     }
 
     /// The next connection to close, and how.
-    pub fn next_closing(&mut self) -> Option<(Key, Closing)> {
+    pub(super) fn next_closing(&mut self) -> Option<(Key, Closing)> {
         self.closings.pop_front()
     }
 

@@ -29,7 +29,7 @@ impl Endpoint {
     /// 2⁶³ on are those of [`Io::after`](crate::Io::after) and [`Io::every`](crate::Io::every).
     ///
     /// ```
-    /// # use pulsewheel::{progress::Memory, Config, Endpoint, Environment, Event, Now};
+    /// # use pulsewheel::{progress::Memory, Config, Endpoint, Environment, Event, Now, Work};
     /// # let environment = Environment {
     /// #     random: Box::new(|bytes| bytes.fill(7)),
     /// #     memory: Box::new(Memory::default),
@@ -39,8 +39,8 @@ impl Endpoint {
     /// use std::time::Duration;
     ///
     /// endpoint.schedule(Duration::from_secs(2), 7);
-    /// endpoint.begin_turn(Now { mono_ms: 2_000, unix_ms: 1_700_000_002_000 });
-    /// endpoint.handle_timeouts();
+    /// let later = Now { mono_ms: 2_000, unix_ms: 1_700_000_002_000 };
+    /// assert_eq!(endpoint.next_work(later), Work::Events);
     /// assert!(matches!(endpoint.poll_event(), Some(Event::Timer { token: 7, .. })));
     /// ```
     pub fn schedule(&mut self, after: Duration, token: u64) -> TimerId {

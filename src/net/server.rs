@@ -1,6 +1,5 @@
 //! The loop: accept, read into one shared buffer, hand over, write what is queued, sleep until the next deadline.
 
-use std::collections::VecDeque;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsRawFd, RawFd};
@@ -17,20 +16,12 @@ use super::system::{environment, Clock};
 use super::{Handle, Listener, Stats, Stream};
 use crate::ready::MAX_READ_BYTES;
 use crate::slots::Key;
-use crate::{Closing, Config, Endpoint, Event};
+use crate::{Config, Endpoint, Event, Work};
 
 /// Connections accepted in one turn, so that a storm of them does not keep others waiting.
 const ACCEPTS_PER_TURN: usize = 32;
 /// Readiness taken in one turn, which is only noted. What else is ready is told of in the next one.
 const READY_PER_TURN: usize = 512;
-/// Connections written to in one turn: what goes to very many is spread over several, and answers go out in between.
-const WRITES_PER_TURN: usize = 128;
-/// Bytes written in one turn, of all connections together; the last write may go beyond.
-const WRITTEN_BYTES_PER_TURN: usize = 512 * 1024;
-/// Bytes written to one connection in one turn.
-const MAX_WRITTEN_BYTES: usize = 256 * 1024;
-/// A connection for which more than this waits is written to after those for which less does.
-const MAX_SMALL_BYTES: usize = 16 * 1024;
 /// Buffers gathered for one write.
 const SLICES_PER_WRITE: usize = 64;
 /// Commands of other threads taken in one turn.
@@ -63,10 +54,6 @@ pub struct Server<L: Listener = TcpListener> {
     clock: Clock,
     queue: Arc<Queue>,
     buffer: Box<[u8]>,
-    /// Connections for which much waits, each once.
-    large: VecDeque<Key>,
-    /// Those of them that have used up their share of this turn's writing.
-    rested: VecDeque<Key>,
     stats: Stats,
     /// When this turn began to work.
     turn_began: Instant,
@@ -74,6 +61,18 @@ pub struct Server<L: Listener = TcpListener> {
     /// When the operating system was last asked what is ready.
     asked_ms: u64,
     backlog: Backlog,
+    /// The connection that was written to last in this turn, and how many there were.
+    written_to: Option<Key>,
+    turn_writes: u64,
+}
+
+/// Why work pauses.
+#[derive(PartialEq, Eq)]
+enum Pause {
+    /// The host has events to handle.
+    Events,
+    /// Nothing is to be done before something happens.
+    Wait,
 }
 
 struct Listening<L> {
@@ -85,27 +84,8 @@ struct Listening<L> {
 struct Connected<S> {
     key: Key,
     stream: S,
-    is_writable: bool,
-    /// It is to be written to as soon as it is writable.
-    is_write_due: bool,
-    /// It is in the list of those for which much waits.
-    is_large: bool,
     /// The end of its input has been announced, behind what is still to be read.
     is_read_closed: bool,
-}
-
-/// What has been written in one turn.
-#[derive(Default)]
-struct WriteShare {
-    writes: usize,
-    bytes: usize,
-}
-
-impl WriteShare {
-    /// Whether there is something left of one part of a turn in so many.
-    fn has_left(&self, part: usize) -> bool {
-        self.writes < WRITES_PER_TURN / part && self.bytes < WRITTEN_BYTES_PER_TURN / part
-    }
 }
 
 impl Server<TcpListener> {
@@ -162,13 +142,13 @@ impl<L: Listener> Server<L> {
             clock,
             queue,
             buffer: vec![0; MAX_READ_BYTES].into_boxed_slice(),
-            large: VecDeque::new(),
-            rested: VecDeque::new(),
             stats: Stats::default(),
             turn_began: Instant::now(),
             accept_again_at_ms: None,
             asked_ms: 0,
             backlog: Backlog::default(),
+            written_to: None,
+            turn_writes: 0,
         })
     }
 
@@ -207,7 +187,7 @@ impl<L: Listener> Server<L> {
                 on_event(&mut self.endpoint, event);
             }
             if self.endpoint.is_shutting_down() {
-                self.write();
+                self.work();
                 let now_ms = self.clock.now().mono_ms;
                 let give_up_at_ms = *give_up_at_ms.get_or_insert(now_ms + DRAIN_MS);
                 if self.endpoint.is_drained() || now_ms >= give_up_at_ms {
@@ -221,38 +201,56 @@ impl<L: Listener> Server<L> {
     /// [`Server::poll_event`] tells what the host should know.
     pub fn poll_once(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.queue.enter_loop();
-        self.write();
+        if self.work() == Pause::Events {
+            return Ok(());
+        }
+        // Connections are accepted after everything else has been read: a client's last packet on an old connection counts
+        // before its first on a new one.
+        self.accept();
+        self.wait(timeout)?;
+        self.take_commands();
+        self.work();
+        Ok(())
+    }
+
+    /// Does what is to be done, until the host is to handle events or nothing is left.
+    fn work(&mut self) -> Pause {
+        loop {
+            match self.endpoint.next_work(self.endpoint.now()) {
+                Work::Read(key, bytes) => self.read(key, bytes),
+                Work::Write(key) => self.write_to(key),
+                Work::ShutdownWrite(key) => self.shut_down_writing(key),
+                Work::Close(key) => self.close(key),
+                Work::Events => return Pause::Events,
+                Work::Wait(_) => return Pause::Wait,
+            }
+        }
+    }
+
+    /// Waits until something happens, and notes it.
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let asked_ms = self.clock.now().mono_ms;
         let timeout = match (timeout, self.next_timeout()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
         self.stats.turn_took(self.turn_began.elapsed());
+        self.written_to = None;
+        self.turn_writes = 0;
         let result = self.poll.poll(&mut self.readiness, timeout);
         self.turn_began = Instant::now();
         self.stats.turns += 1;
         self.stats.polls += 1;
+        self.endpoint.begin_turn(self.clock.now());
         match result {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                self.readiness.clear();
-                self.endpoint.begin_turn(self.clock.now());
-            }
-            result => {
-                result?;
-                self.endpoint.begin_turn(self.clock.now());
-                self.take_readiness(asked_ms);
-            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            result => result?,
         }
-        self.take_commands();
-        while let Some((key, bytes)) = self.endpoint.next_read() {
-            self.read(key, bytes);
-        }
-        self.accept();
+        self.take_readiness(asked_ms);
         let now_ms = self.endpoint.now().mono_ms;
         if let Some(deadline_ms) = self.endpoint.next_deadline().filter(|at| *at <= now_ms) {
             self.stats.timer_lateness_ms.record(now_ms - deadline_ms);
         }
-        self.endpoint.handle_timeouts();
         Ok(())
     }
 
@@ -265,11 +263,7 @@ impl<L: Listener> Server<L> {
     pub fn next_timeout(&self) -> Option<Duration> {
         let can_accept =
             self.accept_again_at_ms.is_none() && self.listeners.iter().any(|l| l.is_ready);
-        if can_accept
-            || self.endpoint.has_work()
-            || !self.large.is_empty()
-            || !self.queue.is_empty()
-        {
+        if can_accept || self.endpoint.has_work() || !self.queue.is_empty() {
             return Some(Duration::ZERO);
         }
         let deadlines = self
@@ -315,11 +309,8 @@ impl<L: Listener> Server<L> {
                 continue;
             };
             let key = connected.key;
-            if event.is_writable() && !connected.is_writable {
-                connected.is_writable = true;
-                if std::mem::take(&mut connected.is_write_due) {
-                    self.endpoint.output_due(key);
-                }
+            if event.is_writable() {
+                self.endpoint.on_writable(key);
             }
             if event.is_error() || event.is_read_closed() && event.is_write_closed() {
                 self.endpoint.hang_up(key);
@@ -369,117 +360,51 @@ impl<L: Listener> Server<L> {
         }
     }
 
-    /// Writes what is queued, each connection once, and closes what is to be closed.
-    fn write(&mut self) {
-        let mut share = WriteShare::default();
-        // Half of the turn at the most, as those who take much are no reason for others to get nothing.
-        self.write_large(&mut share, 2);
-        while share.has_left(1) {
-            let Some(key) = self.endpoint.next_output() else {
-                break;
-            };
-            if self.endpoint.output_bytes(key) > MAX_SMALL_BYTES {
-                self.queue_large(key);
-            } else {
-                self.write_to(key, &mut share);
-            }
+    fn write_to(&mut self, key: Key) {
+        if self.written_to.replace(key) != Some(key) {
+            self.turn_writes += 1;
+            self.stats.max_writes_per_turn = self.stats.max_writes_per_turn.max(self.turn_writes);
         }
-        self.write_large(&mut share, 1);
-        self.large.append(&mut self.rested);
-        self.stats.max_writes_per_turn = self.stats.max_writes_per_turn.max(share.writes as u64);
-        while let Some((key, closing)) = self.endpoint.next_closing() {
-            match (closing, self.connected(key)) {
-                (_, None) => {}
-                (Closing::Write, Some(connected)) => {
-                    if connected.stream.shut_down_writing().is_err() {
-                        self.endpoint.hang_up(key);
-                    }
+        let Some(Some(connected)) = self.connections.get_mut(key.index()) else {
+            return self.endpoint.hang_up(key);
+        };
+        let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
+        let count = self.endpoint.gather(key, &mut slices);
+        let offered_bytes: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+        self.stats.writes += 1;
+        match write(&mut connected.stream, &slices[..count], &mut self.buffer) {
+            Ok(bytes) => {
+                self.stats.written_bytes += bytes as u64;
+                self.endpoint.wrote(key, bytes);
+                if bytes < offered_bytes {
+                    self.endpoint.would_block(key);
                 }
-                (Closing::Both, Some(_)) => self.connections[key.index()] = None,
             }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.endpoint.would_block(key);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => self.endpoint.hang_up(key),
+        }
+    }
+
+    fn shut_down_writing(&mut self, key: Key) {
+        let is_broken =
+            |connected: &Connected<L::Stream>| connected.stream.shut_down_writing().is_err();
+        if self.connected(key).is_some_and(is_broken) {
+            self.endpoint.hang_up(key);
+        }
+    }
+
+    fn close(&mut self, key: Key) {
+        if self.connected(key).is_some() {
+            self.connections[key.index()] = None;
         }
         while let Some(None) = self.connections.last() {
             self.connections.pop();
         }
     }
 
-    /// Writes to those for whom much waits, up to one part of a turn in so many.
-    fn write_large(&mut self, share: &mut WriteShare, part: usize) {
-        while share.has_left(part) {
-            let Some(key) = self.large.pop_front() else {
-                break;
-            };
-            if let Some(Some(connected)) = self.connections.get_mut(key.index()) {
-                connected.is_large &= connected.key != key;
-            }
-            self.write_to(key, share);
-        }
-    }
-
-    /// Has a connection for which much waits written to after those for which little does.
-    fn queue_large(&mut self, key: Key) {
-        if let Some(Some(connected)) = self.connections.get_mut(key.index()) {
-            if connected.key == key && !std::mem::replace(&mut connected.is_large, true) {
-                self.large.push_back(key);
-            }
-        }
-    }
-
-    fn write_to(&mut self, key: Key, share: &mut WriteShare) {
-        let Some(Some(connected)) = self.connections.get_mut(key.index()) else {
-            return;
-        };
-        if connected.key != key || connected.is_large {
-            return;
-        }
-        if !connected.is_writable {
-            // Even if nothing is left to be written then: it may only wait to be closed.
-            connected.is_write_due = true;
-            return;
-        }
-        share.writes += 1;
-        let mut left_bytes = MAX_WRITTEN_BYTES;
-        loop {
-            let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
-            let count = self.endpoint.gather_at_most(key, &mut slices, left_bytes);
-            let offered_bytes: usize = slices[..count].iter().map(|slice| slice.len()).sum();
-            if offered_bytes == 0 {
-                // Nothing to write is news too, for a connection that was only waiting to be closed.
-                return self.endpoint.wrote(key, 0);
-            }
-            self.stats.writes += 1;
-            match write(&mut connected.stream, &slices[..count], &mut self.buffer) {
-                Ok(bytes) => {
-                    self.stats.written_bytes += bytes as u64;
-                    share.bytes += bytes;
-                    left_bytes -= bytes;
-                    self.endpoint.wrote(key, bytes);
-                    if bytes < offered_bytes {
-                        connected.is_writable = false;
-                        connected.is_write_due = true;
-                        return;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    connected.is_writable = false;
-                    connected.is_write_due = true;
-                    return;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => return self.endpoint.hang_up(key),
-            }
-            if !self.endpoint.has_output(key) {
-                return;
-            }
-            if left_bytes == 0 {
-                connected.is_large = true;
-                return self.rested.push_back(key);
-            }
-        }
-    }
-
-    /// Accepts after everything else has been read: a client's last packet on an old connection counts before its first on
-    /// a new one.
     fn accept(&mut self) {
         if self
             .accept_again_at_ms
@@ -542,10 +467,6 @@ impl<L: Listener> Server<L> {
         self.connections[key.index()] = Some(Connected {
             key,
             stream,
-            // Nothing has been written to it yet, so there is room.
-            is_writable: true,
-            is_write_due: false,
-            is_large: false,
             is_read_closed: false,
         });
     }

@@ -2,7 +2,7 @@
 
 use std::io::IoSlice;
 
-use pulsewheel::{Config, ConnectionId, Endpoint, Environment, Event, Now};
+use pulsewheel::{Config, ConnectionId, Endpoint, Environment, Event, Now, Work};
 
 /// An endpoint, the time, and buffers that are used again, so that driving it allocates nothing.
 pub struct World {
@@ -38,26 +38,21 @@ impl World {
         &mut self,
         connection: ConnectionId,
         input: &[u8],
-        mut host: impl FnMut(&mut Endpoint, Event),
+        host: impl FnMut(&mut Endpoint, Event),
     ) {
         self.endpoint.begin_turn(at(self.now_ms));
         self.input.clear();
         self.input.extend_from_slice(input);
         self.endpoint.feed(connection, &mut self.input);
-        assert_eq!(self.endpoint.next_read(), None, "all is handed over");
-        while let Some(event) = self.endpoint.poll_event() {
-            host(&mut self.endpoint, event);
-        }
-        self.write();
+        self.endpoint.on_polled(self.now_ms, true);
+        self.work(host);
     }
 
     /// Lets time pass until the next deadline, does what is due, and writes all output.
     pub fn sleep_until_next_deadline(&mut self) {
         self.now_ms = self.endpoint.next_deadline().expect("a timer is pending");
-        self.endpoint.begin_turn(at(self.now_ms));
-        self.endpoint.handle_timeouts();
-        while self.endpoint.poll_event().is_some() {}
-        self.write();
+        self.endpoint.on_polled(self.now_ms, true);
+        self.work(ignore);
     }
 
     /// A client that has joined the namespace `/` by WebSocket.
@@ -91,26 +86,41 @@ impl World {
     }
 
     pub fn write(&mut self) {
+        self.work(ignore);
+    }
+
+    /// Does all that is to be done.
+    fn work(&mut self, mut host: impl FnMut(&mut Endpoint, Event)) {
         self.written.clear();
-        while let Some(connection) = self.endpoint.next_output() {
-            loop {
-                let mut slices = [IoSlice::new(&[]); 8];
-                let count = self.endpoint.gather(connection, &mut slices);
-                let bytes = slices[..count].iter().map(|slice| slice.len()).sum();
-                for slice in &slices[..count] {
-                    let room = self.written.capacity() - self.written.len();
-                    self.written
-                        .extend_from_slice(&slice[..slice.len().min(room)]);
+        loop {
+            match self.endpoint.next_work(at(self.now_ms)) {
+                Work::Read(..) => panic!("all is handed over"),
+                Work::Events => {
+                    while let Some(event) = self.endpoint.poll_event() {
+                        host(&mut self.endpoint, event);
+                    }
                 }
-                self.endpoint.wrote(connection, bytes);
-                if bytes == 0 {
-                    break;
+                Work::Write(connection) => self.write_to(connection),
+                Work::ShutdownWrite(connection) => self.endpoint.hang_up(connection),
+                Work::Close(_) => {}
+                Work::Wait(_) if self.endpoint.has_work() => {
+                    self.endpoint.on_polled(self.now_ms, true);
                 }
+                Work::Wait(_) => return,
             }
         }
-        while let Some((connection, _)) = self.endpoint.next_closing() {
-            self.endpoint.hang_up(connection);
+    }
+
+    fn write_to(&mut self, connection: ConnectionId) {
+        let mut slices = [IoSlice::new(&[]); 8];
+        let count = self.endpoint.gather(connection, &mut slices);
+        let bytes = slices[..count].iter().map(|slice| slice.len()).sum();
+        for slice in &slices[..count] {
+            let room = self.written.capacity() - self.written.len();
+            self.written
+                .extend_from_slice(&slice[..slice.len().min(room)]);
         }
+        self.endpoint.wrote(connection, bytes);
     }
 }
 

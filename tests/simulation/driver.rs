@@ -1,18 +1,16 @@
 //! The turn of the loop, over the made-up kernel instead of sockets.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 
-use pulsewheel::{Closing, ConnectionId, Endpoint, Event, Now};
+use pulsewheel::{ConnectionId, Endpoint, Event, Now, Work};
 
 use super::net::{LinkId, Net};
 use super::trace::Trace;
 
 const ACCEPTS_PER_TURN: usize = 32;
-const WRITES_PER_TURN: usize = 128;
 const READ_BUFFER_BYTES: usize = 64 * 1024;
-const WRITTEN_BYTES_PER_TURN: usize = 256 * 1024;
 const SLICES_PER_WRITE: usize = 64;
 const ACCEPT_RETRY_MS: u64 = 100;
 
@@ -24,7 +22,6 @@ pub struct Driver {
     ready_per_turn: usize,
     connections: BTreeMap<ConnectionId, Connected>,
     by_link: BTreeMap<LinkId, ConnectionId>,
-    unfinished: VecDeque<ConnectionId>,
     is_listener_ready: bool,
     accept_again_at_ms: Option<u64>,
     buffer: Vec<u8>,
@@ -37,8 +34,6 @@ pub struct Driver {
 
 struct Connected {
     link: LinkId,
-    is_writable: bool,
-    is_write_due: bool,
     is_read_closed: bool,
 }
 
@@ -50,7 +45,6 @@ impl Driver {
             ready_per_turn,
             connections: BTreeMap::new(),
             by_link: BTreeMap::new(),
-            unfinished: VecDeque::new(),
             is_listener_ready: true,
             accept_again_at_ms: None,
             buffer: vec![0; READ_BUFFER_BYTES],
@@ -66,18 +60,16 @@ impl Driver {
         net.has_news()
             || is_accepting
             || self.endpoint.has_work()
-            || !self.unfinished.is_empty()
             || self.next_ms().is_some_and(|at_ms| at_ms <= now_ms)
     }
 
     /// Why the loop would not sleep, in words.
     pub fn why_due(&self, net: &Net, now_ms: u64) -> String {
         format!(
-            "sockets are ready: {}, listening: {}, work: {}, unfinished: {}, deadline: {:?} at {now_ms}",
+            "sockets are ready: {}, listening: {}, work: {}, deadline: {:?} at {now_ms}",
             net.has_news(),
             self.is_listener_ready,
             self.endpoint.has_work(),
-            self.unfinished.len(),
             self.next_ms(),
         )
     }
@@ -97,18 +89,50 @@ impl Driver {
         mut host: impl FnMut(&mut Endpoint, Event, &mut Trace),
     ) {
         self.turns += 1;
-        self.now_ms = now.mono_ms;
-        self.write_all(net, trace);
         self.read_bytes = 0;
+        self.now_ms = now.mono_ms;
         self.endpoint.begin_turn(now);
-        self.take_readiness(net, trace);
-        while let Some((key, bytes)) = self.endpoint.next_read() {
-            self.read(key, bytes, net, trace);
-        }
+        // What the world has done by verbs since, in the turn that is not over yet.
+        self.work(net, trace, &mut host);
         self.accept(net, trace);
-        self.endpoint.handle_timeouts();
-        while let Some(event) = self.endpoint.poll_event() {
-            host(&mut self.endpoint, event, trace);
+        self.take_readiness(net, trace);
+        self.work(net, trace, &mut host);
+    }
+
+    /// Does what is to be done, until nothing is left or the turn is over.
+    pub fn work(
+        &mut self,
+        net: &mut Net,
+        trace: &mut Trace,
+        mut host: impl FnMut(&mut Endpoint, Event, &mut Trace),
+    ) {
+        loop {
+            match self.endpoint.next_work(self.endpoint.now()) {
+                Work::Read(key, bytes) => self.read(key, bytes, net, trace),
+                Work::Events => {
+                    while let Some(event) = self.endpoint.poll_event() {
+                        host(&mut self.endpoint, event, trace);
+                    }
+                }
+                Work::Write(key) => self.write_to(key, net, trace),
+                Work::ShutdownWrite(key) => {
+                    if let Some(connected) = self.connections.get(&key) {
+                        trace.note(|| format!("link {} is closed: Write", connected.link));
+                        if net.shut_down_writing(connected.link).is_err() {
+                            self.endpoint.hang_up(key);
+                        }
+                    }
+                }
+                Work::Close(key) => {
+                    if let Some(connected) = self.connections.remove(&key) {
+                        let link = connected.link;
+                        trace.note(|| format!("link {link} is closed: Both"));
+                        self.by_link.remove(&link);
+                        net.close(link, self.now_ms);
+                    }
+                }
+                Work::Wait(_) => return,
+            }
         }
     }
 
@@ -123,11 +147,8 @@ impl Driver {
             let Some(connected) = self.connections.get_mut(&key) else {
                 continue;
             };
-            if readiness.is_writable && !connected.is_writable {
-                connected.is_writable = true;
-                if std::mem::take(&mut connected.is_write_due) {
-                    self.endpoint.output_due(key);
-                }
+            if readiness.is_writable {
+                self.endpoint.on_writable(key);
             }
             if readiness.is_error || readiness.is_read_closed && readiness.is_write_closed {
                 trace.note(|| format!("link {link} is broken"));
@@ -169,83 +190,25 @@ impl Driver {
         }
     }
 
-    /// Writes what is queued, each connection once, and closes what is to be closed.
-    pub fn write_all(&mut self, net: &mut Net, trace: &mut Trace) {
-        let mut left = WRITES_PER_TURN;
-        for _ in 0..self.unfinished.len().min(left / 2) {
-            if let Some(key) = self.unfinished.pop_front() {
-                self.write_to(key, net, trace);
-                left -= 1;
-            }
-        }
-        while left > 0 {
-            let Some(key) = self.endpoint.next_output() else {
-                break;
-            };
-            self.write_to(key, net, trace);
-            left -= 1;
-        }
-        while let Some((key, closing)) = self.endpoint.next_closing() {
-            let Some(link) = self.connections.get(&key).map(|connected| connected.link) else {
-                continue;
-            };
-            trace.note(|| format!("link {link} is closed: {closing:?}"));
-            match closing {
-                Closing::Write => {
-                    if net.shut_down_writing(link).is_err() {
-                        self.endpoint.hang_up(key);
-                    }
-                }
-                Closing::Both => {
-                    self.connections.remove(&key);
-                    self.by_link.remove(&link);
-                    net.close(link, self.now_ms);
-                }
-            }
-        }
-    }
-
     fn write_to(&mut self, key: ConnectionId, net: &mut Net, trace: &mut Trace) {
-        let Some(connected) = self.connections.get_mut(&key) else {
-            return;
+        let Some(connected) = self.connections.get(&key) else {
+            return self.endpoint.hang_up(key);
         };
-        if !connected.is_writable {
-            connected.is_write_due = true;
-            return;
-        }
-        let mut written_bytes = 0;
-        loop {
-            let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
-            let left_bytes = WRITTEN_BYTES_PER_TURN - written_bytes;
-            let count = self.endpoint.gather_at_most(key, &mut slices, left_bytes);
-            let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
-            if offered == 0 {
-                return self.endpoint.wrote(key, 0);
-            }
-            match net.write(connected.link, &slices[..count], self.now_ms) {
-                Ok(bytes) => {
-                    trace.slices("write", connected.link, &slices[..count], bytes);
-                    self.endpoint.wrote(key, bytes);
-                    if bytes < offered {
-                        connected.is_writable = false;
-                        connected.is_write_due = true;
-                        return;
-                    }
-                    written_bytes += bytes;
+        let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
+        let count = self.endpoint.gather(key, &mut slices);
+        let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+        match net.write(connected.link, &slices[..count], self.now_ms) {
+            Ok(bytes) => {
+                trace.slices("write", connected.link, &slices[..count], bytes);
+                self.endpoint.wrote(key, bytes);
+                if bytes < offered {
+                    self.endpoint.would_block(key);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    connected.is_writable = false;
-                    connected.is_write_due = true;
-                    return;
-                }
-                Err(_) => return self.endpoint.hang_up(key),
             }
-            if !self.endpoint.has_output(key) {
-                return;
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.endpoint.would_block(key);
             }
-            if written_bytes >= WRITTEN_BYTES_PER_TURN {
-                return self.unfinished.push_back(key);
-            }
+            Err(_) => self.endpoint.hang_up(key),
         }
     }
 
@@ -273,8 +236,6 @@ impl Driver {
                     self.by_link.insert(link, key);
                     let connected = Connected {
                         link,
-                        is_writable: true,
-                        is_write_due: false,
                         is_read_closed: false,
                     };
                     self.connections.insert(key, connected);

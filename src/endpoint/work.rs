@@ -1,0 +1,155 @@
+//! What is to be done next: the one question that whoever holds the sockets asks, again and again.
+
+use super::{Closing, Endpoint};
+use crate::now::Now;
+use crate::slots::Key;
+
+/// What whoever holds the sockets is to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Read from a connection, so many bytes at most. Then say what came of it: [`Endpoint::feed`] with bytes,
+    /// [`Endpoint::would_block`] when there are none, or no more than these; [`Endpoint::read_closed`] at the end,
+    /// [`Endpoint::hang_up`] when the connection is broken.
+    Read(Key, usize),
+    /// Have the host take all events that there are ([`Endpoint::poll_event`]) and answer with verbs. At least once in a turn.
+    Events,
+    /// Write to a connection, in one call, what [`Endpoint::gather`] gives. Then say what came of it: [`Endpoint::wrote`] with
+    /// the number of bytes, [`Endpoint::would_block`] when it took less than that, [`Endpoint::hang_up`] when it is broken.
+    Write(Key),
+    /// Shut down a connection's writing side and go on reading: the peer is to see the end of what it was sent before
+    /// the connection vanishes, which a full close with unread input would turn into a reset.
+    ShutdownWrite(Key),
+    /// Close a connection; its key is stale.
+    Close(Key),
+    /// Wait until something happens, at most until this monotonic time in milliseconds, which may have passed. Then tell all that
+    /// has happened ([`Endpoint::open`], [`Endpoint::on_readable`], [`Endpoint::on_writable`] and so on), and
+    /// [`Endpoint::on_polled`] behind it.
+    Wait(Option<u64>),
+}
+
+/// How far a turn has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    #[default]
+    Begin,
+    Input,
+    /// The host has been told that as many events wait as may.
+    FullInput,
+    Output,
+    /// All is done; the next turn begins when it has been told what has happened since.
+    Waiting,
+}
+
+impl Endpoint {
+    /// What is to be done next. `now` counts from the beginning of the next turn on.
+    ///
+    /// A turn reads from those who are ready, fires what is due, has the host handle events, writes, closes and waits, in this
+    /// order; each of these has its bound, and what is left over is first in the next turn. Whoever holds the sockets does what is
+    /// named and says what came of it:
+    ///
+    /// ```text
+    /// loop {
+    ///     match endpoint.next_work(now) {
+    ///         Work::Read(key, bytes) => match sockets.read(key, &mut buffer[..bytes]) { … feed, would_block, read_closed, hang_up }
+    ///         Work::Events => while let Some(event) = endpoint.poll_event() { host.handle(&mut endpoint, event) }
+    ///         Work::Write(key) => { … gather; wrote, would_block, hang_up }
+    ///         Work::ShutdownWrite(key) => sockets.shut_down_writing(key),
+    ///         Work::Close(key) => sockets.close(key),
+    ///         Work::Wait(deadline) => { … sleep; open, on_readable, on_half_close, on_writable, hang_up; on_polled }
+    ///     }
+    /// }
+    /// ```
+    pub fn next_work(&mut self, now: Now) -> Work {
+        loop {
+            match self.phase {
+                Phase::Begin => {
+                    if now == self.now {
+                        self.ready.begin_turn();
+                    } else {
+                        self.begin_turn(now);
+                    }
+                    self.phase = Phase::Input;
+                }
+                Phase::Input | Phase::FullInput => {
+                    if let Some((key, bytes)) = self.next_read() {
+                        return Work::Read(key, bytes);
+                    }
+                    if self.phase == Phase::Input && self.has_full_queue() {
+                        // Once in a turn, as the host may have its reasons not to take them.
+                        self.phase = Phase::FullInput;
+                        return Work::Events;
+                    }
+                    self.handle_timeouts();
+                    self.ready.begin_writes();
+                    self.phase = Phase::Output;
+                    return Work::Events;
+                }
+                Phase::Output => {
+                    if let Some(key) = self.next_write() {
+                        return Work::Write(key);
+                    }
+                    match self.next_closing() {
+                        Some((key, Closing::Write)) => return Work::ShutdownWrite(key),
+                        Some((key, Closing::Both)) => return Work::Close(key),
+                        None => self.phase = Phase::Waiting,
+                    }
+                    return Work::Wait(self.wait_until());
+                }
+                // What verbs have brought meanwhile goes out first.
+                Phase::Waiting => self.phase = Phase::Output,
+            }
+        }
+    }
+
+    /// A connection can take bytes that could not before.
+    pub fn on_writable(&mut self, key: Key) {
+        if self.ready.on_writable(key) {
+            self.output_due(key);
+        }
+    }
+
+    /// Until when nothing is to be done unless something happens; a time that has passed while there is something to do.
+    pub(crate) fn wait_until(&self) -> Option<u64> {
+        if self.has_work() {
+            return Some(self.now.mono_ms);
+        }
+        self.next_deadline()
+    }
+
+    /// The next connection to write to, while this turn may write more.
+    fn next_write(&mut self) -> Option<Key> {
+        loop {
+            if let Some(key) = self.ready.written() {
+                let has_output = self.has_output(key);
+                if self.ready.goes_on_writing(key, has_output) {
+                    return Some(key);
+                }
+            }
+            let key = self.next_written()?;
+            if !self.has_output(key) {
+                // Nothing to write is news too, for a connection that was only waiting to be closed.
+                self.wrote(key, 0);
+            } else {
+                self.ready.begin_write(key);
+            }
+        }
+    }
+
+    /// The next connection with output: first those for whom much waits, for half of a turn at the most, then those for whom
+    /// little does, then the others again.
+    fn next_written(&mut self) -> Option<Key> {
+        if let Some(key) = self.ready.next_large(2) {
+            return Some(key);
+        }
+        while self.ready.may_write() {
+            let Some(key) = self.next_output() else {
+                return self.ready.next_large(1);
+            };
+            let bytes = self.output_bytes(key);
+            if !self.ready.puts_off(key, bytes) {
+                return Some(key);
+            }
+        }
+        None
+    }
+}

@@ -65,6 +65,10 @@ fn host_of_url(text: &str) -> Option<&str> {
 
 /// What identifies a check: lower case, with single spaces.
 pub fn check(text: &str) -> String {
+    let is_normal = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_lowercase();
+    if text.bytes().all(is_normal) {
+        return text.to_owned(); // most scanners have numbers
+    }
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").to_lowercase()
 }
@@ -72,6 +76,16 @@ pub fn check(text: &str) -> String {
 /// Port and protocol, each empty if not known. A port may come with its protocol
 /// (`tcp/443`) or as spreadsheets write it (`443.0`).
 pub fn port_and_protocol(port: &str, protocol: &str) -> (String, String) {
+    let is_plain_port = port.bytes().all(|byte| byte.is_ascii_digit())
+        && port.len() <= 5
+        && (port == "0" || !port.starts_with('0'));
+    if is_plain_port
+        && PROTOCOLS
+            .iter()
+            .any(|known| protocol.eq_ignore_ascii_case(known))
+    {
+        return (port.to_owned(), protocol.to_ascii_lowercase());
+    }
     let protocol = placeholder_as_empty(protocol).to_lowercase();
     let numbered = PROTOCOL_NUMBERS
         .iter()

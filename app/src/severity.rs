@@ -37,7 +37,7 @@ pub enum SeverityCell {
 }
 
 /// The words, in lower case, besides the five names.
-const WORDS: [(&str, Severity); 24] = [
+const WORDS: [(&str, Severity); 25] = [
     ("crit", Severity::Critical),
     ("c", Severity::Critical),
     ("urgent", Severity::Critical),
@@ -57,6 +57,7 @@ const WORDS: [(&str, Severity); 24] = [
     ("l", Severity::Low),
     ("niedrig", Severity::Low),
     ("p4", Severity::Low),
+    ("i", Severity::Info),
     ("none", Severity::Info),
     ("informational", Severity::Info),
     ("information", Severity::Info),
@@ -137,6 +138,9 @@ impl Severity {
     /// other number from 0 to 10 as a CVSS score. A word may have others beside it
     /// (`High Risk`, `4 - Critical`, `Critical (9.8)`).
     pub fn from_cell(cell: &str, scale: NumberScale) -> SeverityCell {
+        if let Some(severity) = Self::from_name(cell) {
+            return SeverityCell::Known(severity); // nearly always
+        }
         let cell = cell.trim().to_lowercase();
         if cell.is_empty() || EMPTY_WORDS.contains(&cell.as_str()) {
             return SeverityCell::Empty;

@@ -75,11 +75,7 @@ impl<'a> Job<'a> {
         telling: &'a Telling<'a>,
     ) -> Job<'a> {
         let started_ms = clock::now_ms();
-        let interpreter = Interpreter {
-            severity_map: head.options.severity_map.clone(),
-            now_ms: started_ms,
-            ..Interpreter::default()
-        };
+        let interpreter = Interpreter::new(head.options.severity_map.clone(), started_ms);
         Job {
             body,
             head,

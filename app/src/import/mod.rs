@@ -59,6 +59,7 @@ pub use report::{
     Progress, Reporter, Summary, STEP_MERGING, STEP_READING, STEP_WAITING,
 };
 pub use row::{MAX_CELL_BYTES, MAX_RECORD_BYTES};
+pub use scanners::scanner_labels;
 pub use text::MAX_FILENAME_CHARS;
 pub use upload::{
     boundary, pipe, session_id, BodyEnd, BodyReader, BodySender, Canceller, Options,

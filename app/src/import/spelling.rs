@@ -37,6 +37,8 @@ impl Spelled {
 const MAX_CHARS: usize = 64;
 /// What lies before 1980 or after 2199 is written for "never".
 const YEARS: std::ops::Range<i16> = 1980..2200;
+/// The same in milliseconds since the epoch.
+const YEARS_MS: std::ops::Range<i64> = 315_532_800_000..7_258_118_400_000;
 
 /// Cells that say that there is no date.
 const NO_DATES: [&str; 8] = ["never", "none", "null", "n/a", "na", "-", "'-", "0"];
@@ -97,7 +99,8 @@ const WEEKDAYS: [&str; 14] = [
 /// date that is known. What has no zone is taken as UTC.
 pub fn read(cell: &str) -> Option<Result<Spelled, ()>> {
     let cell = cell.trim();
-    if cell.is_empty() || NO_DATES.iter().any(|word| cell.eq_ignore_ascii_case(word)) {
+    let is_word = cell.len() < 8;
+    if cell.is_empty() || is_word && NO_DATES.iter().any(|word| cell.eq_ignore_ascii_case(word)) {
         return None;
     }
     if cell.len() > MAX_CHARS {
@@ -124,9 +127,9 @@ enum Parsed {
 }
 
 fn exact(time: Timestamp) -> Parsed {
-    let year = time.to_zoned(TimeZone::UTC).year();
-    if YEARS.contains(&year) {
-        Parsed::Date(Spelled::Exact(time.as_millisecond()))
+    let ms = time.as_millisecond();
+    if YEARS_MS.contains(&ms) {
+        Parsed::Date(Spelled::Exact(ms))
     } else {
         Parsed::Never
     }

@@ -63,7 +63,7 @@ pub enum ServeError {
     Store(StoreError),
     Listen(ListenAddress, io::Error),
     Loop(io::Error),
-    /// The file of [`numbers`].
+    /// The file of the module `numbers`.
     Numbers(io::Error),
 }
 

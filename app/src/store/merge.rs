@@ -4,7 +4,7 @@
 //! record is counted for what became of it, a cancellation takes effect at once,
 //! and it is known how far the merge has come.
 
-use rusqlite::{params, Connection, OptionalExtension, Row};
+use rusqlite::{params, CachedStatement, Connection, OptionalExtension, Row};
 
 use super::history;
 use super::merge_sql::{
@@ -90,6 +90,7 @@ impl ImportWriter {
             has_protected: self.has_protected,
             counts: MergeCounts::default(),
             statements: 4,
+            sql: Statements::prepare(&self.connection)?,
         };
         merge.hosts(&mut step)?;
         merge.records(&mut step)?;
@@ -161,6 +162,26 @@ struct Merge<'a> {
     counts: MergeCounts,
     /// SQL statements executed.
     statements: u64,
+    sql: Statements<'a>,
+}
+
+/// What is executed for every record.
+struct Statements<'a> {
+    find: CachedStatement<'a>,
+    insert: CachedStatement<'a>,
+    touch: CachedStatement<'a>,
+    change: CachedStatement<'a>,
+}
+
+impl<'a> Statements<'a> {
+    fn prepare(connection: &'a Connection) -> rusqlite::Result<Statements<'a>> {
+        Ok(Statements {
+            find: connection.prepare_cached(FIND_FINDING)?,
+            insert: connection.prepare_cached(INSERT_FINDING)?,
+            touch: connection.prepare_cached(TOUCH_FINDING)?,
+            change: connection.prepare_cached(CHANGE_FINDING)?,
+        })
+    }
 }
 
 impl Merge<'_> {
@@ -243,7 +264,7 @@ impl Merge<'_> {
             // What a newer scan has cleared stays so.
             Some((_, Fate::Reopened)) if r.is_older => Ok(Fate::Unchanged),
             Some((id, Fate::Unchanged)) => {
-                let mut touch = self.connection.prepare_cached(TOUCH_FINDING)?;
+                let touch = &mut self.sql.touch;
                 touch.execute(params![id, r.first_ms, r.last_ms, self.import_id])?;
                 Ok(Fate::Unchanged)
             }
@@ -263,9 +284,8 @@ impl Merge<'_> {
     }
 
     /// The finding with the record's key on a host.
-    fn find(&self, host_id: i64, r: &Staged<'_>) -> Result<Option<(i64, Fate)>, StoreError> {
-        let mut find = self.connection.prepare_cached(FIND_FINDING)?;
-        let known = find.query_row(
+    fn find(&mut self, host_id: i64, r: &Staged<'_>) -> Result<Option<(i64, Fate)>, StoreError> {
+        let known = self.sql.find.query_row(
             params![
                 host_id,
                 r.check_key,
@@ -283,9 +303,8 @@ impl Merge<'_> {
         Ok(known.optional()?)
     }
 
-    fn insert(&self, r: &Staged<'_>) -> Result<(), StoreError> {
-        let mut insert = self.connection.prepare_cached(INSERT_FINDING)?;
-        insert.execute(params![
+    fn insert(&mut self, r: &Staged<'_>) -> Result<(), StoreError> {
+        self.sql.insert.execute(params![
             r.host_id,
             r.check_key,
             r.cve,
@@ -304,9 +323,8 @@ impl Merge<'_> {
         Ok(())
     }
 
-    fn change(&self, id: i64, r: &Staged<'_>) -> Result<(), StoreError> {
-        let mut change = self.connection.prepare_cached(CHANGE_FINDING)?;
-        change.execute(params![
+    fn change(&mut self, id: i64, r: &Staged<'_>) -> Result<(), StoreError> {
+        self.sql.change.execute(params![
             id,
             r.first_ms,
             r.last_ms,

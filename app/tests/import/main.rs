@@ -9,5 +9,6 @@ mod outcomes;
 mod real_scans;
 mod resolving;
 mod samples;
+mod scanners;
 mod sums;
 mod undoing;

@@ -26,9 +26,6 @@ const MAX_ID_CHARS: usize = 64;
 /// What a rejection shows of a cell, in characters.
 const MAX_TOLD_CHARS: usize = 200;
 
-/// States that say a finding is gone. Tenable writes `FIXED`.
-const GONE_STATES: [&str; 4] = ["fixed", "closed", "resolved", "remediated"];
-
 /// What a row says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reading {
@@ -69,18 +66,29 @@ pub struct Finding {
 #[derive(Debug, Default)]
 pub struct Interpreter {
     /// Severities of words in lower case, before those that are known anyway.
-    pub severity_map: BTreeMap<String, Severity>,
+    severity_map: BTreeMap<String, Severity>,
     pub dates: Dates,
     /// The time of the import, in milliseconds since the epoch.
-    pub now_ms: i64,
+    now_ms: i64,
+    /// The cells of the last host, and what they say: rows of one host mostly follow
+    /// each other.
+    last_host: ([String; 3], Host),
 }
 
 impl Interpreter {
+    pub fn new(severity_map: BTreeMap<String, Severity>, now_ms: i64) -> Interpreter {
+        Interpreter {
+            severity_map,
+            now_ms,
+            ..Interpreter::default()
+        }
+    }
+
     /// What a row says.
     pub fn read(&mut self, row: &Row, layout: &Layout) -> Reading {
         let cells = Cells { row, layout };
         let severity = cells.severity(&self.severity_map);
-        let host = cells.host();
+        let host = self.host(&cells);
         let state = cells.name(Role::State);
         let is_state = |words: &[&str]| words.iter().any(|word| state.eq_ignore_ascii_case(word));
         if severity == SeverityCell::CheckResult || is_state(layout.scanner.skipped_states) {
@@ -89,12 +97,24 @@ impl Interpreter {
         }
         match cells.finding(host, severity, &state) {
             Err(rejection) => Reading::Rejected(rejection),
-            Ok(finding) if is_state(&GONE_STATES) => Reading::Gone(finding.host, self.seen(&cells)),
+            Ok(finding) if is_state(layout.scanner.gone_states) => {
+                Reading::Gone(finding.host, self.seen(&cells))
+            }
             Ok(mut finding) => {
                 finding.seen = self.seen(&cells);
                 Reading::Present(Box::new(finding))
             }
         }
+    }
+
+    fn host(&mut self, cells: &Cells<'_>) -> Host {
+        let written = [Role::Host, Role::Ip, Role::Hostname].map(|role| cells.first(role));
+        let (known, host) = &self.last_host;
+        if written != *known {
+            self.last_host = (written.map(str::to_owned), cells.host());
+            return self.last_host.1.clone();
+        }
+        host.clone()
     }
 
     fn seen(&mut self, cells: &Cells<'_>) -> Seen {
@@ -198,7 +218,10 @@ impl Cells<'_> {
         let cells = self.layout.slots(Role::Severity).iter();
         let mut cells = cells.map(|slot| {
             let cell = self.row.cell(*slot);
-            if let Some(severity) = map.get(&cell.to_lowercase()) {
+            let own = (!map.is_empty())
+                .then(|| map.get(&cell.to_lowercase()))
+                .flatten();
+            if let Some(severity) = own {
                 return SeverityCell::Known(*severity);
             }
             Severity::from_cell(cell, self.layout.scanner.scale)
@@ -228,8 +251,11 @@ impl Cells<'_> {
             ip.clone_from(&key);
         }
         if name.is_empty() && !is_address && !is_asset_id {
-            let length = written.trim_end_matches('.').len();
-            name = written[..length].to_owned();
+            name = if written.contains("://") {
+                key.clone()
+            } else {
+                written.trim_end_matches('.').to_owned()
+            };
         }
         let is_joinable = key == ip || key == normal::host(&name);
         Host {
@@ -281,10 +307,7 @@ mod tests {
     const NOW_MS: i64 = 1_800_000_000_000;
 
     fn read_all(file: &str) -> Vec<Reading> {
-        let mut interpreter = Interpreter {
-            now_ms: NOW_MS,
-            ..Interpreter::default()
-        };
+        let mut interpreter = Interpreter::new(BTreeMap::new(), NOW_MS);
         let mut text = Decoder::new(Pieces::new(file.as_bytes(), 1000));
         let (layout, rest) = Layout::detect(&mut text, &Mappings::default()).unwrap();
         let mut rows = Rows::new(text, layout, rest);

@@ -4,7 +4,8 @@ use super::{Names, Role, Scanner, PLAIN};
 use crate::severity::NumberScale;
 
 /// In the order in which they are tried.
-pub static SCANNERS: [Scanner; 22] = [
+#[rustfmt::skip]
+pub static SCANNERS: [Scanner; 24] = [
     // Tenable Vulnerability Management: findings.
     Scanner {
         label: "tenable",
@@ -13,18 +14,9 @@ pub static SCANNERS: [Scanner; 22] = [
             &["asset.id", "asset.display_ipv4_address", "asset.name"],
         ],
         columns: &[
-            (
-                Role::Host,
-                &["asset.id", "asset.display_ipv4_address", "asset.name"],
-            ),
-            (
-                Role::Ip,
-                &["asset.display_ipv4_address", "asset.ipv4_addresses"],
-            ),
-            (
-                Role::Hostname,
-                &["asset.name", "asset.host_name", "asset.display_fqdn"],
-            ),
+            (Role::Host, &["asset.id", "asset.display_ipv4_address", "asset.name"]),
+            (Role::Ip, &["asset.display_ipv4_address", "asset.ipv4_addresses"]),
+            (Role::Hostname, &["asset.name", "asset.host_name", "asset.display_fqdn"]),
             (Role::Check, &["definition.id", "definition.name"]),
             (Role::Title, &["definition.name", "definition.id"]),
             (Role::Cve, &["definition.cve"]),
@@ -33,14 +25,8 @@ pub static SCANNERS: [Scanner; 22] = [
             (Role::Severity, &["severity", "definition.severity"]),
             (Role::State, &["state"]),
             (Role::Solution, &["definition.solution"]),
-            (
-                Role::FirstSeen,
-                &["first_observed", "first_found", "first_seen"],
-            ),
-            (
-                Role::LastSeen,
-                &["last_seen", "last_found", "last_observed"],
-            ),
+            (Role::FirstSeen, &["first_observed", "first_found", "first_seen"]),
+            (Role::LastSeen, &["last_seen", "last_found", "last_observed"]),
         ],
         ..PLAIN
     },
@@ -130,18 +116,7 @@ pub static SCANNERS: [Scanner; 22] = [
             &["IP", "DNS", "NetBIOS", "Host", "Hostname", "IP Address"],
         ],
         columns: &[
-            (
-                Role::Host,
-                &[
-                    "IP",
-                    "IP Address",
-                    "DNS",
-                    "FQDN",
-                    "NetBIOS",
-                    "Hostname",
-                    "Host",
-                ],
-            ),
+            (Role::Host, &["IP", "IP Address", "DNS", "FQDN", "NetBIOS", "Hostname", "Host"]),
             (Role::Check, &["QID", "Title", "Vuln Title"]),
             (Role::Title, &["Title", "Vuln Title"]),
             (Role::State, &["Vuln Status", "Status"]),
@@ -157,17 +132,10 @@ pub static SCANNERS: [Scanner; 22] = [
         signature: &[
             &["Vulnerability ID", "Vulnerability Title"],
             &["Asset IP Address", "Asset Names"],
-            &[
-                "Vulnerability Severity Level",
-                "Vulnerability Test Result Code",
-                "Vulnerability Severity",
-            ],
+            &["Vulnerability Severity Level", "Vulnerability Test Result Code", "Vulnerability Severity"],
         ],
         columns: &[
-            (
-                Role::Host,
-                &["Asset IP Address", "Asset Names", "Asset Name"],
-            ),
+            (Role::Host, &["Asset IP Address", "Asset Names", "Asset Name"]),
             (Role::Ip, &["Asset IP Address"]),
             (Role::Hostname, &["Asset Names", "Asset Name"]),
             (Role::Check, &["Vulnerability ID", "Vulnerability Title"]),
@@ -175,20 +143,15 @@ pub static SCANNERS: [Scanner; 22] = [
             (Role::Cve, &["Vulnerability CVE IDs", "Vulnerability CVEs"]),
             (Role::Port, &["Service Port"]),
             (Role::Protocol, &["Service Protocol"]),
-            (
-                Role::Severity,
-                &["Vulnerability Severity Level", "Vulnerability Severity"],
-            ),
+            (Role::Severity, &["Vulnerability Severity Level", "Vulnerability Severity"]),
             (Role::State, &["Vulnerability Test Result Code"]),
             (Role::Solution, &["Vulnerability Solution"]),
             (Role::FirstSeen, &["Vulnerable Since", "First Discovered"]),
-            (
-                Role::LastSeen,
-                &["Vulnerability Test Date", "Scan Finished"],
-            ),
+            (Role::LastSeen, &["Vulnerability Test Date", "Scan Finished"]),
         ],
         scale: NumberScale::ZeroToTen,
         skipped_states: &["nv", "no", "not vulnerable", "not-vulnerable"],
+        ..PLAIN
     },
     // Wiz: vulnerability findings.
     Scanner {
@@ -204,10 +167,7 @@ pub static SCANNERS: [Scanner; 22] = [
             (Role::Check, &["Name", "DetailedName", "Title"]),
             (Role::Title, &["Name", "DetailedName", "Title"]),
             (Role::Cve, &["Name", "CVE"]),
-            (
-                Role::Severity,
-                &["VendorSeverity", "Severity", "CVSSSeverity"],
-            ),
+            (Role::Severity, &["VendorSeverity", "Severity", "CVSSSeverity"]),
             (Role::State, &["FindingStatus", "Status"]),
             (Role::Solution, &["Remediation"]),
             (Role::FirstSeen, &["FirstDetected"]),
@@ -241,12 +201,7 @@ pub static SCANNERS: [Scanner; 22] = [
         signature: &[
             &["DeviceName", "Device Name"],
             &["CveId", "CVE ID"],
-            &[
-                "SoftwareName",
-                "Software Name",
-                "SoftwareVendor",
-                "VulnerabilitySeverityLevel",
-            ],
+            &["SoftwareName", "Software Name", "SoftwareVendor", "VulnerabilitySeverityLevel"],
         ],
         columns: &[
             (Role::Host, &["DeviceId", "DeviceName"]),
@@ -254,14 +209,8 @@ pub static SCANNERS: [Scanner; 22] = [
             (Role::Check, &["CveId", "VulnerabilityId"]),
             (Role::Title, &["CveId", "VulnerabilityName"]),
             (Role::Cve, &["CveId"]),
-            (
-                Role::Severity,
-                &["VulnerabilitySeverityLevel", "SeverityLevel", "Severity"],
-            ),
-            (
-                Role::Solution,
-                &["RecommendedSecurityUpdate", "RecommendationReference"],
-            ),
+            (Role::Severity, &["VulnerabilitySeverityLevel", "SeverityLevel", "Severity"]),
+            (Role::Solution, &["RecommendedSecurityUpdate", "RecommendationReference"]),
             (Role::FirstSeen, &["FirstSeenTimestamp", "FirstSeen"]),
             (Role::LastSeen, &["LastSeenTimestamp", "LastSeen"]),
         ],
@@ -300,14 +249,7 @@ pub static SCANNERS: [Scanner; 22] = [
             (Role::Check, &["CVE ID", "Vulnerability ID"]),
             (Role::Cve, &["CVE ID", "Vulnerability ID"]),
             (Role::Severity, &["Severity", "CVE Severity"]),
-            (
-                Role::Solution,
-                &[
-                    "Remediation Details",
-                    "Remediation",
-                    "Recommended Remediation",
-                ],
-            ),
+            (Role::Solution, &["Remediation Details", "Remediation", "Recommended Remediation"]),
             (Role::FirstSeen, &["Created Date", "Created", "First Seen"]),
             (Role::LastSeen, &["Updated Date", "Updated", "Last Seen"]),
         ],
@@ -322,10 +264,7 @@ pub static SCANNERS: [Scanner; 22] = [
             &["Target", "ArtifactName", "Image", "Host", "Resource"],
         ],
         columns: &[
-            (
-                Role::Host,
-                &["ArtifactName", "Image", "Target", "Host", "Resource"],
-            ),
+            (Role::Host, &["ArtifactName", "Image", "Target", "Host", "Resource"]),
             (Role::Check, &["VulnerabilityID"]),
             (Role::Title, &["Title", "VulnerabilityID"]),
             (Role::Cve, &["VulnerabilityID"]),
@@ -344,10 +283,7 @@ pub static SCANNERS: [Scanner; 22] = [
             &["Image", "Target", "Artifact", "Source", "Host"],
         ],
         columns: &[
-            (
-                Role::Host,
-                &["Image", "Target", "Artifact", "Source", "Host"],
-            ),
+            (Role::Host, &["Image", "Target", "Artifact", "Source", "Host"]),
             (Role::Check, &["Vulnerability ID", "Vulnerability"]),
             (Role::Title, &["Vulnerability ID", "Vulnerability"]),
             (Role::Cve, &["Vulnerability ID", "Vulnerability"]),
@@ -364,15 +300,7 @@ pub static SCANNERS: [Scanner; 22] = [
             &["STATUS"],
         ],
         columns: &[
-            (
-                Role::Host,
-                &[
-                    "RESOURCE_UID",
-                    "RESOURCE_ID",
-                    "RESOURCE_ARN",
-                    "RESOURCE_NAME",
-                ],
-            ),
+            (Role::Host, &["RESOURCE_UID", "RESOURCE_ID", "RESOURCE_ARN", "RESOURCE_NAME"]),
             (Role::Hostname, &["RESOURCE_NAME"]),
             (Role::Check, &["CHECK_ID"]),
             (Role::Title, &["CHECK_TITLE"]),
@@ -434,16 +362,14 @@ pub static SCANNERS: [Scanner; 22] = [
             &["Project name", "Project path", "Component name"],
         ],
         columns: &[
-            (
-                Role::Host,
-                &["Project path", "Project name", "Component name"],
-            ),
+            (Role::Host, &["Project path", "Project name", "Component name"]),
             (Role::Check, &["Vulnerability id"]),
             (Role::Title, &["Vulnerability id"]),
             (Role::Cve, &["Vulnerability id"]),
             (Role::Severity, &["Security Risk"]),
             (Role::State, &["Remediation status"]),
         ],
+        gone_states: &["remediated", "remediation_complete", "mitigated", "patched"],
         ..PLAIN
     },
     // Sysdig: runtime and registry reports. What was scanned is an image.
@@ -462,6 +388,32 @@ pub static SCANNERS: [Scanner; 22] = [
             (Role::Cve, &["Vulnerability ID", "Vulnerability Name"]),
             (Role::Severity, &["Severity", "Vulnerability Severity"]),
             (Role::Solution, &["Package suggested fix", "Fix Version"]),
+        ],
+        ..PLAIN
+    },
+    // DefectDojo: its own table. A finding is on the host of a URL.
+    Scanner {
+        label: "defectdojo",
+        signature: &[&["Title"], &["Severity"], &["Url", "Endpoint", "Endpoints"], &["FalsePositive", "CweId"]],
+        columns: &[
+            (Role::Host, &["Url", "Endpoint", "Endpoints"]),
+            (Role::Check, &["Title"]),
+            (Role::Cve, &["CVE", "Vulnerability Id"]),
+            (Role::State, &["Active"]),
+            (Role::Solution, &["Mitigation"]),
+            (Role::FirstSeen, &["Date"]),
+            (Role::LastSeen, &[]),
+        ],
+        gone_states: &["false"],
+        ..PLAIN
+    },
+    // HexTrackr: its own table.
+    Scanner {
+        label: "hextrackr",
+        signature: &[&["hostname"], &["ip_address"], &["vpr_score"], &["plugin_id", "plugin_name"], &["vendor"]],
+        columns: &[
+            (Role::Host, &["hostname", "ip_address"]),
+            (Role::Title, &["plugin_name", "description"]),
         ],
         ..PLAIN
     },
@@ -502,6 +454,7 @@ pub static SCANNERS: [Scanner; 22] = [
     },
 ];
 
+#[rustfmt::skip]
 const NESSUS_COLUMNS: &[(Role, Names)] = &[
     (Role::Host, &["Host"]),
     (Role::Ip, &["IP Address"]),
@@ -514,12 +467,6 @@ const NESSUS_COLUMNS: &[(Role, Names)] = &[
     (Role::Severity, &["Risk"]),
     (Role::State, &["Vulnerability State"]),
     (Role::Solution, &["Solution"]),
-    (
-        Role::FirstSeen,
-        &["First Found", "First Discovered", "First Seen"],
-    ),
-    (
-        Role::LastSeen,
-        &["Last Found", "Last Observed", "Last Seen", "Host End"],
-    ),
+    (Role::FirstSeen, &["First Found", "First Discovered", "First Seen"]),
+    (Role::LastSeen, &["Last Found", "Last Observed", "Last Seen", "Host End"]),
 ];

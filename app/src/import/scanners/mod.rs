@@ -92,6 +92,8 @@ pub struct Scanner {
     pub scale: NumberScale,
     /// Words in the state column, in lower case, of rows that are no vulnerability.
     pub skipped_states: Names,
+    /// The same of findings that are gone.
+    pub gone_states: Names,
 }
 
 pub(super) const PLAIN: Scanner = Scanner {
@@ -100,6 +102,7 @@ pub(super) const PLAIN: Scanner = Scanner {
     columns: &[],
     scale: NumberScale::ZeroToFour,
     skipped_states: &["pass", "passed"],
+    gone_states: &["fixed", "closed", "resolved", "remediated"],
 };
 
 /// Any table with the usual names for host, finding and severity.
@@ -144,6 +147,13 @@ impl Scanner {
             && (has_role(Role::Check) || has_role(Role::Cve))
             && (has_role(Role::Severity) || has_role(Role::Cvss))
     }
+}
+
+/// The labels of all scanners that are recognised, each once.
+pub fn scanner_labels() -> Vec<&'static str> {
+    let mut labels: Vec<&str> = SCANNERS.iter().map(|scanner| scanner.label).collect();
+    labels.dedup();
+    labels
 }
 
 /// Which export has these columns; `None` if it is none that can be imported. The

@@ -132,6 +132,8 @@ const CHECK: Names = &[
     "finding name",
     "issue",
     "name",
+    "titel",
+    "schwachstelle",
 ];
 
 const TITLE: Names = &[
@@ -147,6 +149,8 @@ const TITLE: Names = &[
     "issue",
     "check",
     "name",
+    "titel",
+    "schwachstelle",
     "description",
 ];
 

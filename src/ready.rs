@@ -33,12 +33,18 @@ pub(crate) mod cost {
     pub const SEND: usize = 500;
     /// An event for the host.
     pub const EVENT: usize = 1_000;
+    /// A timer fires.
+    pub const TIMER: usize = 500;
+    /// A timer moves down in the wheel.
+    pub const MOVE: usize = 20;
     /// Looking through all progress sessions for those of a list, and one more unit for each byte of the answer.
     pub const LIST: usize = 50_000;
 }
 
 /// Units of one turn: about half a millisecond.
 pub(crate) const TURN_UNITS: i64 = 500_000;
+/// Units of one turn for timers alone: input does not hold them up, nor they input.
+pub(crate) const TIMERS_UNITS: usize = 250_000;
 /// Units of one visit to a connection while few others have something to do: one read that fills the buffer.
 const MAX_SHARE_UNITS: i64 = 64 * 1024;
 /// Units of one visit, however many others have something to do.

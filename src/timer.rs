@@ -2,7 +2,7 @@
 
 use crate::slots::Key;
 
-/// What is to happen at a deadline. The wheel holds these; `Endpoint::handle_timeouts` is the one match that fires them.
+/// What is to happen at a deadline. The wheel holds these; `Endpoint::fire` is the one match that fires them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timer {
     /// When to give up on a connection whose request head or request body does not arrive.

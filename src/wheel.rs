@@ -13,7 +13,7 @@
 //!
 //! A time is a number of eight bytes, and the wheel stands at a time of its own, its *cursor*. A timer lives on the level
 //! of the highest byte in which its deadline differs from the cursor, in the slot that this byte names. So its slot follows
-//! from the two times and need not be stored; timers of one deadline are always in one slot, in the order in which they were
+//! from the two times; timers of one deadline are always in one slot, in the order in which they were
 //! armed; and what is on a lower level is due before what is on a higher one. When the cursor reaches a slot of a higher
 //! level, the timers of that slot move down (they *cascade*): at most once per level, and a timer that is cancelled or armed
 //! again before its time, as most are, never moves at all.
@@ -22,7 +22,10 @@
 //! a ping moves once before it is due. What a slot holds are not links from timer to timer but lists of their numbers
 //! (see `lists`), of which two cache lines name 28, so that many timers can be fetched at the same time.
 //!
-//! A timer costs `16 + size_of::<Option<T>>()` bytes rounded up to 32, that is 32 for the program's `Timer`, a bit, and 4.6
+//! Very many timers of one slot need not move in one go ([`Wheel::expire_within`]): those that still wait for it stay in the list of
+//! the slot that the cursor has reached, which is why each timer notes its slot.
+//!
+//! A timer costs `20 + size_of::<Option<T>>()` bytes rounded up to 32, that is 32 for the program's `Timer`, a bit, and 4.6
 //! in a full list: 37 in all. Lists shrink by whole chunks of 128 bytes, and in the worst case one timer is left in each.
 //! The slots themselves take 32 KiB, once.
 
@@ -61,6 +64,8 @@ pub struct Wheel<T> {
     /// What the lists of the slots hold: numbers of entries.
     lists: Lists,
     entries: Pool<Entry<T>>,
+    /// The slot that the cursor has reached and whose timers are moving down, while not all of them have.
+    cascading: Option<usize>,
     last_generation: NonZeroU32,
 }
 
@@ -80,6 +85,8 @@ struct Entry<T> {
     /// Where in the list of its slot it is.
     position: u32,
     generation: NonZeroU32,
+    /// Its slot: that of its deadline, except while it waits to move down from the one above.
+    slot: u16,
     /// `None` in an unused entry.
     value: Option<T>,
 }
@@ -97,6 +104,7 @@ impl<T> Wheel<T> {
             slots: vec![empty; LEVELS * SLOTS].into(),
             lists: Lists::default(),
             entries: Pool::default(),
+            cascading: None,
             last_generation: NonZeroU32::MIN,
         }
     }
@@ -117,6 +125,7 @@ impl<T> Wheel<T> {
             deadline_ms,
             position: 0,
             generation,
+            slot: 0,
             value: Some(value),
         });
         self.arm(index, deadline_ms);
@@ -145,6 +154,10 @@ impl<T> Wheel<T> {
     /// it may be the deadline which that one had. Calling `expire` at such a time fires nothing, but moves the timers near
     /// it to where they can be told apart, and the answer is exact again.
     pub fn next_deadline(&self) -> Option<u64> {
+        if self.cascading.is_some() {
+            // Its timers cannot be told apart before all of them have moved.
+            return Some(self.cursor_ms);
+        }
         Some(self.slots[self.first_slot()?].earliest_ms)
     }
 
@@ -154,16 +167,32 @@ impl<T> Wheel<T> {
     /// series of calls too, so whoever re-arms a timer must do so for later than `now_ms`, or never finishes.
     /// A time before that of an earlier call fires nothing.
     pub fn expire(&mut self, now_ms: u64) -> Option<(u64, T)> {
-        while let Some(slot) = self.first_slot() {
+        let mut moves = usize::MAX;
+        self.expire_within(now_ms, &mut moves)
+    }
+
+    /// As [`expire`](Self::expire), but moves only so many timers on its way, and a few more to end with a whole list; `moves` is
+    /// what is left of them. When it returns `None` with nothing left of them, timers may still be due: call it again, with more.
+    pub fn expire_within(&mut self, now_ms: u64, moves: &mut usize) -> Option<(u64, T)> {
+        loop {
+            if let Some(slot) = self.cascading {
+                if *moves == 0 {
+                    return None;
+                }
+                self.cascade(slot, moves);
+                continue;
+            }
+            let slot = self.first_slot()?;
             if self.slots[slot].earliest_ms > now_ms {
-                break;
+                return None;
             }
             // Whatever is pending is due at the start of this slot or later: the cursor passes over nothing.
             let start_ms = self.slot_start(slot);
             debug_assert!(start_ms >= self.cursor_ms);
             self.cursor_ms = start_ms;
             if slot >= SLOTS {
-                self.cascade(slot);
+                self.occupied[slot / 64] &= !(1 << (slot % 64));
+                self.cascading = Some(slot);
                 continue;
             }
             let (position, index) = self.lists.first(&self.slots[slot].list)?;
@@ -172,7 +201,6 @@ impl<T> Wheel<T> {
             let value = self.release(index).expect("entries in slots are in use");
             return Some((start_ms, value));
         }
-        None
     }
 
     /// How many timers are pending.
@@ -221,16 +249,19 @@ impl<T> Wheel<T> {
         if entry.generation != key.generation || entry.value.is_none() {
             return None;
         }
-        let (slot, position) = (self.place(entry.deadline_ms), entry.position);
+        let (slot, position) = (usize::from(entry.slot), entry.position);
         self.unlink(slot, position);
         Some(())
     }
 
-    /// Moves the timers of a slot that the cursor has reached to lower levels, in their order.
-    fn cascade(&mut self, slot: usize) {
-        let mut list = std::mem::replace(&mut self.slots[slot].list, List::EMPTY);
-        self.occupied[slot / 64] &= !(1 << (slot % 64));
-        while let Some(indices) = self.lists.take_some(&mut list) {
+    /// Moves timers of a slot that the cursor has reached to lower levels, in their order.
+    fn cascade(&mut self, slot: usize, moves: &mut usize) {
+        while *moves > 0 {
+            let Some(indices) = self.lists.take_some(&mut self.slots[slot].list) else {
+                self.cascading = None;
+                return;
+            };
+            *moves = moves.saturating_sub(ITEMS);
             // All deadlines first, and then all moves: so the processor need not wait for one entry after the other.
             let mut deadlines_ms = [0; ITEMS];
             for (deadline_ms, index) in deadlines_ms.iter_mut().zip(indices.clone()) {
@@ -259,7 +290,10 @@ impl<T> Wheel<T> {
         } else {
             slot.earliest_ms = slot.earliest_ms.min(deadline_ms);
         }
-        self.entries[index].position = self.lists.push(&mut slot.list, index);
+        let position = self.lists.push(&mut slot.list, index);
+        let entry = &mut self.entries[index];
+        entry.position = position;
+        entry.slot = number as u16;
     }
 
     /// Takes what is at this position out of the list of the slot.

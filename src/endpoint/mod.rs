@@ -54,7 +54,7 @@ use crate::net::Handle;
 use crate::now::Now;
 use crate::outbox::Spares;
 use crate::progress::{Memory, ProgressTracker};
-use crate::ready::{cost, Ready};
+use crate::ready::{cost, Ready, TIMERS_UNITS};
 use crate::slots::{Key, Slots};
 use crate::socket::{Adapter, Client, InMemory, Limits, SocketId, Sockets};
 use crate::timer::Timer;
@@ -116,6 +116,8 @@ pub struct Endpoint {
     ready: Ready,
     /// How far this turn has come.
     phase: work::Phase,
+    /// More timers are due than a turn has units for.
+    has_timers_left: bool,
     /// Sessions and requests that wait until everything has been read that may have come for them.
     unheard: heartbeat::Unheard,
     /// Polling sessions that have both a packet and a poll to answer with it.
@@ -239,6 +241,7 @@ impl Endpoint {
             bulk_output_due: VecDeque::new(),
             ready: Ready::default(),
             phase: work::Phase::default(),
+            has_timers_left: false,
             unheard: heartbeat::Unheard::default(),
             flush_due: VecDeque::new(),
             bulk_flush_due: VecDeque::new(),
@@ -300,6 +303,7 @@ impl Endpoint {
     pub fn has_work(&self) -> bool {
         !(self.events.is_empty()
             && !self.sockets.has_changes()
+            && !self.has_timers_left
             && !self.ready.has_large()
             && self.output_due.is_empty()
             && self.bulk_output_due.is_empty()
@@ -315,29 +319,43 @@ impl Endpoint {
         self.wheel.next_deadline()
     }
 
-    /// Does what is due at the time of this turn.
+    /// Does what is due at the time of this turn, as far as its units for that go.
     pub(crate) fn handle_timeouts(&mut self) {
         self.judge_overdue();
-        while let Some((deadline_ms, timer)) = self.wheel.expire(self.now.mono_ms) {
-            match timer {
-                Timer::Request(key) => self.request_timed_out(key),
-                Timer::KeepAlive(key)
-                | Timer::Linger(key)
-                | Timer::Output(key)
-                | Timer::Unserved(key) => self.hang_up(key),
-                Timer::Admission(key) => self.admission_timed_out(key),
-                Timer::Connect(key) => self.connect_timed_out(key),
-                Timer::Attachments(key) => self.attachments_timed_out(key),
-                // Of many clients, most pings are due at about the same time.
-                Timer::Ping(key) => self.in_bulk(usize::MAX, |it| it.ping(key, deadline_ms)),
-                Timer::Pong(key) => self.pong_due(key),
-                Timer::Upgrade(key) => self.abandon_upgrade(key),
-                Timer::Ask(key) => self.ask_timed_out(key),
-                Timer::Away(key) => self.recovery_expired(SocketId(key)),
-                Timer::Host(key) => self.host_timer_fired(key, deadline_ms),
-                Timer::Pulse | Timer::Stale(_) | Timer::Forget(_) | Timer::Heartbeat => {
-                    self.progress_timer(timer);
-                }
+        let mut left = TIMERS_UNITS;
+        while left > 0 {
+            let all_moves = left / cost::MOVE;
+            let mut moves = all_moves;
+            let Some((deadline_ms, timer)) = self.wheel.expire_within(self.now.mono_ms, &mut moves)
+            else {
+                self.has_timers_left = moves == 0;
+                return;
+            };
+            left = left.saturating_sub((all_moves - moves) * cost::MOVE + cost::TIMER);
+            self.fire(timer, deadline_ms);
+        }
+        self.has_timers_left = true;
+    }
+
+    fn fire(&mut self, timer: Timer, deadline_ms: u64) {
+        match timer {
+            Timer::Request(key) => self.request_timed_out(key),
+            Timer::KeepAlive(key)
+            | Timer::Linger(key)
+            | Timer::Output(key)
+            | Timer::Unserved(key) => self.hang_up(key),
+            Timer::Admission(key) => self.admission_timed_out(key),
+            Timer::Connect(key) => self.connect_timed_out(key),
+            Timer::Attachments(key) => self.attachments_timed_out(key),
+            // Of many clients, most pings are due at about the same time.
+            Timer::Ping(key) => self.in_bulk(usize::MAX, |it| it.ping(key, deadline_ms)),
+            Timer::Pong(key) => self.pong_due(key),
+            Timer::Upgrade(key) => self.abandon_upgrade(key),
+            Timer::Ask(key) => self.ask_timed_out(key),
+            Timer::Away(key) => self.recovery_expired(SocketId(key)),
+            Timer::Host(key) => self.host_timer_fired(key, deadline_ms),
+            Timer::Pulse | Timer::Stale(_) | Timer::Forget(_) | Timer::Heartbeat => {
+                self.progress_timer(timer);
             }
         }
     }

@@ -8,12 +8,14 @@ impl<T> Wheel<T> {
         let mut listed = std::collections::BTreeSet::new();
         for (number, slot) in self.slots.iter().enumerate() {
             let bit = self.occupied[number / 64] >> (number % 64) & 1;
-            assert_eq!(bit == 1, !slot.list.is_empty());
+            let is_cascading = self.cascading == Some(number);
+            assert_eq!(bit == 1, !slot.list.is_empty() && !is_cascading);
             for (position, index) in self.lists.walk(&slot.list) {
                 assert!(listed.insert(index), "in two lists");
                 let entry = &self.entries[index];
                 assert!(entry.value.is_some());
-                assert_eq!(self.place(entry.deadline_ms), number);
+                assert_eq!(usize::from(entry.slot), number);
+                assert_eq!(self.place(entry.deadline_ms) == number, !is_cascading);
                 assert_eq!(entry.position, position);
                 assert!(slot.earliest_ms <= entry.deadline_ms);
             }
@@ -449,4 +451,41 @@ fn a_timer_costs_32_bytes_and_its_key_8() {
     assert_eq!(size_of::<Entry<crate::timer::Timer>>(), 32);
     assert_eq!(size_of::<TimerKey>(), 8);
     assert_eq!(size_of::<Option<TimerKey>>(), 8);
+}
+
+#[test]
+fn very_many_timers_move_and_fire_in_slices_and_in_their_order() {
+    const TIMERS: u32 = 100_000;
+    let mut wheel = Wheel::new(0);
+    // All in one slot of the second level, so that the first to fire waits for all of them to move.
+    let keys: Vec<TimerKey> = (0..TIMERS)
+        .map(|number| wheel.insert(1_000 + u64::from(number % 20), number))
+        .collect();
+    let (mut fired, mut slices) = (Vec::new(), 0);
+    while fired.len() < TIMERS as usize - 2 {
+        let mut moves = 1_000;
+        let before = fired.len();
+        while let Some((deadline_ms, number)) = wheel.expire_within(2_000, &mut moves) {
+            fired.push((deadline_ms, number));
+            if fired.len() - before == 1_000 {
+                break;
+            }
+        }
+        slices += 1;
+        if slices == 10 {
+            // In the middle of the move: one that has moved and one that has not are cancelled, and others are armed.
+            wheel.check_invariants();
+            assert_eq!(wheel.next_deadline(), Some(wheel.cursor_ms));
+            assert_eq!(wheel.cancel(keys[0]), Some(0));
+            assert_eq!(wheel.cancel(keys[TIMERS as usize - 1]), Some(TIMERS - 1));
+            let late = wheel.insert(1_500, TIMERS);
+            assert!(wheel.rearm(late, 1_005));
+            assert_eq!(wheel.cancel(late), Some(TIMERS));
+            wheel.check_invariants();
+        }
+        assert!(slices <= 250, "it has an end");
+    }
+    assert!(slices >= 190, "{slices} slices");
+    assert!(fired.is_sorted());
+    assert!(wheel.is_empty());
 }

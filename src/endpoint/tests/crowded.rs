@@ -410,3 +410,28 @@ fn a_client_gets_one_list_a_turn_and_others_are_served_meanwhile() {
         assert!(echoes + 2 >= turns, "{echoes} echoes in {turns} turns");
     }
 }
+
+#[test]
+fn very_many_pings_that_are_due_at_once_are_spread_over_turns() {
+    let mut world = World::new(config());
+    let clients: Vec<Key> = (0..1_500).map(|_| world.open_websocket()).collect();
+    world.oversleep_ms(25_000);
+    world.one_turn();
+    assert!(world.endpoint.has_work(), "more are due");
+    let pinged = |world: &mut World| {
+        clients
+            .iter()
+            .filter(|key| !world.frames(**key).is_empty())
+            .count()
+    };
+    pinged(&mut world);
+    world.turn();
+    assert!(!world.endpoint.has_work());
+    let after = pinged(&mut world);
+    assert!(
+        (500..1_500).contains(&after),
+        "{after} behind the first turn"
+    );
+    world.pass_ms(19_999);
+    assert_eq!(world.endpoint.counts().sessions, 1_500);
+}

@@ -58,6 +58,7 @@ struct FileSource<'f, 't> {
 
 impl ByteSource for FileSource<'_, '_> {
     fn next_chunk(&mut self) -> Result<Option<Bytes>, Stop> {
+        self.telling.bytes_wanted();
         let chunk = self.form.file_chunk()?;
         if chunk.is_some() {
             self.telling.bytes_came();
@@ -182,7 +183,8 @@ impl<'a> Job<'a> {
             if self.body.stopped() == Some(BodyEnd::Cancelled) {
                 return Err(Stop::Cancelled);
             }
-            self.telling.row_read(|| self.figures(false));
+            self.telling
+                .row_read(self.tally.rows(), || self.figures(false));
         }
         self.tally.replaced_bytes = rows.replaced_bytes();
         Ok(())

@@ -44,6 +44,8 @@ pub struct Telling<'a> {
     figures: RefCell<Figures>,
     peak_bytes: Cell<u64>,
     steps: Cell<u32>,
+    /// Rows read, told or not.
+    rows: Cell<u64>,
     began: Instant,
     /// When the first byte of the file was there.
     first_byte: Cell<Option<Instant>>,
@@ -74,6 +76,7 @@ impl<'a> Telling<'a> {
             figures: RefCell::new(figures),
             peak_bytes: Cell::new(0),
             steps: Cell::new(0),
+            rows: Cell::new(0),
             began: Instant::now(),
             first_byte: Cell::new(None),
             merge_began: Cell::new(None),
@@ -92,12 +95,29 @@ impl<'a> Telling<'a> {
         }
     }
 
-    /// A row was read; `figures` are asked for if it is time to tell them.
-    pub fn row_read(&self, figures: impl FnOnce() -> Figures) {
+    /// More bytes are wanted. Rows that were read meanwhile are told first, if they may
+    /// be the last for a long time.
+    pub fn bytes_wanted(&self) {
+        let rows = self.rows.get();
+        if rows > self.figures.borrow().rows && self.body.is_starving() {
+            self.figures.borrow_mut().rows = rows;
+            self.report(STEP_READING);
+        }
+    }
+
+    /// So many rows were read; `figures` are asked for if it is time to tell them.
+    pub fn row_read(&self, rows: u64, figures: impl FnOnce() -> Figures) {
+        self.rows.set(rows);
         let is_due = self.is_due();
         if is_due || self.body.is_starving() && self.is_time(STARVING_REPORT_INTERVAL) {
             *self.figures.borrow_mut() = figures();
             self.report(STEP_READING);
+        } else if rows == 1 {
+            let figures = Figures {
+                rows: 0,
+                ..figures()
+            };
+            *self.figures.borrow_mut() = figures;
         }
     }
 

@@ -14,7 +14,9 @@ use crate::timer::Timer;
 pub(super) struct Unheard {
     /// Sessions whose pong is overdue.
     sessions: Vec<Key>,
-    /// Connections with a request for such a session.
+    /// Sessions whose packet lacks attachments that are overdue.
+    packets: Vec<Key>,
+    /// Connections with a request for a session whose pong is overdue.
     requests: Vec<Key>,
     /// Up to which time sessions have been judged.
     judged_until_ms: u64,
@@ -22,7 +24,7 @@ pub(super) struct Unheard {
 
 impl Unheard {
     pub fn is_empty(&self) -> bool {
-        self.sessions.is_empty() && self.requests.is_empty()
+        self.sessions.is_empty() && self.packets.is_empty() && self.requests.is_empty()
     }
 }
 
@@ -91,8 +93,19 @@ impl Endpoint {
         }
     }
 
-    /// Ends the sessions whose pong has not come though everything has been read that had arrived in its time, and has the
-    /// requests go on that waited for that.
+    /// The time for the attachments of a session's packet is over.
+    pub(super) fn attachments_due(&mut self, key: Key) {
+        let heard_until_ms = self.heard_until_ms();
+        let peer = self.sessions.get(key);
+        if peer.is_some_and(|peer| peer.client.has_overdue_packet(heard_until_ms)) {
+            self.attachments_timed_out(key);
+        } else {
+            self.unheard.packets.push(key);
+        }
+    }
+
+    /// Ends the sessions whose pong or attachments have not come though everything has been read that had arrived in their time,
+    /// and has the requests go on that waited for that.
     pub(super) fn judge_overdue(&mut self) {
         let heard_until_ms = self.heard_until_ms();
         if self.unheard.is_empty() || self.unheard.judged_until_ms == heard_until_ms {
@@ -108,6 +121,16 @@ impl Endpoint {
                 self.pong_timed_out(key);
             } else if session.is_overdue(now_ms) {
                 self.unheard.sessions.push(key);
+            }
+        }
+        for key in std::mem::take(&mut self.unheard.packets) {
+            let Some(Peer { client, .. }) = self.sessions.get(key) else {
+                continue;
+            };
+            if client.has_overdue_packet(heard_until_ms) {
+                self.attachments_timed_out(key);
+            } else if client.has_overdue_packet(now_ms) {
+                self.unheard.packets.push(key);
             }
         }
         for key in std::mem::take(&mut self.unheard.requests) {

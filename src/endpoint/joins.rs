@@ -204,12 +204,22 @@ impl Endpoint {
         let Some(peer) = self.sessions.get(session) else {
             return;
         };
-        let is_asking = self.join_under_way(session, name).is_some();
-        if is_asking || self.sockets.of_client(&peer.client, name).is_some() {
-            // A page that connects, disconnects and connects at once, before it has been answered, asks twice: the answer to
-            // the first is that to the second.
+        // A page that connects, disconnects and connects at once, before it has been answered, asks twice: the answer to the
+        // first is that to the second.
+        if self.join_under_way(session, name).is_some() {
             return;
         }
+        if let Some(socket) = self.sockets.of_client(&peer.client, name) {
+            if peer.client.was_just_answered(self.now.mono_ms) {
+                return;
+            }
+            // One that disconnects before it has been answered says nothing, and misses the answer. When it connects again,
+            // long after that, it begins anew.
+            self.leave_by_itself(session, socket);
+        }
+        let Some(peer) = self.sessions.get(session) else {
+            return;
+        };
         let namespaces = peer.client.namespace_count();
         let namespace = self.sockets.find_namespace(name);
         let may_be_asked = namespace.is_some() || name.len() <= MAX_NAME_BYTES;
@@ -242,6 +252,17 @@ impl Endpoint {
             }
             _ => self.begin_join(session, name, payload),
         }
+    }
+
+    /// A client leaves a namespace.
+    pub(super) fn leave_by_itself(&mut self, session: Key, socket: SocketId) {
+        if let Some(peer) = self.sessions.get_mut(session) {
+            peer.client.remove_socket(socket);
+        }
+        // It may ask for its socket again before the host has heard of this.
+        self.sockets.make_unrecoverable(socket);
+        let reason = DisconnectReason::ClientNamespaceDisconnect;
+        self.events.push_back(Queued::Leave(socket, reason));
     }
 
     /// What a client that wants to join this namespace waits for.
@@ -323,7 +344,7 @@ impl Endpoint {
         let socket = self.sockets.connect(secret, session, namespace);
         let mut revision = Revision::V4;
         if let Some(peer) = self.sessions.get_mut(session) {
-            peer.client.add_socket(socket);
+            peer.client.add_socket(socket, self.now.mono_ms);
             revision = peer.session.revision;
             if let Some(timer) = peer.session.connect_timer.take() {
                 self.wheel.cancel(timer);

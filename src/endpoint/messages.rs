@@ -1,6 +1,6 @@
 //! Socket.IO packets that have come in.
 
-use super::{AckId, Ending, Endpoint, Event, Message, Queued};
+use super::{AckId, Ending, Endpoint, Event, Message};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::slots::Key;
@@ -69,11 +69,11 @@ impl Endpoint {
         let by_ms = self.now.mono_ms.saturating_add(timeout_ms);
         if let Some(peer) = self.sessions.get_mut(session) {
             let timer = self.wheel.insert(by_ms, Timer::Attachments(session));
-            peer.client.begin_packet(packet, timer);
+            peer.client.begin_packet(packet, by_ms, timer);
         }
     }
 
-    /// Not all attachments of a packet have come in time.
+    /// Not all attachments of a packet have been read in time.
     pub(super) fn attachments_timed_out(&mut self, session: Key) {
         if let Some(peer) = self.sessions.get_mut(session) {
             peer.client.drop_packet();
@@ -127,15 +127,7 @@ impl Endpoint {
             Kind::Ack => self.acknowledged(socket, packet.id, || {
                 Args::received(packet.data.to_owned(), packet.args_at, attachments)
             }),
-            Kind::Disconnect => {
-                if let Some(peer) = self.sessions.get_mut(session) {
-                    peer.client.remove_socket(socket);
-                }
-                // It may ask for its socket again before the host has heard of this.
-                self.sockets.make_unrecoverable(socket);
-                let reason = DisconnectReason::ClientNamespaceDisconnect;
-                self.events.push_back(Queued::Leave(socket, reason));
-            }
+            Kind::Disconnect => self.leave_by_itself(session, socket),
             Kind::Connect | Kind::ConnectError => return Err(PacketError::BadPayload),
         }
         Ok(())

@@ -346,7 +346,7 @@ impl Endpoint {
             | Timer::Unserved(key) => self.hang_up(key),
             Timer::Admission(key) => self.admission_timed_out(key),
             Timer::Connect(key) => self.connect_timed_out(key),
-            Timer::Attachments(key) => self.attachments_timed_out(key),
+            Timer::Attachments(key) => self.attachments_due(key),
             // Of many clients, most pings are due at about the same time.
             Timer::Ping(key) => self.in_bulk(usize::MAX, |it| it.ping(key, deadline_ms)),
             Timer::Pong(key) => self.pong_due(key),

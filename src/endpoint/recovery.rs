@@ -111,7 +111,7 @@ impl Endpoint {
             recovery.rules = rules;
         }
         if let Some(peer) = self.sessions.get_mut(session) {
-            peer.client.add_socket(socket);
+            peer.client.add_socket(socket, self.now.mono_ms);
             if let Some(timer) = peer.session.connect_timer.take() {
                 self.wheel.cancel(timer);
             }

@@ -11,6 +11,8 @@ use crate::wheel::TimerKey;
 pub struct Client {
     /// Its first socket, which for most clients is the only one.
     first: Option<SocketId>,
+    /// When its newest CONNECT was answered, in seconds.
+    answered_s: u32,
     more: Option<Box<More>>,
 }
 
@@ -19,8 +21,8 @@ pub struct Client {
 struct More {
     /// The sockets behind the first.
     sockets: Vec<SocketId>,
-    /// The packet whose attachments have not all come yet, and the timer of its end.
-    packet: Option<(PendingPacket, TimerKey)>,
+    /// The packet whose attachments have not all come yet.
+    packet: Option<Incomplete>,
     /// Namespaces that the host has not let the client into yet.
     joins: Vec<Key>,
     /// What is to be told when there is room.
@@ -39,12 +41,19 @@ impl Client {
         self.sockets().count() + self.joins().len()
     }
 
-    /// It has joined a namespace.
-    pub fn add_socket(&mut self, socket: SocketId) {
+    /// It has joined a namespace, and is told so at this time.
+    pub fn add_socket(&mut self, socket: SocketId, now_ms: u64) {
+        self.answered_s = seconds(now_ms);
         match self.first {
             None => self.first = Some(socket),
             Some(_) => self.more.get_or_insert_default().sockets.push(socket),
         }
+    }
+
+    /// Whether the answer to its newest CONNECT may still be on its way to it.
+    pub fn was_just_answered(&self, now_ms: u64) -> bool {
+        const ON_THE_WAY_S: u32 = 5;
+        seconds(now_ms).saturating_sub(self.answered_s) <= ON_THE_WAY_S
     }
 
     /// It has left a namespace.
@@ -75,9 +84,19 @@ impl Client {
         self.more.as_ref().is_some_and(|more| more.packet.is_some())
     }
 
-    /// Has a packet wait for its attachments until the timer fires.
-    pub fn begin_packet(&mut self, packet: PendingPacket, timer: TimerKey) {
-        self.more.get_or_insert_default().packet = Some((packet, timer));
+    /// Has a packet wait for its attachments until this time, for which this timer is set.
+    pub fn begin_packet(&mut self, packet: PendingPacket, by_ms: u64, timer: TimerKey) {
+        self.more.get_or_insert_default().packet = Some(Incomplete {
+            packet,
+            by_ms,
+            timer,
+        });
+    }
+
+    /// Whether a packet waits for attachments that should have come by this time.
+    pub fn has_overdue_packet(&self, now_ms: u64) -> bool {
+        let packet = self.more.as_ref().and_then(|more| more.packet.as_ref());
+        packet.is_some_and(|packet| packet.by_ms <= now_ms)
     }
 
     /// Takes an attachment, and gives the packet and its timer when that was its last one.
@@ -95,17 +114,17 @@ impl Client {
         };
         let is_last = pending
             .as_mut()
-            .is_some_and(|(packet, _)| packet.add(attachment));
-        let packet = is_last.then(|| pending.take()).flatten();
+            .is_some_and(|waiting| waiting.packet.add(attachment));
+        let complete = is_last.then(|| pending.take()).flatten();
         self.tidy();
-        Ok(packet)
+        Ok(complete.map(|waiting| (waiting.packet, waiting.timer)))
     }
 
     /// Gives up on the packet that waits for its attachments; its timer, if there was one.
     pub fn drop_packet(&mut self) -> Option<TimerKey> {
-        let (_, timer) = self.more.as_mut()?.packet.take()?;
+        let dropped = self.more.as_mut()?.packet.take()?;
         self.tidy();
-        Some(timer)
+        Some(dropped.timer)
     }
 
     /// The joins that the host has not decided on.
@@ -179,6 +198,19 @@ impl Client {
             self.more = None;
         }
     }
+}
+
+/// Enough of them for a hundred years.
+fn seconds(ms: u64) -> u32 {
+    (ms / 1_000).try_into().unwrap_or(u32::MAX)
+}
+
+/// A packet that waits, and for how long.
+#[derive(Debug)]
+struct Incomplete {
+    packet: PendingPacket,
+    by_ms: u64,
+    timer: TimerKey,
 }
 
 /// A binary packet whose attachments have not all come yet.

@@ -392,6 +392,33 @@ fn b154_a_client_that_waits_may_think_better_of_it() {
 }
 
 #[test]
+fn b154_a_client_that_has_missed_the_answer_begins_anew() {
+    let mut world = World::new(config());
+    let key = join(&mut world, "EIO=4&transport=websocket");
+    world.send(key, "40/a,");
+    let first = sid(&world.frames(key)[0]);
+    for pause_ms in [0, 1_000, 3_000] {
+        world.pass_ms(pause_ms);
+        world.send(key, "40/a,");
+        assert!(world.frames(key).is_empty(), "it may be on its way");
+    }
+    world.take_events();
+    world.pass_ms(10_000);
+    world.send(key, "40/a,");
+    let second = sid(&world.frames(key)[0]);
+    assert_ne!(first, second);
+    let events = world.take_events();
+    let [Event::Disconnected { reason, .. }, Event::Connected { .. }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(*reason, DisconnectReason::ClientNamespaceDisconnect);
+    assert_eq!(world.endpoint.counts().sockets, 2);
+    world.send(key, r#"42/a,["hi"]"#);
+    assert_eq!(message(&mut world).name(), "hi");
+    assert!(world.endpoint.find_socket(&first).is_none());
+}
+
+#[test]
 fn b154_clients_of_version_3_are_in_the_root_already() {
     let mut world = World::new(config());
     let key = join(&mut world, "EIO=3&transport=websocket");

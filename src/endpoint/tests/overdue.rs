@@ -56,6 +56,32 @@ fn a_thousand_pongs_that_lie_unread_while_the_process_is_held_keep_their_session
 }
 
 #[test]
+fn attachments_that_lie_unread_while_the_process_is_held_have_come_in_time() {
+    for has_come in [true, false] {
+        let mut world = World::new(Config {
+            attachment_timeout_ms: 1_000,
+            ..Config::default()
+        });
+        let key = world.join_by_websocket();
+        world.send(key, r#"451-["x",{"_placeholder":true,"num":0}]"#);
+        let asked_ms = world.endpoint.now().mono_ms;
+        world.oversleep_ms(5_000);
+        // The timer fires before anything has been read that came meanwhile.
+        turn(&mut world, asked_ms, true, &[]);
+        assert_eq!(world.endpoint.counts().sessions, 1);
+        let mut arrived = Vec::new();
+        if has_come {
+            arrived.push((key, masked(0x82, b"here")));
+        }
+        let now_ms = world.endpoint.now().mono_ms;
+        turn(&mut world, now_ms, true, &arrived);
+        world.turn();
+        assert_eq!(world.endpoint.counts().sessions, usize::from(has_come));
+        assert!(!world.endpoint.has_work());
+    }
+}
+
+#[test]
 fn whoever_has_not_answered_is_given_up_after_one_round_although_others_never_fall_silent() {
     let mut world = World::new(config());
     let silent = world.open_websocket();

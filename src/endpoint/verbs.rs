@@ -101,13 +101,14 @@ impl Endpoint {
         let _verb = Verb::begin();
         let reason = DisconnectReason::ServerNamespaceDisconnect;
         let session = self.sockets.get(socket).ok_or(Error::NoSuchSocket)?.session;
+        if self.is_away(socket) {
+            // The host has heard of its disconnection; now it shall not come back. Its old session may still be there, for a
+            // polling client that fetches what was queued.
+            self.recovery_expired(socket);
+            return Ok(());
+        }
         let Some(peer) = self.sessions.get_mut(session) else {
-            if self.is_away(socket) {
-                // The host has heard of its disconnection; now it shall not come back.
-                self.recovery_expired(socket);
-            } else {
-                self.forget_socket(socket, reason);
-            }
+            self.forget_socket(socket, reason);
             return Ok(());
         };
         // A client that has left the namespace by itself may be back in it already, on a socket that this is not about.

@@ -158,14 +158,17 @@ impl Endpoint {
         }
     }
 
-    /// A client is told of a session as it stands by other means: what was told of it before is no news to it.
-    pub(super) fn drop_news(&mut self, session: Key, topics: &[u32]) {
-        let Some(peer) = self.sessions.get_mut(session) else {
-            return;
-        };
+    /// A client is about to be answered with these sessions as they stand: what was told of them before goes out ahead of that,
+    /// so that nothing older follows the answer, and who listens for events alone misses nothing.
+    pub(super) fn tell_news_first(&mut self, session: Key, topics: &[u32]) {
         for topic in topics {
-            if peer.client.drop_news(*topic) {
+            let peer = self.sessions.get_mut(session);
+            if peer.is_some_and(|peer| peer.client.drop_news(*topic)) {
+                let frame = self.news_frame(session, *topic);
                 self.news.taken(*topic);
+                if let Some(frame) = frame {
+                    self.send(session, frame);
+                }
             }
         }
     }

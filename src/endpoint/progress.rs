@@ -262,7 +262,7 @@ impl Endpoint {
                     ProgressError::new(ErrorCode::ServerOverload, error.to_string())
                 })?;
                 let slot = self.tracker.as_ref().and_then(|tracker| tracker.slot(id));
-                self.answers_news(socket, slot.map(|slot| slot.index).as_slice());
+                self.tell_news_first_to(socket, slot.map(|slot| slot.index).as_slice());
                 Ok(command::session_answer(&session))
             }),
             Command::Untrack { id } => {
@@ -275,7 +275,7 @@ impl Endpoint {
                 self.ready.rest();
                 let mut listed = Vec::new();
                 let page = self.page(&query, |slot| listed.push(slot.index));
-                self.answers_news(socket, &listed);
+                self.tell_news_first_to(socket, &listed);
                 Ok(command::sessions_answer(&page))
             }
             Command::Cancel { id, reason } => match self.request_cancel(id, reason) {
@@ -292,10 +292,10 @@ impl Endpoint {
         Some(answer.unwrap_or_else(|error| command::error_answer(&error)))
     }
 
-    /// A client is answered with these sessions as they stand: what was told of them before must not follow the answer.
-    fn answers_news(&mut self, socket: SocketId, topics: &[u32]) {
+    /// See [`Endpoint::tell_news_first`].
+    fn tell_news_first_to(&mut self, socket: SocketId, topics: &[u32]) {
         if let Some(session) = self.sockets.get(socket).map(|socket| socket.session) {
-            self.drop_news(session, topics);
+            self.tell_news_first(session, topics);
         }
     }
 

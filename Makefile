@@ -24,7 +24,8 @@ export PULSEWHEEL_EXAMPLES := $(TARGET)/release/examples
 # The cargo features of the library, each of which has to work alone.
 FEATURES := compression msgpack
 
-NODE_TEST := node --test --test-concurrency=2
+# No test waits for longer than this for what does not come.
+NODE_TEST := node --test --test-timeout=600000 --test-concurrency=2
 NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 
 .PHONY: help
@@ -109,7 +110,7 @@ test-program: build tests/interop/node_modules/.package-lock.json ## the program
 
 .PHONY: test-attacks
 test-attacks: build fixtures tests/interop/node_modules/.package-lock.json ## peers that want time or memory for themselves, beside healthy ones
-	cd tests/attacks && node --test --test-concurrency=1
+	cd tests/attacks && $(NODE_TEST:2=1)
 
 .PHONY: test-browser
 test-browser: build fixtures tests/browser/node_modules/.package-lock.json chromium ## the dashboard and the examples' pages in headless Chromium

@@ -11,6 +11,9 @@ use crate::websocket::{frame_header, Data, OpCode};
 /// Longest header of a frame that a server sends.
 pub(crate) const MAX_HEADER_BYTES: usize = 10;
 
+/// What a place in a queue of packets takes, and their bytes come to beside it.
+pub(crate) const PLACE_BYTES: usize = 32;
+
 /// First byte of a binary message in one frame.
 const BINARY: u8 = 0x82;
 

@@ -7,6 +7,23 @@
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine as _;
 
+use crate::slots::Key;
+
+/// Names one connection of an endpoint. Stale once that connection is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(pub(crate) Key);
+
+impl ConnectionId {
+    /// A number that is small and used again after the connection is gone: good for a table of sockets.
+    pub fn index(self) -> usize {
+        self.0.index()
+    }
+}
+
+/// Names one Engine.IO session of an endpoint. Stale once that session has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EngineSessionId(pub(crate) Key);
+
 /// Length of an id as text.
 pub const ID_CHARS: usize = 20;
 

@@ -215,8 +215,8 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod clock;
 mod config;
-mod connection;
 mod endpoint;
 pub mod engine;
 mod error;
@@ -227,26 +227,25 @@ mod io;
 mod json;
 mod net;
 mod now;
-mod outbox;
 mod panics;
+mod priority;
 pub mod progress;
-mod ready;
 mod slots;
 pub mod socket;
 mod timer;
-mod unread;
+mod transport;
 pub mod websocket;
 pub mod wheel;
 
 pub use config::Config;
 pub use endpoint::{
     AckId, Admission, AdmissionId, AskId, ClientInfo, ConnectRequest, Counts, Door, Endpoint,
-    Environment, Event, JoinId, Message, Random, RequestId, SessionId, TimerId, Work,
+    Environment, Event, JoinId, Message, Random, TimerId, Work,
 };
 pub use engine::{HandshakeDetail, HandshakeDetails};
 pub use error::{AckError, DisconnectReason, Error};
 pub use frame::{Frame, FrameBuilder};
-pub use id::IdText;
+pub use id::{ConnectionId, EngineSessionId, IdText};
 pub use io::{
     AckTimeout, Answers, ConnectionError, Handlers, Io, IoTimer, Joining, Socket, Verdict,
 };
@@ -256,9 +255,9 @@ pub use net::{
     Stats, Stream,
 };
 pub use now::Now;
-pub use slots::Key as ConnectionId;
 pub use socket::{
     AckRequest, Adapter, Args, ArgsBuilder, ArgsError, Audience, Bytes, ConnectError, FromArgs,
     InMemory, IntoArgs, NamespaceId, Parser, RecoveryConfig, RemoteSocket, RoomChange, SocketId,
     Target,
 };
+pub use transport::RequestId;

@@ -1,32 +1,23 @@
 //! Every deadline of the program in one list.
 
+use crate::id::{ConnectionId, EngineSessionId};
 use crate::slots::Key;
 
-/// What is to happen at a deadline. The wheel holds these; `Endpoint::fire` is the one match that fires them.
+/// What is to happen at a deadline. The wheel holds these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timer {
-    /// When to give up on a connection whose request head or request body does not arrive.
-    Request(Key),
-    /// When to close a connection on which no further request has begun.
-    KeepAlive(Key),
-    /// When to give up on a peer that takes nothing of its answer.
-    Output(Key),
-    /// When to refuse a session about which the host has not decided.
-    Admission(Key),
-    /// When to close a connection that asks for a WebSocket which nobody serves.
-    Unserved(Key),
-    /// When to stop reading what a peer still sends after its connection has been answered for the last time.
-    Linger(Key),
+    /// When a connection's time for something is over.
+    Connection(ConnectionId, Timeout),
     /// When to close an Engine.IO session that has joined no namespace.
-    Connect(Key),
+    Connect(EngineSessionId),
     /// When to close an Engine.IO session that has not sent all attachments of a packet.
-    Attachments(Key),
+    Attachments(EngineSessionId),
     /// When to send the next ping of an Engine.IO session.
-    Ping(Key),
+    Ping(EngineSessionId),
     /// When to close an Engine.IO session whose pong has not come.
-    Pong(Key),
+    Pong(EngineSessionId),
     /// When to drop a WebSocket that began an upgrade and does not finish it.
-    Upgrade(Key),
+    Upgrade(EngineSessionId),
     /// When to go on without the acknowledgements that have not come.
     Ask(Key),
     /// When to forget a socket that lost its connection and has not come back.
@@ -41,4 +32,21 @@ pub enum Timer {
     Forget(Key),
     /// When to send the next `heartbeat` event to everybody.
     Heartbeat,
+}
+
+/// What a connection has a time for: one thing at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timeout {
+    /// The head of a request, or a piece of its body, is to arrive.
+    Request,
+    /// The next request is to begin.
+    KeepAlive,
+    /// The peer is to take some of its answer.
+    Output,
+    /// The host is to decide whether a session may open.
+    Admission,
+    /// The host is to serve somebody who asks for another protocol.
+    Unserved,
+    /// The peer, which has been answered for the last time, is to read that and to close.
+    Linger,
 }

@@ -6,7 +6,7 @@ use pulsewheel::http::Response;
 use pulsewheel::progress::{JsonObject, SessionOptions};
 use pulsewheel::socket::Parser;
 use pulsewheel::{
-    AckId, Admission, AdmissionId, Args, Endpoint, Event, Frame, Message, RequestId, SessionId, SocketId, Target,
+    AckId, Admission, AdmissionId, Args, Endpoint, Event, Frame, Message, RequestId, EngineSessionId, SocketId, Target,
 };
 use serde_json::json;
 
@@ -16,7 +16,7 @@ use super::ledger::Ledger;
 #[derive(Default)]
 pub struct Host {
     sockets: BTreeSet<SocketId>,
-    sessions: BTreeSet<SessionId>,
+    sessions: BTreeSet<EngineSessionId>,
     requests: BTreeMap<RequestId, Asked>,
     /// Sessions to decide about; whoever asked for one may be gone.
     tickets: VecDeque<AdmissionId>,

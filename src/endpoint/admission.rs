@@ -1,14 +1,14 @@
 //! Sessions that the host decides about: who asks waits, with nothing of its input read, until there is a decision.
 
 use super::refusals::Refused;
-use super::{Endpoint, Event, RequestId};
-use crate::connection::{Connection, Phase, Sink, Undecided};
+use super::{Endpoint, Event};
 use crate::engine::EngineError;
 use crate::error::Error;
-use crate::http::{is_addable, parse_head, Field, Head, Parsed, Response};
+use crate::http::{is_addable, Field, Head, Parsed, Response};
+use crate::id::ConnectionId;
 use crate::panics::Verb;
-use crate::slots::Key;
-use crate::timer::Timer;
+use crate::timer::Timeout;
+use crate::transport::{RequestId, Sink, Undecided};
 
 /// Names one request that the host is to decide about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,7 +73,7 @@ impl Admission {
 
 impl AdmissionId {
     /// The connection of the request.
-    pub(super) fn connection(self) -> Key {
+    pub(super) fn connection(self) -> ConnectionId {
         self.0.connection
     }
 }
@@ -88,7 +88,7 @@ impl Endpoint {
     pub fn admit(&mut self, ticket: AdmissionId, admission: Admission) -> Result<(), Error> {
         let _verb = Verb::begin();
         let AdmissionId(request) = ticket;
-        if self.request_id(request.connection) != Some(request) {
+        if self.transport.request_id(request.connection) != Some(request) {
             return Err(Error::NoSuchRequest);
         }
         let key = request.connection;
@@ -109,40 +109,41 @@ impl Endpoint {
     }
 
     /// Keeps a request, which is good but for the version of its protocol, until the host has decided about it.
-    pub(super) fn ask_host(&mut self, key: Key, head: &Head<'_>) {
+    pub(super) fn ask_host(&mut self, key: ConnectionId, head: &Head<'_>) {
         let sink = Sink::Admission(Box::new(Undecided {
             head: head.as_bytes().into(),
             is_asked: false,
             missing: 1,
             fields: Vec::new(),
         }));
-        self.begin_answered_by_head(key, head, sink);
+        self.transport
+            .begin_answered_by_head(&mut self.clock, key, head, sink);
         // Not that of a body, of which nothing is read before the decision.
-        self.arm(key, Timer::Admission(key), self.config.connect_timeout_ms);
-        let (Some(request), Some(connection)) = (self.request_id(key), self.connections.get(key))
-        else {
+        let timeout_ms = self.config.connect_timeout_ms;
+        self.transport
+            .arm(&mut self.clock, key, Timeout::Admission, timeout_ms);
+        let request = self.transport.request_id(key);
+        let (Some(request), Some(connection)) = (request, self.transport.get(key)) else {
             return;
         };
         self.push_event(Event::AllowRequest {
             ticket: AdmissionId(request),
             head: Box::new(head.into()),
-            peer: connection.peer,
+            peer: connection.peer_addr,
         });
     }
 
-    pub(super) fn admission_timed_out(&mut self, key: Key) {
-        if let Some(connection) = self.connections.get_mut(key) {
-            connection.timer = None;
-        }
+    pub(super) fn admission_timed_out(&mut self, key: ConnectionId) {
+        self.transport.timer_fired(key);
         self.decide(key, Admission::refuse("No decision in time"));
     }
 
     /// Goes on with the request that waits on a connection, as if its head had only now come in; `None` when there is none.
-    fn decide(&mut self, key: Key, mut admission: Admission) -> Option<()> {
+    fn decide(&mut self, key: ConnectionId, mut admission: Admission) -> Option<()> {
         let undecided = self.undecided(key)?;
         let (bytes, is_asked) = (std::mem::take(&mut undecided.head), undecided.is_asked);
         admission.fields.splice(..0, undecided.fields.drain(..));
-        let Ok(Parsed::Complete { head, .. }) = parse_head(&bytes, &self.head_limits) else {
+        let Ok(Parsed::Complete { head, .. }) = self.transport.parse_head(&bytes) else {
             return None;
         };
         match admission.decision {
@@ -160,17 +161,17 @@ impl Endpoint {
             Decision::Respond(_) if head.upgrade => self.finish(key),
             Decision::Respond(mut response) => {
                 response.headers.extend(admission.fields);
-                self.turn_away(key, &head, response);
+                self.refuse_with_status(key, &head, response);
             }
         }
-        self.input_wanted(key);
+        self.transport.input_wanted(key);
         Some(())
     }
 
     /// The request that waits for a decision on a connection; once its head is taken out it does so no more.
-    pub(super) fn undecided(&mut self, key: Key) -> Option<&mut Undecided> {
-        let open = |connection: &&mut Connection| connection.phase == Phase::Open;
-        let exchange = self.connections.get_mut(key).filter(open)?.exchange()?;
+    pub(super) fn undecided(&mut self, key: ConnectionId) -> Option<&mut Undecided> {
+        self.transport.get(key).filter(|it| it.is_open())?;
+        let exchange = self.transport.exchange(key)?;
         match &mut exchange.sink {
             Sink::Admission(undecided) if !exchange.is_answered => Some(undecided),
             _ => None,

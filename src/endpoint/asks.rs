@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{AskId, Endpoint, Event};
 use crate::error::{AckError, Error};
 use crate::panics::Verb;
+use crate::priority::Priority;
 use crate::slots::{Key, Slots};
 use crate::socket::{AckRequest, Args, NamespaceId, RemoteSocket, SocketId, Target};
 use crate::timer::Timer;
@@ -148,16 +149,12 @@ impl Endpoint {
             Err(Error::NoSuchSocket) => return reply(Err(AckError::Disconnected)),
             Err(error) => return reply(Err(AckError::Refused(error))),
         };
-        // Sending may have ended its session, as what waits for a client has a limit.
-        match self.sockets.get(socket).map(|socket| socket.namespace) {
-            Some(namespace) => {
-                let ack = Some((namespace, id));
-                let kind = Kind::Waiter(socket, reply);
-                let ask = self.open_ask(ack, kind, Some(0), timeout_ms);
-                self.asks.waiters.insert((socket, id), ask.0);
-            }
-            None => reply(Err(AckError::Disconnected)),
-        }
+        let Ok(namespace) = self.namespace_of(socket) else {
+            return reply(Err(AckError::Disconnected));
+        };
+        let kind = Kind::Waiter(socket, reply);
+        let ask = self.open_ask(Some((namespace, id)), kind, Some(0), timeout_ms);
+        self.asks.waiters.insert((socket, id), ask.0);
     }
 
     /// A client has gone: it answers nothing any more.
@@ -285,6 +282,7 @@ impl Endpoint {
         };
         let waiting: BTreeSet<SocketId> = asked.into_iter().filter(can_answer).collect();
         let sockets: Vec<SocketId> = waiting.iter().copied().collect();
+        let priority = Priority::of(sockets.len());
         let ask = self.open_ask(Some((namespace, id)), kind(waiting), None, Some(timeout_ms));
         let name = self.sockets.namespace_name(namespace).unwrap_or_default();
         let parser = self.config.parser;
@@ -293,7 +291,7 @@ impl Endpoint {
         for socket in sockets {
             self.sockets.ask_ack(socket, id);
             if let Some(session) = self.sockets.get(socket).map(|socket| socket.session) {
-                self.send_packet(session, &packet);
+                self.send_packet(session, &packet, priority);
             }
         }
         Ok(ask)
@@ -446,9 +444,9 @@ impl Endpoint {
         remote_expected: Option<u64>,
         timeout_ms: Option<u64>,
     ) -> AskId {
-        let now_ms = self.now.mono_ms;
+        let now_ms = self.clock.now_ms();
         let by_ms = timeout_ms.map(|timeout_ms| now_ms.saturating_add(timeout_ms));
-        let wheel = &mut self.wheel;
+        let wheel = &mut self.clock.wheel;
         let key = self.asks.open.insert_with(|key| Ask {
             timer: by_ms.map(|by_ms| wheel.insert(by_ms, Timer::Ask(key))),
             ack,
@@ -465,7 +463,7 @@ impl Endpoint {
     fn close_ask(&mut self, key: Key) -> Option<Ask> {
         let ask = self.asks.open.remove(key)?;
         if let Some(timer) = ask.timer {
-            self.wheel.cancel(timer);
+            self.clock.cancel(timer);
         }
         if let Some(ack) = ask.ack {
             self.asks.by_ack.remove(&ack);

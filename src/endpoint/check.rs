@@ -1,59 +1,51 @@
 //! Whether every part agrees with every other.
 
-use super::{Endpoint, Queued};
-use crate::connection::{Phase, Protocol};
-use crate::outbox::Due;
-use crate::ready::MAX_READ_BYTES;
+use super::events::Queued;
+use super::Endpoint;
+use crate::transport::{Connection, Protocol, Sink};
 
 impl Endpoint {
     /// Checks that every part agrees with every other; panics where it does not. For tests, fuzzing and simulation.
     pub fn check_invariants(&self) {
         self.sockets.check_invariants();
+        self.transport.check();
         self.check_news();
-        let mut sockets = 0;
-        for (key, peer) in self.sessions.iter() {
-            peer.check(key, self);
-            sockets += peer.client.sockets().count();
-        }
+        self.check_sessions();
+        let clients = self.sessions.iter().map(|(_, entry)| &entry.client);
+        let sockets: usize = clients.map(|client| client.sockets().count()).sum();
         let is_leave = |queued: &&Queued| matches!(queued, Queued::Leave(socket, _) if self.sockets.get(*socket).is_some());
-        sockets += self.events.iter().filter(is_leave).count();
         assert_eq!(
-            sockets,
+            sockets + self.events.iter().filter(is_leave).count(),
             self.sockets.count(),
             "every socket has one client, or is about to leave"
         );
-        let joins = self.sessions.iter().map(|(_, p)| p.client.joins().len());
-        assert_eq!(joins.sum::<usize>(), self.joins.count());
-        for (key, connection) in self.connections.iter() {
-            if let Protocol::WebSocket(websocket) = &connection.protocol {
-                if connection.phase == Phase::Open {
-                    let peer = self.sessions.get(websocket.session);
-                    let peer = peer.expect("an open WebSocket has a session");
-                    assert!(
-                        peer.session.uses(key) || peer.is_ending,
-                        "and that session knows it"
-                    );
-                }
-            }
-            self.check_exchange(key, connection);
-            let unread_bytes = connection.unread.len();
-            assert!(
-                unread_bytes <= self.max_unread_bytes(),
-                "{unread_bytes} bytes are unread"
-            );
-            let is_listed = match connection.output_due {
-                Due::No => !self.output_due.contains(&key),
-                Due::Bulk => self.bulk_output_due.contains(&key),
-                Due::Now => self.output_due.contains(&key),
+        let clients = self.sessions.iter().map(|(_, entry)| &entry.client);
+        let joins: usize = clients.map(|client| client.joins().len()).sum();
+        assert_eq!(joins, self.joins.count());
+        for (key, connection) in self.transport.iter().filter(|(_, it)| it.is_open()) {
+            let Some(session) = user(connection) else {
+                continue;
             };
-            assert!(is_listed, "whoever is to be written to is in its list");
+            let session = self.sessions.session(session);
+            let session = session.expect("a session ends with the connections that it uses");
+            assert!(
+                session.uses(key) || session.end_queued(),
+                "and knows of them"
+            );
         }
     }
+}
 
-    /// What may wait on one connection: one read, and before it the beginning of a request's head or of a frame.
-    fn max_unread_bytes(&self) -> usize {
-        const FRAME_HEADER_BYTES: usize = 14;
-        let frame_bytes = self.config.max_payload_bytes + FRAME_HEADER_BYTES;
-        MAX_READ_BYTES + frame_bytes.max(self.config.max_head_bytes)
+/// The session that waits for something on a connection.
+fn user(connection: &Connection) -> Option<crate::id::EngineSessionId> {
+    match &connection.protocol {
+        Protocol::WebSocket(websocket) => Some(websocket.session),
+        Protocol::Http(http) => {
+            let exchange = http.exchange.as_deref();
+            match exchange.filter(|it| !it.is_answered)?.sink {
+                Sink::Poll { session, .. } => Some(session),
+                _ => None,
+            }
+        }
     }
 }

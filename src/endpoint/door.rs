@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{AdmissionId, Endpoint, JoinId, SessionId};
-use crate::slots::Key;
+use super::{AdmissionId, Endpoint, JoinId};
+use crate::engine::Admitted;
+use crate::id::EngineSessionId;
 use crate::socket::SocketId;
 
 /// What an [`Io`](crate::Io) demands of everybody who comes in, as [`Io::configure`](crate::Io::configure) puts it into
@@ -106,17 +107,6 @@ pub(crate) struct Unasked {
     pub allow_request: bool,
     /// No middleware was asked about it.
     pub middlewares: bool,
-}
-
-/// Whether a session came in by the door.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Admitted {
-    /// `allow_request` was asked about it.
-    Asked,
-    /// There was none to ask.
-    Freely,
-    /// There was no door.
-    Unseen,
 }
 
 /// The door of an endpoint.
@@ -216,8 +206,9 @@ impl Endpoint {
     }
 
     /// Whether a session has come in by the door; where `strictly`, also by today's demands.
-    pub(crate) fn is_admitted(&self, session: SessionId, strictly: bool) -> bool {
-        let admitted = self.sessions.get(session.0).map(|peer| peer.admitted);
+    pub(crate) fn is_admitted(&self, session: EngineSessionId, strictly: bool) -> bool {
+        let session = self.sessions.session(session);
+        let admitted = session.map(|session| session.admitted());
         admitted == Some(Admitted::Asked) || !strictly && admitted == Some(Admitted::Freely)
     }
 
@@ -243,9 +234,14 @@ impl Endpoint {
     }
 
     /// Remembers what was not asked about a socket that has joined, or come back to, its namespace.
-    pub(super) fn note_unasked(&mut self, session: Key, socket: SocketId, is_asked: bool) {
-        let peer = self.sessions.get(session);
-        let is_admitted = peer.is_some_and(|peer| peer.admitted == Admitted::Asked);
+    pub(super) fn note_unasked(
+        &mut self,
+        session: EngineSessionId,
+        socket: SocketId,
+        is_asked: bool,
+    ) {
+        let session = self.sessions.session(session);
+        let is_admitted = session.is_some_and(|it| it.admitted() == Admitted::Asked);
         if let Some(attached) = &mut self.door {
             let unasked = Unasked {
                 allow_request: attached.allow_request && !is_admitted,

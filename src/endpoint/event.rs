@@ -9,19 +9,10 @@ use super::{AdmissionId, TimerId};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::Request;
+use crate::id::EngineSessionId;
 use crate::slots::Key;
 use crate::socket::{Args, NamespaceId, RemoteSocket, RoomChange, SocketId, Target};
-
-/// Names one Engine.IO session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionId(pub(crate) Key);
-
-/// Names one HTTP request that the host is to answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RequestId {
-    pub(crate) connection: Key,
-    pub(crate) serial: u32,
-}
+use crate::transport::RequestId;
 
 /// An acknowledgement that a client has asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,19 +203,19 @@ pub enum Event {
     /// A bare Engine.IO session has opened ([`Config::socket_io`](crate::Config::socket_io) is off).
     EngineOpened {
         /// The new session.
-        session: SessionId,
+        session: EngineSessionId,
     },
     /// It has sent a message.
     EngineMessage {
         /// Who sent it.
-        session: SessionId,
+        session: EngineSessionId,
         /// Text, or binary where [`Frame::is_binary`] says so.
         message: Frame,
     },
     /// It has ended.
     EngineClosed {
         /// The session that was.
-        session: SessionId,
+        session: EngineSessionId,
         /// Why it ended.
         reason: DisconnectReason,
     },

@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
-use super::sessions::Opening;
-use super::{ClientInfo, Endpoint, SessionId};
+use super::{ClientInfo, Endpoint};
 use crate::config::Config;
-use crate::connection::{Protocol, WebSocket};
-use crate::engine::{Ask, EngineError, HandshakeDetail, HandshakeDetails, Transport, Transports};
+use crate::engine::{
+    EngineError, EngineRequest, HandshakeDetail, HandshakeDetails, Opening, Transport, Transports,
+};
 use crate::frame::Frame;
 use crate::http::{query_pairs, BodyDecoder, Field, Head, Method, Request, Response};
-use crate::outbox::Chunk;
-use crate::slots::Key;
+use crate::id::{ConnectionId, EngineSessionId, Secret};
+use crate::priority::Priority;
 use crate::timer::Timer;
 use crate::websocket::{accept, write_switching_protocols, Accepted, Handshake};
 
@@ -34,7 +34,7 @@ impl<'a> EngineQuery<'a> {
             match &*name {
                 "transport" => query.transport = query.transport.or(Some(value)),
                 "EIO" => query.protocol = query.protocol.or(Some(value)),
-                // An empty one is none.
+                // An empty one counts as missing.
                 "sid" if value.is_empty() => {}
                 "sid" => query.sid = query.sid.or(Some(value)),
                 "j" => query.is_jsonp = true,
@@ -45,8 +45,8 @@ impl<'a> EngineQuery<'a> {
         query
     }
 
-    pub fn ask(&self, head: &Head<'_>, config: &Config) -> Ask<'_> {
-        Ask {
+    pub fn request(&self, head: &Head<'_>, config: &Config) -> EngineRequest<'_> {
+        EngineRequest {
             is_get: head.method == Method::Get,
             is_post: head.method == Method::Post,
             is_upgrade: head.upgrade,
@@ -63,17 +63,17 @@ impl<'a> EngineQuery<'a> {
 
 impl Endpoint {
     /// What is known of the request that opened an Engine.IO session.
-    pub fn session_info(&self, session: SessionId) -> Option<ClientInfo<'_>> {
-        let peer = self.sessions.get(session.0)?;
+    pub fn session_info(&self, session: EngineSessionId) -> Option<ClientInfo<'_>> {
+        let session = self.sessions.session(session)?;
         Some(ClientInfo {
-            address: peer.address,
-            query: &peer.session.query,
-            details: peer.session.details.as_deref(),
+            address: session.peer_addr(),
+            query: session.query(),
+            details: session.details(),
         })
     }
 
     /// A request that would open a session, good but for the version of its protocol.
-    pub(super) fn handshake_request(&mut self, key: Key, head: &Head<'_>) {
+    pub(super) fn handshake_request(&mut self, key: ConnectionId, head: &Head<'_>) {
         if !self.config.allow_request {
             self.open_engine(key, head, Vec::new(), false);
         } else if !head.upgrade || self.accept_websocket(key, head).is_some() {
@@ -84,26 +84,27 @@ impl Endpoint {
     /// Opens a session for a request that may have one; these fields go with its first answer.
     pub(super) fn open_engine(
         &mut self,
-        key: Key,
+        key: ConnectionId,
         head: &Head<'_>,
         mut fields: Vec<Field>,
         is_asked: bool,
     ) {
         let query = EngineQuery::of(head);
-        let Some(revision) = query.ask(head, &self.config).revision() else {
+        let Some(revision) = query.request(head, &self.config).revision() else {
             let error = EngineError::UnsupportedProtocolVersion;
             return self.refuse(key, head, error, &[("protocol", "3")]);
         };
         if self.sessions.count() >= self.config.max_sessions {
-            return self.turn_away_for_now(key, head);
+            return self.server_full(key, head);
         }
-        let Some(address) = self.connections.get(key).map(|connection| connection.peer) else {
+        let Some(peer_addr) = self.transport.get(key).map(|it| it.peer_addr) else {
             return;
         };
         if let Some(hook) = &self.config.initial_headers {
             fields.extend(hook.fields(head));
         }
         let opening = Opening {
+            secret: Secret::draw(&mut *self.environment.random),
             transport: if head.upgrade {
                 Transport::WebSocket(key)
             } else {
@@ -114,7 +115,7 @@ impl Endpoint {
             },
             revision,
             reads_binary: !query.wants_base64,
-            address,
+            peer_addr,
             query: head.query,
             details: self.handshake_details(head),
             admitted: self.admitted(is_asked),
@@ -127,14 +128,14 @@ impl Endpoint {
     }
 
     /// There are as many sessions as allowed.
-    fn turn_away_for_now(&mut self, key: Key, head: &Head<'_>) {
+    fn server_full(&mut self, key: ConnectionId, head: &Head<'_>) {
         const MESSAGE: &str = "Too many sessions";
         let response = if head.upgrade {
             Response::new(503, "text/html", MESSAGE)
         } else {
             Response::json(503, format!("{{\"message\":\"{MESSAGE}\"}}"))
         };
-        self.turn_away(
+        self.refuse_with_status(
             key,
             head,
             response.with_header("Retry-After", RETRY_AFTER_S),
@@ -151,7 +152,7 @@ impl Endpoint {
                 "" => head.path.to_owned(),
                 query => format!("{}?{query}", head.path),
             },
-            issued_ms: self.now.unix_ms,
+            issued_ms: self.clock.now.unix_ms,
             secure: false,
             xdomain: head.header("Origin").is_some(),
         }))
@@ -159,29 +160,28 @@ impl Endpoint {
 
     fn open_polling(
         &mut self,
-        key: Key,
+        key: ConnectionId,
         head: &Head<'_>,
         opening: Opening<'_>,
         mut fields: Vec<Field>,
     ) {
         self.begin_discarding(key, head);
-        self.prepare_answer(key, head);
         let session = self.open_session(opening);
         let can_upgrade =
             self.config.allow_upgrades && self.config.transports != Transports::PollingOnly;
         let upgrades = if can_upgrade { "[\"websocket\"]" } else { "[]" };
         let mut frames = vec![Frame::text(&self.handshake(session, upgrades))];
         frames.extend(self.initial_packet.clone());
-        if let (Some(cookie), Some(sid)) = (&self.config.cookie, self.session_id(session)) {
+        if let (Some(cookie), Some(sid)) = (&self.config.cookie, self.sessions.id_text(session)) {
             fields.push(("Set-Cookie".into(), cookie.set(sid.as_str()).into()));
         }
-        self.answer_packets(key, session, &frames, fields);
+        self.answer_packets(key, session, &frames, fields, Priority::Normal);
         self.join_by_default(session);
     }
 
     fn open_websocket(
         &mut self,
-        key: Key,
+        key: ConnectionId,
         head: &Head<'_>,
         opening: Opening<'_>,
         fields: &[Field],
@@ -192,34 +192,33 @@ impl Endpoint {
         let session = self.open_session(opening);
         self.switch_protocols(key, session, head, &accepted, fields);
         let handshake = self.handshake(session, "[]");
-        self.send_raw(key, Frame::text(&handshake));
-        if let Some(packet) = self.initial_packet.clone() {
-            self.send_raw(key, packet);
+        let initial_packet = self.initial_packet.clone();
+        for packet in std::iter::once(Frame::text(&handshake)).chain(initial_packet) {
+            self.transport.send(key, packet, Priority::Normal);
         }
         self.join_by_default(session);
     }
 
-    pub(super) fn open_upgrade(&mut self, key: Key, session: Key, head: &Head<'_>) {
-        let Some(peer) = self.sessions.get(session) else {
+    pub(super) fn open_upgrade(
+        &mut self,
+        key: ConnectionId,
+        session: EngineSessionId,
+        head: &Head<'_>,
+    ) {
+        let Some(upgraded) = self.sessions.session(session) else {
             return;
         };
-        let can_upgrade = self.config.allow_upgrades
-            && matches!(peer.session.transport, Transport::Polling { .. })
-            && peer.session.upgrade.is_none()
-            && peer.takes_input();
+        let can_upgrade = self.config.allow_upgrades && upgraded.can_upgrade();
         let Some(accepted) = self.accept_websocket(key, head) else {
             return;
         };
         self.switch_protocols(key, session, head, &accepted, &[]);
         if can_upgrade {
-            let deadline_ms = self
-                .now
-                .mono_ms
-                .saturating_add(self.config.upgrade_timeout_ms);
-            let timer = self.wheel.insert(deadline_ms, Timer::Upgrade(session));
+            let by_ms = self.clock.in_ms(self.config.upgrade_timeout_ms);
+            let timer = self.clock.arm(by_ms, Timer::Upgrade(session));
             let reads_binary = !EngineQuery::of(head).wants_base64;
-            if let Some(peer) = self.sessions.get_mut(session) {
-                peer.session.begin_upgrade(key, reads_binary, timer);
+            if let Some(upgraded) = self.sessions.session_mut(session) {
+                upgraded.begin_upgrade(key, reads_binary, timer);
             }
         } else {
             // One that is running, or done, is not disturbed.
@@ -228,7 +227,7 @@ impl Endpoint {
     }
 
     /// Judges a WebSocket handshake; `None` when it has been refused.
-    fn accept_websocket<'b>(&mut self, key: Key, head: &Head<'b>) -> Option<Accepted<'b>> {
+    fn accept_websocket<'b>(&mut self, key: ConnectionId, head: &Head<'b>) -> Option<Accepted<'b>> {
         // A length of zero is no body, and there are clients that send it with every request.
         if !BodyDecoder::new(head.framing).is_done() {
             let context = [("name", "TRANSPORT_HANDSHAKE_ERROR")];
@@ -250,7 +249,7 @@ impl Endpoint {
                 if let Some((name, value)) = refusal.header() {
                     response = response.with_header(name, value);
                 }
-                self.turn_away(key, head, response);
+                self.refuse_with_status(key, head, response);
                 None
             }
         }
@@ -258,8 +257,8 @@ impl Endpoint {
 
     fn switch_protocols(
         &mut self,
-        key: Key,
-        session: Key,
+        key: ConnectionId,
+        session: EngineSessionId,
         head: &Head<'_>,
         accepted: &Accepted<'_>,
         fields: &[Field],
@@ -272,11 +271,7 @@ impl Endpoint {
             .collect();
         let mut response = Vec::with_capacity(192);
         write_switching_protocols(&mut response, accepted, &fields);
-        self.disarm(key);
-        if let Some(connection) = self.connections.get_mut(key) {
-            connection.protocol = Protocol::WebSocket(WebSocket::new(session));
-            connection.outbox.push(Chunk::Owned(response));
-            self.output_due(key);
-        }
+        self.transport
+            .switch_protocols(&mut self.clock, key, session, response);
     }
 }

@@ -2,20 +2,21 @@
 
 use std::net::SocketAddr;
 
-use super::Endpoint;
-use crate::connection::{Connection, Phase, Protocol, Sink};
-use crate::ready::cost;
-use crate::slots::Key;
-use crate::timer::Timer;
+use super::events::Ending;
+use super::{Endpoint, Event};
+use crate::error::DisconnectReason;
+use crate::http::{Refusal, Response};
+use crate::id::ConnectionId;
+use crate::priority::Priority;
+use crate::transport::{cost, Connection, Failure, Sink, Step, Use};
+use crate::websocket::Decoder;
 
 /// How handling a piece of input went on.
-pub(super) enum Step {
+enum Progress {
     /// So many bytes are done with.
     Consumed(usize),
-    /// More has to come before anything can be done.
-    NeedMore,
-    /// Nothing can be done before something else has happened.
-    Blocked,
+    /// It ends here for now.
+    Stopped(Rest),
 }
 
 /// How it is with what is left of a piece of input.
@@ -32,28 +33,22 @@ enum Rest {
 impl Endpoint {
     /// A connection has been accepted. `None` when there are as many as allowed, or the server is shutting
     /// down: close it at once.
-    pub fn open(&mut self, peer: SocketAddr) -> Option<Key> {
-        if self.is_shutting_down || self.connections.count() >= self.config.max_connections {
-            return None;
-        }
-        let key = self.connections.insert(Connection::new(peer));
-        self.ready.open(key);
-        self.arm(key, Timer::Request(key), self.config.request_timeout_ms);
-        Some(key)
+    pub fn open(&mut self, peer: SocketAddr) -> Option<ConnectionId> {
+        self.transport.open(&mut self.clock, peer)
     }
 
     /// Bytes have arrived on a connection, or their end: [`Endpoint::next_work`] names it in its turn.
-    pub fn on_readable(&mut self, key: Key) {
-        self.ready.on_readable(key);
+    pub fn on_readable(&mut self, key: ConnectionId) {
+        self.transport.ready.on_readable(key);
     }
 
     /// The connection that was named last has nothing more to read, or takes nothing more: it is not named for that again before
     /// [`Endpoint::on_readable`], or [`Endpoint::on_writable`].
-    pub fn would_block(&mut self, key: Key) {
-        if self.ready.written() == Some(key) {
-            self.ready.write_would_block(key);
+    pub fn would_block(&mut self, key: ConnectionId) {
+        if self.transport.ready.written() == Some(key) {
+            self.transport.ready.write_would_block(key);
         } else {
-            self.ready.would_block(key);
+            self.transport.ready.would_block(key);
         }
     }
 
@@ -63,143 +58,119 @@ impl Endpoint {
     ///
     /// `None` when nobody has anything to read, or when this turn has had its share of work: then the next turn goes on
     /// where this one stopped ([`Endpoint::has_work`]).
-    pub(super) fn next_read(&mut self) -> Option<(Key, usize)> {
+    pub(super) fn next_read(&mut self) -> Option<(ConnectionId, usize)> {
         loop {
-            if let Some(key) = self.ready.visited() {
+            if let Some(key) = self.transport.ready.visited() {
                 if let Some(bytes) = self.bytes_wanted(key) {
                     return Some((key, bytes));
                 }
-                let can_go_on = self.wants_input(key);
-                self.ready.end_visit(can_go_on);
-                if !can_go_on && self.ready.is_half_closed(key) {
-                    self.abandoned(key);
+                let can_go_on = self.transport.wants_input(key);
+                self.transport.ready.end_visit(can_go_on);
+                // A poll that waits, and a handshake that the host has not decided about, end with their peer's side, as nobody is
+                // there to read the answer. All others find out when they have read everything.
+                let is_half_closed = self.transport.ready.is_half_closed(key);
+                if !can_go_on && is_half_closed && self.transport.is_waiting(key) {
+                    self.hang_up(key);
                 }
             }
             if self.has_full_queue() {
                 return None;
             }
-            let key = self.ready.next_visit()?;
-            if self.ready.take_more(key) {
+            let key = self.transport.ready.next_visit()?;
+            if self.transport.ready.take_more(key) {
                 self.resume(key);
             }
         }
     }
 
     /// How many bytes to read from the connection that is visited; `None` when its visit is over.
-    fn bytes_wanted(&mut self, key: Key) -> Option<usize> {
-        if !self.ready.is_readable(key) || self.ready.is_share_used_up() || self.has_full_queue() {
+    fn bytes_wanted(&mut self, key: ConnectionId) -> Option<usize> {
+        if !self.transport.ready.is_readable(key)
+            || self.transport.ready.is_share_used_up()
+            || self.has_full_queue()
+        {
             return None;
         }
-        self.wants_input(key).then(|| self.ready.read_bytes())
-    }
-
-    /// Whether bytes of this connection are wanted now.
-    pub(super) fn wants_input(&self, key: Key) -> bool {
-        let connection = self.connections.get(key);
-        connection.is_some_and(Connection::can_take_input)
+        self.transport
+            .wants_input(key)
+            .then(|| self.transport.ready.read_bytes())
     }
 
     /// Bytes have come in on a connection. They are unmasked in place; what cannot be handled yet is kept.
-    pub fn feed(&mut self, key: Key, bytes: &mut [u8]) {
-        let Some(connection) = self.connections.get_mut(key) else {
+    pub fn feed(&mut self, key: ConnectionId, bytes: &mut [u8]) {
+        let Some(connection) = self.transport.get(key) else {
             return;
         };
-        let is_unasked = self.ready.visited() != Some(key);
+        let (is_open, is_first) = (connection.is_open(), connection.unread.is_empty());
+        let ready = &mut self.transport.ready;
+        let is_unasked = ready.visited() != Some(key);
         if is_unasked {
-            self.ready.visit_unasked(key);
+            ready.visit_unasked(key);
         }
-        self.ready.charge(cost::READ + bytes.len() / cost::COPIES);
-        if connection.phase == Phase::Open {
-            let rest = if connection.unread.is_empty() {
+        ready.charge(cost::READ + bytes.len() / cost::COPIES);
+        if is_open {
+            let rest = if is_first {
                 let (consumed, rest) = self.handle_input(key, bytes);
-                if let Some(connection) = self.open_connection(key) {
-                    let is_incomplete = rest == Rest::Incomplete;
-                    connection.unread.push(&bytes[consumed..], is_incomplete);
-                }
+                let is_incomplete = rest == Rest::Incomplete;
+                self.transport
+                    .push_unread(key, &bytes[consumed..], is_incomplete);
                 rest
             } else {
-                connection.unread.push(bytes, false);
+                self.transport.push_unread(key, bytes, false);
                 self.resume(key)
             };
-            // Small reads of those who send more than can be handled at a time.
+            // Small reads of a connection that sends more than can be handled at a time.
             let is_all_handled = rest != Rest::UsedUp;
-            self.ready.adapt_reads(key, bytes.len(), is_all_handled);
-        } else {
-            self.linger(key, bytes.len());
+            let ready = &mut self.transport.ready;
+            ready.adapt_reads(key, bytes.len(), is_all_handled);
+        } else if self.transport.linger(key, bytes.len()) {
+            self.hang_up(key);
         }
         if is_unasked {
-            let can_go_on = self.wants_input(key);
-            self.ready.end_visit(can_go_on);
+            let can_go_on = self.transport.wants_input(key);
+            self.transport.ready.end_visit(can_go_on);
         }
     }
 
     /// Goes on with input that had to wait.
-    fn resume(&mut self, key: Key) -> Rest {
-        let Some(connection) = self.connections.get_mut(key) else {
-            return Rest::Waits;
-        };
-        let mut unread = std::mem::take(&mut connection.unread);
+    fn resume(&mut self, key: ConnectionId) -> Rest {
+        let mut unread = self.transport.take_unread(key);
         let (consumed, rest) = self.handle_input(key, unread.bytes());
-        let Some(connection) = self.connections.get_mut(key) else {
-            return rest;
-        };
-        if connection.phase == Phase::Open {
-            unread.advance(consumed, rest == Rest::Incomplete);
-            connection.unread = unread;
-        }
-        if connection.unread.is_empty() && connection.is_read_closed {
+        unread.advance(consumed, rest == Rest::Incomplete);
+        self.transport.keep_unread(key, unread);
+        let is_at_end = |it: &Connection| it.unread.is_empty() && it.is_read_closed;
+        if self.transport.get(key).is_some_and(is_at_end) {
             self.read_closed(key);
         }
         rest
     }
 
     /// The peer will send nothing more, but may still read.
-    pub fn read_closed(&mut self, key: Key) {
-        self.ready.would_block(key);
-        let Some(connection) = self.connections.get_mut(key) else {
-            return;
-        };
-        // A peer that closes its side after a request still wants the answer, unless that answer may never come.
-        if connection.phase == Phase::Open && self.awaits_answer(key) {
-            if let Some(connection) = self.connections.get_mut(key) {
-                connection.is_read_closed = true;
-            }
-            return;
-        }
-        let is_finishing = |connection: &Connection| connection.phase == Phase::Finishing;
-        if self.connections.get(key).is_some_and(is_finishing) {
-            return;
-        }
-        self.hang_up(key);
-    }
-
-    /// The peer has closed its side, though bytes that it sent before may not have been read: these are read first.
-    pub fn on_half_close(&mut self, key: Key) {
-        self.ready.on_half_close(key);
-    }
-
-    /// The peer has closed its side, and is not read from now: ends a poll that waits, and a handshake that the host has not
-    /// decided about, as nobody is there to read the answer. All others find out when they have read everything.
-    fn abandoned(&mut self, key: Key) {
-        let is_waiting = |connection: &mut Connection| {
-            connection.exchange().is_some_and(|e| {
-                matches!(e.sink, Sink::Poll { .. } | Sink::Admission(_)) && !e.is_answered
-            })
-        };
-        if self.connections.get_mut(key).is_some_and(is_waiting) {
+    pub fn read_closed(&mut self, key: ConnectionId) {
+        if !self.transport.close_read(key) {
             self.hang_up(key);
         }
     }
 
-    /// The connection is gone, in both directions.
-    pub fn hang_up(&mut self, key: Key) {
-        self.detach(key);
-        self.close_now(key);
+    /// The peer has closed its side, though bytes that it sent before may not have been read: these are read first.
+    pub fn on_half_close(&mut self, key: ConnectionId) {
+        self.transport.ready.on_half_close(key);
     }
 
-    /// Has a connection visited though nothing new has arrived on it.
-    pub(super) fn input_due(&mut self, key: Key) {
-        self.ready.on_more(key);
+    /// The connection is gone, in both directions.
+    pub fn hang_up(&mut self, key: ConnectionId) {
+        self.cut(key);
+        self.transport.close(&mut self.clock, key);
+    }
+
+    /// A connection ends: tells that to whoever has used it.
+    pub(super) fn cut(&mut self, key: ConnectionId) {
+        match self.transport.cut(key) {
+            None => {}
+            Some(Use::WebSocket(session)) => self.websocket_gone(session, key),
+            Some(Use::Polling(session)) => self.polling_gone(session, key),
+            Some(Use::Host(request)) => self.push_event(Event::RequestAborted { request }),
+        }
     }
 
     /// Whether as many events wait for the host as may.
@@ -207,48 +178,181 @@ impl Endpoint {
         self.events.len() >= self.config.max_pending_events
     }
 
-    fn open_connection(&mut self, key: Key) -> Option<&mut Connection> {
-        let connection = self.connections.get_mut(key)?;
-        (connection.phase == Phase::Open).then_some(connection)
-    }
-
     /// Handles input from its start as far as the share of this connection goes, and says how many bytes of it are done
     /// with, and how it is with the rest.
-    fn handle_input(&mut self, key: Key, input: &mut [u8]) -> (usize, Rest) {
+    fn handle_input(&mut self, key: ConnectionId, input: &mut [u8]) -> (usize, Rest) {
         let mut at = 0;
         loop {
-            let Some(connection) = self.connections.get(key) else {
+            let connection = self.transport.get(key);
+            let Some(connection) = connection.filter(|it| it.is_open()) else {
                 return (input.len(), Rest::Waits);
             };
-            if connection.phase != Phase::Open {
-                return (input.len(), Rest::Waits);
-            }
-            let speaks_frames = matches!(connection.protocol, Protocol::WebSocket(_));
-            if speaks_frames && at == input.len() {
+            if connection.speaks_frames() && at == input.len() {
                 return (at, Rest::Incomplete);
             }
             if self.is_share_used_up() {
-                self.input_due(key);
+                self.transport.ready.on_more(key);
                 return (at, Rest::UsedUp);
             }
-            self.ready.charge(cost::STEP);
-            let step = match connection.protocol {
-                Protocol::Http(_) => self.http_input(key, &input[at..]),
-                Protocol::WebSocket(_) => self.websocket_input(key, &mut input[at..]),
-            };
-            match step {
-                Step::Consumed(bytes) => {
-                    self.ready.charge(bytes);
+            self.transport.ready.charge(cost::STEP);
+            match self.step(key, &mut input[at..]) {
+                Progress::Consumed(bytes) => {
+                    self.transport.ready.charge(bytes);
                     at += bytes;
                 }
-                Step::NeedMore => return (at, Rest::Incomplete),
-                Step::Blocked => return (at, Rest::Waits),
+                Progress::Stopped(rest) => return (at, rest),
             }
+        }
+    }
+
+    /// Takes one thing out of the input, and does what it asks for.
+    fn step(&mut self, key: ConnectionId, input: &mut [u8]) -> Progress {
+        let session = self.transport.session_of(key);
+        if session.is_some_and(|session| self.has_packets_before(session, key)) {
+            return Progress::Stopped(Rest::Waits);
+        }
+        let mut decoder = Decoder::default();
+        let step = self
+            .transport
+            .step(&mut self.clock, key, input, &mut decoder);
+        let progress = match step {
+            Step::Head { head, .. } if self.is_unheard(&head) => {
+                self.hold_request(key);
+                Progress::Stopped(Rest::Waits)
+            }
+            Step::Head { head, bytes } => {
+                self.transport.begin_request(&mut self.clock, key);
+                self.transport.ready.charge(cost::REQUEST);
+                self.request(key, &head);
+                Progress::Consumed(bytes)
+            }
+            Step::Body { data, bytes } => {
+                if let Some(request) = self.transport.request_id(key) {
+                    let data = data.to_vec();
+                    self.push_event(Event::RequestBody { request, data });
+                }
+                Progress::Consumed(bytes)
+            }
+            Step::BodyEnd { bytes } => {
+                self.body_ended(key);
+                Progress::Consumed(bytes)
+            }
+            Step::BodyLeft => {
+                self.continue_post(key);
+                Progress::Stopped(Rest::Waits)
+            }
+            Step::Message { message, bytes } => {
+                if let Some(session) = session {
+                    self.websocket_message(key, session, message);
+                }
+                Progress::Consumed(bytes)
+            }
+            Step::Other { bytes } => Progress::Consumed(bytes),
+            Step::NeedMore => Progress::Stopped(Rest::Incomplete),
+            Step::Blocked => Progress::Stopped(Rest::Waits),
+            Step::Failed(failure) => {
+                self.input_failed(key, failure);
+                Progress::Stopped(Rest::Waits)
+            }
+        };
+        self.transport.keep_decoder(key, decoder);
+        progress
+    }
+
+    /// All of a request's body has come.
+    fn body_ended(&mut self, key: ConnectionId) {
+        match self.transport.exchange(key).map(|exchange| &exchange.sink) {
+            Some(Sink::Host { .. }) => {
+                if let Some(request) = self.transport.request_id(key) {
+                    self.push_event(Event::RequestBodyEnd { request });
+                }
+            }
+            Some(Sink::Post { .. }) => self.continue_post(key),
+            _ => {}
+        }
+        self.transport.end_exchange(&mut self.clock, key);
+    }
+
+    fn input_failed(&mut self, key: ConnectionId, failure: Failure) {
+        match failure {
+            Failure::Head(refusal) => self.answer_finally(key, Response::from(refusal)),
+            Failure::Body(refusal) => self.body_failed(key, refusal),
+            Failure::BodyTooLong => self.body_too_long(key),
+            Failure::Frame(failure) => {
+                if let Some(session) = self.transport.session_of(key) {
+                    self.websocket_failed(key, session, failure);
+                }
+            }
+        }
+    }
+
+    /// The framing of a body is broken. A request that has its answer gets no second one, which its sender would take for that of
+    /// the next.
+    fn body_failed(&mut self, key: ConnectionId, refusal: Refusal) {
+        if self.transport.is_answered(key) {
+            return self.finish(key);
+        }
+        self.cut(key);
+        self.answer_finally(key, Response::from(refusal));
+    }
+
+    /// A body is longer than what is taken of it.
+    fn body_too_long(&mut self, key: ConnectionId) {
+        match self.transport.exchange(key).map(|exchange| &exchange.sink) {
+            Some(Sink::Poll { .. }) => {
+                self.cut(key);
+                self.answer_finally(key, Response::empty(413));
+            }
+            Some(Sink::Post { session, .. }) => {
+                let session = *session;
+                self.answer(key, Response::empty(413));
+                self.end_post(session, key);
+                self.end(session, Ending::Discard(DisconnectReason::TransportError));
+                self.finish(key);
+            }
+            _ => self.finish(key),
+        }
+    }
+
+    /// The head or a piece of the body has not come in time.
+    pub(super) fn request_timed_out(&mut self, key: ConnectionId) {
+        self.transport.timer_fired(key);
+        let is_answerable =
+            self.transport.has_begun_request(key) && !self.transport.is_answered(key);
+        self.cut(key);
+        if is_answerable {
+            let response = Response::text(408, "The request did not arrive in time.");
+            self.answer_finally(key, response);
+        } else {
+            self.transport.close(&mut self.clock, key);
         }
     }
 
     /// Whether nothing more of the connection that is visited can be handled in this visit.
     pub(super) fn is_share_used_up(&self) -> bool {
-        self.has_full_queue() || self.ready.is_share_used_up()
+        self.has_full_queue() || self.transport.ready.is_share_used_up()
+    }
+
+    /// Answers the request under way on a connection.
+    pub(super) fn answer(&mut self, key: ConnectionId, response: Response) {
+        let priority = Priority::Normal;
+        self.transport
+            .answer(&mut self.clock, key, response, priority);
+    }
+
+    /// Answers outside of any exchange, and ends the connection.
+    pub(super) fn answer_finally(&mut self, key: ConnectionId, response: Response) {
+        self.transport
+            .answer_finally(&mut self.clock, key, response);
+    }
+
+    /// Ends a connection when all that waits for it has been written.
+    pub(super) fn finish(&mut self, key: ConnectionId) {
+        self.transport.finish(&mut self.clock, key);
+    }
+
+    /// Starts the closing handshake of a WebSocket from our side and ends its connection.
+    pub(super) fn close_websocket(&mut self, key: ConnectionId, code: Option<u16>) {
+        self.transport.close_websocket(&mut self.clock, key, code);
     }
 }

@@ -2,19 +2,21 @@
 
 use std::any::Any;
 
+use super::events::{Departure, DepartureStep, Queued};
 use super::recovery::Asked;
-use super::{ClientInfo, Endpoint, Event, JoinId, Queued, SessionId};
+use super::{ClientInfo, Endpoint, Event, JoinId};
 use crate::engine::Revision;
 use crate::error::{DisconnectReason, Error};
 use crate::http::query_pairs;
-use crate::id::Secret;
+use crate::id::{EngineSessionId, Secret};
 use crate::panics::Verb;
+use crate::priority::Priority;
 use crate::slots::Key;
 use crate::socket::{with_slash, Args, ConnectError, NamespaceId, Packet, PacketLog, SocketId};
 
 /// A client that waits for the host to let it into a namespace.
 pub(super) struct Join {
-    session: Key,
+    session: EngineSessionId,
     namespace: Box<str>,
     /// The auth payload, as JSON text, or nothing.
     payload: Box<str>,
@@ -120,7 +122,7 @@ impl Endpoint {
             } else {
                 &join.payload
             },
-            client: self.session_info(SessionId(join.session))?,
+            client: self.session_info(join.session)?,
         })
     }
 
@@ -175,17 +177,15 @@ impl Endpoint {
     }
 
     /// Clients of Socket.IO 2 are in `/` without having asked.
-    pub(super) fn join_by_default(&mut self, session: Key) {
-        let revision = self.sessions.get(session).map(|peer| peer.session.revision);
-        if revision == Some(Revision::V3) && self.config.socket_io {
+    pub(super) fn join_by_default(&mut self, session: EngineSessionId) {
+        if self.revision(session) == Some(Revision::V3) && self.config.socket_io {
             // Where there is no such namespace the client hears of it, as of any other.
             self.join_namespace(session, "/", "");
         }
     }
 
-    pub(super) fn connect(&mut self, session: Key, packet: &Packet<'_>) {
-        let revision = self.sessions.get(session).map(|peer| peer.session.revision);
-        if revision != Some(Revision::V3) {
+    pub(super) fn connect(&mut self, session: EngineSessionId, packet: &Packet<'_>) {
+        if self.revision(session) != Some(Revision::V3) {
             return self.join_namespace(session, packet.namespace, packet.data);
         }
         // Before Socket.IO 3 the payload was the query of the namespace's name.
@@ -200,8 +200,8 @@ impl Endpoint {
         self.join_namespace(session, name, &payload);
     }
 
-    fn join_namespace(&mut self, session: Key, name: &str, payload: &str) {
-        let Some(peer) = self.sessions.get(session) else {
+    fn join_namespace(&mut self, session: EngineSessionId, name: &str, payload: &str) {
+        let Some(entry) = self.sessions.get(session) else {
             return;
         };
         // A page that connects, disconnects and connects at once, before it has been answered, asks twice: the answer to the
@@ -209,18 +209,18 @@ impl Endpoint {
         if self.join_under_way(session, name).is_some() {
             return;
         }
-        if let Some(socket) = self.sockets.of_client(&peer.client, name) {
-            if peer.client.was_just_answered(self.now.mono_ms) {
+        if let Some(socket) = self.sockets.of_client(&entry.client, name) {
+            if entry.client.was_just_answered(self.clock.now_ms()) {
                 return;
             }
             // One that disconnects before it has been answered says nothing, and misses the answer. When it connects again,
             // long after that, it begins anew.
             self.leave_by_itself(session, socket);
         }
-        let Some(peer) = self.sessions.get(session) else {
+        let Some(entry) = self.sessions.get(session) else {
             return;
         };
-        let namespaces = peer.client.namespace_count();
+        let namespaces = entry.client.namespace_count();
         let namespace = self.sockets.find_namespace(name);
         let may_be_asked = namespace.is_some() || name.len() <= MAX_NAME_BYTES;
         let is_asked = self.config.connect_requests && may_be_asked;
@@ -255,18 +255,18 @@ impl Endpoint {
     }
 
     /// A client leaves a namespace.
-    pub(super) fn leave_by_itself(&mut self, session: Key, socket: SocketId) {
-        if let Some(peer) = self.sessions.get_mut(session) {
-            peer.client.remove_socket(socket);
+    pub(super) fn leave_by_itself(&mut self, session: EngineSessionId, socket: SocketId) {
+        if let Some(client) = self.sessions.client_mut(session) {
+            client.remove_socket(socket);
         }
         // It may ask for its socket again before the host has heard of this.
         self.sockets.make_unrecoverable(socket);
         let reason = DisconnectReason::ClientNamespaceDisconnect;
-        self.events.push_back(Queued::Leave(socket, reason));
+        self.events.push(Queued::Leave(socket, reason));
     }
 
     /// What a client that wants to join this namespace waits for.
-    fn join_under_way(&self, session: Key, name: &str) -> Option<Key> {
+    fn join_under_way(&self, session: EngineSessionId, name: &str) -> Option<Key> {
         let mut joins = self.sessions.get(session)?.client.joins().iter();
         let is_named = |join: &&Key| {
             self.joins
@@ -277,12 +277,12 @@ impl Endpoint {
     }
 
     /// A client does not want any more to join what it waits for; false where it waits for nothing of this name.
-    pub(super) fn withdraw(&mut self, session: Key, name: &str) -> bool {
+    pub(super) fn withdraw(&mut self, session: EngineSessionId, name: &str) -> bool {
         let join = self.join_under_way(session, name);
         join.and_then(|join| self.take_join(join)).is_some()
     }
 
-    fn begin_join(&mut self, session: Key, name: &str, payload: &str) {
+    fn begin_join(&mut self, session: EngineSessionId, name: &str, payload: &str) {
         let key = self.joins.insert(Join {
             session,
             namespace: name.into(),
@@ -291,8 +291,8 @@ impl Endpoint {
             is_asked: false,
             beginning: None,
         });
-        if let Some(peer) = self.sessions.get_mut(session) {
-            peer.client.begin_join(key);
+        if let Some(client) = self.sessions.client_mut(session) {
+            client.begin_join(key);
         }
         self.push_join(key);
     }
@@ -318,8 +318,8 @@ impl Endpoint {
 
     fn take_join(&mut self, key: Key) -> Option<Join> {
         let join = self.joins.remove(key)?;
-        if let Some(peer) = self.sessions.get_mut(join.session) {
-            peer.client.end_join(key);
+        if let Some(client) = self.sessions.client_mut(join.session) {
+            client.end_join(key);
         }
         Some(join)
     }
@@ -334,7 +334,7 @@ impl Endpoint {
 
     fn complete_join(
         &mut self,
-        session: Key,
+        session: EngineSessionId,
         namespace: NamespaceId,
         payload: &str,
         is_asked: bool,
@@ -343,12 +343,10 @@ impl Endpoint {
         let secret = Secret::draw(&mut *self.environment.random);
         let socket = self.sockets.connect(secret, session, namespace);
         let mut revision = Revision::V4;
-        if let Some(peer) = self.sessions.get_mut(session) {
-            peer.client.add_socket(socket, self.now.mono_ms);
-            revision = peer.session.revision;
-            if let Some(timer) = peer.session.connect_timer.take() {
-                self.wheel.cancel(timer);
-            }
+        if let Some(entry) = self.sessions.get_mut(session) {
+            entry.client.add_socket(socket, self.clock.now_ms());
+            entry.session.joined(&mut self.clock);
+            revision = entry.session.revision();
         }
         let payload = if payload.is_empty() { "{}" } else { payload };
         self.sockets.set_auth(socket, payload);
@@ -374,14 +372,13 @@ impl Endpoint {
                 answer
             }
         };
-        // Sending may end the session, and the socket's end has to stand behind its beginning.
         self.push_event(Event::Connected {
             socket,
             namespace,
             auth: auth_args(payload),
             is_recovered: false,
         });
-        self.send(session, answer);
+        self.send(session, answer, Priority::Normal);
         socket
     }
 
@@ -403,17 +400,20 @@ impl Endpoint {
         }
     }
 
-    fn refuse_join(&mut self, session: Key, namespace: &str, error: &ConnectError) {
-        let peer = self.sessions.get(session);
-        let is_old = peer.is_some_and(|peer| peer.session.revision == Revision::V3);
+    fn refuse_join(&mut self, session: EngineSessionId, namespace: &str, error: &ConnectError) {
+        let is_old = self.revision(session) == Some(Revision::V3);
         let parser = self.config.parser;
         let answer = parser.connect_error(&mut self.frames, namespace, error, is_old);
-        self.send(session, answer);
+        self.send(session, answer, Priority::Normal);
     }
 
     /// A socket's id as a client of Socket.IO 2 knows it: that of its session, behind the namespace's name.
-    pub(super) fn old_socket_id(&self, session: Key, socket: SocketId) -> Option<String> {
-        let sid = self.session_id(session)?;
+    pub(super) fn old_socket_id(
+        &self,
+        session: EngineSessionId,
+        socket: SocketId,
+    ) -> Option<String> {
+        let sid = self.sessions.id_text(session)?;
         let namespace = self.sockets.get(socket)?.namespace;
         Some(match self.sockets.namespace_name(namespace)? {
             "/" => sid.to_string(),
@@ -421,28 +421,27 @@ impl Endpoint {
         })
     }
 
-    /// Begins the end of a socket: nothing reaches it any more, and the host is told.
-    pub(super) fn forget_socket(&mut self, socket: SocketId, reason: DisconnectReason) {
-        if self.sockets.begin_leaving(socket) {
+    /// Begins the end of a socket: nothing reaches it any more. `None` when it has begun already.
+    pub(super) fn begin_leaving(
+        &mut self,
+        socket: SocketId,
+        reason: DisconnectReason,
+    ) -> Option<Departure> {
+        let is_new = self.sockets.begin_leaving(socket);
+        is_new.then(|| {
             self.fail_waiters(socket);
-            self.events.push_back(Queued::Leaving(socket, reason));
-        }
+            Departure {
+                socket,
+                reason,
+                step: DepartureStep::TellDisconnecting,
+            }
+        })
     }
 
-    /// The host has heard that a socket is leaving: now it leaves.
-    pub(super) fn leave_rooms(&mut self, socket: SocketId, reason: DisconnectReason) {
-        let namespace = self
-            .sockets
-            .get_known(socket)
-            .map(|socket| socket.namespace);
-        if let Some(namespace) = namespace.filter(|_| self.sockets.leave_all(socket)) {
-            self.push_event(Event::Disconnected {
-                socket,
-                namespace,
-                reason,
-            });
-            self.events.push_back(Queued::Gone(socket));
-        }
+    /// The same, for the host to be told behind all that waits for it.
+    pub(super) fn forget_socket(&mut self, socket: SocketId, reason: DisconnectReason) {
+        let departure = self.begin_leaving(socket, reason);
+        self.push_departure(departure);
     }
 
     /// The host has heard of the end of a socket.

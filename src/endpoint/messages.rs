@@ -1,9 +1,10 @@
 //! Socket.IO packets that have come in.
 
-use super::{AckId, Ending, Endpoint, Event, Message};
+use super::events::Ending;
+use super::{AckId, Endpoint, Event, Message};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
-use crate::slots::Key;
+use crate::id::EngineSessionId;
 #[cfg(feature = "msgpack")]
 use crate::socket::MsgpackPacket;
 use crate::socket::{
@@ -13,80 +14,84 @@ use crate::timer::Timer;
 
 impl Endpoint {
     /// An Engine.IO text message: one Socket.IO packet, or the head of a binary one.
-    pub(super) fn text_message(&mut self, session: Key, text: &str) {
+    pub(super) fn text_message(&mut self, session: EngineSessionId, text: &str) {
         let handled = match self.config.parser {
             Parser::Json => self.handle_text(session, text),
             #[cfg(feature = "msgpack")]
             Parser::Msgpack => Err(PacketError::UnknownType),
         };
         if handled.is_err() {
-            self.end(session, Ending::Flush(DisconnectReason::ForcedClose));
+            self.end(session, Ending::AfterFlush(DisconnectReason::ForcedClose));
         }
     }
 
     /// An Engine.IO binary message: a packet of MessagePack, or an attachment of the binary packet before it.
-    pub(super) fn binary_part(&mut self, session: Key, message: Frame) {
+    pub(super) fn binary_part(&mut self, session: EngineSessionId, message: Frame) {
         match self.config.parser {
             Parser::Json => self.attachment(session, message),
             #[cfg(feature = "msgpack")]
             Parser::Msgpack => {
                 if self.handle_msgpack(session, message.payload()).is_err() {
-                    self.end(session, Ending::Flush(DisconnectReason::ForcedClose));
+                    self.end(session, Ending::AfterFlush(DisconnectReason::ForcedClose));
                 }
             }
         }
     }
 
     #[cfg(feature = "msgpack")]
-    fn handle_msgpack(&mut self, session: Key, message: &[u8]) -> Result<(), PacketError> {
+    fn handle_msgpack(
+        &mut self,
+        session: EngineSessionId,
+        message: &[u8],
+    ) -> Result<(), PacketError> {
         let mut read = MsgpackPacket::decode(message, &self.packet_limits)?;
         let attachments = std::mem::take(&mut read.attachments);
         let packet = read.packet(&self.packet_limits)?;
         self.handle_packet(session, &packet, attachments)
     }
 
-    fn attachment(&mut self, session: Key, attachment: Frame) {
-        let Some(peer) = self.sessions.get_mut(session) else {
+    fn attachment(&mut self, session: EngineSessionId, attachment: Frame) {
+        let Some(client) = self.sessions.client_mut(session) else {
             return;
         };
-        let handled = match peer.client.attach(attachment) {
+        let handled = match client.attach(attachment) {
             Err(error) => Err(error),
             Ok(None) => Ok(()),
             Ok(Some((packet, timer))) => {
-                self.wheel.cancel(timer);
+                self.clock.cancel(timer);
                 self.handle_binary(session, packet)
             }
         };
         if handled.is_err() {
-            self.end(session, Ending::Flush(DisconnectReason::ForcedClose));
+            self.end(session, Ending::AfterFlush(DisconnectReason::ForcedClose));
         }
     }
 
     /// Keeps a packet until its last attachment has come, though not for long: its parts are held in memory, so they have a
     /// time that no part of it prolongs.
-    fn await_attachments(&mut self, session: Key, packet: PendingPacket) {
+    fn await_attachments(&mut self, session: EngineSessionId, packet: PendingPacket) {
         let timeout_ms = self.config.attachment_timeout_ms;
-        let by_ms = self.now.mono_ms.saturating_add(timeout_ms);
-        if let Some(peer) = self.sessions.get_mut(session) {
-            let timer = self.wheel.insert(by_ms, Timer::Attachments(session));
-            peer.client.begin_packet(packet, by_ms, timer);
+        let by_ms = self.clock.in_ms(timeout_ms);
+        if let Some(client) = self.sessions.client_mut(session) {
+            let timer = self.clock.arm(by_ms, Timer::Attachments(session));
+            client.begin_packet(packet, by_ms, timer);
         }
     }
 
     /// Not all attachments of a packet have been read in time.
-    pub(super) fn attachments_timed_out(&mut self, session: Key) {
-        if let Some(peer) = self.sessions.get_mut(session) {
-            peer.client.drop_packet();
+    pub(super) fn attachments_timed_out(&mut self, session: EngineSessionId) {
+        if let Some(client) = self.sessions.client_mut(session) {
+            client.drop_packet();
         }
-        self.end(session, Ending::Flush(DisconnectReason::ForcedClose));
+        self.end(session, Ending::AfterFlush(DisconnectReason::ForcedClose));
     }
 
-    fn handle_text(&mut self, session: Key, text: &str) -> Result<(), PacketError> {
+    fn handle_text(&mut self, session: EngineSessionId, text: &str) -> Result<(), PacketError> {
         let packet = Packet::decode(text, &self.packet_limits)?;
-        let Some(peer) = self.sessions.get_mut(session) else {
+        let Some(entry) = self.sessions.get(session) else {
             return Ok(());
         };
-        if peer.client.awaits_attachment() {
+        if entry.client.awaits_attachment() {
             // Nothing may come between a binary packet and its attachments.
             return Err(PacketError::BadPayload);
         }
@@ -96,7 +101,7 @@ impl Endpoint {
     /// A packet, with its attachments where the parser brings them along.
     fn handle_packet(
         &mut self,
-        session: Key,
+        session: EngineSessionId,
         packet: &Packet<'_>,
         attachments: Vec<Frame>,
     ) -> Result<(), PacketError> {
@@ -133,7 +138,11 @@ impl Endpoint {
         Ok(())
     }
 
-    fn handle_binary(&mut self, session: Key, pending: PendingPacket) -> Result<(), PacketError> {
+    fn handle_binary(
+        &mut self,
+        session: EngineSessionId,
+        pending: PendingPacket,
+    ) -> Result<(), PacketError> {
         let (socket, namespace) = self.member(session, &pending.namespace)?;
         let id = pending.id;
         match pending.kind {
@@ -147,11 +156,11 @@ impl Endpoint {
     /// The client's socket in a namespace. A packet for another one breaks the protocol.
     fn member(
         &self,
-        session: Key,
+        session: EngineSessionId,
         namespace: &str,
     ) -> Result<(SocketId, NamespaceId), PacketError> {
-        let peer = self.sessions.get(session).ok_or(PacketError::BadPayload)?;
-        let socket = self.sockets.of_client(&peer.client, namespace);
+        let entry = self.sessions.get(session).ok_or(PacketError::BadPayload)?;
+        let socket = self.sockets.of_client(&entry.client, namespace);
         let socket = socket.ok_or(PacketError::BadPayload)?;
         let found = self.sockets.get(socket).ok_or(PacketError::BadPayload)?;
         Ok((socket, found.namespace))

@@ -9,15 +9,13 @@
 use uuid::Uuid;
 
 use super::progress::{room, NAMESPACE};
-use super::sessions::for_websocket;
-use super::{Endpoint, Peer};
-use crate::connection::{Phase, Protocol};
-use crate::engine::Transport;
+use super::Endpoint;
 use crate::frame::Frame;
-use crate::outbox::Chunk;
+use crate::id::{ConnectionId, EngineSessionId};
+use crate::priority::Priority;
 use crate::progress::{ProgressTracker, Target as Recipients};
 use crate::slots::Key;
-use crate::socket::{Args, Target};
+use crate::socket::{Args, Client, Target};
 
 /// The event that is told as news.
 const EVENT: &str = "import_progress";
@@ -83,51 +81,46 @@ impl Endpoint {
         }
         let mut selected = std::mem::take(&mut self.selected);
         self.sockets.select(&target, &mut selected);
-        self.in_bulk(selected.len(), |endpoint| {
-            for socket in selected.drain(..) {
-                let socket = endpoint.sockets.get(socket);
-                if let Some(session) = socket.map(|socket| socket.session) {
-                    endpoint.add_news(session, slot.index);
-                }
+        let priority = Priority::of(selected.len());
+        for socket in selected.drain(..) {
+            let socket = self.sockets.get(socket);
+            if let Some(session) = socket.map(|socket| socket.session) {
+                self.add_news(session, slot.index, priority);
             }
-        });
+        }
         self.selected = selected;
     }
 
     /// All sessions that stand as they were told last are news to a client that is back: it may have missed them.
-    pub(super) fn tell_all_progress(&mut self, session: Key) {
+    pub(super) fn tell_all_progress(&mut self, session: EngineSessionId) {
         let told = self
             .tracker
             .iter()
             .flat_map(ProgressTracker::told_sessions)
             .map(|(slot, _)| slot.index);
         for topic in told.collect::<Vec<u32>>() {
-            self.add_news(session, topic);
+            self.add_news(session, topic, Priority::Normal);
         }
     }
 
     /// Something is news to a client.
-    fn add_news(&mut self, session: Key, topic: u32) {
-        let Some(peer) = self.sessions.get_mut(session) else {
+    fn add_news(&mut self, session: EngineSessionId, topic: u32, priority: Priority) {
+        let entry = self.sessions.get_mut(session);
+        let Some(entry) = entry.filter(|entry| entry.session.takes_output()) else {
             return;
         };
-        if peer.session.is_closing {
-            return;
-        }
-        if peer.client.add_news(topic) {
+        if entry.client.add_news(topic) {
             if let Some(story) = self.news.stories.get_mut(topic as usize) {
                 story.waiting += 1;
             }
         }
-        match peer.session.transport {
+        if entry.session.waiting_poll().is_some() {
+            self.sessions.queue_poll(session, priority);
+        } else if let Some(connection) = entry.session.websocket() {
             // Where something waits already, the news has its turn when that is written.
-            Transport::WebSocket(connection) => {
-                if !self.has_output(connection) {
-                    self.output_due(connection);
-                }
+            if !self.transport.has_output(connection) {
+                self.transport.queue_write(connection, priority);
             }
-            Transport::Polling { poll: Some(_), .. } => self.flush_due(session),
-            Transport::Polling { poll: None, .. } => {}
         }
     }
 
@@ -160,30 +153,30 @@ impl Endpoint {
 
     /// A client is about to be answered with these sessions as they stand: what was told of them before goes out ahead of that,
     /// so that nothing older follows the answer, and who listens for events alone misses nothing.
-    pub(super) fn tell_news_first(&mut self, session: Key, topics: &[u32]) {
+    pub(super) fn tell_news_first(&mut self, session: EngineSessionId, topics: &[u32]) {
         for topic in topics {
-            let peer = self.sessions.get_mut(session);
-            if peer.is_some_and(|peer| peer.client.drop_news(*topic)) {
+            let client = self.sessions.client_mut(session);
+            if client.is_some_and(|client| client.drop_news(*topic)) {
                 let frame = self.news_frame(session, *topic);
                 self.news.taken(*topic);
                 if let Some(frame) = frame {
-                    self.send(session, frame);
+                    self.send(session, frame, Priority::Normal);
                 }
             }
         }
     }
 
     /// A client has gone.
-    pub(super) fn forget_news(&mut self, peer: &Peer) {
-        for topic in peer.client.news() {
+    pub(super) fn forget_news(&mut self, client: &Client) {
+        for topic in client.news() {
             self.news.taken(topic);
         }
     }
 
     /// The next packet of news for a client, if there is one.
-    pub(super) fn next_news(&mut self, session: Key) -> Option<Frame> {
+    pub(super) fn next_news(&mut self, session: EngineSessionId) -> Option<Frame> {
         loop {
-            let topic = self.sessions.get_mut(session)?.client.next_news()?;
+            let topic = self.sessions.client_mut(session)?.next_news()?;
             let frame = self.news_frame(session, topic);
             self.news.taken(topic);
             if frame.is_some() {
@@ -193,7 +186,7 @@ impl Endpoint {
     }
 
     /// The packet of a story, unless there is nothing to tell any more, or not to this client.
-    fn news_frame(&mut self, session: Key, topic: u32) -> Option<Frame> {
+    fn news_frame(&mut self, session: EngineSessionId, topic: u32) -> Option<Frame> {
         let (slot, recipients) = self.news.stories.get(topic as usize)?.told?;
         if !self.may_hear(session, recipients) {
             return None;
@@ -207,9 +200,9 @@ impl Endpoint {
     }
 
     /// Whether a client still belongs to an audience: it may have left since something became news to it.
-    fn may_hear(&self, session: Key, recipients: Recipients) -> bool {
-        let peer = self.sessions.get(session);
-        let socket = peer.and_then(|peer| self.sockets.of_client(&peer.client, NAMESPACE));
+    fn may_hear(&self, session: EngineSessionId, recipients: Recipients) -> bool {
+        let entry = self.sessions.get(session);
+        let socket = entry.and_then(|it| self.sockets.of_client(&it.client, NAMESPACE));
         let Some(socket) = socket else {
             return false;
         };
@@ -235,52 +228,33 @@ impl Endpoint {
     }
 
     /// Puts news for the client of a WebSocket where its connection is about to be written and nothing else waits for it.
-    pub(super) fn fill_with_news(&mut self, key: Key) {
+    pub(super) fn fill_with_news(&mut self, key: ConnectionId) {
         let Some(session) = self.news_reader(key) else {
             return;
         };
         while let Some(frame) = self.next_news(session) {
-            let peer = self.sessions.get(session);
-            let connection = self.connections.get_mut(key);
-            let (Some(peer), Some(connection)) = (peer, connection) else {
+            let Some(reader) = self.sessions.session(session) else {
                 return;
             };
-            let frame = for_websocket(&peer.session, frame);
-            connection.outbox.push(Chunk::News(frame));
-            if !connection.outbox.takes_more_news() {
+            if !self.transport.push_news(key, reader.for_websocket(frame)) {
                 return;
             }
         }
     }
 
-    /// All that waited for a connection has been written: its client may have more news.
-    pub(super) fn news_due(&mut self, key: Key) {
-        if self.news_reader(key).is_some() {
-            // Behind answers, as the news of a slow client are in no hurry.
-            self.in_bulk(usize::MAX, |endpoint| endpoint.output_due(key));
-        }
-    }
-
     /// The session whose news a connection carries, if there are any and nothing else waits for it.
-    fn news_reader(&self, key: Key) -> Option<Key> {
-        let connection = self.connections.get(key)?;
-        let Protocol::WebSocket(websocket) = &connection.protocol else {
-            return None;
-        };
-        let peer = self.sessions.get(websocket.session)?;
-        let is_reader = connection.phase == Phase::Open
-            && connection.outbox.is_empty()
-            && peer.session.transport == Transport::WebSocket(key)
-            && !peer.session.is_closing
-            && peer.client.has_news();
-        is_reader.then_some(websocket.session)
+    pub(super) fn news_reader(&self, key: ConnectionId) -> Option<EngineSessionId> {
+        let id = self.transport.idle_session_of(key)?;
+        let entry = self.sessions.get(id)?;
+        let is_reader = entry.session.websocket() == Some(key) && entry.client.has_news();
+        is_reader.then_some(id)
     }
 
     /// Part of [`Endpoint::check_invariants`].
     pub(super) fn check_news(&self) {
         let mut waiting = vec![0; self.news.stories.len()];
-        for (_, peer) in self.sessions.iter() {
-            for topic in peer.client.news() {
+        for (_, entry) in self.sessions.iter() {
+            for topic in entry.client.news() {
                 waiting[topic as usize] += 1;
             }
         }

@@ -1,113 +1,95 @@
 //! Polls and posts of sessions: answering the one with what is queued, taking packets out of the other.
 
-use std::collections::VecDeque;
-
-use super::{Ending, Endpoint, Peer};
-use crate::connection::{Connection, Payload, Sink};
+use super::events::Ending;
+use super::Endpoint;
 use crate::engine::{
-    decode_payload, encode_payload, payload3, EngineError, Packet, Part, Revision, Transport,
+    decode_payload, encode_payload, payload3, EngineError, Packet, Part, Revision, CLOSE, NOOP,
 };
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::{Field, Response};
-use crate::outbox::Due;
-use crate::ready::cost;
-use crate::slots::Key;
+use crate::id::{ConnectionId, EngineSessionId};
+use crate::priority::Priority;
+use crate::transport::{cost, Payload, Sink};
 
 impl Endpoint {
     /// Answers the waiting poll of a session with what is queued.
-    pub(super) fn flush_poll(&mut self, key: Key) {
+    pub(super) fn flush_poll(&mut self, id: EngineSessionId, priority: Priority) {
         let max_packets = self.config.max_packets_per_poll;
-        let Some(Peer { session, .. }) = self.sessions.get_mut(key) else {
+        let Some(session) = self.sessions.session_mut(id) else {
             return;
         };
-        session.flush_due = Due::No;
-        let Transport::Polling {
-            poll: Some(connection),
-            ..
-        } = session.transport
-        else {
+        if session.waiting_poll().is_none() {
             return;
-        };
-        let is_closing = session.is_closing;
-        let count = session.queue.len().min(max_packets);
-        let mut frames: Vec<Frame> = session.queue.drain(..count).collect();
-        let taken_bytes: usize = frames.iter().map(|frame| frame.payload().len()).sum();
-        session.queued_bytes -= taken_bytes;
-        if session.queue.is_empty() {
-            session.queue = VecDeque::new();
         }
-        while !is_closing && frames.len() < max_packets {
-            match self.next_news(key) {
+        let is_draining = session.is_draining();
+        let mut frames = session.take_queue(max_packets);
+        // The close packet goes alone: the JavaScript client handles it before the packets in front of it, which would
+        // then look like a connection that was lost.
+        let is_last = is_draining && frames.is_empty();
+        while !is_draining && frames.len() < max_packets {
+            match self.next_news(id) {
                 Some(frame) => frames.push(frame),
                 None => break,
             }
         }
-        if frames.is_empty() && !is_closing {
+        if is_last {
+            self.answer_poll(id, CLOSE);
+            self.remove_session(id);
+        } else if frames.is_empty() {
             // An upgrade that waits for this poll to end does not wait longer because all news was old.
-            if self.is_probed(key) {
-                self.answer_poll(key, "6");
+            let session = self.sessions.session(id);
+            if session.is_some_and(|session| session.is_probed()) {
+                self.answer_poll(id, NOOP);
             }
-            return;
-        }
-        self.take_poll(key);
-        // The close packet goes alone: the JavaScript client handles it before the packets in front of it, which would
-        // then look like a connection that was lost.
-        let is_last = is_closing && count == 0;
-        if is_last {
-            frames.push(Frame::text("1"));
-        }
-        self.answer_packets(connection, key, &frames, Vec::new());
-        if is_last {
-            self.remove_session(key);
+        } else {
+            self.answer_poll_with(id, &frames, priority);
         }
     }
 
-    /// Whether a WebSocket that is about to take a session over waits for its poll to end.
-    fn is_probed(&self, key: Key) -> bool {
-        let upgrade = self
-            .sessions
-            .get(key)
-            .and_then(|peer| peer.session.upgrade.as_ref());
-        upgrade.is_some_and(|upgrade| upgrade.is_probed)
+    /// Answers the waiting poll of a session, if there is one.
+    fn answer_poll_with(&mut self, id: EngineSessionId, frames: &[Frame], priority: Priority) {
+        let session = self.sessions.session_mut(id);
+        if let Some(connection) = session.and_then(|session| session.take_poll()) {
+            self.answer_packets(connection, id, frames, Vec::new(), priority);
+        }
     }
 
-    /// The waiting poll of a session is about to be answered.
-    fn take_poll(&mut self, key: Key) -> Option<Key> {
-        let peer = self.sessions.get_mut(key)?;
-        match &mut peer.session.transport {
-            Transport::Polling { poll, .. } => poll.take(),
-            Transport::WebSocket(_) => None,
-        }
+    /// The same, with this packet alone.
+    pub(super) fn answer_poll(&mut self, id: EngineSessionId, packet: &str) {
+        self.answer_poll_with(id, &[Frame::text(packet)], Priority::Normal);
     }
 
     /// Answers a request of a session with packets.
     pub(super) fn answer_packets(
         &mut self,
-        connection: Key,
-        session: Key,
+        connection: ConnectionId,
+        session: EngineSessionId,
         frames: &[Frame],
         fields: Vec<Field>,
+        priority: Priority,
     ) {
         let mut response = self.poll_response(session, frames);
         response.headers.extend(fields);
         #[cfg(feature = "compression")]
         if frames.iter().any(Frame::wants_compression) {
-            self.compress(connection, &mut response);
+            self.transport.compress(connection, &mut response);
         }
-        self.answer_engine(connection, response);
+        self.answer_engine(connection, response, priority);
     }
 
     /// Answers a poll or a post that went well.
-    fn answer_engine(&mut self, key: Key, response: Response) {
-        self.answer(key, response.with_header("cache-control", "no-store"));
+    fn answer_engine(&mut self, key: ConnectionId, response: Response, priority: Priority) {
+        let response = response.with_header("cache-control", "no-store");
+        self.transport
+            .answer(&mut self.clock, key, response, priority);
     }
 
     /// The answer to a poll, in the format of the session's protocol.
-    fn poll_response(&self, session: Key, frames: &[Frame]) -> Response {
-        let session = self.sessions.get(session).map(|peer| &peer.session);
-        let revision = session.map_or(Revision::V4, |session| session.revision);
-        let reads_binary = session.is_some_and(|session| session.reads_binary);
+    fn poll_response(&self, id: EngineSessionId, frames: &[Frame]) -> Response {
+        let session = self.sessions.session(id);
+        let revision = session.map_or(Revision::V4, |session| session.revision());
+        let reads_binary = session.is_some_and(|session| session.reads_binary());
         let bytes: usize = frames.iter().map(|frame| frame.payload().len()).sum();
         let mut payload = Vec::with_capacity(bytes + 8 * frames.len());
         let is_octets =
@@ -128,16 +110,9 @@ impl Endpoint {
         Response::new(200, content_type, payload)
     }
 
-    /// Answers the waiting poll, if there is one, with this packet alone.
-    pub(super) fn answer_poll(&mut self, key: Key, packet: &str) {
-        if let Some(connection) = self.take_poll(key) {
-            self.answer_packets(connection, key, &[Frame::text(packet)], Vec::new());
-        }
-    }
-
     /// Handles the packets of a `POST` as far as the share of its connection goes.
-    pub(super) fn continue_post(&mut self, key: Key) {
-        let Some(exchange) = self.connections.get_mut(key).and_then(Connection::exchange) else {
+    pub(super) fn continue_post(&mut self, key: ConnectionId) {
+        let Some(exchange) = self.transport.exchange(key) else {
             return;
         };
         let Sink::Post {
@@ -152,17 +127,15 @@ impl Endpoint {
         };
         let (session, mut at) = (*session, *at);
         let payload = std::mem::take(&mut **payload).complete(*is_octets);
-        let is_on_polling = |peer: &Peer| {
-            peer.takes_input() && matches!(peer.session.transport, Transport::Polling { .. })
-        };
-        if !self.sessions.get(session).is_some_and(is_on_polling) {
+        let on_polling = self.sessions.session(session);
+        let on_polling = on_polling.filter(|it| it.takes_input() && it.is_on_polling());
+        let Some(revision) = on_polling.map(|session| session.revision()) else {
             self.end_post(session, key);
             return self.answer_error(key, EngineError::BadRequest);
-        }
-        let revision = self.sessions.get(session).map(|peer| peer.session.revision);
+        };
         let packets = match &payload {
             Payload::Octets(octets) => Some(Packets::Octets3(octets)),
-            Payload::Text(text) if revision == Some(Revision::V3) => Some(Packets::Text3(text)),
+            Payload::Text(text) if revision == Revision::V3 => Some(Packets::Text3(text)),
             Payload::Text(text) => Some(Packets::Text4(text)),
             Payload::Incoming(_) => None,
         };
@@ -173,65 +146,48 @@ impl Endpoint {
                 }
                 let (part, next) = packets.at(at);
                 let end = next.unwrap_or(packets.bytes());
-                self.ready.charge(cost::STEP + end - at);
+                self.transport.ready.charge(cost::STEP + end - at);
                 let is_valid = self.post_part(session, part);
-                let is_alive = self.sessions.get(session).is_some_and(Peer::takes_input);
                 match next {
-                    Some(next) if is_valid && is_alive => at = next,
+                    Some(next) if is_valid && self.takes_input(session) => at = next,
                     _ => break is_valid,
                 }
             }
         } else {
-            self.end(session, Ending::Drop(DisconnectReason::ParseError));
+            self.end(session, Ending::Discard(DisconnectReason::ParseError));
             false
         };
         self.end_post(session, key);
         if is_valid {
-            self.answer_engine(key, Response::new(200, "text/html", &b"ok"[..]));
+            let response = Response::new(200, "text/html", &b"ok"[..]);
+            self.answer_engine(key, response, Priority::Normal);
         } else {
             self.answer_error(key, EngineError::BadRequest);
         }
     }
 
     /// The session has nothing more to do with this `POST`: what comes next on its connection may be for somebody else.
-    pub(super) fn end_post(&mut self, session: Key, connection: Key) {
-        if let Some(Peer { session, .. }) = self.sessions.get_mut(session) {
-            if let Transport::Polling { post, .. } = &mut session.transport {
-                if *post == Some(connection) {
-                    *post = None;
-                }
-            }
-            if let Some(upgrade) = &session.upgrade {
-                let websocket = upgrade.connection;
-                self.input_wanted(websocket);
+    pub(super) fn end_post(&mut self, id: EngineSessionId, connection: ConnectionId) {
+        if let Some(session) = self.sessions.session_mut(id) {
+            session.end_post(connection);
+            if let Some(websocket) = session.upgrading_to() {
+                self.transport.input_wanted(websocket);
             }
         }
     }
 
-    /// Whether all of the `POST` that comes in on a connection has come, and its packets are being handled.
-    pub(super) fn is_post_complete(&mut self, connection: Key) -> bool {
-        let exchange = self
-            .connections
-            .get_mut(connection)
-            .and_then(Connection::exchange);
-        exchange.is_some_and(|exchange| match exchange.sink {
-            Sink::Post { is_complete, .. } => is_complete && !exchange.is_answered,
-            _ => false,
-        })
-    }
-
-    fn pause_post(&mut self, key: Key, rest: Payload, done: usize) {
-        if let Some(exchange) = self.connections.get_mut(key).and_then(Connection::exchange) {
+    fn pause_post(&mut self, key: ConnectionId, rest: Payload, done: usize) {
+        if let Some(exchange) = self.transport.exchange(key) {
             if let Sink::Post { payload, at, .. } = &mut exchange.sink {
                 **payload = rest;
                 *at = done;
             }
         }
-        self.input_due(key);
+        self.transport.ready.on_more(key);
     }
 
-    /// One packet of a `POST`; false when it is none.
-    fn post_part(&mut self, session: Key, part: Part<'_>) -> bool {
+    /// One packet of a `POST`; false when it is not one.
+    fn post_part(&mut self, session: EngineSessionId, part: Part<'_>) -> bool {
         match part {
             Part::Text(text) => {
                 let packet = Packet::decode(text);
@@ -243,18 +199,10 @@ impl Endpoint {
                 true
             }
             Part::Damaged => {
-                self.end(session, Ending::Drop(DisconnectReason::ParseError));
+                self.end(session, Ending::Discard(DisconnectReason::ParseError));
                 false
             }
         }
-    }
-
-    /// A `POST` has turned out to be larger than allowed.
-    pub(super) fn post_too_large(&mut self, key: Key, session: Key) {
-        self.answer(key, Response::empty(413));
-        self.end_post(session, key);
-        self.end(session, Ending::Drop(DisconnectReason::TransportError));
-        self.finish(key);
     }
 }
 

@@ -9,10 +9,10 @@ use crate::progress::{
     command, CancelRequest, Command, ErrorCode, JsonObject, ListQuery, Output, ProgressError,
     ProgressTracker, SeqState, SessionOptions, SessionPage, Status, Target as Audience,
 };
-use crate::ready::cost;
 use crate::slots::Key;
 use crate::socket::{Args, SocketId, Target};
 use crate::timer::Timer;
+use crate::transport::cost;
 
 /// A `cancel_session` that is answered when the host has rolled back.
 pub(super) struct CancelAck {
@@ -35,7 +35,7 @@ impl Endpoint {
         let _verb = Verb::begin();
         let mut random = [0; 16];
         (self.environment.random)(&mut random);
-        let now = self.now;
+        let now = self.clock.now;
         self.track(|tracker, wheel| tracker.create_session(now, wheel, random, options))
     }
 
@@ -46,7 +46,7 @@ impl Endpoint {
         options: SessionOptions,
     ) -> Result<(), ProgressError> {
         let _verb = Verb::begin();
-        let now = self.now;
+        let now = self.clock.now;
         self.track(|tracker, wheel| tracker.create_session_with_id(now, wheel, id, options))
     }
 
@@ -60,14 +60,14 @@ impl Endpoint {
     ) -> Result<(), ProgressError> {
         let _verb = Verb::begin();
         self.keep_story(id);
-        let now = self.now;
+        let now = self.clock.now;
         self.track(|tracker, wheel| tracker.update_progress(now, wheel, id, progress, metadata))
     }
 
     /// Ends a session well. Emits `import_complete`.
     pub fn complete_session(&mut self, id: Uuid, result: JsonObject) -> Result<(), ProgressError> {
         let _verb = Verb::begin();
-        let now = self.now;
+        let now = self.clock.now;
         self.track(|tracker, wheel| tracker.complete_session(now, wheel, id, result))
     }
 
@@ -79,7 +79,7 @@ impl Endpoint {
         partial_results: Option<JsonObject>,
     ) -> Result<(), ProgressError> {
         let _verb = Verb::begin();
-        let now = self.now;
+        let now = self.clock.now;
         self.track(|tracker, wheel| tracker.error_session(now, wheel, id, error, partial_results))
     }
 
@@ -91,7 +91,7 @@ impl Endpoint {
         partial_results: Option<JsonObject>,
     ) -> Result<String, ProgressError> {
         let _verb = Verb::begin();
-        let now = self.now;
+        let now = self.clock.now;
         self.track(|tracker, wheel| tracker.cancel_session(now, wheel, id, reason, partial_results))
     }
 
@@ -103,7 +103,7 @@ impl Endpoint {
         reason: Option<String>,
     ) -> Result<CancelRequest, ProgressError> {
         let _verb = Verb::begin();
-        let now = self.now;
+        let now = self.clock.now;
         self.track(|tracker, wheel| tracker.request_cancel(now, wheel, id, reason))
     }
 
@@ -128,7 +128,7 @@ impl Endpoint {
     /// Happens by itself for each session in its time.
     pub fn cleanup_stale_sessions(&mut self) -> usize {
         let _verb = Verb::begin();
-        let now = self.now;
+        let now = self.clock.now;
         self.track(|tracker, wheel| Ok(tracker.cleanup_stale_sessions(now, wheel)))
             .unwrap_or(0)
     }
@@ -136,7 +136,7 @@ impl Endpoint {
     /// A session as JSON text.
     pub fn session(&self, id: Uuid) -> Result<String, ProgressError> {
         let tracker = self.tracker.as_ref().ok_or_else(switched_off)?;
-        tracker.session(self.now, id)
+        tracker.session(self.clock.now, id)
     }
 
     /// Where a session stands.
@@ -152,7 +152,7 @@ impl Endpoint {
     fn page(&self, query: &ListQuery, listed: impl FnMut(Key)) -> SessionPage {
         let tracker = self.tracker.as_ref();
         tracker.map_or_else(SessionPage::empty, |tracker| {
-            tracker.page(self.now, query, listed)
+            tracker.page(self.clock.now, query, listed)
         })
     }
 
@@ -182,19 +182,19 @@ impl Endpoint {
     /// Tells everybody that data has changed. Emits `data_updated`.
     pub fn data_updated(&mut self, payload: JsonObject) -> Result<(), ProgressError> {
         let _verb = Verb::begin();
-        let now = self.now;
+        let now = self.clock.now;
         self.track(|tracker, _| tracker.data_updated(now, payload))
     }
 
     /// Tells everybody something about the system. Emits `system_alert`.
     pub fn system_alert(&mut self, payload: JsonObject) -> Result<(), ProgressError> {
         let _verb = Verb::begin();
-        let now = self.now;
+        let now = self.clock.now;
         self.track(|tracker, _| tracker.system_alert(now, payload))
     }
 
     pub(super) fn progress_timer(&mut self, timer: Timer) {
-        let now = self.now;
+        let now = self.clock.now;
         let memory = match timer {
             Timer::Heartbeat => (self.environment.memory)(),
             _ => Default::default(),
@@ -227,7 +227,7 @@ impl Endpoint {
         };
         self.recycle(message);
         if let (Some(answer), Some(ack)) = (answer, ack) {
-            self.ready.charge(answer.len());
+            self.transport.ready.charge(answer.len());
             self.answer_command(ack, &answer);
         }
         None
@@ -271,8 +271,8 @@ impl Endpoint {
             }
             Command::List { query } => {
                 // One list of a client in a turn: what it asks for behind that waits, and everybody else is served meanwhile.
-                self.ready.charge(cost::LIST);
-                self.ready.rest();
+                self.transport.ready.charge(cost::LIST);
+                self.transport.ready.rest();
                 let mut listed = Vec::new();
                 let page = self.page(&query, |slot| listed.push(slot.index));
                 self.tell_news_first_to(socket, &listed);
@@ -344,7 +344,7 @@ impl Endpoint {
         ) -> Result<T, ProgressError>,
     ) -> Result<T, ProgressError> {
         let tracker = self.tracker.as_mut().ok_or_else(switched_off)?;
-        let result = verb(tracker, &mut self.wheel);
+        let result = verb(tracker, &mut self.clock.wheel);
         while let Some(output) = self.tracker.as_mut().and_then(ProgressTracker::poll_output) {
             self.do_output(output);
         }

@@ -2,10 +2,12 @@
 
 use serde::Deserialize;
 
+use super::events::{Departure, DepartureStep, Ending};
 use super::progress::NAMESPACE;
-use super::{Ending, Endpoint, Event, Queued};
+use super::{Endpoint, Event};
 use crate::error::DisconnectReason;
-use crate::slots::Key;
+use crate::id::EngineSessionId;
+use crate::priority::Priority;
 use crate::socket::{Args, Keeping, NamespaceId, SocketId, Target};
 use crate::timer::Timer;
 
@@ -28,61 +30,60 @@ pub(super) enum Asked {
 }
 
 impl Endpoint {
-    /// A socket's connection is gone: keeps the socket for a while where that was not meant, forgets it otherwise.
-    pub(super) fn lose_socket(&mut self, socket: SocketId, reason: DisconnectReason) {
-        let Some(recovery) = &self.config.recovery else {
-            return self.forget_socket(socket, reason);
-        };
+    /// A socket's connection is gone: keeps the socket for a while where that was not meant, and begins its end otherwise.
+    pub(super) fn lose_socket(
+        &mut self,
+        socket: SocketId,
+        reason: DisconnectReason,
+    ) -> Option<Departure> {
         let was_meant = matches!(
             reason,
             DisconnectReason::ClientNamespaceDisconnect
                 | DisconnectReason::ServerNamespaceDisconnect
         );
-        if was_meant || self.sockets.away_count() >= recovery.max_away {
-            return self.forget_socket(socket, reason);
-        }
-        let until_ms = self
-            .now
-            .mono_ms
-            .saturating_add(recovery.max_disconnection_ms);
-        let timer = self.wheel.insert(until_ms, Timer::Away(socket.0));
-        if !self.sockets.go_away(socket, timer) {
-            self.wheel.cancel(timer);
-            return self.forget_socket(socket, reason);
+        let recovery = self.config.recovery.as_ref();
+        let recovery = recovery.filter(|it| !was_meant && self.sockets.away_count() < it.max_away);
+        let until_ms = recovery.map(|it| self.clock.in_ms(it.max_disconnection_ms));
+        if !until_ms.is_some_and(|until_ms| self.go_away(socket, until_ms)) {
+            return self.begin_leaving(socket, reason);
         }
         self.fail_waiters(socket);
-        if let Ok(namespace) = self.namespace_of(socket) {
-            self.push_event(Event::Disconnecting {
-                socket,
-                namespace,
-                reason,
-            });
-            self.push_event(Event::Disconnected {
-                socket,
-                namespace,
-                reason,
-            });
+        Some(Departure {
+            socket,
+            reason,
+            step: DepartureStep::TellAwayDisconnecting,
+        })
+    }
+
+    fn go_away(&mut self, socket: SocketId, until_ms: u64) -> bool {
+        let timer = self.clock.arm(until_ms, Timer::Away(socket.0));
+        let is_away = self.sockets.go_away(socket, timer);
+        if !is_away {
+            self.clock.cancel(timer);
         }
+        is_away
     }
 
     /// A socket that is away will not come back: its time is over, or the host does not want it any more.
     pub(super) fn recovery_expired(&mut self, socket: SocketId) {
-        let namespace = self.sockets.get(socket).map(|socket| socket.namespace);
         if let Some(timer) = self.sockets.take_away_timer(socket) {
             // Nothing is to be cancelled where it has just fired.
-            self.wheel.cancel(timer);
+            self.clock.cancel(timer);
         }
-        if let Some(namespace) = namespace.filter(|_| self.sockets.begin_leaving(socket)) {
+        if self.sockets.begin_leaving(socket) {
             self.sockets.leave_all(socket);
-            self.push_event(Event::RecoveryExpired { socket, namespace });
-            self.events.push_back(Queued::Gone(socket));
+            self.push_departure(Some(Departure {
+                socket,
+                reason: DisconnectReason::TransportClose,
+                step: DepartureStep::TellExpired,
+            }));
         }
     }
 
     /// Lets a client take up its socket again, if it asks for that and it can be done: what was missed first, then CONNECT.
     pub(super) fn recover(
         &mut self,
-        session: Key,
+        session: EngineSessionId,
         namespace: NamespaceId,
         payload: &str,
         asked: Asked,
@@ -103,20 +104,17 @@ impl Endpoint {
         let missed = self.sockets.missed(socket, offset.as_deref(), max_bytes)?;
         let id = self.sockets.id_text(socket)?;
         if let Some(timer) = self.sockets.take_away_timer(socket) {
-            self.wheel.cancel(timer);
+            self.clock.cancel(timer);
         }
         self.sockets.come_back(socket, session);
         self.note_unasked(session, socket, has_passed || asked == Asked::Yes);
         if let Some(recovery) = self.sockets.recovery(socket) {
             recovery.rules = rules;
         }
-        if let Some(peer) = self.sessions.get_mut(session) {
-            peer.client.add_socket(socket, self.now.mono_ms);
-            if let Some(timer) = peer.session.connect_timer.take() {
-                self.wheel.cancel(timer);
-            }
+        if let Some(entry) = self.sessions.get_mut(session) {
+            entry.client.add_socket(socket, self.clock.now_ms());
+            entry.session.joined(&mut self.clock);
         }
-        // Sending may end the session, and the socket's new end has to stand behind its return.
         self.push_event(Event::Connected {
             socket,
             namespace,
@@ -124,7 +122,7 @@ impl Endpoint {
             is_recovered: true,
         });
         for packet in &missed {
-            self.send_packet(session, packet);
+            self.send_packet(session, packet, Priority::Normal);
         }
         let recovery = self.sockets.recovery(socket);
         let pid = recovery.map(|recovery| recovery.secret.id(socket.0.index));
@@ -132,7 +130,7 @@ impl Endpoint {
         let parser = self.config.parser;
         let answer = parser.connect(&mut self.frames, name, Some(id), pid);
         let sees_progress = name == NAMESPACE;
-        self.send(session, answer);
+        self.send(session, answer, Priority::Normal);
         if sees_progress {
             self.tell_all_progress(session);
         }
@@ -140,14 +138,14 @@ impl Endpoint {
     }
 
     /// A client that is back before its old connection was found dead: that one ends now.
-    fn end_old_session(&mut self, socket: SocketId, session: Key) {
+    fn end_old_session(&mut self, socket: SocketId, session: EngineSessionId) {
         let old = self
             .sockets
             .get(socket)
             .filter(|socket| !socket.is_away())
             .map(|socket| socket.session);
         if let Some(old) = old.filter(|old| *old != session) {
-            self.end_now(old, Ending::Drop(DisconnectReason::TransportClose));
+            self.end_now(old, Ending::Discard(DisconnectReason::TransportClose));
         }
     }
 
@@ -166,7 +164,7 @@ impl Endpoint {
             .ping_interval_ms
             .saturating_add(self.config.ping_timeout_ms);
         let keeping = Keeping {
-            now_ms: self.now.mono_ms,
+            now_ms: self.clock.now_ms(),
             for_ms: recovery
                 .max_disconnection_ms
                 .saturating_add(2 * heartbeat_ms),
@@ -189,14 +187,14 @@ impl Endpoint {
     }
 
     /// A ping is sent to a client, or its pong has come: it has got everything that was sent before that ping.
-    pub(super) fn note_heartbeat(&mut self, session: Key, is_pong: bool) {
+    pub(super) fn note_heartbeat(&mut self, session: EngineSessionId, is_pong: bool) {
         if self.config.recovery.is_none() {
             return;
         }
-        let Some(peer) = self.sessions.get(session) else {
+        let Some(entry) = self.sessions.get(session) else {
             return;
         };
-        for socket in peer.client.sockets() {
+        for socket in entry.client.sockets() {
             if !is_pong {
                 self.sockets.note_ping(socket);
             } else if let Some(recovery) = self.sockets.recovery(socket) {

@@ -2,9 +2,9 @@
 
 use super::handshakes::EngineQuery;
 use super::{Endpoint, Event};
-use crate::engine::{EngineError, Rejection, Transport};
+use crate::engine::{EngineError, Rejection};
 use crate::http::{Field, Head, Response};
-use crate::slots::Key;
+use crate::id::{ConnectionId, EngineSessionId};
 
 /// What a request is refused with.
 pub(super) struct Refused<'a> {
@@ -20,7 +20,7 @@ impl Endpoint {
     /// Refuses a request with a code.
     pub(super) fn refuse(
         &mut self,
-        key: Key,
+        key: ConnectionId,
         head: &Head<'_>,
         error: EngineError,
         context: &[(&'static str, &str)],
@@ -35,7 +35,7 @@ impl Endpoint {
     }
 
     /// Refuses a request with a code, a message and header fields.
-    pub(super) fn refuse_with(&mut self, key: Key, head: &Head<'_>, refused: Refused<'_>) {
+    pub(super) fn refuse_with(&mut self, key: ConnectionId, head: &Head<'_>, refused: Refused<'_>) {
         let Refused { error, context, .. } = refused;
         self.report_refusal(key, head, error, context);
         let message = refused.message.unwrap_or(error.message());
@@ -45,24 +45,24 @@ impl Endpoint {
             Response::json(error.status(), error.body_with(message))
         };
         response.headers.extend(refused.fields);
-        self.turn_away(key, head, response);
+        self.refuse_with_status(key, head, response);
     }
 
     fn report_refusal(
         &mut self,
-        key: Key,
+        key: ConnectionId,
         head: &Head<'_>,
         error: EngineError,
         context: &[(&'static str, &str)],
     ) {
-        let Some(connection) = self.connections.get(key) else {
+        let Some(connection) = self.transport.get(key) else {
             return;
         };
         if self.config.connection_errors {
             let context = context.iter();
             self.push_event(Event::ConnectionError {
                 head: Box::new(head.into()),
-                peer: connection.peer,
+                peer: connection.peer_addr,
                 code: error as u8,
                 message: error.message().to_owned(),
                 context: context
@@ -73,20 +73,24 @@ impl Endpoint {
     }
 
     /// Answers a request of Engine.IO that leads to nothing. The connection of a WebSocket handshake ends with it.
-    pub(super) fn turn_away(&mut self, key: Key, head: &Head<'_>, mut response: Response) {
+    pub(super) fn refuse_with_status(
+        &mut self,
+        key: ConnectionId,
+        head: &Head<'_>,
+        mut response: Response,
+    ) {
         if head.upgrade {
             response.headers.extend(self.hook_fields(head));
             return self.answer_finally(key, response);
         }
         self.begin_discarding(key, head);
-        self.prepare_answer(key, head);
         self.answer(key, response);
     }
 
     /// Refuses a request for what it says of itself.
     pub(super) fn reject(
         &mut self,
-        key: Key,
+        key: ConnectionId,
         head: &Head<'_>,
         query: &EngineQuery<'_>,
         why: Rejection,
@@ -103,7 +107,13 @@ impl Endpoint {
     }
 
     /// A request that no session understands; the session is unharmed.
-    pub(super) fn misuse(&mut self, key: Key, session: Key, head: &Head<'_>, error: EngineError) {
+    pub(super) fn misuse(
+        &mut self,
+        key: ConnectionId,
+        session: EngineSessionId,
+        head: &Head<'_>,
+        error: EngineError,
+    ) {
         let is_on_websocket = self.is_on_websocket(session);
         let names_websocket = EngineQuery::of(head).transport.as_deref() == Some("websocket");
         match (names_websocket, is_on_websocket) {
@@ -117,7 +127,13 @@ impl Endpoint {
     }
 
     /// The session is on another transport than the request.
-    pub(super) fn mismatch(&mut self, key: Key, head: &Head<'_>, asked: &str, actual: &str) {
+    pub(super) fn mismatch(
+        &mut self,
+        key: ConnectionId,
+        head: &Head<'_>,
+        asked: &str,
+        actual: &str,
+    ) {
         let context = [
             ("name", "TRANSPORT_MISMATCH"),
             ("transport", asked),
@@ -126,8 +142,8 @@ impl Endpoint {
         self.refuse(key, head, EngineError::BadRequest, &context);
     }
 
-    fn is_on_websocket(&self, session: Key) -> bool {
-        let peer = self.sessions.get(session);
-        peer.is_some_and(|peer| matches!(peer.session.transport, Transport::WebSocket(_)))
+    fn is_on_websocket(&self, session: EngineSessionId) -> bool {
+        let session = self.sessions.session(session);
+        session.is_some_and(|session| !session.is_on_polling())
     }
 }

@@ -1,22 +1,22 @@
 //! Where a request goes: to Engine.IO, to the host, or back with an error.
 
+use super::events::Ending;
 use super::handshakes::EngineQuery;
-use super::{Ending, Endpoint, Event};
-use crate::connection::{Connection, Sink};
-use crate::engine::{EngineError, PollAction, PostAction, Rejection, Revision, Route};
+use super::{Endpoint, Event};
+use crate::engine::{EngineError, PollAction, PostAction, Rejection, Revision, Route, NOOP};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::{
-    is_allowed_host, same_origin, BodyDecoder, Field, Framing, Head, HeadOptions, Method, Request,
-    Response,
+    is_allowed_host, same_origin, BodyDecoder, Field, Framing, Head, Method, Request, Response,
 };
-use crate::id::Secret;
-use crate::slots::Key;
-use crate::timer::Timer;
+use crate::id::{ConnectionId, EngineSessionId, Secret};
+use crate::priority::Priority;
+use crate::timer::Timeout;
+use crate::transport::Sink;
 
 impl Endpoint {
     /// A whole request head has come in.
-    pub(super) fn request(&mut self, key: Key, head: &Head<'_>) {
+    pub(super) fn request(&mut self, key: ConnectionId, head: &Head<'_>) {
         let is_ours = head.path.starts_with(&self.config.path);
         let is_reading = matches!(head.method, Method::Get | Method::Head);
         let is_client_file = is_ours && is_reading && !head.upgrade && is_client_file(head.path);
@@ -24,24 +24,26 @@ impl Endpoint {
             return self.host_request(key, head);
         }
         if !is_ours {
-            self.begin_discarding(key, head);
+            self.transport.begin_discarding(&mut self.clock, key, head);
             return self.answer(key, Response::text(404, "Nothing is served at this path."));
         }
         self.engine_request(key, head);
     }
 
     /// Hands a request to the host.
-    fn host_request(&mut self, key: Key, head: &Head<'_>) {
+    fn host_request(&mut self, key: ConnectionId, head: &Head<'_>) {
         let has_body = !BodyDecoder::new(head.framing).is_done();
-        self.begin_exchange(key, head, Sink::Host { credit_bytes: 0 }, options(head));
-        let (Some(request), Some(connection)) = (self.request_id(key), self.connections.get(key))
-        else {
+        let sink = Sink::Host { credit_bytes: 0 };
+        self.transport
+            .begin_exchange(&mut self.clock, key, head, sink);
+        let request = self.transport.request_id(key);
+        let (Some(request), Some(connection)) = (request, self.transport.get(key)) else {
             return;
         };
         self.push_event(Event::Request {
             request,
             head: Box::new(Request::from(head)),
-            peer: connection.peer,
+            peer: connection.peer_addr,
         });
         if !has_body {
             self.push_event(Event::RequestBodyEnd { request });
@@ -52,12 +54,13 @@ impl Endpoint {
             .destroy_upgrade_ms
             .filter(|_| head.upgrade && !has_body)
         {
-            self.arm(key, Timer::Unserved(key), after_ms);
+            self.transport
+                .arm(&mut self.clock, key, Timeout::Unserved, after_ms);
         }
     }
 
-    fn engine_request(&mut self, key: Key, head: &Head<'_>) {
-        if let Err((name, field, value)) = self.check_welcome(head) {
+    fn engine_request(&mut self, key: ConnectionId, head: &Head<'_>) {
+        if let Err((name, field, value)) = self.check_host_and_origin(head) {
             let context = [("name", name), (field, value)];
             return self.refuse(key, head, EngineError::Forbidden, &context);
         }
@@ -67,7 +70,7 @@ impl Endpoint {
             return self.answer_preflight(key, head, fields);
         }
         let query = EngineQuery::of(head);
-        let route = match query.ask(head, &self.config).route() {
+        let route = match query.request(head, &self.config).route() {
             Ok(route) => route,
             Err(rejection) => return self.reject(key, head, &query, rejection),
         };
@@ -94,7 +97,7 @@ impl Endpoint {
 
     /// Whether the request is addressed to a name that is ours, and sent by no page that may not; if not, what is wrong: a
     /// name for it, and the header field with its value.
-    fn check_welcome<'b>(
+    fn check_host_and_origin<'b>(
         &self,
         head: &Head<'b>,
     ) -> Result<(), (&'static str, &'static str, &'b str)> {
@@ -116,79 +119,76 @@ impl Endpoint {
     }
 
     /// A browser asks whether a page of another origin may ask.
-    fn answer_preflight(&mut self, key: Key, head: &Head<'_>, fields: Vec<Field>) {
-        self.begin_discarding(key, head);
-        if let Some(exchange) = self.connections.get_mut(key).and_then(Connection::exchange) {
-            exchange.extra_fields = fields;
-        }
+    fn answer_preflight(&mut self, key: ConnectionId, head: &Head<'_>, fields: Vec<Field>) {
+        self.transport.begin_discarding(&mut self.clock, key, head);
+        self.transport.prepare_answer(key, head, fields);
         self.answer(key, Response::empty(204));
     }
 
     /// The session that a poll or an upgrade is for.
-    pub(super) fn session_asked_for(&self, head: &Head<'_>) -> Option<Key> {
+    pub(super) fn session_asked_for(&self, head: &Head<'_>) -> Option<EngineSessionId> {
         if !head.path.starts_with(&self.config.path) || head.method != Method::Get {
             return None;
         }
-        let route = EngineQuery::of(head).ask(head, &self.config).route();
+        let route = EngineQuery::of(head).request(head, &self.config).route();
         let (Ok(Route::Poll(secret, index)) | Ok(Route::Upgrade(secret, index))) = route else {
             return None;
         };
-        let session = self.sessions.key_at(index)?;
-        let peer = self.sessions.get(session)?;
-        (peer.session.secret == secret && !peer.is_ending).then_some(session)
+        self.sessions.find(secret, index)
     }
 
     /// The session of an id, unless its pong has not come in time: then it ends here, however late the timer is.
-    fn live_session(&mut self, secret: Secret, index: u32) -> Option<Key> {
-        let session = self.sessions.key_at(index)?;
-        let peer = self.sessions.get(session)?;
-        if peer.session.secret != secret || peer.is_ending {
+    fn live_session(&mut self, secret: Secret, index: u32) -> Option<EngineSessionId> {
+        let id = self.sessions.find(secret, index)?;
+        let heard_until_ms = self.heard_until_ms();
+        if self.sessions.session(id)?.is_overdue(heard_until_ms) {
+            self.pong_timed_out(id);
             return None;
         }
-        if peer.session.is_overdue(self.heard_until_ms()) {
-            self.pong_timed_out(session);
-            return None;
-        }
-        Some(session)
+        Some(id)
     }
 
-    fn poll(&mut self, key: Key, session: Key, head: &Head<'_>) {
+    fn poll(&mut self, key: ConnectionId, session: EngineSessionId, head: &Head<'_>) {
         let left_bytes = self.config.max_discarded_bytes;
         let declared = head.framing.content_length();
         if declared.is_some_and(|length| length > left_bytes) {
-            return self.turn_away(key, head, Response::empty(413));
+            return self.refuse_with_status(key, head, Response::empty(413));
         }
         let sink = Sink::Poll {
             session,
             left_bytes,
         };
         self.begin_engine_exchange(key, head, sink);
-        let Some(peer) = self.sessions.get_mut(session) else {
+        let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
-        let is_closing = peer.session.is_closing;
-        match peer.session.poll(key, peer.client.has_news()) {
+        let priority = Priority::Normal;
+        let is_draining = entry.session.is_draining();
+        match entry.session.poll(key, entry.client.has_news()) {
             PollAction::WrongTransport => self.mismatch(key, head, "polling", "websocket"),
-            PollAction::Wait if is_closing => self.flush_poll(session),
+            PollAction::Wait if is_draining => self.flush_poll(session, priority),
             PollAction::Wait => {}
-            PollAction::Answer => self.flush_poll(session),
-            PollAction::Noop => self.answer_packets(key, session, &[Frame::text("6")], Vec::new()),
+            PollAction::Answer => self.flush_poll(session, priority),
+            PollAction::Noop => {
+                let noop = [Frame::text(NOOP)];
+                self.answer_packets(key, session, &noop, Vec::new(), priority);
+            }
             PollAction::Overlap(_) => {
                 self.answer(key, Response::empty(400));
-                self.end(session, Ending::Drop(DisconnectReason::TransportError));
+                self.end(session, Ending::Discard(DisconnectReason::TransportError));
             }
         }
     }
 
-    fn post(&mut self, key: Key, session: Key, head: &Head<'_>) {
-        let Some(peer) = self.sessions.get_mut(session) else {
+    fn post(&mut self, key: ConnectionId, session: EngineSessionId, head: &Head<'_>) {
+        let Some(state) = self.sessions.session_mut(session) else {
             return;
         };
-        if peer.session.is_closing {
+        if state.is_draining() {
             let query = EngineQuery::of(head);
             return self.reject(key, head, &query, Rejection::Session);
         }
-        match peer.session.post(key) {
+        match state.post(key) {
             PostAction::WrongTransport => self.mismatch(key, head, "polling", "websocket"),
             PostAction::Overlap => self.refuse_post(key, session, head, 400),
             PostAction::Read => {
@@ -197,7 +197,7 @@ impl Endpoint {
                         .to_ascii_lowercase()
                         .starts_with("application/octet-stream")
                 });
-                let is_octets = is_binary && peer.session.revision == Revision::V3;
+                let is_octets = is_binary && state.revision() == Revision::V3;
                 let declared = head.framing.content_length();
                 if is_binary && !is_octets || head.framing == Framing::None || declared == Some(0) {
                     return self.refuse_post(key, session, head, 400);
@@ -216,16 +216,22 @@ impl Endpoint {
                     is_complete: false,
                 };
                 self.begin_engine_exchange(key, head, sink);
-                self.send_continue(key);
+                self.transport.send_continue(key);
             }
         }
     }
 
     /// A `POST` that breaks the protocol, by its head alone: the session ends with it.
-    fn refuse_post(&mut self, key: Key, session: Key, head: &Head<'_>, status: u16) {
-        self.turn_away(key, head, Response::empty(status));
+    fn refuse_post(
+        &mut self,
+        key: ConnectionId,
+        session: EngineSessionId,
+        head: &Head<'_>,
+        status: u16,
+    ) {
+        self.refuse_with_status(key, head, Response::empty(status));
         self.end_post(session, key);
-        self.end(session, Ending::Drop(DisconnectReason::TransportError));
+        self.end(session, Ending::Discard(DisconnectReason::TransportError));
     }
 
     /// What every answer to a request of Engine.IO says, by what the request says.
@@ -250,56 +256,22 @@ impl Endpoint {
     }
 
     /// Begins the exchange of a request of Engine.IO that is answered later.
-    fn begin_engine_exchange(&mut self, key: Key, head: &Head<'_>, sink: Sink) {
-        self.begin_exchange(key, head, sink, options(head));
-        self.prepare_answer(key, head);
-    }
-
-    /// Notes what the answer to a request of Engine.IO will have to say, and how.
-    pub(super) fn prepare_answer(&mut self, key: Key, head: &Head<'_>) {
+    fn begin_engine_exchange(&mut self, key: ConnectionId, head: &Head<'_>, sink: Sink) {
+        self.transport
+            .begin_exchange(&mut self.clock, key, head, sink);
         let fields = self.extra_fields(head);
-        #[cfg(feature = "compression")]
-        let coding = self.accepted_coding(head);
-        if let Some(exchange) = self.connections.get_mut(key).and_then(Connection::exchange) {
-            exchange.extra_fields = fields;
-            #[cfg(feature = "compression")]
-            {
-                exchange.coding = coding;
-            }
-        }
+        self.transport.prepare_answer(key, head, fields);
     }
 
-    pub(super) fn answer_error(&mut self, key: Key, error: EngineError) {
+    /// Begins the exchange of a request of Engine.IO that is answered at once, whatever its body says.
+    pub(super) fn begin_discarding(&mut self, key: ConnectionId, head: &Head<'_>) {
+        self.transport.begin_discarding(&mut self.clock, key, head);
+        let fields = self.extra_fields(head);
+        self.transport.prepare_answer(key, head, fields);
+    }
+
+    pub(super) fn answer_error(&mut self, key: ConnectionId, error: EngineError) {
         self.answer(key, Response::json(error.status(), error.body()));
-    }
-
-    /// Begins the exchange of a request that is answered at once, whatever its body says.
-    pub(super) fn begin_discarding(&mut self, key: Key, head: &Head<'_>) {
-        let left_bytes = self.config.max_discarded_bytes;
-        self.begin_answered_by_head(key, head, Sink::Discard { left_bytes });
-    }
-
-    /// Begins the exchange of a request whose answer does not depend on its body.
-    pub(super) fn begin_answered_by_head(&mut self, key: Key, head: &Head<'_>, sink: Sink) {
-        let mut options = options(head);
-        // Whoever asked for another protocol does not expect this one to go on.
-        options.keep_alive &= !head.upgrade;
-        if head
-            .framing
-            .content_length()
-            .is_some_and(|length| length > self.config.max_discarded_bytes)
-        {
-            options.keep_alive = false;
-        }
-        self.begin_exchange(key, head, sink, options);
-    }
-}
-
-fn options(head: &Head<'_>) -> HeadOptions {
-    HeadOptions {
-        keep_alive: head.keep_alive,
-        head_request: head.method == Method::Head,
-        http10: head.minor_version == 0,
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Endpoint, Event, Queued};
+use super::events::Queued;
+use super::{Endpoint, Event};
 use crate::panics::Verb;
 use crate::slots::{Key, Slots};
 use crate::timer::Timer;
@@ -64,24 +65,24 @@ impl Endpoint {
             return false;
         };
         if let Some(timer) = scheduled.timer {
-            self.wheel.cancel(timer);
+            self.clock.wheel.cancel(timer);
         }
         true
     }
 
     pub(super) fn host_timer_fired(&mut self, key: Key, deadline_ms: u64) {
-        let now_ms = self.now.mono_ms;
+        let now_ms = self.clock.now_ms();
         let Some(scheduled) = self.schedule.get_mut(key) else {
             return;
         };
         scheduled.timer = scheduled.every_ms.map(|every_ms| {
             let late_ms = now_ms.saturating_sub(deadline_ms);
             let next_ms = now_ms.saturating_add(every_ms - late_ms % every_ms);
-            self.wheel.insert(next_ms, Timer::Host(key))
+            self.clock.wheel.insert(next_ms, Timer::Host(key))
         });
         // The host may be slower than its timer.
         if !std::mem::replace(&mut scheduled.is_due, true) {
-            self.events.push_back(Queued::Timer(key));
+            self.events.push(Queued::Timer(key));
         }
     }
 
@@ -98,8 +99,8 @@ impl Endpoint {
     }
 
     fn add_timer(&mut self, after_ms: u64, every_ms: Option<u64>, token: u64) -> TimerId {
-        let deadline_ms = self.now.mono_ms.saturating_add(after_ms);
-        let wheel = &mut self.wheel;
+        let deadline_ms = self.clock.now_ms().saturating_add(after_ms);
+        let wheel = &mut self.clock.wheel;
         TimerId(self.schedule.insert_with(|key| Scheduled {
             token,
             every_ms,

@@ -3,19 +3,19 @@
 use std::any::Any;
 use std::net::SocketAddr;
 
-use super::{AckId, Ending, Endpoint, Event, Message, Peer, RequestId, SessionId};
-use crate::connection::{Connection, Phase, Sink};
+use super::events::Ending;
+use super::{AckId, Endpoint, Event, Message};
 use crate::engine::HandshakeDetails;
 use crate::error::{DisconnectReason, Error};
 use crate::frame::Frame;
 use crate::http::Response;
-use crate::id::IdText;
+use crate::id::{ConnectionId, EngineSessionId, IdText};
 use crate::panics::Verb;
-use crate::slots::Key;
+use crate::priority::Priority;
 use crate::socket::{
     is_reserved, with_slash, write_event, Args, Encoded, NamespaceId, Parser, SocketId, Target,
 };
-use crate::timer::Timer;
+use crate::transport::{Phase, RequestId, Sink};
 
 /// How much is known of the request that opened a client's session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl Endpoint {
         let (session, namespace) = (socket.session, socket.namespace);
         let name = self.sockets.namespace_name(namespace).unwrap_or_default();
         let packet = self.config.parser.ack(&mut self.frames, name, ack.id, args);
-        self.send_packet(session, &packet);
+        self.send_packet(session, &packet, Priority::Normal);
         Ok(())
     }
 
@@ -107,18 +107,18 @@ impl Endpoint {
             self.recovery_expired(socket);
             return Ok(());
         }
-        let Some(peer) = self.sessions.get_mut(session) else {
+        let Some(client) = self.sessions.client_mut(session) else {
             self.forget_socket(socket, reason);
             return Ok(());
         };
         // A client that has left the namespace by itself may be back in it already, on a socket that this is not about.
-        let has_left = !peer.client.sockets().any(|known| known == socket);
+        let has_left = !client.sockets().any(|known| known == socket);
         let leaving = if close {
-            peer.client.take_sockets()
+            client.take_sockets()
         } else if has_left {
             Vec::new()
         } else {
-            peer.client.remove_socket(socket);
+            client.remove_socket(socket);
             vec![socket]
         };
         if has_left {
@@ -130,11 +130,11 @@ impl Endpoint {
             if let Some(name) = name {
                 let packet = self.config.parser.disconnect(&mut self.frames, name);
                 self.forget_socket(socket, reason);
-                self.send(session, packet);
+                self.send(session, packet, Priority::Normal);
             }
         }
         if close {
-            self.end_now(session, Ending::Flush(reason));
+            self.end_now(session, Ending::AfterFlush(reason));
         }
         Ok(())
     }
@@ -188,7 +188,7 @@ impl Endpoint {
 
     /// What is known of the request that opened a socket's session, while that session lives.
     pub fn client_info(&self, socket: SocketId) -> Option<ClientInfo<'_>> {
-        self.session_info(SessionId(self.sockets.get_known(socket)?.session))
+        self.session_info(self.sockets.get_known(socket)?.session)
     }
 
     /// The auth payload that a socket's client sent, as JSON text; `{}` where it sent none.
@@ -226,7 +226,7 @@ impl Endpoint {
     }
 
     /// Sends a message on a bare Engine.IO session.
-    pub fn engine_send(&mut self, session: SessionId, message: &Frame) -> Result<(), Error> {
+    pub fn engine_send(&mut self, session: EngineSessionId, message: &Frame) -> Result<(), Error> {
         let _verb = Verb::begin();
         let frame = if message.is_binary() {
             message.clone()
@@ -236,7 +236,7 @@ impl Endpoint {
                 out.extend_from_slice(message.payload());
             })
         };
-        if self.send(session.0, frame) {
+        if self.send(session, frame, Priority::Normal) {
             Ok(())
         } else {
             Err(Error::NoSuchSocket)
@@ -244,14 +244,14 @@ impl Endpoint {
     }
 
     /// The id of an Engine.IO session as its client knows it.
-    pub fn engine_session_id(&self, session: SessionId) -> Option<IdText> {
-        self.session_id(session.0)
+    pub fn engine_session_id(&self, session: EngineSessionId) -> Option<IdText> {
+        self.sessions.id_text(session)
     }
 
     /// Closes an Engine.IO session; what is queued for it still arrives.
-    pub fn engine_close(&mut self, session: SessionId) {
+    pub fn engine_close(&mut self, session: EngineSessionId) {
         let _verb = Verb::begin();
-        self.end_now(session.0, Ending::Flush(DisconnectReason::ForcedClose));
+        self.end_now(session, Ending::AfterFlush(DisconnectReason::ForcedClose));
     }
 
     /// Ends every session with the reason `server shutting down`, and every connection once its output is written.
@@ -259,15 +259,18 @@ impl Endpoint {
     /// No further connection is accepted. [`Endpoint::is_drained`] says when everything has been written.
     pub fn shut_down(&mut self) {
         let _verb = Verb::begin();
-        self.is_shutting_down = true;
-        let sessions: Vec<Key> = self.sessions.iter().map(|(key, _)| key).collect();
+        self.transport.begin_shutdown();
+        let sessions: Vec<EngineSessionId> = self.sessions.iter().map(|(id, _)| id).collect();
         for session in sessions {
-            self.end_now(session, Ending::Drop(DisconnectReason::ServerShuttingDown));
+            self.end_now(
+                session,
+                Ending::Discard(DisconnectReason::ServerShuttingDown),
+            );
         }
-        let connections: Vec<Key> = self.connections.iter().map(|(key, _)| key).collect();
+        let connections: Vec<ConnectionId> = self.transport.iter().map(|(id, _)| id).collect();
         for connection in connections {
-            if !self.awaits_answer(connection) {
-                self.detach(connection);
+            if !self.transport.awaits_answer(connection) {
+                self.cut(connection);
                 self.finish(connection);
             }
         }
@@ -275,19 +278,19 @@ impl Endpoint {
 
     /// Whether [`Endpoint::shut_down`] has been called.
     pub fn is_shutting_down(&self) -> bool {
-        self.is_shutting_down
+        self.transport.is_shutting_down()
     }
 
     /// Whether nothing is left to be written to anybody, and no request to be answered.
     pub fn is_drained(&self) -> bool {
-        let mut connections = self.connections.iter();
+        let mut connections = self.transport.iter();
         connections.all(|(_, connection)| connection.phase == Phase::Lingering)
     }
 
     /// Answers a request. What the host has not read of its body is thrown away.
     pub fn respond(&mut self, request: RequestId, response: Response) -> Result<(), Error> {
         let _verb = Verb::begin();
-        self.host_exchange(request)?;
+        self.check_request(request)?;
         self.answer(request.connection, response);
         Ok(())
     }
@@ -298,30 +301,22 @@ impl Endpoint {
     /// hold; a sender that is faster than the host is held back through its connection.
     pub fn grant_body(&mut self, request: RequestId, bytes: usize) -> Result<(), Error> {
         let _verb = Verb::begin();
-        let credit_bytes = self.host_exchange(request)?;
-        *credit_bytes = credit_bytes.saturating_add(bytes);
-        let key = request.connection;
-        self.send_continue(key);
-        let is_incomplete =
-            |connection: &mut Connection| connection.exchange().is_some_and(|e| e.body.is_some());
-        if self.connections.get_mut(key).is_some_and(is_incomplete) {
-            self.arm(key, Timer::Request(key), self.config.request_timeout_ms);
-            self.input_wanted(key);
-        }
+        self.check_request(request)?;
+        self.transport
+            .grant_body(&mut self.clock, request.connection, bytes);
         Ok(())
     }
 
-    fn host_exchange(&mut self, request: RequestId) -> Result<&mut usize, Error> {
-        if self.request_id(request.connection) != Some(request) {
-            return Err(Error::NoSuchRequest);
-        }
-        let connection = self.connections.get_mut(request.connection);
-        match connection.and_then(Connection::exchange) {
-            Some(exchange) if !exchange.is_answered => match &mut exchange.sink {
-                Sink::Host { credit_bytes } => Ok(credit_bytes),
-                _ => Err(Error::NoSuchRequest),
-            },
-            _ => Err(Error::NoSuchRequest),
+    /// Whether the host still has to answer a request.
+    fn check_request(&mut self, request: RequestId) -> Result<(), Error> {
+        let is_current = self.transport.request_id(request.connection) == Some(request);
+        let exchange = self.transport.exchange(request.connection);
+        let is_open = exchange.is_some_and(|exchange| {
+            matches!(exchange.sink, Sink::Host { .. }) && !exchange.is_answered
+        });
+        match is_current && is_open {
+            true => Ok(()),
+            false => Err(Error::NoSuchRequest),
         }
     }
 
@@ -342,25 +337,19 @@ impl Endpoint {
         }
         let name = self.sockets.namespace_name(namespace).unwrap_or_default();
         let parser = self.config.parser;
-        let websocket = self.sessions.get(session).and_then(Peer::websocket);
+        let carrier = self.sessions.session(session);
+        let websocket = carrier.and_then(|session| session.websocket());
         if let Some(key) = websocket.filter(|_| is_text(parser, args)) {
             // Nobody else gets it, so it goes where it waits without a frame of its own.
-            let connection = self.connections.get_mut(key);
-            // None goes out behind a close frame.
-            if let Some(connection) = connection.filter(|it| it.phase == Phase::Open) {
-                let outbox = &mut connection.outbox;
-                self.frames.text_bytes(
-                    |out| write_event(out, name, id, event, args),
-                    |bytes| outbox.extend(bytes, &mut self.spare_outputs),
-                );
-                let waiting_bytes = outbox.held_bytes();
-                self.output_due(key);
-                self.check_queue(session, waiting_bytes);
-            }
+            let waiting_bytes = self.frames.text_bytes(
+                |out| write_event(out, name, id, event, args),
+                |bytes| self.transport.send_bytes(key, bytes),
+            );
+            self.check_queue(session, waiting_bytes);
             return Ok(());
         }
         let packet = parser.event(&mut self.frames, name, id, event, args);
-        self.send_packet(session, &packet);
+        self.send_packet(session, &packet, Priority::Normal);
         Ok(())
     }
 
@@ -376,25 +365,26 @@ impl Endpoint {
     pub(super) fn broadcast(&mut self, target: &Target, packet: &Encoded) {
         let mut selected = std::mem::take(&mut self.selected);
         self.sockets.select(target, &mut selected);
-        self.in_bulk(selected.len(), |endpoint| {
-            for socket in selected.drain(..) {
-                // A client may go while others are served: whoever cannot take what waits for it is disconnected.
-                let Some(socket) = endpoint.sockets.get(socket) else {
-                    continue;
-                };
-                let session = socket.session;
-                if !target.is_volatile() || endpoint.is_writable(session) {
-                    endpoint.send_packet(session, packet);
-                }
+        let priority = Priority::of(selected.len());
+        for socket in selected.drain(..) {
+            let session = self.sockets.get(socket).map(|socket| socket.session);
+            let takes = |it: &_| !target.is_volatile() || self.is_writable(*it);
+            if let Some(session) = session.filter(takes) {
+                self.send_packet(session, packet, priority);
             }
-        });
+        }
         self.selected = selected;
     }
 
-    pub(super) fn send_packet(&mut self, session: Key, packet: &Encoded) {
-        self.send(session, packet.text.clone());
+    pub(super) fn send_packet(
+        &mut self,
+        session: EngineSessionId,
+        packet: &Encoded,
+        priority: Priority,
+    ) {
+        self.send(session, packet.text.clone(), priority);
         for attachment in &packet.attachments {
-            self.send(session, attachment.clone());
+            self.send(session, attachment.clone(), priority);
         }
     }
 

@@ -1,72 +1,34 @@
-//! WebSocket connections: messages in, frames out, probes of upgrades, the closing handshake.
+//! What comes in on WebSockets: messages of sessions, probes of upgrades, the closing handshake.
 
-use super::input::Step;
-use super::{Ending, Endpoint, Peer};
-use crate::connection::{Phase, Protocol};
-use crate::engine::{Packet, Part, ProbeAction, Revision, Transport};
+use super::events::Ending;
+use super::Endpoint;
+use crate::engine::{Packet, Part, ProbeAction, Revision, NOOP};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
-use crate::outbox::Chunk;
-use crate::slots::Key;
-use crate::websocket::{close_frame, pong_frame, Decoded, Failure, Message};
+use crate::id::{ConnectionId, EngineSessionId};
+use crate::priority::Priority;
+use crate::websocket::{pong_frame, Failure, Message};
 
 impl Endpoint {
-    /// Handles input of a connection that speaks WebSocket: at most one frame.
-    pub(super) fn websocket_input(&mut self, key: Key, input: &mut [u8]) -> Step {
-        let max_bytes = self.config.max_payload_bytes;
-        let Some(Protocol::WebSocket(websocket)) =
-            self.connections.get_mut(key).map(|c| &mut c.protocol)
-        else {
-            return Step::Blocked;
-        };
-        let session = websocket.session;
-        if self.has_packets_before(session, key) {
-            return Step::Blocked;
-        }
-        let Some(Protocol::WebSocket(websocket)) =
-            self.connections.get_mut(key).map(|c| &mut c.protocol)
-        else {
-            return Step::Blocked;
-        };
-        // Taken out for the time of the call: a message borrows from it while the rest of the endpoint handles it.
-        let mut decoder = std::mem::take(&mut websocket.decoder);
-        let step = match decoder.decode(input, max_bytes) {
-            Ok(Decoded::Incomplete { .. }) => Step::NeedMore,
-            Ok(Decoded::Complete { consumed, message }) => {
-                if let Some(message) = message {
-                    self.websocket_message(key, session, message);
-                }
-                Step::Consumed(consumed)
-            }
-            Err(failure) => {
-                self.websocket_failed(key, session, failure);
-                Step::Blocked
-            }
-        };
-        decoder.release();
-        if let Some(Protocol::WebSocket(websocket)) =
-            self.connections.get_mut(key).map(|c| &mut c.protocol)
-        {
-            websocket.decoder = decoder;
-        }
-        step
-    }
-
     /// Whether this WebSocket is about to take over from polling while packets of a `POST` are still being handled, which were
     /// sent before whatever comes on it.
-    fn has_packets_before(&mut self, session: Key, key: Key) -> bool {
-        let Some(Peer { session, .. }) = self.sessions.get(session) else {
-            return false;
-        };
-        let (Some(upgrade), Transport::Polling { post, .. }) =
-            (&session.upgrade, session.transport)
-        else {
-            return false;
-        };
-        upgrade.connection == key && post.is_some_and(|post| self.is_post_complete(post))
+    pub(super) fn has_packets_before(
+        &mut self,
+        session: EngineSessionId,
+        key: ConnectionId,
+    ) -> bool {
+        let session = self.sessions.session(session);
+        let session = session.filter(|session| session.upgrading_to() == Some(key));
+        let post = session.and_then(|session| session.incoming_post());
+        post.is_some_and(|post| self.transport.is_posted(post))
     }
 
-    fn websocket_message(&mut self, key: Key, session: Key, message: Message<'_>) {
+    pub(super) fn websocket_message(
+        &mut self,
+        key: ConnectionId,
+        session: EngineSessionId,
+        message: Message<'_>,
+    ) {
         let is_transport = self.is_transport(session, key);
         match message {
             Message::Text(text) if is_transport => self.text_frame(session, text),
@@ -83,32 +45,36 @@ impl Endpoint {
     }
 
     /// A packet, or a binary message of a client that sends no binary frames.
-    fn text_frame(&mut self, session: Key, text: &str) {
+    fn text_frame(&mut self, session: EngineSessionId, text: &str) {
         if !text.starts_with('b') {
             return self.packet(session, Packet::decode(text));
         }
-        let Some(peer) = self.sessions.get(session) else {
+        let Some(revision) = self.revision(session) else {
             return;
         };
-        match Part::of_text(text, peer.session.revision) {
+        match Part::of_text(text, revision) {
             Part::Binary(message) => self.binary_message(session, &message),
             Part::Text(_) | Part::Damaged => self.packet(session, None),
         }
     }
 
     /// In revision 3 a binary frame has a type in front too, and only messages are sent as such.
-    fn binary_frame(&mut self, session: Key, bytes: &[u8]) {
-        let revision = self.sessions.get(session).map(|peer| peer.session.revision);
-        match (revision, bytes.split_first()) {
+    fn binary_frame(&mut self, session: EngineSessionId, bytes: &[u8]) {
+        match (self.revision(session), bytes.split_first()) {
             (Some(Revision::V3), Some((4, message))) => self.binary_message(session, message),
             (Some(Revision::V3), _) => self.packet(session, None),
             _ => self.binary_message(session, bytes),
         }
     }
 
-    fn websocket_failed(&mut self, key: Key, session: Key, failure: Failure) {
+    pub(super) fn websocket_failed(
+        &mut self,
+        key: ConnectionId,
+        session: EngineSessionId,
+        failure: Failure,
+    ) {
         if self.is_transport(session, key) {
-            self.end(session, Ending::Failed(failure.close_code()));
+            self.end(session, Ending::Protocol(failure.close_code()));
         } else {
             // The close frame first: giving up the upgrade would send one without a code.
             self.close_websocket(key, Some(failure.close_code()));
@@ -116,15 +82,21 @@ impl Endpoint {
         }
     }
 
-    fn probe_packet(&mut self, key: Key, session: Key, packet: Option<Packet<'_>>) {
-        let Some(peer) = self.sessions.get_mut(session) else {
+    fn probe_packet(
+        &mut self,
+        key: ConnectionId,
+        session: EngineSessionId,
+        packet: Option<Packet<'_>>,
+    ) {
+        let Some(state) = self.sessions.session_mut(session) else {
             return self.close_websocket(key, None);
         };
-        match peer.session.receive_probe(packet) {
+        match state.receive_probe(packet) {
             ProbeAction::Answer => {
-                self.send_raw(key, Frame::text("3probe"));
+                self.transport
+                    .send(key, Frame::text("3probe"), Priority::Normal);
                 // The client stops polling to upgrade, and so the poll that waits must end.
-                self.answer_poll(session, "6");
+                self.answer_poll(session, NOOP);
             }
             ProbeAction::Complete => self.complete_upgrade(session, key),
             ProbeAction::Refuse => self.abandon_upgrade_of(session, key),
@@ -132,60 +104,30 @@ impl Endpoint {
     }
 
     /// A WebSocket has ended, or its connection has.
-    pub(super) fn websocket_gone(&mut self, session: Key, key: Key) {
+    pub(super) fn websocket_gone(&mut self, session: EngineSessionId, key: ConnectionId) {
         if self.is_transport(session, key) {
-            self.end(session, Ending::Drop(DisconnectReason::TransportClose));
+            self.end(session, Ending::Discard(DisconnectReason::TransportClose));
         } else {
             self.abandon_upgrade_of(session, key);
         }
     }
 
-    /// Starts the closing handshake from our side and ends the connection; without a code the peer sees 1005.
-    pub(super) fn close_websocket(&mut self, key: Key, code: Option<u16>) {
-        if let Some(connection) = self.connections.get_mut(key) {
-            if connection.phase == Phase::Open {
-                connection.outbox.push(Chunk::Owned(close_frame(code, "")));
-                self.finish(key);
-            }
-        }
-    }
-
-    /// Queues a frame for one WebSocket; none goes out behind a close frame (RFC 6455 section 5.5.1).
-    pub(super) fn send_raw(&mut self, key: Key, frame: Frame) {
-        if let Some(connection) = self.connections.get_mut(key) {
-            if connection.phase == Phase::Open {
-                connection.outbox.push(Chunk::Frame(frame));
-                self.output_due(key);
-            }
-        }
-    }
-
     /// Queues what the peer provoked on this WebSocket alone, within the same limit as everything else.
-    fn push_to_websocket(&mut self, key: Key, bytes: &[u8]) {
-        let max_queued_bytes = self.config.max_queued_bytes;
-        let Some(connection) = self.connections.get_mut(key) else {
-            return;
-        };
-        connection.outbox.extend(bytes, &mut self.spare_outputs);
-        let is_too_much = connection.outbox.held_bytes() > max_queued_bytes;
-        self.output_due(key);
-        if is_too_much {
+    fn push_to_websocket(&mut self, key: ConnectionId, bytes: &[u8]) {
+        if self.transport.send_bytes(key, bytes) > self.config.max_queued_bytes {
             self.hang_up(key);
         }
     }
 
-    fn is_transport(&self, session: Key, key: Key) -> bool {
-        let peer = self.sessions.get(session);
-        peer.is_some_and(|peer| peer.session.transport == Transport::WebSocket(key))
+    fn is_transport(&self, session: EngineSessionId, key: ConnectionId) -> bool {
+        let session = self.sessions.session(session);
+        session.is_some_and(|session| session.transport().websocket() == Some(key))
     }
 
     /// Drops the upgrade of a session if it is this WebSocket's; closes the WebSocket in any case.
-    fn abandon_upgrade_of(&mut self, session: Key, key: Key) {
-        let upgrade = self
-            .sessions
-            .get(session)
-            .and_then(|peer| peer.session.upgrade.as_ref());
-        if upgrade.is_some_and(|upgrade| upgrade.connection == key) {
+    fn abandon_upgrade_of(&mut self, session: EngineSessionId, key: ConnectionId) {
+        let upgrading = self.sessions.session(session);
+        if upgrading.is_some_and(|session| session.upgrading_to() == Some(key)) {
             self.abandon_upgrade(session);
         }
         self.close_websocket(key, None);

@@ -1,8 +1,10 @@
 //! What is to be done next: the one question that whoever holds the sockets asks, again and again.
 
-use super::{Closing, Endpoint};
+use super::Endpoint;
+use crate::id::ConnectionId;
 use crate::now::Now;
-use crate::slots::Key;
+use crate::priority::Priority;
+use crate::transport::Closing;
 
 /// What whoever holds the sockets is to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,17 +12,17 @@ pub enum Work {
     /// Read from a connection, so many bytes at most. Then say what came of it: [`Endpoint::feed`] with bytes,
     /// [`Endpoint::would_block`] when there are none, or no more than these; [`Endpoint::read_closed`] at the end,
     /// [`Endpoint::hang_up`] when the connection is broken.
-    Read(Key, usize),
+    Read(ConnectionId, usize),
     /// Have the host take all events that there are ([`Endpoint::poll_event`]) and answer with verbs. At least once in a turn.
     Events,
     /// Write to a connection, in one call, what [`Endpoint::gather`] gives. Then say what came of it: [`Endpoint::wrote`] with
     /// the number of bytes, [`Endpoint::would_block`] when it took less than that, [`Endpoint::hang_up`] when it is broken.
-    Write(Key),
+    Write(ConnectionId),
     /// Shut down a connection's writing side and go on reading: the peer is to see the end of what it was sent before
     /// the connection vanishes, which a full close with unread input would turn into a reset.
-    ShutdownWrite(Key),
-    /// Close a connection; its key is stale.
-    Close(Key),
+    ShutdownWrite(ConnectionId),
+    /// Close a connection; its id is stale.
+    Close(ConnectionId),
     /// Wait until something happens, at most until this monotonic time in milliseconds, which may have passed. Then tell all that
     /// has happened ([`Endpoint::open`], [`Endpoint::on_readable`], [`Endpoint::on_writable`] and so on), and
     /// [`Endpoint::on_polled`] behind it.
@@ -63,8 +65,8 @@ impl Endpoint {
         loop {
             match self.phase {
                 Phase::Begin => {
-                    if now == self.now {
-                        self.ready.begin_turn();
+                    if now == self.clock.now {
+                        self.transport.ready.begin_turn();
                     } else {
                         self.begin_turn(now);
                     }
@@ -80,7 +82,7 @@ impl Endpoint {
                         return Work::Events;
                     }
                     self.handle_timeouts();
-                    self.ready.begin_writes();
+                    self.transport.ready.begin_writes();
                     self.phase = Phase::Output;
                     return Work::Events;
                 }
@@ -88,7 +90,7 @@ impl Endpoint {
                     if let Some(key) = self.next_write() {
                         return Work::Write(key);
                     }
-                    match self.next_closing() {
+                    match self.transport.next_closing() {
                         Some((key, Closing::Write)) => return Work::ShutdownWrite(key),
                         Some((key, Closing::Both)) => return Work::Close(key),
                         None => self.phase = Phase::Waiting,
@@ -102,26 +104,26 @@ impl Endpoint {
     }
 
     /// A connection can take bytes that could not before.
-    pub fn on_writable(&mut self, key: Key) {
-        if self.ready.on_writable(key) {
-            self.output_due(key);
+    pub fn on_writable(&mut self, key: ConnectionId) {
+        if self.transport.ready.on_writable(key) {
+            self.transport.queue_write(key, Priority::Normal);
         }
     }
 
     /// Until when nothing is to be done unless something happens; a time that has passed while there is something to do.
     pub(crate) fn wait_until(&self) -> Option<u64> {
         if self.has_work() {
-            return Some(self.now.mono_ms);
+            return Some(self.clock.now_ms());
         }
         self.next_deadline()
     }
 
     /// The next connection to write to, while this turn may write more.
-    fn next_write(&mut self) -> Option<Key> {
+    fn next_write(&mut self) -> Option<ConnectionId> {
         loop {
-            if let Some(key) = self.ready.written() {
+            if let Some(key) = self.transport.ready.written() {
                 let has_output = self.has_output(key);
-                if self.ready.goes_on_writing(key, has_output) {
+                if self.transport.ready.goes_on_writing(key, has_output) {
                     return Some(key);
                 }
             }
@@ -130,23 +132,23 @@ impl Endpoint {
                 // Nothing to write is news too, for a connection that was only waiting to be closed.
                 self.wrote(key, 0);
             } else {
-                self.ready.begin_write(key);
+                self.transport.ready.begin_write(key);
             }
         }
     }
 
     /// The next connection with output: first those for whom much waits, for half of a turn at the most, then those for whom
     /// little does, then the others again.
-    fn next_written(&mut self) -> Option<Key> {
-        if let Some(key) = self.ready.next_large(2) {
+    fn next_written(&mut self) -> Option<ConnectionId> {
+        if let Some(key) = self.transport.ready.next_large(2) {
             return Some(key);
         }
-        while self.ready.may_write() {
+        while self.transport.ready.may_write() {
             let Some(key) = self.next_output() else {
-                return self.ready.next_large(1);
+                return self.transport.ready.next_large(1);
             };
-            let bytes = self.output_bytes(key);
-            if !self.ready.puts_off(key, bytes) {
+            let bytes = self.transport.output_bytes(key);
+            if !self.transport.ready.puts_off(key, bytes) {
                 return Some(key);
             }
         }

@@ -77,7 +77,7 @@ pub enum Transports {
 
 /// The part of a request that Engine.IO looks at.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Ask<'a> {
+pub struct EngineRequest<'a> {
     /// Whether the method is `GET`.
     pub is_get: bool,
     /// Whether the method is `POST`.
@@ -144,7 +144,7 @@ impl Rejection {
     }
 }
 
-impl Ask<'_> {
+impl EngineRequest<'_> {
     /// Decides, without a look at the sessions that there are.
     pub fn route(&self) -> Result<Route, Rejection> {
         let websocket = match self.transport {
@@ -200,19 +200,19 @@ mod tests {
 
     const SID: &str = "AAAAAAAAAAAAAAAAAAAA";
 
-    fn get() -> Ask<'static> {
-        Ask {
+    fn get() -> EngineRequest<'static> {
+        EngineRequest {
             is_get: true,
             transport: Some("polling"),
             protocol: Some("4"),
-            ..Ask::default()
+            ..EngineRequest::default()
         }
     }
 
     #[test]
     fn sessions_open_by_get_on_either_transport() {
         assert_eq!(get().route(), Ok(Route::OpenPolling));
-        let websocket = Ask {
+        let websocket = EngineRequest {
             transport: Some("websocket"),
             is_upgrade: true,
             ..get()
@@ -229,7 +229,7 @@ mod tests {
             Some("__proto__"),
             Some("Polling"),
         ] {
-            let ask = Ask {
+            let ask = EngineRequest {
                 transport,
                 is_get: false,
                 is_post: true,
@@ -243,11 +243,11 @@ mod tests {
 
     #[test]
     fn a_transport_that_is_switched_off_is_unknown() {
-        let polling = Ask {
+        let polling = EngineRequest {
             transports: Transports::WebSocketOnly,
             ..get()
         };
-        let websocket = Ask {
+        let websocket = EngineRequest {
             transports: Transports::PollingOnly,
             transport: Some("websocket"),
             is_upgrade: true,
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn the_version_is_judged_apart() {
-        let post = Ask {
+        let post = EngineRequest {
             is_get: false,
             is_post: true,
             protocol: Some("3"),
@@ -268,10 +268,10 @@ mod tests {
         assert_eq!(post.route(), Err(Rejection::Method));
         assert_eq!(get().revision(), Some(Revision::V4));
         for protocol in [None, Some("3"), Some("5"), Some("04")] {
-            let ask = Ask { protocol, ..get() };
+            let ask = EngineRequest { protocol, ..get() };
             assert_eq!(ask.route(), Ok(Route::OpenPolling));
             assert_eq!(ask.revision(), None);
-            let allowed = Ask {
+            let allowed = EngineRequest {
                 allow_eio3: true,
                 ..ask
             };
@@ -281,28 +281,28 @@ mod tests {
 
     #[test]
     fn a_transport_that_does_not_fit_the_request_is_a_bad_one() {
-        let plain_get_for_websocket = Ask {
+        let plain_get_for_websocket = EngineRequest {
             transport: Some("websocket"),
             ..get()
         };
-        let upgrade_to_polling = Ask {
+        let upgrade_to_polling = EngineRequest {
             is_upgrade: true,
             ..get()
         };
-        let jsonp = Ask {
+        let jsonp = EngineRequest {
             is_jsonp: true,
             ..get()
         };
         for ask in [plain_get_for_websocket, upgrade_to_polling, jsonp] {
             assert_eq!(ask.route(), Err(Rejection::Handshake));
         }
-        let websocket = Ask {
+        let websocket = EngineRequest {
             transport: Some("websocket"),
             is_upgrade: true,
             ..jsonp
         };
         assert_eq!(websocket.route(), Ok(Route::OpenWebSocket));
-        let bad_origin = Ask {
+        let bad_origin = EngineRequest {
             has_bad_origin: true,
             ..jsonp
         };
@@ -313,35 +313,35 @@ mod tests {
     #[test]
     fn a_session_is_polled_posted_to_or_upgraded() {
         let (secret, index) = Secret::parse(SID).unwrap();
-        let poll = Ask {
+        let poll = EngineRequest {
             sid: Some(SID),
             ..get()
         };
         assert_eq!(poll.route(), Ok(Route::Poll(secret, index)));
-        let post = Ask {
+        let post = EngineRequest {
             is_get: false,
             is_post: true,
             ..poll
         };
         assert_eq!(post.route(), Ok(Route::Post(secret, index)));
-        let put = Ask {
+        let put = EngineRequest {
             is_get: false,
             ..poll
         };
         let misuse = |error| Ok(Route::Misuse(secret, index, error));
         assert_eq!(put.route(), misuse(EngineError::BadHandshakeMethod));
-        let upgrade_to_polling = Ask {
+        let upgrade_to_polling = EngineRequest {
             is_upgrade: true,
             ..poll
         };
         assert_eq!(upgrade_to_polling.route(), misuse(EngineError::BadRequest));
-        let upgrade = Ask {
+        let upgrade = EngineRequest {
             is_upgrade: true,
             transport: Some("websocket"),
             ..poll
         };
         assert_eq!(upgrade.route(), Ok(Route::Upgrade(secret, index)));
-        let nobody = Ask {
+        let nobody = EngineRequest {
             sid: Some("nobody"),
             ..get()
         };

@@ -2,7 +2,7 @@
 
 use super::Io;
 use crate::{
-    Admission, Args, ConnectError, Endpoint, Error, Event, NamespaceId, SessionId, SocketId,
+    Admission, Args, ConnectError, Endpoint, EngineSessionId, Error, Event, NamespaceId, SocketId,
 };
 
 /// What clients hear who are refused for a mistake of the host.
@@ -85,7 +85,7 @@ impl Io {
         &mut self,
         endpoint: &mut Endpoint,
         is_in_charge: bool,
-        session: SessionId,
+        session: EngineSessionId,
         comes: bool,
     ) -> Result<bool, Error> {
         let is_free = self.allow_request.is_empty() || endpoint.is_admitted(session, comes);

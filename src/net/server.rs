@@ -14,9 +14,8 @@ use super::backlog::{Backlog, ACCEPT_BACKLOG};
 use super::queue::{Done, Queue};
 use super::system::{environment, Clock};
 use super::{Handle, Listener, Stats, Stream};
-use crate::ready::MAX_READ_BYTES;
-use crate::slots::Key;
-use crate::{Config, Endpoint, Event, Work};
+use crate::transport::ready::MAX_READ_BYTES;
+use crate::{Config, ConnectionId, Endpoint, Event, Work};
 
 /// Connections accepted in one turn, so that a storm of them does not keep others waiting.
 const ACCEPTS_PER_TURN: usize = 32;
@@ -62,7 +61,7 @@ pub struct Server<L: Listener = TcpListener> {
     asked_ms: u64,
     backlog: Backlog,
     /// The connection that was written to last in this turn, and how many there were.
-    written_to: Option<Key>,
+    written_to: Option<ConnectionId>,
     turn_writes: u64,
 }
 
@@ -82,7 +81,7 @@ struct Listening<L> {
 }
 
 struct Connected<S> {
-    key: Key,
+    key: ConnectionId,
     stream: S,
     /// The end of its input has been announced, behind what is still to be read.
     is_read_closed: bool,
@@ -337,7 +336,7 @@ impl<L: Listener> Server<L> {
         self.endpoint.on_polled(heard_ms, is_complete);
     }
 
-    fn read(&mut self, key: Key, bytes: usize) {
+    fn read(&mut self, key: ConnectionId, bytes: usize) {
         let Some(Some(connected)) = self.connections.get_mut(key.index()) else {
             return self.endpoint.would_block(key);
         };
@@ -360,7 +359,7 @@ impl<L: Listener> Server<L> {
         }
     }
 
-    fn write_to(&mut self, key: Key) {
+    fn write_to(&mut self, key: ConnectionId) {
         if self.written_to.replace(key) != Some(key) {
             self.turn_writes += 1;
             self.stats.max_writes_per_turn = self.stats.max_writes_per_turn.max(self.turn_writes);
@@ -388,7 +387,7 @@ impl<L: Listener> Server<L> {
         }
     }
 
-    fn shut_down_writing(&mut self, key: Key) {
+    fn shut_down_writing(&mut self, key: ConnectionId) {
         let is_broken =
             |connected: &Connected<L::Stream>| connected.stream.shut_down_writing().is_err();
         if self.connected(key).is_some_and(is_broken) {
@@ -396,7 +395,7 @@ impl<L: Listener> Server<L> {
         }
     }
 
-    fn close(&mut self, key: Key) {
+    fn close(&mut self, key: ConnectionId) {
         if self.connected(key).is_some() {
             self.connections[key.index()] = None;
         }
@@ -471,7 +470,7 @@ impl<L: Listener> Server<L> {
         });
     }
 
-    fn connected(&self, key: Key) -> Option<&Connected<L::Stream>> {
+    fn connected(&self, key: ConnectionId) -> Option<&Connected<L::Stream>> {
         let connected = self.connections.get(key.index())?.as_ref()?;
         (connected.key == key).then_some(connected)
     }

@@ -17,7 +17,7 @@ use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 
 use super::{Client, PacketLog, Recovery};
-use crate::id::{IdText, Secret};
+use crate::id::{EngineSessionId, IdText, Secret};
 use crate::slots::{Key, Slots};
 
 /// Names one connected socket: one client in one namespace. Stale once that socket has disconnected.
@@ -33,7 +33,7 @@ pub struct NamespaceId(pub(crate) Key);
 pub struct Socket {
     secret: Secret,
     /// The Engine.IO session that carries it.
-    pub session: Key,
+    pub session: EngineSessionId,
     pub namespace: NamespaceId,
     /// Place in the namespace's list of members.
     seat: u32,
@@ -241,7 +241,12 @@ impl Sockets {
     }
 
     /// Adds a socket to a namespace, which has to be there.
-    pub fn connect(&mut self, secret: Secret, session: Key, namespace: NamespaceId) -> SocketId {
+    pub fn connect(
+        &mut self,
+        secret: Secret,
+        session: EngineSessionId,
+        namespace: NamespaceId,
+    ) -> SocketId {
         let place = self.namespaces.get_mut(namespace.0);
         let place = place.expect("whoever joins a namespace has just found it");
         let id = SocketId(self.sockets.insert(Socket {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use common::Flags;
 use pulsewheel::http::{query_pairs, Head, HeaderHook, Method};
-use pulsewheel::{Admission, Config, Endpoint, Event, Frame, Server, SessionId};
+use pulsewheel::{Admission, Config, Endpoint, EngineSessionId, Event, Frame, Server};
 
 /// The last post: the id of its session, and its header fields as JSON text. Its messages are answered before the next one comes.
 type LastPost = Arc<Mutex<Option<(String, String)>>>;
@@ -55,7 +55,7 @@ fn answer(endpoint: &mut Endpoint, last_post: &LastPost, event: Event) {
 fn reply_to(
     endpoint: &Endpoint,
     last_post: &LastPost,
-    session: SessionId,
+    session: EngineSessionId,
     message: &Frame,
 ) -> Option<Frame> {
     if message.is_binary() {
@@ -74,7 +74,7 @@ fn reply_to(
     }
 }
 
-fn send(endpoint: &mut Endpoint, session: SessionId, message: &Frame) {
+fn send(endpoint: &mut Endpoint, session: EngineSessionId, message: &Frame) {
     // A session that has closed meanwhile wants no answer.
     let _ = endpoint.engine_send(session, message);
 }

@@ -72,7 +72,7 @@ fn a_websocket_waits_too_and_what_it_sent_meanwhile_is_not_lost() {
         [upgrade(WEBSOCKET).into_bytes(), masked(0x81, b"4early")].concat(),
     );
     let ticket = ticket(&mut world);
-    assert!(!world.endpoint.wants_input(key));
+    assert!(!world.endpoint.transport.wants_input(key));
     assert!(world.take(key).is_empty());
     decide(
         &mut world,
@@ -170,7 +170,7 @@ fn what_is_not_decided_in_time_is_refused() {
 
 #[test]
 fn whoever_has_gone_is_not_decided_about() {
-    type Leave = fn(&mut Endpoint, Key);
+    type Leave = fn(&mut Endpoint, ConnectionId);
     let ways: [Leave; 3] = [
         |endpoint, key| endpoint.hang_up(key),
         |endpoint, key| endpoint.read_closed(key),
@@ -228,7 +228,7 @@ fn the_body_of_a_waiting_request_is_passed_over_afterwards() {
             let (start, rest) = both.split_at(request.len() - cut);
             world.feed(key, start);
             let ticket = ticket(&mut world);
-            assert!(!world.endpoint.wants_input(key));
+            assert!(!world.endpoint.transport.wants_input(key));
             decide(&mut world, ticket, Admission::accept());
             world.feed(key, rest);
             let answers = world.take_text(key);

@@ -14,7 +14,7 @@ fn config() -> Config {
 }
 
 /// So many clients in `/`.
-fn clients(world: &mut World, count: usize) -> Vec<(Key, SocketId)> {
+fn clients(world: &mut World, count: usize) -> Vec<(ConnectionId, SocketId)> {
     (0..count).map(|_| world.enter("40")).collect()
 }
 

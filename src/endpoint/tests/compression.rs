@@ -12,7 +12,9 @@ fn poll_of(config: Config, accepted: &str, messages: &[Frame]) -> (String, Vec<u
         panic!("opened")
     };
     for message in messages {
-        assert!(world.endpoint.send(session.0, message.clone()));
+        assert!(world
+            .endpoint
+            .send(session, message.clone(), Priority::Normal));
     }
     let key = world.open();
     let request = get(&format!("EIO=4&transport=polling&sid={sid}"));

@@ -3,8 +3,8 @@
 
 use super::{get, masked, post, sid, status, Flood, World};
 use crate::config::Config;
-use crate::ready::TURN_UNITS;
-use crate::slots::Key;
+use crate::id::ConnectionId;
+use crate::transport::ready::TURN_UNITS;
 use crate::Event;
 
 /// A turn ends with the first piece of work that goes beyond its units.
@@ -41,10 +41,10 @@ fn floods() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-fn flooded(pattern: &[u8], attackers: usize) -> (World, Key) {
+fn flooded(pattern: &[u8], attackers: usize) -> (World, ConnectionId) {
     let mut world = World::new(config());
     let client = world.join_by_websocket();
-    let keys: Vec<Key> = (0..attackers).map(|_| world.join_by_websocket()).collect();
+    let keys: Vec<ConnectionId> = (0..attackers).map(|_| world.join_by_websocket()).collect();
     world.floods = keys
         .into_iter()
         .map(|key| Flood::new(key, pattern))
@@ -73,7 +73,8 @@ fn a_small_message_is_answered_within_two_turns_however_many_keep_their_sockets_
         for attackers in [1, 64] {
             let mut world = World::new(config());
             let (client, socket) = world.enter("40");
-            let keys: Vec<Key> = (0..attackers).map(|_| world.join_by_websocket()).collect();
+            let keys: Vec<ConnectionId> =
+                (0..attackers).map(|_| world.join_by_websocket()).collect();
             world.floods = keys
                 .into_iter()
                 .map(|key| Flood::new(key, &*pattern))
@@ -87,7 +88,7 @@ fn a_small_message_is_answered_within_two_turns_however_many_keep_their_sockets_
                 let mut turns = 0;
                 while world.frames(client).is_empty() {
                     echo_turn(&mut world, socket);
-                    let units = world.endpoint.ready.used_units();
+                    let units = world.endpoint.transport.ready.used_units();
                     assert!(units <= TURN_LIMIT, "{name} × {attackers}: {units} units");
                     turns += 1;
                     assert!(turns <= 2, "{name} × {attackers}, message {round}");
@@ -124,7 +125,7 @@ fn nobody_is_passed_over_while_others_are_read() {
 /// How much of what each flood has sent has been read, and how much of that has been handled, together.
 fn work_done(world: &World) -> Vec<usize> {
     let done = |flood: &Flood| {
-        let connection = world.endpoint.connections.get(flood.key);
+        let connection = world.endpoint.transport.get(flood.key);
         2 * flood.read_bytes - connection.expect("it is open").unread.len()
     };
     world.floods.iter().map(done).collect()
@@ -174,7 +175,7 @@ fn the_packets_of_a_large_post_are_handled_over_turns() {
                 .endpoint
                 .feed(client, &mut masked(0x81, b"42[\"echo\"]"));
             echo_turn(&mut world, socket);
-            let units = world.endpoint.ready.used_units();
+            let units = world.endpoint.transport.ready.used_units();
             assert!(units <= TURN_LIMIT, "{packet}: {units} units");
             answers += world.frames(client).len();
             turns += 1;
@@ -205,7 +206,7 @@ fn all_packets_of_a_large_post_are_handled_in_their_order_before_it_is_answered(
 }
 
 /// A session whose `POST` of noops is being handled, with this packet at its end.
-fn half_handled(last: &str) -> (World, String, Key) {
+fn half_handled(last: &str) -> (World, String, ConnectionId) {
     let mut world = World::new(Config::engine_only("/socket.io"));
     let sid = world.open_polling();
     world.take_events();
@@ -348,7 +349,7 @@ fn commands_whose_answer_nobody_can_get_build_none() {
         .feed(client, &mut masked(0x81, command.as_bytes()).repeat(500));
     world.one_turn();
     // Two floods of 500 packets, and not one list.
-    assert!(world.endpoint.ready.used_units() < 2 * 500 * 300);
+    assert!(world.endpoint.transport.ready.used_units() < 2 * 500 * 300);
     world.turn();
     assert_eq!(status(&world.take_text(key)), 200);
     assert!(world.frames(client).is_empty());
@@ -397,12 +398,12 @@ fn a_client_gets_one_list_a_turn_and_others_are_served_meanwhile() {
             key
         };
         let (mut turns, mut echoes) = (0, 0);
-        while world.endpoint.ready.is_listed(lister) {
+        while world.endpoint.transport.ready.is_listed(lister) {
             world
                 .endpoint
                 .feed(client, &mut masked(0x81, b"42[\"echo\"]"));
             echo_turn(&mut world, socket);
-            assert!(world.endpoint.ready.used_units() <= TURN_LIMIT);
+            assert!(world.endpoint.transport.ready.used_units() <= TURN_LIMIT);
             echoes += world.frames(client).len();
             turns += 1;
         }
@@ -414,7 +415,7 @@ fn a_client_gets_one_list_a_turn_and_others_are_served_meanwhile() {
 #[test]
 fn very_many_pings_that_are_due_at_once_are_spread_over_turns() {
     let mut world = World::new(config());
-    let clients: Vec<Key> = (0..1_500).map(|_| world.open_websocket()).collect();
+    let clients: Vec<ConnectionId> = (0..1_500).map(|_| world.open_websocket()).collect();
     world.oversleep_ms(25_000);
     world.one_turn();
     assert!(world.endpoint.has_work(), "more are due");

@@ -1,7 +1,7 @@
 use super::*;
-use crate::endpoint::RequestId;
 use crate::error::Error;
 use crate::http::{Method, Response};
+use crate::transport::RequestId;
 
 fn config() -> Config {
     Config {
@@ -102,11 +102,11 @@ fn no_byte_of_a_body_comes_unasked_and_none_beyond_what_was_asked_for() {
         upload("Content-Length: 10\r\n", "0123456789").trim_end(),
     );
     let request = request(&mut world);
-    assert!(!world.endpoint.wants_input(key));
+    assert!(!world.endpoint.transport.wants_input(key));
     world.endpoint.grant_body(request, 4).unwrap();
     world.turn();
     assert_eq!(body_events(&mut world), (b"0123".to_vec(), false));
-    assert!(!world.endpoint.wants_input(key));
+    assert!(!world.endpoint.transport.wants_input(key));
     world.endpoint.grant_body(request, 6).unwrap();
     world.turn();
     assert_eq!(

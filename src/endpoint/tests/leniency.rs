@@ -21,7 +21,7 @@ fn message(world: &mut World) -> Message {
 }
 
 /// A client on a WebSocket of this version that is in `/`.
-fn join(world: &mut World, query: &str) -> Key {
+fn join(world: &mut World, query: &str) -> ConnectionId {
     let key = world.open_websocket_of(query);
     if query.starts_with("EIO=4") {
         world.send(key, "40");

@@ -35,12 +35,14 @@ mod websocket;
 
 use std::io::IoSlice;
 
-use super::{Closing, Endpoint, Environment, Event};
+use super::{Endpoint, Environment, Event};
 use crate::config::Config;
+use crate::id::ConnectionId;
 use crate::now::Now;
+use crate::priority::Priority;
 use crate::progress::Memory;
-use crate::slots::Key;
 use crate::socket::{SocketId, Target};
+use crate::transport::Closing;
 
 /// An endpoint and the time, driven as a server drives it.
 pub(super) struct World {
@@ -50,18 +52,18 @@ pub(super) struct World {
     pub left_rooms: Vec<Vec<String>>,
     now_ms: u64,
     /// Where each connection's bytes went, by slot.
-    received: Vec<(Key, Vec<u8>)>,
-    pub shut: Vec<Key>,
-    pub closed: Vec<Key>,
+    received: Vec<(ConnectionId, Vec<u8>)>,
+    pub shut: Vec<ConnectionId>,
+    pub closed: Vec<ConnectionId>,
     /// Connections whose peers take nothing by themselves; see [`World::read_some`].
-    pub slow: Vec<Key>,
+    pub slow: Vec<ConnectionId>,
     /// Connections on which there is always something to read.
     pub floods: Vec<Flood>,
 }
 
 /// A peer that sends the same again and again, as fast as it is read.
 pub(super) struct Flood {
-    pub key: Key,
+    pub key: ConnectionId,
     pattern: Vec<u8>,
     pub read_bytes: usize,
     /// It will send so much more.
@@ -69,7 +71,7 @@ pub(super) struct Flood {
 }
 
 impl Flood {
-    pub fn new(key: Key, pattern: impl Into<Vec<u8>>) -> Flood {
+    pub fn new(key: ConnectionId, pattern: impl Into<Vec<u8>>) -> Flood {
         Flood {
             key,
             pattern: pattern.into(),
@@ -145,13 +147,13 @@ impl World {
         self.endpoint.begin_turn(now(self.now_ms));
     }
 
-    pub fn open(&mut self) -> Key {
+    pub fn open(&mut self) -> ConnectionId {
         let peer = "127.0.0.1:5000".parse().expect("an address");
         self.endpoint.open(peer).expect("room for one more")
     }
 
     /// Feeds bytes and finishes the turn.
-    pub fn feed(&mut self, key: Key, bytes: impl AsRef<[u8]>) {
+    pub fn feed(&mut self, key: ConnectionId, bytes: impl AsRef<[u8]>) {
         self.endpoint.begin_turn(now(self.now_ms));
         self.endpoint.feed(key, &mut bytes.as_ref().to_vec());
         self.turn();
@@ -229,7 +231,7 @@ impl World {
                 None => self.received.push((key, bytes)),
             }
         }
-        while let Some((key, closing)) = self.endpoint.next_closing() {
+        while let Some((key, closing)) = self.endpoint.transport.next_closing() {
             match closing {
                 Closing::Write => self.shut.push(key),
                 Closing::Both => self.closed.push(key),
@@ -238,7 +240,7 @@ impl World {
     }
 
     /// Has a slow peer take up to so many bytes; how many it took.
-    pub fn read_some(&mut self, key: Key, bytes: usize) -> usize {
+    pub fn read_some(&mut self, key: ConnectionId, bytes: usize) -> usize {
         self.endpoint.begin_turn(now(self.now_ms));
         let mut slices = [IoSlice::new(&[]); 8];
         let count = self.endpoint.gather(key, &mut slices);
@@ -250,12 +252,12 @@ impl World {
     }
 
     /// What has been written to a connection since it was last asked.
-    pub fn take(&mut self, key: Key) -> Vec<u8> {
+    pub fn take(&mut self, key: ConnectionId) -> Vec<u8> {
         let received = self.received.iter_mut().find(|(known, _)| *known == key);
         received.map_or_else(Vec::new, |(_, bytes)| std::mem::take(bytes))
     }
 
-    pub fn take_text(&mut self, key: Key) -> String {
+    pub fn take_text(&mut self, key: ConnectionId) -> String {
         String::from_utf8(self.take(key)).expect("text")
     }
 
@@ -277,7 +279,7 @@ impl World {
     }
 
     /// Polls; the payload, or the answer's status where that is not 200. Empty while the poll waits.
-    pub fn poll(&mut self, sid: &str) -> (Key, String) {
+    pub fn poll(&mut self, sid: &str) -> (ConnectionId, String) {
         let key = self.open();
         self.feed(key, get(&format!("EIO=4&transport=polling&sid={sid}")));
         let answer = self.take_text(key);
@@ -285,18 +287,18 @@ impl World {
     }
 
     /// What the poll on this connection has been answered since.
-    pub fn polled(&mut self, key: Key) -> String {
+    pub fn polled(&mut self, key: ConnectionId) -> String {
         let answer = self.take_text(key);
         payload_of(&answer)
     }
 
     /// Opens a session by WebSocket.
-    pub fn open_websocket(&mut self) -> Key {
+    pub fn open_websocket(&mut self) -> ConnectionId {
         self.open_websocket_of("EIO=4&transport=websocket")
     }
 
     /// Opens a session by WebSocket with this query.
-    pub fn open_websocket_of(&mut self, query: &str) -> Key {
+    pub fn open_websocket_of(&mut self, query: &str) -> ConnectionId {
         let key = self.open();
         self.feed(key, upgrade(query));
         let answer = self.take(key);
@@ -309,7 +311,7 @@ impl World {
     }
 
     /// A client on a WebSocket that has joined `/`, and the events of that taken.
-    pub fn join_by_websocket(&mut self) -> Key {
+    pub fn join_by_websocket(&mut self) -> ConnectionId {
         let key = self.open_websocket();
         self.send(key, "40");
         assert!(self.frames(key)[0].starts_with("40{\"sid\":"));
@@ -318,7 +320,7 @@ impl World {
     }
 
     /// A client on a WebSocket that has joined by this packet, its socket, and the events of that taken.
-    pub fn enter(&mut self, connect: &str) -> (Key, SocketId) {
+    pub fn enter(&mut self, connect: &str) -> (ConnectionId, SocketId) {
         let key = self.open_websocket();
         self.send(key, connect);
         self.take(key);
@@ -338,12 +340,12 @@ impl World {
     }
 
     /// Sends one text frame.
-    pub fn send(&mut self, key: Key, text: &str) {
+    pub fn send(&mut self, key: ConnectionId, text: &str) {
         self.feed(key, masked(0x81, text.as_bytes()));
     }
 
     /// Frames received on a WebSocket: text as it is, others as `binary:…`, `close:…`, `pong:…`.
-    pub fn frames(&mut self, key: Key) -> Vec<String> {
+    pub fn frames(&mut self, key: ConnectionId) -> Vec<String> {
         let bytes = self.take(key);
         let mut rest = bytes.as_slice();
         let mut frames = Vec::new();

@@ -51,15 +51,15 @@ fn events<'a>(packets: impl IntoIterator<Item = &'a str>) -> Vec<(String, Value)
     events.collect()
 }
 
-fn received(world: &mut World, key: Key) -> Vec<(String, Value)> {
+fn received(world: &mut World, key: ConnectionId) -> Vec<(String, Value)> {
     let frames = world.frames(key);
     events(frames.iter().map(String::as_str))
 }
 
 /// A WebSocket whose peer reads again: all that comes until it has read everything.
-fn read_all(world: &mut World, key: Key) -> Vec<(String, Value)> {
+fn read_all(world: &mut World, key: ConnectionId) -> Vec<(String, Value)> {
     world.slow.retain(|slow| *slow != key);
-    world.endpoint.output_due(key);
+    world.endpoint.transport.queue_write(key, Priority::Normal);
     world.turn();
     received(world, key)
 }

@@ -1,12 +1,13 @@
 //! Each request is answered once, whatever its sender does with the rest of it; and what is thrown away has its limit.
 
 use super::*;
-use crate::endpoint::{Admission, RequestId};
+use crate::endpoint::Admission;
 use crate::http::Response;
+use crate::transport::RequestId;
 
 const BROKEN_CHUNK: &str = "zz\r\n";
 
-fn answers(world: &mut World, key: Key) -> Vec<u16> {
+fn answers(world: &mut World, key: ConnectionId) -> Vec<u16> {
     let text = world.take_text(key);
     let lines = text.lines();
     lines

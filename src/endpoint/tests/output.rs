@@ -9,7 +9,7 @@ fn an_answer_overtakes_a_broadcast_to_many() {
         progress: None,
         ..Config::default()
     });
-    let clients: Vec<Key> = (0..100).map(|_| world.enter("40").0).collect();
+    let clients: Vec<ConnectionId> = (0..100).map(|_| world.enter("40").0).collect();
     let everybody = world.everybody();
     let args = Args::one("to all").expect("a text");
     let endpoint = &mut world.endpoint;
@@ -30,7 +30,7 @@ fn a_broadcast_to_few_waits_for_nobody() {
         progress: None,
         ..Config::default()
     });
-    let clients: Vec<Key> = (0..100).map(|_| world.enter("40").0).collect();
+    let clients: Vec<ConnectionId> = (0..100).map(|_| world.enter("40").0).collect();
     let few = clients[7];
     let everybody = world.everybody();
     let args = Args::one("to all").expect("a text");
@@ -41,7 +41,7 @@ fn a_broadcast_to_few_waits_for_nobody() {
     let room = everybody.clone().to("few");
     world.endpoint.emit(&room, "news", &args).expect("emitted");
     assert_eq!(world.endpoint.next_output(), Some(few));
-    world.endpoint.output_due(few);
+    world.endpoint.transport.queue_write(few, Priority::Normal);
     world.turn();
     for client in clients {
         let expected = if client == few { 2 } else { 1 };
@@ -55,7 +55,7 @@ fn a_steady_flow_of_answers_does_not_hold_up_broadcasts_to_many() {
         progress: None,
         ..Config::default()
     });
-    let clients: Vec<Key> = (0..100).map(|_| world.enter("40").0).collect();
+    let clients: Vec<ConnectionId> = (0..100).map(|_| world.enter("40").0).collect();
     let everybody = world.everybody();
     let args = Args::one("to all").expect("a text");
     let busy = world.endpoint.fetch_sockets(&everybody)[..10].to_vec();

@@ -2,7 +2,7 @@
 
 use super::{get, masked, post, status, World};
 use crate::config::Config;
-use crate::slots::Key;
+use crate::id::ConnectionId;
 
 fn config() -> Config {
     Config {
@@ -13,7 +13,7 @@ fn config() -> Config {
 }
 
 /// One turn of a loop that has asked the operating system at this time, with bytes for these connections.
-fn turn(world: &mut World, asked_ms: u64, is_complete: bool, arrived: &[(Key, Vec<u8>)]) {
+fn turn(world: &mut World, asked_ms: u64, is_complete: bool, arrived: &[(ConnectionId, Vec<u8>)]) {
     let endpoint = &mut world.endpoint;
     let now = endpoint.now();
     endpoint.begin_turn(now);
@@ -35,12 +35,12 @@ fn turn(world: &mut World, asked_ms: u64, is_complete: bool, arrived: &[(Key, Ve
 #[test]
 fn a_thousand_pongs_that_lie_unread_while_the_process_is_held_keep_their_sessions() {
     let mut world = World::new(config());
-    let clients: Vec<Key> = (0..1_000).map(|_| world.open_websocket()).collect();
+    let clients: Vec<ConnectionId> = (0..1_000).map(|_| world.open_websocket()).collect();
     world.pass_ms(300);
     let asked_ms = world.endpoint.now().mono_ms;
     world.oversleep_ms(1_300);
     // They are told of in pieces, the first by a question asked before the pause.
-    let pong = |key: &Key| (*key, masked(0x81, b"3"));
+    let pong = |key: &ConnectionId| (*key, masked(0x81, b"3"));
     let pieces: Vec<Vec<_>> = clients
         .chunks(64)
         .map(|keys| keys.iter().map(pong).collect())
@@ -85,7 +85,7 @@ fn attachments_that_lie_unread_while_the_process_is_held_have_come_in_time() {
 fn whoever_has_not_answered_is_given_up_after_one_round_although_others_never_fall_silent() {
     let mut world = World::new(config());
     let silent = world.open_websocket();
-    let attackers: Vec<Key> = (0..400).map(|_| world.open_websocket()).collect();
+    let attackers: Vec<ConnectionId> = (0..400).map(|_| world.open_websocket()).collect();
     world.pass_ms(300);
     world.oversleep_ms(200);
     // Attackers who pong, and send more than a turn has room for, all the time.

@@ -30,7 +30,7 @@ fn create_numbered(world: &mut World, number: u128, metadata: Value, audience: A
 }
 
 /// Events received on a WebSocket as (name, payload), heartbeats left out.
-fn events(world: &mut World, key: Key) -> Vec<(String, Value)> {
+fn events(world: &mut World, key: ConnectionId) -> Vec<(String, Value)> {
     let frames = world.frames(key);
     let events = frames.iter().filter_map(|frame| {
         let (name, payload) = serde_json::from_str(frame.strip_prefix("42")?).unwrap();
@@ -40,7 +40,7 @@ fn events(world: &mut World, key: Key) -> Vec<(String, Value)> {
 }
 
 /// What a command is acknowledged with.
-fn command(world: &mut World, key: Key, text: &str) -> Value {
+fn command(world: &mut World, key: ConnectionId, text: &str) -> Value {
     world.send(key, &format!("421{text}"));
     let frame = world.frames(key).pop().expect("an answer");
     let answer: Vec<Value> =

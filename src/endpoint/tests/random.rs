@@ -60,7 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// A world, and what its host and its clients know.
 struct Run {
     world: World,
-    clients: Vec<Key>,
+    clients: Vec<ConnectionId>,
     tickets: Vec<JoinId>,
     /// All that have ever been, gone or not.
     sockets: Vec<SocketId>,

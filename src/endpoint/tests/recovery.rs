@@ -14,7 +14,7 @@ fn config() -> Config {
 
 /// A client that can recover.
 struct Recoverable {
-    key: Key,
+    key: ConnectionId,
     socket: SocketId,
     id: String,
     pid: String,

@@ -192,7 +192,7 @@ fn namespaces_have_rooms_of_their_own() {
 fn disconnecting_a_target_says_so_to_its_clients_alone() {
     for close in [false, true] {
         let mut world = World::new(config());
-        let clients: Vec<(Key, SocketId)> = (0..3).map(|_| world.enter("40")).collect();
+        let clients: Vec<(ConnectionId, SocketId)> = (0..3).map(|_| world.enter("40")).collect();
         world.endpoint.join(clients[0].1, "a").unwrap();
         world.endpoint.join(clients[1].1, "a").unwrap();
         let target = world.everybody().to("a").except_socket(clients[1].1);

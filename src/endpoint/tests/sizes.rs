@@ -2,12 +2,12 @@
 
 use std::mem::size_of;
 
+use super::super::events::Queued;
 use super::super::joins::Join;
-use super::super::{Peer, Queued};
-use crate::connection::{Connection, Exchange};
-use crate::outbox::Chunk;
-use crate::socket::{SocketId, Sockets};
+use crate::engine::SessionEntry;
+use crate::socket::{Client, SocketId, Sockets};
 use crate::timer::Timer;
+use crate::transport::{Chunk, Connection, Exchange};
 use crate::wheel::TimerKey;
 
 /// A place in a slab, as the crate `slab` has it, with the generation beside the entry.
@@ -29,7 +29,11 @@ fn what_every_client_has_stays_as_small_as_it_is() {
     let sockets = Sockets::default();
     for (what, bytes, limit_bytes) in [
         ("a connection", size_of::<Place<Connection>>(), 152),
-        ("a session and its client", size_of::<Place<Peer>>(), 216),
+        (
+            "a session and its client",
+            size_of::<Place<SessionEntry<Client>>>(),
+            216,
+        ),
         ("a socket", size_behind(sockets.get(nobody)), 72),
         ("a timer's key", size_of::<TimerKey>(), 8),
         ("a timer's kind", size_of::<Timer>(), 12),

@@ -2,7 +2,7 @@ use super::*;
 use crate::http::Response;
 
 /// A world with a slow peer that has been answered with a large body.
-fn download(bytes: usize) -> (World, Key) {
+fn download(bytes: usize) -> (World, ConnectionId) {
     let mut world = World::new(Config {
         host_http: true,
         ..Config::engine_only("/socket.io")
@@ -55,9 +55,9 @@ fn the_next_request_waits_for_the_end_of_the_answer() {
     let (mut world, key) = download(1_000);
     world.feed(key, get("transport=none"));
     world.read_some(key, 500);
-    assert!(!world.endpoint.wants_input(key));
+    assert!(!world.endpoint.transport.wants_input(key));
     world.slow.clear();
-    world.endpoint.output_due(key);
+    world.endpoint.transport.queue_write(key, Priority::Normal);
     world.turn();
     let rest = world.take_text(key);
     assert!(rest.ends_with(r#"{"code":0,"message":"Transport unknown"}"#));

@@ -12,7 +12,7 @@ fn config() -> Config {
 }
 
 /// A client on a WebSocket and its socket in `/`.
-fn join(world: &mut World) -> (Key, SocketId) {
+fn join(world: &mut World) -> (ConnectionId, SocketId) {
     let key = world.open_websocket();
     world.send(key, "40");
     world.take(key);
@@ -177,7 +177,7 @@ fn deeply_nested_json_ends_the_session_and_nothing_else() {
 #[test]
 fn rooms_and_broadcasts_reach_whom_they_name() {
     let mut world = World::new(config());
-    let clients: Vec<(Key, SocketId)> = (0..3).map(|_| join(&mut world)).collect();
+    let clients: Vec<(ConnectionId, SocketId)> = (0..3).map(|_| join(&mut world)).collect();
     world.endpoint.join(clients[0].1, "room").unwrap();
     world.endpoint.join(clients[1].1, "room").unwrap();
     let target = everybody(&world).to("room").except_socket(clients[0].1);

@@ -7,7 +7,7 @@ fn polling_world() -> (World, String) {
     (world, sid)
 }
 
-fn begin(world: &mut World, sid: &str) -> Key {
+fn begin(world: &mut World, sid: &str) -> ConnectionId {
     let key = world.open();
     world.feed(
         key,
@@ -74,7 +74,7 @@ fn a_poll_between_probe_and_upgrade_still_gets_what_is_queued() {
 
 #[test]
 fn a_websocket_that_does_not_probe_is_closed_and_polling_goes_on() {
-    for first in [masked(0x81, b"4x"), masked(0x81, b"2"), masked(0x82, b"x")] {
+    for first in ["4x", "2", "5"].map(|text| masked(0x81, text.as_bytes())) {
         let (mut world, sid) = polling_world();
         let websocket = begin(&mut world, &sid);
         world.feed(websocket, first);
@@ -134,7 +134,9 @@ fn a_post_that_ends_after_the_upgrade_is_refused() {
     let whole = post(&sid, "4late");
     world.feed(key, &whole[..whole.len() - 1]);
     let websocket = begin(&mut world, &sid);
+    world.send(websocket, "2probe");
     world.send(websocket, "5");
+    assert_eq!(world.frames(websocket), ["3probe"]);
     world.feed(key, &whole[whole.len() - 1..]);
     assert_eq!(status(&world.take_text(key)), 400);
     emit(&mut world, "unharmed");

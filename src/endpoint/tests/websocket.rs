@@ -1,7 +1,7 @@
 use super::*;
 use crate::error::DisconnectReason;
 
-fn engine_world() -> (World, Key) {
+fn engine_world() -> (World, ConnectionId) {
     let mut world = World::new(Config::engine_only("/socket.io"));
     let key = world.open_websocket();
     world.take_events();

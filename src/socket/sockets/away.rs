@@ -1,8 +1,8 @@
 //! Sockets that lose their connection and may come back.
 
 use super::{NamespaceId, SocketId, Sockets};
+use crate::id::EngineSessionId;
 use crate::id::{IdText, Secret};
-use crate::slots::Key;
 use crate::socket::{Encoded, PacketLog, Recovery, Target};
 use crate::wheel::TimerKey;
 
@@ -77,7 +77,7 @@ impl Sockets {
     }
 
     /// A socket is back, on another session. What its client was asked before is not asked again, so it owes nothing.
-    pub fn come_back(&mut self, id: SocketId, session: Key) {
+    pub fn come_back(&mut self, id: SocketId, session: EngineSessionId) {
         if let Some(socket) = self.sockets.get_mut(id.0) {
             socket.extra().pending_acks.clear();
             self.away -= usize::from(socket.is_away());

@@ -1,4 +1,5 @@
 use super::*;
+use crate::id::EngineSessionId;
 use crate::socket::Target;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +11,11 @@ fn world(count: u8) -> (Sockets, Vec<SocketId>) {
     let ids = (0..count)
         .map(|n| {
             let secret = Secret::draw(&mut |bytes| bytes.fill(n));
-            sockets.connect(secret, sessions.insert(()), namespaces[usize::from(n % 2)])
+            sockets.connect(
+                secret,
+                EngineSessionId(sessions.insert(())),
+                namespaces[usize::from(n % 2)],
+            )
         })
         .collect();
     (sockets, ids)
@@ -107,7 +112,7 @@ fn a_namespace_made_for_clients_goes_with_the_last_of_them() {
     let child = sockets.add_namespace("/child", true, None);
     assert_eq!(sockets.child_count(), 1);
     let secret = Secret::draw(&mut |bytes| bytes.fill(9));
-    let guest = sockets.connect(secret, Slots::default().insert(()), child);
+    let guest = sockets.connect(secret, EngineSessionId(Slots::default().insert(())), child);
     sockets.remove_if_deserted(child);
     assert_eq!(sockets.find_namespace("/child"), Some(child));
     sockets.begin_leaving(guest);
@@ -128,7 +133,7 @@ fn what_becomes_of_rooms_is_noted_in_order() {
     let mut sockets = Sockets::new(true);
     let root = sockets.add_namespace("/", false, None);
     let secret = Secret::draw(&mut |bytes| bytes.fill(9));
-    let id = sockets.connect(secret, Slots::default().insert(()), root);
+    let id = sockets.connect(secret, EngineSessionId(Slots::default().insert(())), root);
     let own = sockets.id_text(id).unwrap().to_string();
     sockets.join(id, "a");
     sockets.join(id, "a");

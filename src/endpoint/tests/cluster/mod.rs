@@ -167,7 +167,7 @@ impl Cluster {
         self.worlds[0].everybody()
     }
 
-    fn enter(&mut self, server: usize) -> (Key, SocketId) {
+    fn enter(&mut self, server: usize) -> (ConnectionId, SocketId) {
         self.worlds[server].enter("40")
     }
 

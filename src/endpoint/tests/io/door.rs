@@ -62,7 +62,7 @@ fn try_it(world: &mut World, io: &mut Io, connect: &str) -> (Vec<String>, Vec<Er
 }
 
 /// Feeds a packet and has each event handled before the next one is asked for, as a server does.
-fn tell(world: &mut World, io: &mut Io, key: Key, packet: &str) -> Vec<Error> {
+fn tell(world: &mut World, io: &mut Io, key: ConnectionId, packet: &str) -> Vec<Error> {
     world.endpoint.begin_turn(now(world.now_ms));
     world
         .endpoint

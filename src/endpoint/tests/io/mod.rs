@@ -87,14 +87,14 @@ fn dispatch_at_once(world: &mut World, io: &mut Io) {
 }
 
 /// Sends a packet on a session of its own and hands all events to their handlers.
-fn enter(world: &mut World, io: &mut Io, connect: &str) -> Key {
+fn enter(world: &mut World, io: &mut Io, connect: &str) -> ConnectionId {
     let key = world.open_websocket();
     say(world, io, key, connect);
     key
 }
 
 /// Sends a packet and hands all events to their handlers, who make no mistake.
-fn say(world: &mut World, io: &mut Io, key: Key, packet: &str) {
+fn say(world: &mut World, io: &mut Io, key: ConnectionId, packet: &str) {
     world.send(key, packet);
     assert_eq!(dispatch(world, io), []);
 }
@@ -106,7 +106,7 @@ fn log() -> (Log, impl Fn(String) + Clone + Send + 'static) {
     (log, move |text| into.lock().unwrap().push(text))
 }
 
-fn join(world: &mut World, io: &mut Io) -> Key {
+fn join(world: &mut World, io: &mut Io) -> ConnectionId {
     let key = world.open_websocket();
     world.send(key, "40{\"a\":1}");
     assert_eq!(dispatch(world, io), []);

@@ -25,7 +25,7 @@ fn ticket(world: &mut World) -> (JoinId, u32) {
 }
 
 /// A client that has sent this CONNECT, and its ticket.
-fn ask(world: &mut World, connect: &str) -> (Key, JoinId) {
+fn ask(world: &mut World, connect: &str) -> (ConnectionId, JoinId) {
     let key = world.open_websocket();
     world.send(key, connect);
     assert_eq!(world.frames(key), [""; 0], "the answer comes later");

@@ -4,13 +4,15 @@ use crate::slots::Slots;
 /// Readiness that is made up, and connections that have work as long as the test says so.
 struct Crowd {
     ready: Ready,
-    keys: Vec<Key>,
+    keys: Vec<ConnectionId>,
 }
 
 impl Crowd {
     fn new(connections: usize) -> Crowd {
         let mut slots = Slots::default();
-        let keys: Vec<Key> = (0..connections).map(|_| slots.insert(())).collect();
+        let keys: Vec<ConnectionId> = (0..connections)
+            .map(|_| ConnectionId(slots.insert(())))
+            .collect();
         let mut ready = Ready::default();
         keys.iter().for_each(|key| ready.open(*key));
         ready.begin_turn();

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Ready;
-use crate::slots::Key;
+use crate::id::ConnectionId;
 
 /// Connections written to in one turn: what goes to very many is spread over several, and answers go out in between.
 const WRITES_PER_TURN: usize = 128;
@@ -18,13 +18,13 @@ const MAX_SMALL_BYTES: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Writes {
     /// Connections for which much waits, each once.
-    large: VecDeque<Key>,
+    large: VecDeque<ConnectionId>,
     /// Those of them that have used up their share of this turn.
-    rested: VecDeque<Key>,
+    rested: VecDeque<ConnectionId>,
     writes: usize,
     bytes: usize,
     /// The connection that is written to, and how many bytes it may still get in this turn.
-    visit: Option<(Key, usize)>,
+    visit: Option<(ConnectionId, usize)>,
 }
 
 impl Ready {
@@ -46,7 +46,7 @@ impl Ready {
     }
 
     /// A connection can take bytes. Whether it is to be written to because of that.
-    pub fn on_writable(&mut self, key: Key) -> bool {
+    pub fn on_writable(&mut self, key: ConnectionId) -> bool {
         let Some(source) = self.source(key) else {
             return false;
         };
@@ -55,12 +55,12 @@ impl Ready {
     }
 
     /// The connection that is written to.
-    pub fn written(&self) -> Option<Key> {
+    pub fn written(&self) -> Option<ConnectionId> {
         self.writes.visit.map(|(key, _)| key)
     }
 
     /// How many bytes may be written to a connection now.
-    pub fn bytes_left(&self, key: Key) -> usize {
+    pub fn bytes_left(&self, key: ConnectionId) -> usize {
         match self.writes.visit {
             Some((written, left)) if written == key => left,
             _ => usize::MAX,
@@ -68,7 +68,7 @@ impl Ready {
     }
 
     /// The next connection for which much waits, while less than one part of a turn in so many has been written.
-    pub fn next_large(&mut self, part: usize) -> Option<Key> {
+    pub fn next_large(&mut self, part: usize) -> Option<ConnectionId> {
         if !self.writes.has_left(part) {
             return None;
         }
@@ -82,7 +82,7 @@ impl Ready {
     }
 
     /// Whether a connection for which so many bytes wait is written to after others; from now on it is in their list.
-    pub fn puts_off(&mut self, key: Key, bytes: usize) -> bool {
+    pub fn puts_off(&mut self, key: ConnectionId, bytes: usize) -> bool {
         let Some(source) = self.source(key) else {
             return true;
         };
@@ -97,7 +97,7 @@ impl Ready {
     }
 
     /// Begins to write to a connection, if it can take bytes. If not, it is written to as soon as it can.
-    pub fn begin_write(&mut self, key: Key) -> bool {
+    pub fn begin_write(&mut self, key: ConnectionId) -> bool {
         let Some(source) = self.source(key) else {
             return false;
         };
@@ -111,7 +111,7 @@ impl Ready {
     }
 
     /// So many bytes have been written.
-    pub fn wrote(&mut self, key: Key, bytes: usize) {
+    pub fn wrote(&mut self, key: ConnectionId, bytes: usize) {
         if let Some((written, left)) = &mut self.writes.visit {
             if *written == key {
                 *left = left.saturating_sub(bytes);
@@ -121,14 +121,14 @@ impl Ready {
     }
 
     /// The connection that is written to takes no more.
-    pub fn write_would_block(&mut self, key: Key) {
+    pub fn write_would_block(&mut self, key: ConnectionId) {
         if let Some(source) = self.source(key) {
             source.is_writable = false;
         }
     }
 
     /// Whether writing to this connection goes on; if not, and it has output, it is written to later.
-    pub fn goes_on_writing(&mut self, key: Key, has_output: bool) -> bool {
+    pub fn goes_on_writing(&mut self, key: ConnectionId, has_output: bool) -> bool {
         let left = self.bytes_left(key);
         let Some(source) = self.source(key).filter(|_| has_output) else {
             self.writes.visit = None;
@@ -163,7 +163,7 @@ mod tests {
     /// A made-up connection and how much waits for it.
     struct Crowd {
         ready: Ready,
-        waiting: Vec<(Key, usize)>,
+        waiting: Vec<(ConnectionId, usize)>,
     }
 
     impl Crowd {
@@ -171,7 +171,7 @@ mod tests {
             let mut slots = Slots::default();
             let waiting: Vec<_> = waiting
                 .iter()
-                .map(|bytes| (slots.insert(()), *bytes))
+                .map(|bytes| (ConnectionId(slots.insert(())), *bytes))
                 .collect();
             let mut ready = Ready::default();
             for (key, _) in &waiting {
@@ -181,7 +181,7 @@ mod tests {
         }
 
         /// Writes to a connection as the endpoint does; how many bytes it got.
-        fn write(&mut self, key: Key) -> usize {
+        fn write(&mut self, key: ConnectionId) -> usize {
             let waiting = &mut self.waiting[key.index()].1;
             let mut written = 0;
             assert!(self.ready.begin_write(key));

@@ -16,7 +16,7 @@ mod writes;
 
 use std::collections::VecDeque;
 
-use crate::slots::Key;
+use crate::id::ConnectionId;
 use writes::Writes;
 
 /// What work costs, in units.
@@ -37,6 +37,9 @@ pub(crate) mod cost {
     pub const TIMER: usize = 500;
     /// A timer moves down in the wheel.
     pub const MOVE: usize = 20;
+    /// Compressing one byte.
+    #[cfg(feature = "compression")]
+    pub const COMPRESSED: usize = 20;
     /// Looking through all progress sessions for those of a list, and one more unit for each byte of the answer.
     pub const LIST: usize = 50_000;
 }
@@ -75,7 +78,7 @@ pub(crate) struct Ready {
     cycle: u8,
     cycle_left: usize,
     /// Connections that have had what one may have of a turn.
-    rested: Vec<Key>,
+    rested: Vec<ConnectionId>,
     /// How many connections are in one of these lists, or visited.
     listed: usize,
     visit: Option<Visit>,
@@ -88,7 +91,7 @@ pub(crate) struct Ready {
 /// A connection that waits for its visit.
 #[derive(Debug)]
 struct Listed {
-    key: Key,
+    key: ConnectionId,
     number: u64,
 }
 
@@ -121,7 +124,7 @@ struct Source {
 /// The visit under way.
 #[derive(Debug)]
 struct Visit {
-    key: Key,
+    key: ConnectionId,
     share: i64,
     units_left: i64,
     /// It is still in its list, since it was visited out of its turn.
@@ -146,12 +149,12 @@ struct Rounds {
 
 impl Ready {
     /// A connection is there from now on.
-    pub fn open(&mut self, key: Key) {
+    pub fn open(&mut self, key: ConnectionId) {
         if self.sources.len() <= key.index() {
             self.sources.resize_with(key.index() + 1, || None);
         }
         self.sources[key.index()] = Some(Source {
-            generation: key.generation,
+            generation: key.0.generation,
             round: self.rounds.number,
             read_bits: FIRST_READ_BITS,
             cycle: self.cycle,
@@ -168,7 +171,7 @@ impl Ready {
     }
 
     /// A connection is gone.
-    pub fn close(&mut self, key: Key) {
+    pub fn close(&mut self, key: ConnectionId) {
         if let Some(source) = self.source(key) {
             let (is_listed, round) = (source.is_listed, source.round);
             self.sources[key.index()] = None;
@@ -183,7 +186,7 @@ impl Ready {
     }
 
     /// Bytes have arrived on a connection, or their end.
-    pub fn on_readable(&mut self, key: Key) {
+    pub fn on_readable(&mut self, key: ConnectionId) {
         if let Some(source) = self.source(key) {
             source.is_readable = true;
             self.list(key);
@@ -191,7 +194,7 @@ impl Ready {
     }
 
     /// The end of a connection's input has arrived, behind bytes that are still to be read.
-    pub fn on_half_close(&mut self, key: Key) {
+    pub fn on_half_close(&mut self, key: ConnectionId) {
         if let Some(source) = self.source(key) {
             source.is_half_closed = true;
         }
@@ -199,33 +202,33 @@ impl Ready {
     }
 
     /// Whether [`Ready::on_half_close`] was called.
-    pub fn is_half_closed(&mut self, key: Key) -> bool {
+    pub fn is_half_closed(&mut self, key: ConnectionId) -> bool {
         self.source(key).is_some_and(|source| source.is_half_closed)
     }
 
     /// Everything that had arrived has been read.
-    pub fn would_block(&mut self, key: Key) {
+    pub fn would_block(&mut self, key: ConnectionId) {
         if let Some(source) = self.source(key) {
             source.is_readable = false;
         }
     }
 
     /// Work on a connection goes on without anything new to read.
-    pub fn on_more(&mut self, key: Key) {
+    pub fn on_more(&mut self, key: ConnectionId) {
         if let Some(source) = self.source(key) {
             source.has_more = true;
             self.list(key);
         }
     }
 
-    pub fn is_readable(&mut self, key: Key) -> bool {
+    pub fn is_readable(&mut self, key: ConnectionId) -> bool {
         self.source(key).is_some_and(|source| source.is_readable)
     }
 
     /// Whether this connection is to be visited. For checks.
-    pub fn is_listed(&self, key: Key) -> bool {
+    pub fn is_listed(&self, key: ConnectionId) -> bool {
         let source = self.sources.get(key.index()).and_then(Option::as_ref);
-        source.is_some_and(|source| source.generation == key.generation && source.is_listed)
+        source.is_some_and(|source| source.generation == key.0.generation && source.is_listed)
     }
 
     /// Whether anybody is to be visited.
@@ -268,7 +271,7 @@ impl Ready {
     }
 
     /// Begins the visit of the next connection, if there is one and this turn has units left. One that was under way is over.
-    pub fn next_visit(&mut self) -> Option<Key> {
+    pub fn next_visit(&mut self) -> Option<ConnectionId> {
         self.end_visit(true);
         while self.turn_left > 0 {
             let key = self.next_listed()?;
@@ -284,7 +287,7 @@ impl Ready {
         None
     }
 
-    fn next_listed(&mut self) -> Option<Key> {
+    fn next_listed(&mut self) -> Option<ConnectionId> {
         let takes_fresh = match (self.fresh.front(), self.ring.front()) {
             (Some(fresh), Some(ring)) => {
                 self.turn_left > TURN_UNITS / 2 || fresh.number < ring.number
@@ -304,12 +307,12 @@ impl Ready {
     }
 
     /// The connection that is visited.
-    pub fn visited(&self) -> Option<Key> {
+    pub fn visited(&self) -> Option<ConnectionId> {
         self.visit.as_ref().map(|visit| visit.key)
     }
 
     /// Begins a visit that nobody was asked to make, as when bytes are handed over unasked.
-    pub fn visit_unasked(&mut self, key: Key) {
+    pub fn visit_unasked(&mut self, key: ConnectionId) {
         self.end_visit(true);
         let number = self.rounds.number;
         if let Some(source) = self.source(key) {
@@ -323,7 +326,7 @@ impl Ready {
     }
 
     /// Whether work goes on without anything new to read; from now on it does no more, unless that is said again.
-    pub fn take_more(&mut self, key: Key) -> bool {
+    pub fn take_more(&mut self, key: ConnectionId) -> bool {
         self.source(key)
             .is_some_and(|source| std::mem::take(&mut source.has_more))
     }
@@ -367,7 +370,7 @@ impl Ready {
 
     /// Of this connection so many bytes have been read, and handled, or not all of them for want of units: the next reads
     /// are larger or smaller.
-    pub fn adapt_reads(&mut self, key: Key, read_bytes: usize, is_all_handled: bool) {
+    pub fn adapt_reads(&mut self, key: ConnectionId, read_bytes: usize, is_all_handled: bool) {
         if let Some(source) = self.source(key) {
             if !is_all_handled {
                 source.read_bits = MIN_READ_BITS;
@@ -403,7 +406,7 @@ impl Ready {
         self.rounds.visited(round);
     }
 
-    fn begin_visit(&mut self, key: Key, is_in_list: bool) {
+    fn begin_visit(&mut self, key: ConnectionId, is_in_list: bool) {
         let share = TURN_UNITS / i64::try_from(self.listed.max(1)).unwrap_or(i64::MAX);
         let share = share.clamp(MIN_SHARE_UNITS, MAX_SHARE_UNITS);
         self.visit = Some(Visit {
@@ -415,7 +418,7 @@ impl Ready {
         });
     }
 
-    fn list(&mut self, key: Key) {
+    fn list(&mut self, key: ConnectionId) {
         let (number, cycle) = (self.rounds.number, self.cycle);
         if let Some(source) = self.source(key) {
             if !source.is_listed {
@@ -430,7 +433,7 @@ impl Ready {
         }
     }
 
-    fn enqueue(&mut self, key: Key, is_fresh: bool) {
+    fn enqueue(&mut self, key: ConnectionId, is_fresh: bool) {
         self.entries += 1;
         let number = self.entries;
         let list = match is_fresh {
@@ -440,9 +443,9 @@ impl Ready {
         list.push_back(Listed { key, number });
     }
 
-    fn source(&mut self, key: Key) -> Option<&mut Source> {
+    fn source(&mut self, key: ConnectionId) -> Option<&mut Source> {
         let source = self.sources.get_mut(key.index())?.as_mut()?;
-        (source.generation == key.generation).then_some(source)
+        (source.generation == key.0.generation).then_some(source)
     }
 }
 

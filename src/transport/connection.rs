@@ -5,23 +5,25 @@ use std::net::SocketAddr;
 #[cfg(feature = "compression")]
 use crate::http::Coding;
 use crate::http::{BodyDecoder, Field, HeadOptions, HeadScan};
-use crate::outbox::{Due, Outbox};
-use crate::slots::Key;
-use crate::unread::Unread;
+use crate::id::EngineSessionId;
+use crate::priority::Priority;
 use crate::websocket::Decoder;
 use crate::wheel::TimerKey;
+
+use super::outbox::Outbox;
+use super::unread::Unread;
 
 /// State of one connection. Idle, it owns nothing outside of itself.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    pub peer: SocketAddr,
+    pub peer_addr: SocketAddr,
     pub protocol: Protocol,
     pub unread: Unread,
     pub outbox: Outbox,
     pub timer: Option<TimerKey>,
     pub phase: Phase,
-    /// Which of the endpoint's lists of connections with output it is in.
-    pub output_due: Due,
+    /// In which list of those with output it is.
+    pub listed: Option<Priority>,
     /// The peer sends nothing more, but may still read.
     pub is_read_closed: bool,
 }
@@ -76,11 +78,14 @@ pub(crate) struct Exchange {
 pub(crate) enum Sink {
     /// Nowhere, at most this many bytes.
     Discard { left_bytes: u64 },
-    /// Nowhere, at most this many bytes; the request is a poll of this session.
-    Poll { session: Key, left_bytes: u64 },
-    /// Into memory, then to this session as packets; `at` is how far they have been handled.
+    /// Nowhere, at most this many bytes; the request is a poll of a session, of which nothing more is known here.
+    Poll {
+        session: EngineSessionId,
+        left_bytes: u64,
+    },
+    /// Into memory; then the layer above takes packets for this session out of it. `at` is how far it has come.
     Post {
-        session: Key,
+        session: EngineSessionId,
         payload: Box<Payload>,
         at: usize,
         /// The payload is a binary one of Engine.IO 3.
@@ -108,7 +113,7 @@ pub(crate) struct Undecided {
 /// The body of a `POST` to a session.
 #[derive(Debug)]
 pub(crate) enum Payload {
-    /// Not all of it may have come, or it should be text and is none.
+    /// Not all of it may have come, or it should be text and is not.
     Incoming(Vec<u8>),
     /// Packets as text. That it is text is looked at once, however many turns its packets take.
     Text(String),
@@ -140,14 +145,14 @@ impl Default for Payload {
 #[derive(Debug)]
 pub(crate) struct WebSocket {
     pub decoder: Decoder,
-    pub session: Key,
+    pub session: EngineSessionId,
     /// Bytes that have been thrown away since the close frame.
     lingered_bytes: u32,
 }
 
 impl WebSocket {
     /// One on which nothing has come in yet.
-    pub fn new(session: Key) -> Self {
+    pub fn new(session: EngineSessionId) -> Self {
         WebSocket {
             decoder: Decoder::default(),
             session,
@@ -157,15 +162,15 @@ impl WebSocket {
 }
 
 impl Connection {
-    pub fn new(peer: SocketAddr) -> Self {
+    pub fn new(peer_addr: SocketAddr) -> Self {
         Connection {
-            peer,
+            peer_addr,
             protocol: Protocol::Http(Http::default()),
             unread: Unread::default(),
             outbox: Outbox::default(),
             timer: None,
             phase: Phase::Open,
-            output_due: Due::No,
+            listed: None,
             is_read_closed: false,
         }
     }
@@ -187,6 +192,15 @@ impl Connection {
         };
         *count = count.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
         *count
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    /// Whether what comes in are WebSocket frames.
+    pub fn speaks_frames(&self) -> bool {
+        matches!(self.protocol, Protocol::WebSocket(_))
     }
 
     /// Whether more input is wanted now: no more is read while some waits that could be handled, now or later.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;
 
-use crate::frame::Frame;
+use crate::frame::{Frame, PLACE_BYTES};
 
 /// One buffer of the queue. Nothing is copied into the queue but what was made for this connection alone.
 #[derive(Clone, Debug)]
@@ -32,20 +32,6 @@ impl Chunk {
         }
     }
 }
-
-/// When something is to go out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Due {
-    /// Nothing has to.
-    No,
-    /// After what goes to few.
-    Bulk,
-    /// As soon as can be.
-    Now,
-}
-
-/// What a place in a queue of packets takes, and their bytes come to beside it.
-pub const PLACE_BYTES: usize = 32;
 
 /// No more news go into an outbox at a time than these and one packet: what does not wait here is told as it is when its turn
 /// comes.

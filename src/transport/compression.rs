@@ -1,14 +1,13 @@
-//! Compressed answers to polls.
+//! Compressed answers.
 
-use super::Endpoint;
-use crate::connection::Connection;
+use super::{cost, Exchange, Transport};
 use crate::http::{Coding, Head, Method, Response};
-use crate::slots::Key;
+use crate::id::ConnectionId;
 
-impl Endpoint {
+impl Transport {
     /// How the answer to a request may be compressed.
     pub(super) fn accepted_coding(&self, head: &Head<'_>) -> Option<Coding> {
-        self.config.http_compression?;
+        self.limits.compression?;
         if head.method != Method::Get {
             return None;
         }
@@ -16,17 +15,18 @@ impl Endpoint {
     }
 
     /// Compresses the answer to the request under way on a connection, if its client wants that and it is worth it.
-    pub(super) fn compress(&mut self, key: Key, response: &mut Response) {
-        let Some(settings) = self.config.http_compression else {
+    pub fn compress(&mut self, key: ConnectionId, response: &mut Response) {
+        let Some(settings) = self.limits.compression else {
             return;
         };
-        let exchange = self.connections.get_mut(key).and_then(Connection::exchange);
-        let Some(coding) = exchange.and_then(|exchange| exchange.coding) else {
+        let exchange = self.exchange(key);
+        let Some(coding) = exchange.and_then(|exchange: &mut Exchange| exchange.coding) else {
             return;
         };
         if response.body.len() < settings.threshold_bytes {
             return;
         }
+        self.ready.charge(response.body.len() * cost::COMPRESSED);
         let compressed = coding.compress(&response.body);
         // What does not shrink, such as images in base64, is not worth the client's time either.
         if compressed.len() < response.body.len() {

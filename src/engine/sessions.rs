@@ -1,0 +1,114 @@
+//! All Engine.IO sessions, found by their ids.
+
+use super::session::{Opening, Session};
+use super::Times;
+use crate::clock::Clock;
+use crate::id::{EngineSessionId, IdText, Secret};
+use crate::priority::{Priority, PriorityQueue};
+use crate::slots::Slots;
+
+/// All sessions, and what the layer above keeps of the client of each.
+#[derive(Debug)]
+pub struct Sessions<C> {
+    entries: Slots<SessionEntry<C>>,
+    /// Polling sessions that have both a packet and a poll to answer with it.
+    poll_queue: PriorityQueue<EngineSessionId>,
+    times: Times,
+}
+
+/// One session and its client.
+#[derive(Debug)]
+pub struct SessionEntry<C> {
+    pub session: Session,
+    pub client: C,
+}
+
+impl<C> Sessions<C> {
+    pub fn new(times: Times) -> Self {
+        Sessions {
+            entries: Slots::default(),
+            poll_queue: PriorityQueue::default(),
+            times,
+        }
+    }
+
+    /// Opens a session.
+    pub fn open(&mut self, clock: &mut Clock, opening: Opening<'_>, client: C) -> EngineSessionId {
+        let times = self.times;
+        EngineSessionId(self.entries.insert_with(|key| SessionEntry {
+            session: Session::new(clock, EngineSessionId(key), opening, &times),
+            client,
+        }))
+    }
+
+    pub fn get(&self, id: EngineSessionId) -> Option<&SessionEntry<C>> {
+        self.entries.get(id.0)
+    }
+
+    pub fn get_mut(&mut self, id: EngineSessionId) -> Option<&mut SessionEntry<C>> {
+        self.entries.get_mut(id.0)
+    }
+
+    /// A session, without its client.
+    pub fn session(&self, id: EngineSessionId) -> Option<&Session> {
+        Some(&self.get(id)?.session)
+    }
+
+    /// The same, to change.
+    pub fn session_mut(&mut self, id: EngineSessionId) -> Option<&mut Session> {
+        Some(&mut self.get_mut(id)?.session)
+    }
+
+    /// What is kept of a session's client, to change.
+    pub fn client_mut(&mut self, id: EngineSessionId) -> Option<&mut C> {
+        Some(&mut self.get_mut(id)?.client)
+    }
+
+    pub fn remove(&mut self, id: EngineSessionId) -> Option<SessionEntry<C>> {
+        self.entries.remove(id.0)
+    }
+
+    /// All sessions, in the order of their slots.
+    pub fn iter(&self) -> impl Iterator<Item = (EngineSessionId, &SessionEntry<C>)> {
+        let entries = self.entries.iter();
+        entries.map(|(key, entry)| (EngineSessionId(key), entry))
+    }
+
+    pub fn count(&self) -> usize {
+        self.entries.count()
+    }
+
+    /// The id of a session as its client knows it.
+    pub fn id_text(&self, id: EngineSessionId) -> Option<IdText> {
+        Some(self.session(id)?.secret().id(id.0.index))
+    }
+
+    /// The session of an id, unless its end is in the queue of events.
+    pub fn find(&self, secret: Secret, index: u32) -> Option<EngineSessionId> {
+        let id = EngineSessionId(self.entries.key_at(index)?);
+        let session = self.session(id)?;
+        (session.secret() == secret && !session.end_queued()).then_some(id)
+    }
+
+    /// Puts a session on the list of those whose poll is to be answered.
+    pub fn queue_poll(&mut self, id: EngineSessionId, priority: Priority) {
+        if let Some(entry) = self.entries.get_mut(id.0) {
+            let listed = &mut entry.session.listed;
+            self.poll_queue.push(id, listed, priority);
+        }
+    }
+
+    /// Takes the first session off one of these lists.
+    pub fn next_poll(&mut self, priority: Priority) -> Option<EngineSessionId> {
+        let id = self.poll_queue.pop(priority)?;
+        if let Some(session) = self.session_mut(id) {
+            session.listed = None;
+        }
+        Some(id)
+    }
+
+    /// Whether polls are to be answered.
+    pub fn has_polls_due(&self) -> bool {
+        !self.poll_queue.is_empty()
+    }
+}

@@ -1,0 +1,507 @@
+//! HTTP on a connection: heads, bodies, answers, and the end of an exchange.
+
+use super::connection::Http;
+use super::{
+    Chunk, Connection, Exchange, Failure, Payload, Phase, Protocol, RequestId, Sink, Step,
+    Transport,
+};
+use crate::clock::Clock;
+use crate::http::{
+    parse_head, BodyDecoder, BodyPart, Field, Head, HeadOptions, Parsed, Refusal, Response,
+    ResponseBody, CONTINUE,
+};
+use crate::id::ConnectionId;
+use crate::priority::Priority;
+use crate::timer::Timeout;
+
+impl Transport {
+    pub(super) fn http_step<'a>(
+        &mut self,
+        clock: &mut Clock,
+        key: ConnectionId,
+        input: &'a [u8],
+    ) -> Step<'a> {
+        match self.exchange(key) {
+            None => self.head_step(clock, key, input),
+            Some(Exchange { body: Some(_), .. }) => self.body_step(clock, key, input),
+            Some(exchange) if exchange.is_posted() => Step::BodyLeft,
+            Some(_) => Step::Blocked,
+        }
+    }
+
+    fn head_step<'a>(&mut self, clock: &mut Clock, key: ConnectionId, input: &'a [u8]) -> Step<'a> {
+        if input.is_empty() {
+            return Step::NeedMore;
+        }
+        // Answers that nobody reads do not pile up: the next request is not begun before the last answer is gone.
+        if self.has_output(key) {
+            return Step::Blocked;
+        }
+        let limits = self.limits.head;
+        let Some(http) = self.http(key) else {
+            return Step::Blocked;
+        };
+        let is_first_piece = http.scan == Default::default();
+        match http.scan.parse(input, &limits) {
+            Ok(Parsed::Complete { head, length }) => Step::Head {
+                head,
+                bytes: length,
+            },
+            Ok(Parsed::Partial) => {
+                if is_first_piece {
+                    // Not armed anew by later pieces: a head that drips has as long as one that comes at once.
+                    self.arm(clock, key, Timeout::Request, self.limits.request_timeout_ms);
+                }
+                Step::NeedMore
+            }
+            Err(refusal) => Step::Failed(Failure::Head(refusal)),
+        }
+    }
+
+    fn body_step<'a>(&mut self, clock: &mut Clock, key: ConnectionId, input: &'a [u8]) -> Step<'a> {
+        let max_payload_bytes = self.limits.max_payload_bytes;
+        let Some(exchange) = self.exchange(key) else {
+            return Step::Blocked;
+        };
+        let Some(body) = &mut exchange.body else {
+            return Step::Blocked;
+        };
+        // What the host has not asked for stays unread; the framing is only looked at as far as the data is taken.
+        let mut window = input;
+        match exchange.sink {
+            Sink::Admission(_) => return Step::Blocked,
+            Sink::Host { credit_bytes: 0 } if body.is_done() => {
+                // All of it has come, and that is not held back.
+                self.end_body(clock, key);
+                return Step::BodyEnd { bytes: 0 };
+            }
+            Sink::Host { credit_bytes: 0 } => return Step::Blocked,
+            Sink::Host { credit_bytes } => window = &input[..input.len().min(credit_bytes)],
+            Sink::Discard { .. } | Sink::Poll { .. } | Sink::Post { .. } => {}
+        }
+        match body.decode(window) {
+            Err(refusal) => Step::Failed(Failure::Body(refusal)),
+            Ok((bytes, BodyPart::Data(data))) => match exchange.take(data, max_payload_bytes) {
+                Err(TooLong) => Step::Failed(Failure::BodyTooLong),
+                Ok(()) => self.took(clock, key, data, bytes),
+            },
+            Ok((bytes, BodyPart::End)) => {
+                self.end_body(clock, key);
+                Step::BodyEnd { bytes }
+            }
+            Ok((0, BodyPart::NeedMore)) => Step::NeedMore,
+            Ok((bytes, BodyPart::NeedMore)) => Step::Other { bytes },
+        }
+    }
+
+    /// A piece of a body has been taken, with its framing so many bytes of input.
+    fn took<'a>(
+        &mut self,
+        clock: &mut Clock,
+        key: ConnectionId,
+        data: &'a [u8],
+        bytes: usize,
+    ) -> Step<'a> {
+        match self.exchange(key).map(|exchange| &exchange.sink) {
+            Some(Sink::Host { credit_bytes: 0 }) => {
+                // The host holds the sender back, which therefore is not late.
+                self.disarm(clock, key);
+                Step::Body { data, bytes }
+            }
+            Some(Sink::Host { .. }) => {
+                self.arm(clock, key, Timeout::Request, self.limits.request_timeout_ms);
+                Step::Body { data, bytes }
+            }
+            Some(Sink::Post { .. }) => {
+                self.arm(clock, key, Timeout::Request, self.limits.request_timeout_ms);
+                Step::Other { bytes }
+            }
+            _ => Step::Other { bytes },
+        }
+    }
+
+    fn end_body(&mut self, clock: &mut Clock, key: ConnectionId) {
+        self.disarm(clock, key);
+        if let Some(exchange) = self.exchange(key) {
+            exchange.body = None;
+            if let Sink::Post { is_complete, .. } = &mut exchange.sink {
+                *is_complete = true;
+            }
+        }
+    }
+
+    /// Parses a head once more that has been kept.
+    pub fn parse_head<'b>(&self, bytes: &'b [u8]) -> Result<Parsed<'b>, Refusal> {
+        parse_head(bytes, &self.limits.head)
+    }
+
+    /// The head that [`Transport::step`] has found is accepted: its request begins.
+    pub fn begin_request(&mut self, clock: &mut Clock, key: ConnectionId) {
+        if let Some(http) = self.http(key) {
+            http.serial = http.serial.wrapping_add(1);
+        }
+        self.disarm(clock, key);
+    }
+
+    /// Begins an exchange for a request whose answer is still to come.
+    pub fn begin_exchange(
+        &mut self,
+        clock: &mut Clock,
+        key: ConnectionId,
+        head: &Head<'_>,
+        sink: Sink,
+    ) {
+        self.begin_with(clock, key, head, sink, options(head));
+    }
+
+    /// As [`Transport::begin_exchange`], for a request whose answer does not depend on its body.
+    pub fn begin_answered_by_head(
+        &mut self,
+        clock: &mut Clock,
+        key: ConnectionId,
+        head: &Head<'_>,
+        sink: Sink,
+    ) {
+        let declared = head.framing.content_length();
+        let is_long = declared.is_some_and(|length| length > self.limits.max_discarded_bytes);
+        let mut options = options(head);
+        // A client that asked for another protocol does not expect this one to go on.
+        options.keep_alive &= !head.upgrade && !is_long;
+        self.begin_with(clock, key, head, sink, options);
+    }
+
+    /// As [`Transport::begin_answered_by_head`], for a request that is answered at once, whatever its body says.
+    pub fn begin_discarding(&mut self, clock: &mut Clock, key: ConnectionId, head: &Head<'_>) {
+        let left_bytes = self.limits.max_discarded_bytes;
+        self.begin_answered_by_head(clock, key, head, Sink::Discard { left_bytes });
+    }
+
+    fn begin_with(
+        &mut self,
+        clock: &mut Clock,
+        key: ConnectionId,
+        head: &Head<'_>,
+        sink: Sink,
+        options: HeadOptions,
+    ) {
+        let body = BodyDecoder::new(head.framing);
+        let body = if body.is_done() { None } else { Some(body) };
+        if body.is_some() && !matches!(sink, Sink::Host { .. }) {
+            self.arm(clock, key, Timeout::Request, self.limits.request_timeout_ms);
+        }
+        if let Some(http) = self.http(key) {
+            http.exchange = Some(Box::new(Exchange {
+                body,
+                sink,
+                is_answered: false,
+                options,
+                expects_continue: head.expect_continue,
+                extra_fields: Vec::new(),
+                #[cfg(feature = "compression")]
+                coding: None,
+            }));
+        }
+    }
+
+    /// Notes what the answer to the request under way will have to say beside itself, and how it may be compressed.
+    pub fn prepare_answer(&mut self, key: ConnectionId, head: &Head<'_>, fields: Vec<Field>) {
+        #[cfg(feature = "compression")]
+        let coding = self.accepted_coding(head);
+        #[cfg(not(feature = "compression"))]
+        let _ = head;
+        if let Some(exchange) = self.exchange(key) {
+            exchange.extra_fields = fields;
+            #[cfg(feature = "compression")]
+            {
+                exchange.coding = coding;
+            }
+        }
+    }
+
+    /// Asks for the body where the peer waits to be asked.
+    pub fn send_continue(&mut self, key: ConnectionId) {
+        if let Some(connection) = self.get_mut(key) {
+            if let Some(exchange) = connection.exchange() {
+                if std::mem::take(&mut exchange.expects_continue) {
+                    connection.outbox.push(Chunk::Static(CONTINUE));
+                    self.queue_write(key, Priority::Normal);
+                }
+            }
+        }
+    }
+
+    /// Lets so many bytes more of a body come in for the host.
+    pub fn grant_body(&mut self, clock: &mut Clock, key: ConnectionId, bytes: usize) {
+        let Some(exchange) = self.exchange(key) else {
+            return;
+        };
+        if let Sink::Host { credit_bytes } = &mut exchange.sink {
+            *credit_bytes = credit_bytes.saturating_add(bytes);
+        }
+        let is_incomplete = exchange.body.is_some();
+        self.send_continue(key);
+        if is_incomplete {
+            self.arm(clock, key, Timeout::Request, self.limits.request_timeout_ms);
+            self.input_wanted(key);
+        }
+    }
+
+    /// Answers the request under way on a connection.
+    pub fn answer(
+        &mut self,
+        clock: &mut Clock,
+        key: ConnectionId,
+        mut response: Response,
+        priority: Priority,
+    ) {
+        let max_discarded_bytes = self.limits.max_discarded_bytes;
+        let is_shutting_down = self.is_shutting_down;
+        let Some(connection) = self.get_mut(key) else {
+            return;
+        };
+        let is_last = connection.is_read_closed || is_shutting_down;
+        let is_open = connection.is_open();
+        let Some(exchange) = connection.exchange() else {
+            return;
+        };
+        debug_assert!(
+            is_open && !exchange.is_answered,
+            "a request is answered once, and before its connection ends"
+        );
+        if !is_open || exchange.is_answered {
+            return;
+        }
+        exchange.is_answered = true;
+        // A peer that still waits to be asked for its body sends none, and one whose body is long is not worth reading.
+        let is_unwanted = exchange.expects_continue && exchange.body.is_some();
+        if exchange.body.is_some() {
+            exchange.sink = Sink::Discard {
+                left_bytes: max_discarded_bytes,
+            };
+            exchange.options.keep_alive &= !is_unwanted;
+        }
+        exchange.options.keep_alive &= !is_last;
+        response.headers.append(&mut exchange.extra_fields);
+        let (options, has_body) = (exchange.options, exchange.body.is_some());
+        push_response(connection, response, options);
+        self.queue_write(key, priority);
+        if !options.keep_alive {
+            self.finish(clock, key);
+        } else {
+            if has_body {
+                self.arm(clock, key, Timeout::Request, self.limits.request_timeout_ms);
+            }
+            self.end_exchange(clock, key);
+        }
+    }
+
+    /// Answers outside of any exchange, and ends the connection.
+    pub fn answer_finally(&mut self, clock: &mut Clock, key: ConnectionId, response: Response) {
+        let options = HeadOptions {
+            keep_alive: false,
+            head_request: false,
+            http10: false,
+        };
+        if let Some(connection) = self.get_mut(key).filter(|it| it.is_open()) {
+            push_response(connection, response, options);
+            self.finish(clock, key);
+        }
+    }
+
+    /// Makes room for the next request once both the request and its answer are complete.
+    pub fn end_exchange(&mut self, clock: &mut Clock, key: ConnectionId) {
+        let Some(http) = self.http(key) else {
+            return;
+        };
+        let exchange = http.exchange.as_deref();
+        if exchange.is_some_and(|exchange| exchange.is_answered && exchange.body.is_none()) {
+            http.exchange = None;
+            self.await_request(clock, key);
+            self.input_wanted(key);
+        }
+    }
+
+    /// Sets the time for the next request, which begins when the last answer has been written; until then the peer has to
+    /// take some of it from time to time.
+    pub(super) fn await_request(&mut self, clock: &mut Clock, key: ConnectionId) {
+        if self.has_output(key) {
+            self.arm(clock, key, Timeout::Output, self.limits.request_timeout_ms);
+        } else {
+            self.arm(clock, key, Timeout::KeepAlive, self.limits.keep_alive_ms);
+        }
+    }
+
+    /// The exchange under way on a connection.
+    pub fn exchange(&mut self, key: ConnectionId) -> Option<&mut Exchange> {
+        self.get_mut(key)?.exchange()
+    }
+
+    /// Whether the request under way on a connection has its answer.
+    pub fn is_answered(&mut self, key: ConnectionId) -> bool {
+        self.exchange(key)
+            .is_some_and(|exchange| exchange.is_answered)
+    }
+
+    /// Whether a peer has begun to send a request that is not complete, or has sent one that is not answered.
+    pub fn has_begun_request(&mut self, key: ConnectionId) -> bool {
+        self.get_mut(key).is_some_and(|connection| {
+            !connection.unread.is_empty() || connection.exchange().is_some()
+        })
+    }
+
+    /// Whether all of the `POST` that comes in on a connection has come, and is still to be taken out of memory.
+    pub fn is_posted(&mut self, key: ConnectionId) -> bool {
+        self.exchange(key)
+            .is_some_and(|exchange| exchange.is_posted())
+    }
+
+    /// Whether a body is still coming in, for an answer that is still to come.
+    pub fn is_posting(&mut self, key: ConnectionId) -> bool {
+        self.exchange(key)
+            .is_some_and(|exchange| exchange.body.is_some() && !exchange.is_answered)
+    }
+
+    /// Whether the request under way is a poll, or a handshake about which the host is to decide.
+    pub fn is_waiting(&mut self, key: ConnectionId) -> bool {
+        self.exchange(key).is_some_and(|exchange| {
+            matches!(exchange.sink, Sink::Poll { .. } | Sink::Admission(_)) && !exchange.is_answered
+        })
+    }
+
+    /// The peer will send nothing more, but may still read. False when it has nothing to wait for.
+    pub fn close_read(&mut self, key: ConnectionId) -> bool {
+        self.ready.would_block(key);
+        // A peer that closes its side after a request still wants the answer, unless that answer may never come.
+        let awaits_answer = self.awaits_answer(key);
+        let Some(connection) = self.get_mut(key) else {
+            return true;
+        };
+        match connection.phase {
+            Phase::Open => connection.is_read_closed = awaits_answer,
+            Phase::Finishing => return true,
+            Phase::Lingering => {}
+        }
+        connection.is_read_closed && connection.phase == Phase::Open
+    }
+
+    /// Whether the peer's closed side leaves a request that will be answered without further input.
+    pub fn awaits_answer(&mut self, key: ConnectionId) -> bool {
+        self.exchange(key).is_some_and(|exchange| {
+            let is_answerable = match &exchange.sink {
+                Sink::Host { .. } => true,
+                Sink::Post { is_complete, .. } => *is_complete,
+                Sink::Poll { .. } | Sink::Discard { .. } | Sink::Admission(_) => false,
+            };
+            is_answerable && exchange.body.is_none() && !exchange.is_answered
+        })
+    }
+
+    /// Names the request under way.
+    pub fn request_id(&self, connection: ConnectionId) -> Option<RequestId> {
+        match &self.get(connection)?.protocol {
+            Protocol::Http(http) => Some(RequestId {
+                connection,
+                serial: http.serial,
+            }),
+            Protocol::WebSocket(_) => None,
+        }
+    }
+
+    /// Part of [`Transport::check`]: without a timer, an open connection waits for somebody who knows of it.
+    pub(super) fn check_exchange(&self, key: ConnectionId, connection: &Connection) {
+        let Protocol::Http(http) = &connection.protocol else {
+            return;
+        };
+        if !connection.is_open() || connection.timer.is_some() {
+            return;
+        }
+        let exchange = http.exchange.as_deref();
+        let exchange = exchange.expect("what is awaited of a peer has its time");
+        assert!(!exchange.is_answered);
+        match exchange.sink {
+            Sink::Discard { .. } => panic!("such a request is answered at once"),
+            Sink::Admission(_) => panic!("such a decision has its time"),
+            Sink::Post { is_complete, .. } => assert!(is_complete && self.ready.is_listed(key)),
+            Sink::Host { .. } | Sink::Poll { .. } => {}
+        }
+    }
+
+    fn http(&mut self, key: ConnectionId) -> Option<&mut Http> {
+        match &mut self.get_mut(key)?.protocol {
+            Protocol::Http(http) => Some(http),
+            Protocol::WebSocket(_) => None,
+        }
+    }
+}
+
+/// A body is longer than what is taken of it.
+struct TooLong;
+
+impl Exchange {
+    /// Takes a piece of the body in, or throws it away.
+    fn take(&mut self, data: &[u8], max_payload_bytes: usize) -> Result<(), TooLong> {
+        match &mut self.sink {
+            Sink::Discard { left_bytes } | Sink::Poll { left_bytes, .. } => {
+                let left = left_bytes.checked_sub(data.len() as u64);
+                *left_bytes = left.ok_or(TooLong)?;
+            }
+            Sink::Post { payload, .. } => {
+                if let Payload::Incoming(payload) = &mut **payload {
+                    if payload.len() + data.len() > max_payload_bytes {
+                        return Err(TooLong);
+                    }
+                    payload.extend_from_slice(data);
+                }
+            }
+            Sink::Host { credit_bytes } => *credit_bytes -= data.len(),
+            Sink::Admission(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Whether all of a `POST` has come, and is still to be taken out of memory.
+    fn is_posted(&self) -> bool {
+        matches!(
+            self.sink,
+            Sink::Post {
+                is_complete: true,
+                ..
+            }
+        ) && !self.is_answered
+    }
+}
+
+fn options(head: &Head<'_>) -> HeadOptions {
+    HeadOptions {
+        keep_alive: head.keep_alive,
+        head_request: head.method == crate::http::Method::Head,
+        http10: head.minor_version == 0,
+    }
+}
+
+/// Appends an answer to what waits for a connection: one buffer where the body is small, two where copying would cost.
+fn push_response(connection: &mut Connection, response: Response, options: HeadOptions) {
+    const COPIED_BYTES: usize = 4096;
+    let mut head = Vec::with_capacity(256);
+    let body = match response.encode(&mut head, options) {
+        Ok(body) => body,
+        Err(invalid) => {
+            // The host's mistake; the peer still gets an answer, and nothing of the faulty one.
+            let apology = Response::text(500, format!("The answer could not be sent: {invalid}"));
+            apology
+                .encode(&mut head, options)
+                .expect("an answer without foreign headers is valid")
+        }
+    };
+    if body.len() <= COPIED_BYTES {
+        head.extend_from_slice(&body);
+        connection.outbox.push(Chunk::Owned(head));
+        return;
+    }
+    connection.outbox.push(Chunk::Owned(head));
+    connection.outbox.push(match body {
+        ResponseBody::Static(bytes) => Chunk::Static(bytes),
+        ResponseBody::Owned(bytes) => Chunk::Owned(bytes),
+        ResponseBody::Shared(bytes) => Chunk::Shared(bytes),
+    });
+}

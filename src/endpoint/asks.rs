@@ -286,7 +286,7 @@ impl Endpoint {
         let ask = self.open_ask(Some((namespace, id)), kind(waiting), None, Some(timeout_ms));
         let name = self.sockets.namespace_name(namespace).unwrap_or_default();
         let parser = self.config.parser;
-        let packet = parser.event(&mut self.frames, name, Some(id), event, args);
+        let packet = parser.event(&mut self.codec.frames, name, Some(id), event, args);
         let packet = packet.compressed(target.is_compressed());
         for socket in sockets {
             self.sockets.ask_ack(socket, id);
@@ -406,7 +406,7 @@ impl Endpoint {
             }
             Kind::Relay { waiting, relay } => {
                 waiting.remove(&socket);
-                self.adapter.client_answered(*relay, &args);
+                self.outside.adapter.client_answered(*relay, &args);
                 false
             }
             Kind::Fetch(_) => false,

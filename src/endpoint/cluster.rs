@@ -11,7 +11,7 @@ impl Endpoint {
     /// Connects this server with others. The default adapter is [`InMemory`](crate::InMemory): there are none.
     pub fn set_adapter(&mut self, adapter: Box<dyn Adapter>) {
         let _verb = Verb::begin();
-        self.adapter = adapter;
+        self.outside.adapter = adapter;
     }
 
     /// Emits an event to the other servers of the cluster, which get it as [`Event::ServerSide`].
@@ -49,7 +49,7 @@ impl Endpoint {
     /// Answers an [`Event::ServerSide`] that wants an answer.
     pub fn reply_server_side(&mut self, reply: u64, args: &Args) {
         let _verb = Verb::begin();
-        self.adapter.reply(reply, args);
+        self.outside.adapter.reply(reply, args);
     }
 
     /// A socket of this server as others see it.
@@ -78,12 +78,14 @@ impl Endpoint {
         }
         let name = self.sockets.namespace_name(namespace);
         let name = name.ok_or(Error::NoSuchNamespace)?;
-        self.adapter.server_side_emit(name, event, args, ask)
+        self.outside
+            .adapter
+            .server_side_emit(name, event, args, ask)
     }
 
     /// Whether a target means sockets of other servers too.
     pub(super) fn reaches_others(&self, target: &Target) -> bool {
-        self.adapter.is_cluster() && !target.is_local()
+        self.outside.adapter.is_cluster() && !target.is_local()
     }
 
     /// Has the adapter tell the other servers of something that concerns their sockets too.
@@ -99,7 +101,7 @@ impl Endpoint {
         let excepted = excepted.and_then(|socket| self.sockets.id_text(socket));
         if let Some(name) = self.sockets.namespace_name(target.namespace_id()) {
             let audience = target.audience(name, excepted.as_ref().map(|id| id.as_str()));
-            tell(&mut *self.adapter, &audience);
+            tell(&mut *self.outside.adapter, &audience);
         }
     }
 }

@@ -104,7 +104,7 @@ impl Endpoint {
             fields.extend(hook.fields(head));
         }
         let opening = Opening {
-            secret: Secret::draw(&mut *self.environment.random),
+            secret: Secret::draw(&mut *self.outside.environment.random),
             transport: if head.upgrade {
                 Transport::WebSocket(key)
             } else {
@@ -171,7 +171,7 @@ impl Endpoint {
             self.config.allow_upgrades && self.config.transports != Transports::PollingOnly;
         let upgrades = if can_upgrade { "[\"websocket\"]" } else { "[]" };
         let mut frames = vec![Frame::text(&self.handshake(session, upgrades))];
-        frames.extend(self.initial_packet.clone());
+        frames.extend(self.codec.initial_packet.clone());
         if let (Some(cookie), Some(sid)) = (&self.config.cookie, self.sessions.id_text(session)) {
             fields.push(("Set-Cookie".into(), cookie.set(sid.as_str()).into()));
         }
@@ -192,7 +192,7 @@ impl Endpoint {
         let session = self.open_session(opening);
         self.switch_protocols(key, session, head, &accepted, fields);
         let handshake = self.handshake(session, "[]");
-        let initial_packet = self.initial_packet.clone();
+        let initial_packet = self.codec.initial_packet.clone();
         for packet in std::iter::once(Frame::text(&handshake)).chain(initial_packet) {
             self.transport.send(key, packet, Priority::Normal);
         }

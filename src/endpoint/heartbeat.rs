@@ -37,8 +37,8 @@ impl Endpoint {
     /// read from once. A driver that never calls this says that it always has.
     pub fn on_polled(&mut self, asked_ms: u64, is_complete: bool) {
         self.transport.ready.on_polled(asked_ms, is_complete);
-        if self.phase == Phase::Waiting {
-            self.phase = Phase::Begin;
+        if self.turn.phase == Phase::Waiting {
+            self.turn.phase = Phase::Begin;
         }
     }
 
@@ -56,7 +56,7 @@ impl Endpoint {
             .wheel
             .next_deadline()
             .is_some_and(|at| at <= now_ms);
-        if !is_something_due && self.unheard.is_empty() {
+        if !is_something_due && self.turn.unheard.is_empty() {
             return false;
         }
         let Some(session) = self.session_asked_for(head) else {
@@ -69,7 +69,7 @@ impl Endpoint {
 
     /// Has the request on a connection wait for the end of a round of reading.
     pub(super) fn hold_request(&mut self, key: ConnectionId) {
-        self.unheard.requests.push(key);
+        self.turn.unheard.requests.push(key);
     }
 
     /// The time for a session's pong is over.
@@ -79,7 +79,7 @@ impl Endpoint {
         if session.is_some_and(|session| session.is_overdue(heard_until_ms)) {
             self.pong_timed_out(key);
         } else {
-            self.unheard.sessions.push(key);
+            self.turn.unheard.sessions.push(key);
         }
     }
 
@@ -101,7 +101,7 @@ impl Endpoint {
         if entry.is_some_and(|entry| entry.client.has_overdue_packet(heard_until_ms)) {
             self.attachments_timed_out(key);
         } else {
-            self.unheard.packets.push(key);
+            self.turn.unheard.packets.push(key);
         }
     }
 
@@ -109,39 +109,39 @@ impl Endpoint {
     /// and has the requests go on that waited for that.
     pub(super) fn judge_overdue(&mut self) {
         let heard_until_ms = self.heard_until_ms();
-        if self.unheard.is_empty() || self.unheard.judged_until_ms == heard_until_ms {
+        if self.turn.unheard.is_empty() || self.turn.unheard.judged_until_ms == heard_until_ms {
             return;
         }
-        self.unheard.judged_until_ms = heard_until_ms;
+        self.turn.unheard.judged_until_ms = heard_until_ms;
         let now_ms = self.clock.now_ms();
-        for key in std::mem::take(&mut self.unheard.sessions) {
+        for key in std::mem::take(&mut self.turn.unheard.sessions) {
             let Some(session) = self.sessions.session(key) else {
                 continue;
             };
             if session.is_overdue(heard_until_ms) {
                 self.pong_timed_out(key);
             } else if session.is_overdue(now_ms) {
-                self.unheard.sessions.push(key);
+                self.turn.unheard.sessions.push(key);
             }
         }
-        for key in std::mem::take(&mut self.unheard.packets) {
+        for key in std::mem::take(&mut self.turn.unheard.packets) {
             let Some(client) = self.sessions.get(key).map(|entry| &entry.client) else {
                 continue;
             };
             if client.has_overdue_packet(heard_until_ms) {
                 self.attachments_timed_out(key);
             } else if client.has_overdue_packet(now_ms) {
-                self.unheard.packets.push(key);
+                self.turn.unheard.packets.push(key);
             }
         }
-        for key in std::mem::take(&mut self.unheard.requests) {
+        for key in std::mem::take(&mut self.turn.unheard.requests) {
             self.transport.ready.on_more(key);
         }
     }
 
     /// The session's time to send a ping has come.
     pub(super) fn ping(&mut self, id: EngineSessionId, scheduled_ms: u64) {
-        let ping = self.ping.clone();
+        let ping = self.codec.ping.clone();
         // Of many clients, most pings are due at about the same time.
         if !self.send(id, ping, Priority::Bulk) {
             return;

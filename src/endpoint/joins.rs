@@ -12,7 +12,9 @@ use crate::id::{EngineSessionId, Secret};
 use crate::panics::Verb;
 use crate::priority::Priority;
 use crate::slots::Key;
-use crate::socket::{with_slash, Args, ConnectError, NamespaceId, Packet, PacketLog, SocketId};
+use crate::socket::{
+    with_slash, Args, ConnectError, NamespaceId, Packet, PacketLog, RecoveryConfig, SocketId,
+};
 
 /// A client that waits for the host to let it into a namespace.
 pub(super) struct Join {
@@ -237,7 +239,7 @@ impl Endpoint {
             self.refuse_join(session, name, &ConnectError::new(message));
             return;
         }
-        let skips = |recovery: &crate::RecoveryConfig| !is_asked || recovery.skip_middlewares;
+        let skips = |recovery: &RecoveryConfig| !is_asked || recovery.skip_middlewares;
         if let Some(namespace) =
             namespace.filter(|_| self.config.recovery.as_ref().is_some_and(skips))
         {
@@ -326,7 +328,7 @@ impl Endpoint {
 
     pub(super) fn make_namespace(&mut self, name: &str, is_child: bool) -> NamespaceId {
         let has_log = self.config.recovery.is_some();
-        let log = has_log.then(|| PacketLog::new(&mut *self.environment.random));
+        let log = has_log.then(|| PacketLog::new(&mut *self.outside.environment.random));
         let namespace = self.sockets.add_namespace(name, is_child, log);
         self.push_event(Event::NamespaceCreated { namespace });
         namespace
@@ -340,7 +342,7 @@ impl Endpoint {
         is_asked: bool,
         beginning: Option<Box<Beginning>>,
     ) -> SocketId {
-        let secret = Secret::draw(&mut *self.environment.random);
+        let secret = Secret::draw(&mut *self.outside.environment.random);
         let socket = self.sockets.connect(secret, session, namespace);
         let mut revision = Revision::V4;
         if let Some(entry) = self.sessions.get_mut(session) {
@@ -357,15 +359,15 @@ impl Endpoint {
         let answer = match revision {
             Revision::V4 => {
                 let name = name.to_owned();
-                let pid_secret = Secret::draw(&mut *self.environment.random);
+                let pid_secret = Secret::draw(&mut *self.outside.environment.random);
                 let rules = self.rules();
                 let pid = self.sockets.make_recoverable(socket, pid_secret, rules);
                 let id = secret.id(socket.0.index);
-                parser.connect(&mut self.frames, &name, Some(id), pid)
+                parser.connect(&mut self.codec.frames, &name, Some(id), pid)
             }
             Revision::V3 => {
                 // These clients make their id up themselves, of what they know; so that is their room's name.
-                let answer = parser.connect(&mut self.frames, name, None, None);
+                let answer = parser.connect(&mut self.codec.frames, name, None, None);
                 if let Some(id) = self.old_socket_id(session, socket) {
                     self.sockets.join(socket, &id);
                 }
@@ -403,7 +405,7 @@ impl Endpoint {
     fn refuse_join(&mut self, session: EngineSessionId, namespace: &str, error: &ConnectError) {
         let is_old = self.revision(session) == Some(Revision::V3);
         let parser = self.config.parser;
-        let answer = parser.connect_error(&mut self.frames, namespace, error, is_old);
+        let answer = parser.connect_error(&mut self.codec.frames, namespace, error, is_old);
         self.send(session, answer, Priority::Normal);
     }
 

@@ -44,9 +44,9 @@ impl Endpoint {
         session: EngineSessionId,
         message: &[u8],
     ) -> Result<(), PacketError> {
-        let mut read = MsgpackPacket::decode(message, &self.packet_limits)?;
+        let mut read = MsgpackPacket::decode(message, &self.codec.packet_limits)?;
         let attachments = std::mem::take(&mut read.attachments);
-        let packet = read.packet(&self.packet_limits)?;
+        let packet = read.packet(&self.codec.packet_limits)?;
         self.handle_packet(session, &packet, attachments)
     }
 
@@ -87,7 +87,7 @@ impl Endpoint {
     }
 
     fn handle_text(&mut self, session: EngineSessionId, text: &str) -> Result<(), PacketError> {
-        let packet = Packet::decode(text, &self.packet_limits)?;
+        let packet = Packet::decode(text, &self.codec.packet_limits)?;
         let Some(entry) = self.sessions.get(session) else {
             return Ok(());
         };
@@ -122,7 +122,7 @@ impl Endpoint {
                 self.await_attachments(session, pending);
             }
             Kind::Event => {
-                let mut text = self.spare_texts.pop().unwrap_or_default();
+                let mut text = self.codec.spare_texts.pop().unwrap_or_default();
                 text.push_str(packet.data);
                 let args = Args::received(text, packet.args_at, attachments);
                 self.event(socket, namespace, packet.id, args);

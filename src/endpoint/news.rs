@@ -68,7 +68,7 @@ impl Endpoint {
             Recipients::Everybody => everybody,
             Recipients::Session(id) => everybody.to(room(id)),
         };
-        let story = self.news.story(slot);
+        let story = self.tracking.news.story(slot);
         story.told = Some((slot, recipients));
         story.frame = None;
         if self.config.emitted_events || self.reaches_others(&target) {
@@ -79,8 +79,7 @@ impl Endpoint {
                 });
             }
         }
-        let mut selected = std::mem::take(&mut self.selected);
-        self.sockets.select(&target, &mut selected);
+        let mut selected = self.sockets.take_selected(&target);
         let priority = Priority::of(selected.len());
         for socket in selected.drain(..) {
             let socket = self.sockets.get(socket);
@@ -88,12 +87,13 @@ impl Endpoint {
                 self.add_news(session, slot.index, priority);
             }
         }
-        self.selected = selected;
+        self.sockets.keep_selected(selected);
     }
 
     /// All sessions that stand as they were told last are news to a client that is back: it may have missed them.
     pub(super) fn tell_all_progress(&mut self, session: EngineSessionId) {
         let told = self
+            .tracking
             .tracker
             .iter()
             .flat_map(ProgressTracker::told_sessions)
@@ -110,7 +110,7 @@ impl Endpoint {
             return;
         };
         if entry.client.add_news(topic) {
-            if let Some(story) = self.news.stories.get_mut(topic as usize) {
+            if let Some(story) = self.tracking.news.stories.get_mut(topic as usize) {
                 story.waiting += 1;
             }
         }
@@ -126,25 +126,33 @@ impl Endpoint {
 
     /// A session is about to change: who waits for what was told of it last gets that, and not half of the next.
     pub(super) fn keep_story(&mut self, id: Uuid) {
-        let slot = self.tracker.as_ref().and_then(|tracker| tracker.slot(id));
+        let slot = self
+            .tracking
+            .tracker
+            .as_ref()
+            .and_then(|tracker| tracker.slot(id));
         let Some(slot) = slot else {
             return;
         };
-        let story = self.news.stories.get(slot.index());
+        let story = self.tracking.news.stories.get(slot.index());
         let is_wanted = story.is_some_and(|story| {
             let is_of_session = story.told.is_some_and(|(told, _)| told == slot);
             story.waiting > 0 && story.frame.is_none() && is_of_session
         });
         if is_wanted {
             let frame = self.progress_frame(slot);
-            self.news.story(slot).frame = frame;
+            self.tracking.news.story(slot).frame = frame;
         }
     }
 
     /// A session has ended: its progress is news to nobody any more.
     pub(super) fn end_story(&mut self, id: Uuid) {
-        let slot = self.tracker.as_ref().and_then(|tracker| tracker.slot(id));
-        let story = slot.and_then(|slot| self.news.stories.get_mut(slot.index()));
+        let slot = self
+            .tracking
+            .tracker
+            .as_ref()
+            .and_then(|tracker| tracker.slot(id));
+        let story = slot.and_then(|slot| self.tracking.news.stories.get_mut(slot.index()));
         if let Some(story) = story {
             story.told = None;
             story.frame = None;
@@ -158,7 +166,7 @@ impl Endpoint {
             let client = self.sessions.client_mut(session);
             if client.is_some_and(|client| client.drop_news(*topic)) {
                 let frame = self.news_frame(session, *topic);
-                self.news.taken(*topic);
+                self.tracking.news.taken(*topic);
                 if let Some(frame) = frame {
                     self.send(session, frame, Priority::Normal);
                 }
@@ -169,7 +177,7 @@ impl Endpoint {
     /// A client has gone.
     pub(super) fn forget_news(&mut self, client: &Client) {
         for topic in client.news() {
-            self.news.taken(topic);
+            self.tracking.news.taken(topic);
         }
     }
 
@@ -178,7 +186,7 @@ impl Endpoint {
         loop {
             let topic = self.sessions.client_mut(session)?.next_news()?;
             let frame = self.news_frame(session, topic);
-            self.news.taken(topic);
+            self.tracking.news.taken(topic);
             if frame.is_some() {
                 return frame;
             }
@@ -187,15 +195,15 @@ impl Endpoint {
 
     /// The packet of a story, unless there is nothing to tell any more, or not to this client.
     fn news_frame(&mut self, session: EngineSessionId, topic: u32) -> Option<Frame> {
-        let (slot, recipients) = self.news.stories.get(topic as usize)?.told?;
+        let (slot, recipients) = self.tracking.news.stories.get(topic as usize)?.told?;
         if !self.may_hear(session, recipients) {
             return None;
         }
-        if let Some(frame) = &self.news.story(slot).frame {
+        if let Some(frame) = &self.tracking.news.story(slot).frame {
             return Some(frame.clone());
         }
         let frame = self.progress_frame(slot)?;
-        self.news.story(slot).frame = Some(frame.clone());
+        self.tracking.news.story(slot).frame = Some(frame.clone());
         Some(frame)
     }
 
@@ -218,12 +226,12 @@ impl Endpoint {
     fn progress_frame(&mut self, slot: Key) -> Option<Frame> {
         let args = self.progress_args(slot)?;
         let parser = self.config.parser;
-        let packet = parser.event(&mut self.frames, NAMESPACE, None, EVENT, &args);
+        let packet = parser.event(&mut self.codec.frames, NAMESPACE, None, EVENT, &args);
         Some(packet.text)
     }
 
     fn progress_args(&self, slot: Key) -> Option<Args> {
-        let payload = self.tracker.as_ref()?.progress_payload(slot)?;
+        let payload = self.tracking.tracker.as_ref()?.progress_payload(slot)?;
         Some(Args::received(format!("[{payload}]"), 1, Vec::new()))
     }
 
@@ -252,13 +260,13 @@ impl Endpoint {
 
     /// Part of [`Endpoint::check_invariants`].
     pub(super) fn check_news(&self) {
-        let mut waiting = vec![0; self.news.stories.len()];
+        let mut waiting = vec![0; self.tracking.news.stories.len()];
         for (_, entry) in self.sessions.iter() {
             for topic in entry.client.news() {
                 waiting[topic as usize] += 1;
             }
         }
-        for (story, waiting) in self.news.stories.iter().zip(waiting) {
+        for (story, waiting) in self.tracking.news.stories.iter().zip(waiting) {
             assert_eq!(story.waiting, waiting, "everybody who waits is counted");
             assert!(
                 story.frame.is_none() || waiting > 0,

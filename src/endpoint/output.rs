@@ -16,8 +16,8 @@ impl Endpoint {
     /// Answers and what is sent to few come before broadcasts to many, which a driver may spread over several turns; but
     /// every eighth connection is one of those, so that a steady flow of answers does not hold them up for ever.
     pub(super) fn next_output(&mut self) -> Option<ConnectionId> {
-        self.outputs = self.outputs.wrapping_add(1);
-        let order = match self.outputs.is_multiple_of(BULK_EVERY) {
+        self.turn.outputs = self.turn.outputs.wrapping_add(1);
+        let order = match self.turn.outputs.is_multiple_of(BULK_EVERY) {
             true => [Priority::Bulk, Priority::Normal],
             false => [Priority::Normal, Priority::Bulk],
         };

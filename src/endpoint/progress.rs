@@ -1,9 +1,14 @@
 //! Where progress sessions meet sockets: verbs for the host, commands of clients, events for everybody concerned.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::news::News;
 use super::{AckId, Endpoint, Event, Message};
+use crate::clock::Clock;
+use crate::config::Config;
 use crate::panics::Verb;
 use crate::progress::{
     command, CancelRequest, Command, ErrorCode, JsonObject, ListQuery, Output, ProgressError,
@@ -14,8 +19,37 @@ use crate::socket::{Args, SocketId, Target};
 use crate::timer::Timer;
 use crate::transport::cost;
 
+/// Progress sessions, and what of them concerns clients.
+pub(super) struct Tracking {
+    pub tracker: Option<ProgressTracker>,
+    /// Who is to be told when a session shall be cancelled, instead of the host.
+    cancel_hooks: BTreeMap<Uuid, CancelHook>,
+    /// Acknowledgements of `cancel_session` that wait for the host to roll back.
+    cancel_acks: Vec<CancelAck>,
+    /// What there is to tell of progress sessions.
+    pub news: News,
+}
+
+impl Tracking {
+    pub fn new(config: &Config, clock: &mut Clock) -> Tracking {
+        let settings = config.progress.clone();
+        let tracker = settings.map(|mut settings| {
+            // A page is an answer, and has to have room where answers wait.
+            let max_bytes = config.max_queued_bytes / 2;
+            settings.max_page_bytes = settings.max_page_bytes.min(max_bytes);
+            ProgressTracker::new(settings, clock.now, &mut clock.wheel)
+        });
+        Tracking {
+            tracker,
+            cancel_hooks: BTreeMap::new(),
+            cancel_acks: Vec::new(),
+            news: News::default(),
+        }
+    }
+}
+
 /// A `cancel_session` that is answered when the host has rolled back.
-pub(super) struct CancelAck {
+struct CancelAck {
     session: Uuid,
     ack: AckId,
 }
@@ -34,7 +68,7 @@ impl Endpoint {
     pub fn create_session(&mut self, options: SessionOptions) -> Result<Uuid, ProgressError> {
         let _verb = Verb::begin();
         let mut random = [0; 16];
-        (self.environment.random)(&mut random);
+        (self.outside.environment.random)(&mut random);
         let now = self.clock.now;
         self.track(|tracker, wheel| tracker.create_session(now, wheel, random, options))
     }
@@ -115,7 +149,7 @@ impl Endpoint {
 
     /// Who hears that a managed session shall be cancelled, instead of the host.
     pub(crate) fn on_cancel(&mut self, id: Uuid, hook: CancelHook) {
-        self.cancel_hooks.insert(id, hook);
+        self.tracking.cancel_hooks.insert(id, hook);
     }
 
     /// Forgets a session that has ended. Emits nothing.
@@ -135,13 +169,17 @@ impl Endpoint {
 
     /// A session as JSON text.
     pub fn session(&self, id: Uuid) -> Result<String, ProgressError> {
-        let tracker = self.tracker.as_ref().ok_or_else(switched_off)?;
+        let tracker = self.tracking.tracker.as_ref().ok_or_else(switched_off)?;
         tracker.session(self.clock.now, id)
     }
 
     /// Where a session stands.
     pub fn session_status(&self, id: Uuid) -> Result<Status, ProgressError> {
-        self.tracker.as_ref().ok_or_else(switched_off)?.status(id)
+        self.tracking
+            .tracker
+            .as_ref()
+            .ok_or_else(switched_off)?
+            .status(id)
     }
 
     /// A page of all sessions, or of those of one status, the newest first. Cancelled ones are in no list.
@@ -150,7 +188,7 @@ impl Endpoint {
     }
 
     fn page(&self, query: &ListQuery, listed: impl FnMut(Key)) -> SessionPage {
-        let tracker = self.tracker.as_ref();
+        let tracker = self.tracking.tracker.as_ref();
         tracker.map_or_else(SessionPage::empty, |tracker| {
             tracker.page(self.clock.now, query, listed)
         })
@@ -159,14 +197,14 @@ impl Endpoint {
     /// Refuses what comes from outside for a session that its host feeds, but for a cancellation: `SESSION_MANAGED`. To be
     /// asked by hosts that pass on updates, completions and failures of strangers.
     pub fn check_unmanaged(&self, id: Uuid) -> Result<(), ProgressError> {
-        let tracker = self.tracker.as_ref().ok_or_else(switched_off)?;
+        let tracker = self.tracking.tracker.as_ref().ok_or_else(switched_off)?;
         tracker.check_unmanaged(id)
     }
 
     /// How far the numbers of changes have come; see [`ProgressConfig`](crate::progress::ProgressConfig) for what hosts that
     /// restart do with it.
     pub fn seq_state(&self) -> SeqState {
-        let tracker = self.tracker.as_ref();
+        let tracker = self.tracking.tracker.as_ref();
         tracker.map_or_else(SeqState::default, ProgressTracker::seq_state)
     }
 
@@ -174,7 +212,7 @@ impl Endpoint {
     /// [`ProgressConfig::reserved_seq`](crate::progress::ProgressConfig::reserved_seq).
     pub fn reserve_seq(&mut self, up_to: u64) {
         let _verb = Verb::begin();
-        if let Some(tracker) = &mut self.tracker {
+        if let Some(tracker) = &mut self.tracking.tracker {
             tracker.reserve_seq(up_to);
         }
     }
@@ -196,7 +234,7 @@ impl Endpoint {
     pub(super) fn progress_timer(&mut self, timer: Timer) {
         let now = self.clock.now;
         let memory = match timer {
-            Timer::Heartbeat => (self.environment.memory)(),
+            Timer::Heartbeat => (self.outside.environment.memory)(),
             _ => Default::default(),
         };
         let done = self.track(|tracker, wheel| {
@@ -208,7 +246,7 @@ impl Endpoint {
 
     /// Does what a client asks of progress sessions; an event that asks nothing of them comes back.
     pub(super) fn progress_command(&mut self, message: Message) -> Option<Message> {
-        if self.tracker.is_none()
+        if self.tracking.tracker.is_none()
             || self.sockets.namespace_name(message.namespace) != Some(NAMESPACE)
         {
             return Some(message);
@@ -261,7 +299,11 @@ impl Endpoint {
                 self.join(socket, &room(id)).map_err(|error| {
                     ProgressError::new(ErrorCode::ServerOverload, error.to_string())
                 })?;
-                let slot = self.tracker.as_ref().and_then(|tracker| tracker.slot(id));
+                let slot = self
+                    .tracking
+                    .tracker
+                    .as_ref()
+                    .and_then(|tracker| tracker.slot(id));
                 self.tell_news_first_to(socket, slot.map(|slot| slot.index).as_slice());
                 Ok(command::session_answer(&session))
             }),
@@ -302,15 +344,17 @@ impl Endpoint {
     fn hold_cancel_ack(&mut self, session: Uuid, ack: AckId) {
         // Those of clients that have gone are of no use; looked for only here, where the list would grow.
         let sockets = &self.sockets;
-        self.cancel_acks
+        self.tracking
+            .cancel_acks
             .retain(|held| sockets.get(held.ack.socket).is_some());
         let of_same = self
+            .tracking
             .cancel_acks
             .iter()
             .filter(|held| held.ack.socket == ack.socket)
             .count();
         if of_same < self.config.max_pending_acks {
-            self.cancel_acks.push(CancelAck { session, ack });
+            self.tracking.cancel_acks.push(CancelAck { session, ack });
         }
     }
 
@@ -343,9 +387,14 @@ impl Endpoint {
             &mut crate::wheel::Wheel<Timer>,
         ) -> Result<T, ProgressError>,
     ) -> Result<T, ProgressError> {
-        let tracker = self.tracker.as_mut().ok_or_else(switched_off)?;
+        let tracker = self.tracking.tracker.as_mut().ok_or_else(switched_off)?;
         let result = verb(tracker, &mut self.clock.wheel);
-        while let Some(output) = self.tracker.as_mut().and_then(ProgressTracker::poll_output) {
+        while let Some(output) = self
+            .tracking
+            .tracker
+            .as_mut()
+            .and_then(ProgressTracker::poll_output)
+        {
             self.do_output(output);
         }
         result
@@ -374,7 +423,7 @@ impl Endpoint {
                 self.emit_unchecked(&target, event, &args);
             }
             Output::Progress { slot, target, .. } => self.tell_progress(slot, target),
-            Output::CancelAsked { id, reason } => match self.cancel_hooks.remove(&id) {
+            Output::CancelAsked { id, reason } => match self.tracking.cancel_hooks.remove(&id) {
                 Some(hook) => hook(reason),
                 None => self.push_event(Event::CancelRequested {
                     session: id,
@@ -386,17 +435,17 @@ impl Endpoint {
                     Ok(session) => command::session_answer(session),
                     Err(error) => command::error_answer(error),
                 };
-                let (answered, waiting) = std::mem::take(&mut self.cancel_acks)
+                let (answered, waiting) = std::mem::take(&mut self.tracking.cancel_acks)
                     .into_iter()
                     .partition(|held| held.session == id);
-                self.cancel_acks = waiting;
+                self.tracking.cancel_acks = waiting;
                 let answered: Vec<CancelAck> = answered;
                 for held in answered {
                     self.answer_command(held.ack, &answer);
                 }
             }
             Output::Forgotten { id } => {
-                self.cancel_hooks.remove(&id);
+                self.tracking.cancel_hooks.remove(&id);
                 self.sockets.clear_room(NAMESPACE, &room(id));
             }
         }

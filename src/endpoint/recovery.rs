@@ -128,7 +128,7 @@ impl Endpoint {
         let pid = recovery.map(|recovery| recovery.secret.id(socket.0.index));
         let name = self.sockets.namespace_name(namespace)?;
         let parser = self.config.parser;
-        let answer = parser.connect(&mut self.frames, name, Some(id), pid);
+        let answer = parser.connect(&mut self.codec.frames, name, Some(id), pid);
         let sees_progress = name == NAMESPACE;
         self.send(session, answer, Priority::Normal);
         if sees_progress {
@@ -172,17 +172,16 @@ impl Endpoint {
         };
         let args = args.with_offset(&offset);
         let parser = self.config.parser;
-        let packet = parser.event(&mut self.frames, name, None, event, &args);
+        let packet = parser.event(&mut self.codec.frames, name, None, event, &args);
         let packet = packet.compressed(target.is_compressed());
         let number = self.sockets.keep_packet(keeping, target, &packet);
-        let mut selected = std::mem::take(&mut self.selected);
-        self.sockets.select(target, &mut selected);
+        let mut selected = self.sockets.take_selected(target);
         for socket in selected.drain(..) {
             if let Some(recovery) = self.sockets.recovery(socket) {
                 recovery.sent(number);
             }
         }
-        self.selected = selected;
+        self.sockets.keep_selected(selected);
         self.broadcast(target, &packet);
     }
 

@@ -105,7 +105,7 @@ impl Endpoint {
         if !self.takes_input(session) {
             return;
         }
-        let message = self.frames.binary(|out| out.extend_from_slice(bytes));
+        let message = self.codec.frames.binary(|out| out.extend_from_slice(bytes));
         if self.config.socket_io {
             self.binary_part(session, message);
         } else {

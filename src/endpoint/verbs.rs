@@ -51,7 +51,7 @@ impl Endpoint {
         if self.config.recovery.is_some() && !target.is_volatile() {
             return self.emit_recoverable(target, event, args);
         }
-        let packet = parser.event(&mut self.frames, name, None, event, args);
+        let packet = parser.event(&mut self.codec.frames, name, None, event, args);
         self.broadcast(target, &packet.compressed(target.is_compressed()));
     }
 
@@ -91,7 +91,10 @@ impl Endpoint {
         let socket = self.sockets.get(ack.socket).ok_or(Error::NoSuchSocket)?;
         let (session, namespace) = (socket.session, socket.namespace);
         let name = self.sockets.namespace_name(namespace).unwrap_or_default();
-        let packet = self.config.parser.ack(&mut self.frames, name, ack.id, args);
+        let packet = self
+            .config
+            .parser
+            .ack(&mut self.codec.frames, name, ack.id, args);
         self.send_packet(session, &packet, Priority::Normal);
         Ok(())
     }
@@ -128,7 +131,7 @@ impl Endpoint {
             let namespace = self.sockets.get(socket).map(|socket| socket.namespace);
             let name = namespace.and_then(|namespace| self.sockets.namespace_name(namespace));
             if let Some(name) = name {
-                let packet = self.config.parser.disconnect(&mut self.frames, name);
+                let packet = self.config.parser.disconnect(&mut self.codec.frames, name);
                 self.forget_socket(socket, reason);
                 self.send(session, packet, Priority::Normal);
             }
@@ -219,9 +222,9 @@ impl Endpoint {
         const KEPT_TEXTS: usize = 16;
         const KEPT_BYTES: usize = 4096;
         let mut text = message.args.into_text();
-        if self.spare_texts.len() < KEPT_TEXTS && text.capacity() <= KEPT_BYTES {
+        if self.codec.spare_texts.len() < KEPT_TEXTS && text.capacity() <= KEPT_BYTES {
             text.clear();
-            self.spare_texts.push(text);
+            self.codec.spare_texts.push(text);
         }
     }
 
@@ -231,7 +234,7 @@ impl Endpoint {
         let frame = if message.is_binary() {
             message.clone()
         } else {
-            self.frames.text(|out| {
+            self.codec.frames.text(|out| {
                 out.push(b'4');
                 out.extend_from_slice(message.payload());
             })
@@ -341,14 +344,14 @@ impl Endpoint {
         let websocket = carrier.and_then(|session| session.websocket());
         if let Some(key) = websocket.filter(|_| is_text(parser, args)) {
             // Nobody else gets it, so it goes where it waits without a frame of its own.
-            let waiting_bytes = self.frames.text_bytes(
+            let waiting_bytes = self.codec.frames.text_bytes(
                 |out| write_event(out, name, id, event, args),
                 |bytes| self.transport.send_bytes(key, bytes),
             );
             self.check_queue(session, waiting_bytes);
             return Ok(());
         }
-        let packet = parser.event(&mut self.frames, name, id, event, args);
+        let packet = parser.event(&mut self.codec.frames, name, id, event, args);
         self.send_packet(session, &packet, Priority::Normal);
         Ok(())
     }
@@ -363,8 +366,7 @@ impl Endpoint {
     }
 
     pub(super) fn broadcast(&mut self, target: &Target, packet: &Encoded) {
-        let mut selected = std::mem::take(&mut self.selected);
-        self.sockets.select(target, &mut selected);
+        let mut selected = self.sockets.take_selected(target);
         let priority = Priority::of(selected.len());
         for socket in selected.drain(..) {
             let session = self.sockets.get(socket).map(|socket| socket.session);
@@ -373,7 +375,7 @@ impl Endpoint {
                 self.send_packet(session, packet, priority);
             }
         }
-        self.selected = selected;
+        self.sockets.keep_selected(selected);
     }
 
     pub(super) fn send_packet(

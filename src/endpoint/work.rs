@@ -1,5 +1,6 @@
 //! What is to be done next: the one question that whoever holds the sockets asks, again and again.
 
+use super::heartbeat::Unheard;
 use super::Endpoint;
 use crate::id::ConnectionId;
 use crate::now::Now;
@@ -42,6 +43,18 @@ pub(super) enum Phase {
     Waiting,
 }
 
+/// How far this turn has come, and what goes over to the next.
+#[derive(Default)]
+pub(super) struct Turn {
+    pub phase: Phase,
+    /// More timers are due than a turn has units for.
+    pub has_timers_left: bool,
+    /// Sessions and requests that wait until everything has been read that may have come for them.
+    pub unheard: Unheard,
+    /// Counts connections that are named to be written to, by which the lists take turns.
+    pub outputs: u32,
+}
+
 impl Endpoint {
     /// What is to be done next. `now` counts from the beginning of the next turn on.
     ///
@@ -63,27 +76,27 @@ impl Endpoint {
     /// ```
     pub fn next_work(&mut self, now: Now) -> Work {
         loop {
-            match self.phase {
+            match self.turn.phase {
                 Phase::Begin => {
                     if now == self.clock.now {
                         self.transport.ready.begin_turn();
                     } else {
                         self.begin_turn(now);
                     }
-                    self.phase = Phase::Input;
+                    self.turn.phase = Phase::Input;
                 }
                 Phase::Input | Phase::FullInput => {
                     if let Some((key, bytes)) = self.next_read() {
                         return Work::Read(key, bytes);
                     }
-                    if self.phase == Phase::Input && self.has_full_queue() {
+                    if self.turn.phase == Phase::Input && self.has_full_queue() {
                         // Once in a turn, as the host may have its reasons not to take them.
-                        self.phase = Phase::FullInput;
+                        self.turn.phase = Phase::FullInput;
                         return Work::Events;
                     }
                     self.handle_timeouts();
                     self.transport.ready.begin_writes();
-                    self.phase = Phase::Output;
+                    self.turn.phase = Phase::Output;
                     return Work::Events;
                 }
                 Phase::Output => {
@@ -93,14 +106,38 @@ impl Endpoint {
                     match self.transport.next_closing() {
                         Some((key, Closing::Write)) => return Work::ShutdownWrite(key),
                         Some((key, Closing::Both)) => return Work::Close(key),
-                        None => self.phase = Phase::Waiting,
+                        None => self.turn.phase = Phase::Waiting,
                     }
                     return Work::Wait(self.wait_until());
                 }
                 // What verbs have brought meanwhile goes out first.
-                Phase::Waiting => self.phase = Phase::Output,
+                Phase::Waiting => self.turn.phase = Phase::Output,
             }
         }
+    }
+
+    /// Begins a turn: all that happens until the next one happens at this time.
+    pub fn begin_turn(&mut self, now: Now) {
+        debug_assert!(
+            now.mono_ms >= self.clock.now_ms(),
+            "the monotonic clock went back"
+        );
+        self.clock.now = now;
+        self.transport.ready.begin_turn();
+        self.look_at_door();
+        if let Some(tracker) = &mut self.tracking.tracker {
+            tracker.see(now);
+        }
+    }
+
+    /// Whether there is something to do without waiting for input or a deadline.
+    pub fn has_work(&self) -> bool {
+        !self.events.is_empty()
+            || self.sockets.has_changes()
+            || self.turn.has_timers_left
+            || self.transport.has_work()
+            || !self.turn.unheard.is_empty()
+            || self.sessions.has_polls_due()
     }
 
     /// A connection can take bytes that could not before.

@@ -128,9 +128,15 @@ pub struct Session {
     is_overfull: bool,
     /// In which list of those whose poll is to be answered it is.
     pub(super) listed: Option<Priority>,
+    origin: Origin,
+}
+
+/// What is known of the request that opened a session.
+#[derive(Debug)]
+struct Origin {
     peer_addr: SocketAddr,
     admitted: Admitted,
-    /// The query of the request that opened it, as it came.
+    /// The query, as it came.
     query: Box<str>,
     /// More of it, where that is wanted.
     details: Option<Box<HandshakeDetails>>,
@@ -230,10 +236,12 @@ impl Session {
             stage: Stage::Open,
             is_overfull: false,
             listed: None,
-            peer_addr: opening.peer_addr,
-            admitted: opening.admitted,
-            query: opening.query.into(),
-            details: opening.details,
+            origin: Origin {
+                peer_addr: opening.peer_addr,
+                admitted: opening.admitted,
+                query: opening.query.into(),
+                details: opening.details,
+            },
         }
     }
 
@@ -251,19 +259,19 @@ impl Session {
     }
 
     pub fn peer_addr(&self) -> SocketAddr {
-        self.peer_addr
+        self.origin.peer_addr
     }
 
     pub fn admitted(&self) -> Admitted {
-        self.admitted
+        self.origin.admitted
     }
 
     pub fn query(&self) -> &str {
-        &self.query
+        &self.origin.query
     }
 
     pub fn details(&self) -> Option<&HandshakeDetails> {
-        self.details.as_deref()
+        self.origin.details.as_deref()
     }
 
     pub fn transport(&self) -> Transport {

@@ -116,6 +116,8 @@ pub struct Sockets {
     log_bytes: usize,
     /// What has become of rooms since it was last looked at, where anybody wants to know.
     changes: Option<VecDeque<(NamespaceId, Box<str>, RoomChange)>>,
+    /// Memory for the sockets that a broadcast goes to.
+    selected: Vec<SocketId>,
 }
 
 impl Sockets {

@@ -111,6 +111,19 @@ impl Sockets {
         self.get(id).map_or(0, |socket| socket.rooms.len())
     }
 
+    /// The sockets that a target means, each once, in memory that is to be given back by [`Sockets::keep_selected`].
+    pub fn take_selected(&mut self, target: &Target) -> Vec<SocketId> {
+        let mut selected = std::mem::take(&mut self.selected);
+        self.select(target, &mut selected);
+        selected
+    }
+
+    /// Keeps the memory of a selection for the next one.
+    pub fn keep_selected(&mut self, mut selected: Vec<SocketId>) {
+        selected.clear();
+        self.selected = selected;
+    }
+
     /// Appends the sockets that a target means, each once.
     pub fn select(&self, target: &Target, out: &mut Vec<SocketId>) {
         let Some(namespace) = self.namespaces.get(target.namespace_id().0) else {

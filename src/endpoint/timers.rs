@@ -1,0 +1,53 @@
+//! What happens at deadlines.
+
+use super::Endpoint;
+use crate::socket::SocketId;
+use crate::timer::{Timeout, Timer};
+use crate::transport::ready::{cost, TIMERS_UNITS};
+
+impl Endpoint {
+    /// The monotonic time in milliseconds at which the next timer is due.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.clock.wheel.next_deadline()
+    }
+
+    /// Does what is due at the time of this turn, as far as its units for that go.
+    pub(crate) fn handle_timeouts(&mut self) {
+        self.judge_overdue();
+        let mut left = TIMERS_UNITS;
+        while left > 0 {
+            let all_moves = left / cost::MOVE;
+            let mut moves = all_moves;
+            let Some((deadline_ms, timer)) = self
+                .clock
+                .wheel
+                .expire_within(self.clock.now_ms(), &mut moves)
+            else {
+                self.turn.has_timers_left = moves == 0;
+                return;
+            };
+            left = left.saturating_sub((all_moves - moves) * cost::MOVE + cost::TIMER);
+            self.fire(timer, deadline_ms);
+        }
+        self.turn.has_timers_left = true;
+    }
+
+    fn fire(&mut self, timer: Timer, deadline_ms: u64) {
+        match timer {
+            Timer::Connection(key, Timeout::Request) => self.request_timed_out(key),
+            Timer::Connection(key, Timeout::Admission) => self.admission_timed_out(key),
+            Timer::Connection(key, _) => self.hang_up(key),
+            Timer::Connect(key) => self.connect_timed_out(key),
+            Timer::Attachments(key) => self.attachments_due(key),
+            Timer::Ping(key) => self.ping(key, deadline_ms),
+            Timer::Pong(key) => self.pong_due(key),
+            Timer::Upgrade(key) => self.abandon_upgrade(key),
+            Timer::Ask(key) => self.ask_timed_out(key),
+            Timer::Away(key) => self.recovery_expired(SocketId(key)),
+            Timer::Host(key) => self.host_timer_fired(key, deadline_ms),
+            Timer::Pulse | Timer::Stale(_) | Timer::Forget(_) | Timer::Heartbeat => {
+                self.progress_timer(timer);
+            }
+        }
+    }
+}

@@ -143,6 +143,20 @@ export async function openDashboard(browser, url, options) {
   return opened;
 }
 
+/** Runs `body` with a dashboard of its own; gives what went wrong on the page. A failure leaves a picture. */
+export async function withDashboard(browser, url, name, options, body) {
+  const { page, problems } = await openDashboard(browser, url, options);
+  try {
+    await body(page);
+    return problems;
+  } catch (error) {
+    await page.screenshot({ path: `${OUTPUT}${name.replace(/\W+/g, "-")}.png`, fullPage: true });
+    throw error;
+  } finally {
+    await page.context().close();
+  }
+}
+
 export async function live(page) {
   await page.locator('[data-testid="connection"][data-state="connected"]').waitFor();
 }

@@ -10,7 +10,6 @@ import {
   ensureOutputFolder,
   launchBrowser,
   live,
-  openDashboard,
   openPage,
   postJson,
   reasonToSkip,
@@ -18,6 +17,7 @@ import {
   startProxy,
   startServer,
   testid,
+  withDashboard,
 } from "./harness.mjs";
 
 const skip = reasonToSkip();
@@ -41,18 +41,7 @@ describe("sessions of other programs", { skip, timeout: 300_000 }, () => {
     folder?.remove();
   });
 
-  async function withPage(name, options, body) {
-    const { page, problems } = await openDashboard(browser, options.url ?? server.url, options);
-    try {
-      await body(page);
-      return problems;
-    } catch (error) {
-      await page.screenshot({ path: `${OUTPUT}${name.replace(/\W+/g, "-")}.png`, fullPage: true });
-      throw error;
-    } finally {
-      await page.context().close();
-    }
-  }
+  const withPage = (name, options, body) => withDashboard(browser, options.url ?? server.url, name, options, body);
 
   /** A test whose page must end without a word on the console. */
   function pageTest(name, options, body) {

@@ -42,12 +42,56 @@ export interface ImportRecord {
   finishedAt: string | null;
   summary: ImportSummary | null;
   error: ErrorDetail | null;
+  /** Only where a completed import was undone. */
+  undoneAt?: string;
 }
 
-export interface FindingsQuery {
-  severity: string;
+/** What an undone import had changed: findings that are gone, active, resolved, or as before again. */
+export interface Undone {
+  removed: number;
+  reactivated: number;
+  resolved: number;
+  restored: number;
+}
+
+export interface HostCount {
+  vendor: string;
   host: string;
+  ip: string | null;
+  hostname: string | null;
+  count: number;
+}
+
+export interface DayCount {
+  /** A day in UTC: "2025-01-12". */
+  date: string;
+  new: number;
+  resolved: number;
+  active: number;
+}
+
+/** Counts of active findings, and how they came about. */
+export interface Statistics {
+  bySeverity: Partial<Record<Severity, number>>;
+  byVendor: Record<string, number>;
+  /** The 20 hosts with the most. */
+  byHost: HostCount[];
+  /** The last 30 days, the oldest first. */
+  overTime: DayCount[];
+}
+
+/** Empty fields let everything through. */
+export interface FindingsFilter {
+  q: string;
+  severity: string;
   status: string;
+  vendor: string;
+  host: string;
+  /** A column, with `-` before it for the other direction. */
+  sort: string;
+}
+
+export interface FindingsQuery extends FindingsFilter {
   limit: number;
   offset: number;
 }
@@ -67,6 +111,15 @@ export function fetchFindings(query: Partial<FindingsQuery>): Promise<Page<Findi
   return getJson("/api/vulnerabilities", query);
 }
 
+export function fetchStatistics(): Promise<Statistics> {
+  return getJson("/api/vulnerabilities/stats");
+}
+
+/** The address of all findings that match, as a file to save. */
+export function findingsFile(format: "csv" | "json", filter: FindingsFilter): string {
+  return withQuery(`/api/vulnerabilities.${format}`, filter);
+}
+
 export function fetchImports(query: { limit: number; offset: number }): Promise<Page<ImportRecord>> {
   return getJson("/api/imports", query);
 }
@@ -81,6 +134,16 @@ export async function fetchImport(importId: number): Promise<ImportRecord> {
   return (await getJson<{ import: ImportRecord }>(`/api/imports/${importId}`)).import;
 }
 
+/** Takes an import back. */
+export async function undoImport(importId: number): Promise<Undone> {
+  return (await ask<{ undone: Undone }>("DELETE", `/api/imports/${importId}`)).undone;
+}
+
+/** Has the server forget an ended session before its time. */
+export async function forgetSession(sessionId: string): Promise<void> {
+  await ask("DELETE", `/api/sessions/${sessionId}`);
+}
+
 /** Reads `{"error":{"code","message"}}`, whatever else the body may be. */
 export function errorFromBody(status: number, body: string): ApiError {
   try {
@@ -91,17 +154,27 @@ export function errorFromBody(status: number, body: string): ApiError {
   }
 }
 
-async function getJson<T>(path: string, query: object = {}): Promise<T> {
+function getJson<T>(path: string, query: object = {}): Promise<T> {
+  return ask("GET", withQuery(path, query));
+}
+
+async function ask<T>(method: string, path: string): Promise<T> {
+  let response: Response;
+  let body: string;
+  try {
+    response = await fetch(path, { method, headers: { Accept: "application/json" } });
+    body = await response.text();
+  } catch {
+    throw new ApiError("NETWORK_ERROR", "the server could not be reached");
+  }
+  if (!response.ok) throw errorFromBody(response.status, body);
+  return (body === "" ? {} : JSON.parse(body)) as T;
+}
+
+function withQuery(path: string, query: object): string {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value !== "") parameters.set(name, String(value));
   }
-  let response: Response;
-  try {
-    response = await fetch(parameters.size > 0 ? `${path}?${parameters}` : path, { headers: { Accept: "application/json" } });
-  } catch {
-    throw new ApiError("NETWORK_ERROR", "the server could not be reached");
-  }
-  if (!response.ok) throw errorFromBody(response.status, await response.text());
-  return (await response.json()) as T;
+  return parameters.size > 0 ? `${path}?${parameters}` : path;
 }

@@ -59,6 +59,8 @@ export class SessionBoard {
   readonly #open = new Set<string>();
   /** Sessions that this page has begun: they come first. */
   readonly #own = new Set<string>();
+  /** Sessions that only answer a question of this page: they are not shown. */
+  readonly #concealed = new Set<string>();
   /** Sessions whose result has been asked for and has not come yet. */
   readonly #asked = new Set<string>();
   readonly #words = new WeakMap<SessionView, string>();
@@ -112,8 +114,13 @@ export class SessionBoard {
     this.#schedule();
   }
 
+  conceal(sessionId: string): void {
+    this.#concealed.add(sessionId);
+  }
+
   #take(changed: ReadonlySet<string>): void {
     for (const sessionId of changed) {
+      if (this.#concealed.has(sessionId)) continue;
       const view = this.#store.get(sessionId);
       if (view?.endedAt === null || !this.#running.delete(sessionId) || !view) continue;
       // Only an end that happened before the reader's eyes is read out, and keeps its card.
@@ -179,7 +186,7 @@ export class SessionBoard {
   }
 
   #ordered(): readonly SessionView[] {
-    const all = this.#store.getSnapshot();
+    const all = this.#store.getSnapshot().filter(({ sessionId }) => !this.#concealed.has(sessionId));
     if (this.#own.size === 0) return all;
     const own = all.filter(({ sessionId }) => this.#own.has(sessionId));
     return [...own, ...all.filter(({ sessionId }) => !this.#own.has(sessionId))];

@@ -1,3 +1,4 @@
+import { ConfirmButton } from "./confirm-button";
 import { closeButton, h, icon, setAttribute, setText } from "./dom";
 import type { JsonObject, TerminalEvent } from "./events";
 import {
@@ -78,7 +79,7 @@ export class SessionCard {
   readonly #brief = h("p", { class: "brief", testid: "brief" });
   readonly #extras = h("dl", { class: "extras", testid: "extras" });
   readonly #outcome = h("div", { class: "outcome-slot" });
-  readonly #cancel: CancelButton;
+  readonly #cancel: ConfirmButton;
   readonly #close: HTMLButtonElement;
   readonly #toggle: HTMLButtonElement;
 
@@ -93,7 +94,16 @@ export class SessionCard {
       { class: "bar", testid: "progress-bar", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100 },
       this.#fill,
     );
-    this.#cancel = new CancelButton(actions.cancel);
+    this.#cancel = new ConfirmButton({
+      testid: "cancel",
+      icon: "stop",
+      word: "Cancel",
+      question: "Cancel this work?",
+      yes: "Yes, cancel",
+      no: "Keep running",
+      busy: "Cancelling…",
+      confirmed: actions.cancel,
+    });
     this.#close = closeButton("Remove this card", actions.close);
     this.#toggle = h("button", {
       type: "button",
@@ -234,69 +244,5 @@ export class SessionCard {
     }
     const view = ending && status !== "lost" ? endingView(ending) : status === "lost" ? lostView(operation) : null;
     this.#outcome.replaceChildren(...(view ? [view] : []));
-  }
-}
-
-/** Asks before it cancels: what is cancelled by a slip is lost, and not only for whoever slipped. */
-class CancelButton {
-  readonly element: HTMLElement;
-  readonly #ask: HTMLButtonElement;
-  readonly #sure: HTMLElement;
-  readonly #yes: HTMLButtonElement;
-
-  constructor(cancel: () => void) {
-    this.#ask = h(
-      "button",
-      { type: "button", class: "quiet-button", testid: "cancel", onclick: () => this.#confirm(true) },
-      icon("stop"),
-      h("span", {}, "Cancel"),
-    );
-    const confirmed = (): void => {
-      this.setSent(true);
-      cancel();
-    };
-    this.#yes = h(
-      "button",
-      { type: "button", class: "quiet-button danger", testid: "cancel-confirm", onclick: confirmed },
-      "Yes, cancel",
-    );
-    this.#sure = h(
-      "span",
-      { class: "confirm", role: "group", "aria-label": "Cancel this work?" },
-      this.#yes,
-      h(
-        "button",
-        { type: "button", class: "quiet-button", testid: "cancel-keep", onclick: () => this.#confirm(false) },
-        "Keep running",
-      ),
-    );
-    this.#sure.hidden = true;
-    this.element = h("div", { class: "cancel" }, this.#ask, this.#sure);
-    this.element.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && !this.#sure.hidden) this.#confirm(false);
-    });
-  }
-
-  show(): void {
-    if (!this.element.hidden) return;
-    this.element.hidden = false;
-    this.setSent(false);
-  }
-
-  hide(): void {
-    this.element.hidden = true;
-  }
-
-  setSent(sent: boolean): void {
-    this.#sure.hidden = true;
-    this.#ask.hidden = false;
-    this.#ask.disabled = sent;
-    setText(this.#ask.lastElementChild!, sent ? "Cancelling…" : "Cancel");
-  }
-
-  #confirm(asking: boolean): void {
-    this.#ask.hidden = asking;
-    this.#sure.hidden = !asking;
-    (asking ? this.#yes : this.#ask).focus();
   }
 }

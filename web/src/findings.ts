@@ -1,21 +1,27 @@
-import { fetchFindings, SEVERITIES, type Finding } from "./api";
+import { fetchFindings, fetchStatistics, type Finding, findingsFile, type FindingsFilter, SEVERITIES, type Statistics } from "./api";
 import { byId, h, setAttribute, setText } from "./dom";
 import { formatCount, formatTime } from "./format";
+import { StatisticsView } from "./statistics";
 import { PagedTable } from "./table";
 import { LatestThrottle } from "./throttle";
 
 const PAGE_SIZE = 10;
 const TYPING_PAUSE_MS = 300;
 
-/** The table of findings with its filters, and the counts by severity above it. */
+const FILE_FORMATS = ["csv", "json"] as const;
+
+/** The table of findings with its filters, and above it the counts by severity and what they came from. */
 export class FindingsView {
+  readonly #search = byId<HTMLInputElement>("filter-text");
+  readonly #vendor = byId<HTMLSelectElement>("filter-vendor");
   readonly #severity = byId<HTMLSelectElement>("filter-severity");
   readonly #host = byId<HTMLInputElement>("filter-host");
   readonly #status = byId<HTMLSelectElement>("filter-status");
   readonly #table: PagedTable<Finding>;
   readonly #tiles = new Map<string, { button: HTMLButtonElement; count: HTMLElement }>();
   #typing: ReturnType<typeof setTimeout> | undefined;
-  readonly #refreshTiles = new LatestThrottle<null>(1_000, () => void this.#loadTiles());
+  readonly #statistics: StatisticsView;
+  readonly #refreshCounts = new LatestThrottle<null>(1_000, () => void this.#loadCounts());
 
   constructor(container: HTMLElement, tiles: HTMLElement) {
     this.#table = new PagedTable(container, {
@@ -25,25 +31,48 @@ export class FindingsView {
       noun: "finding",
       pageSize: PAGE_SIZE,
       columns: this.#columns(),
-      load: (limit, offset) => fetchFindings({ ...this.#filters(), limit, offset }),
+      load: (limit, offset) => fetchFindings({ ...this.#filter(), limit, offset }),
+      sorted: () => this.#showFiles(),
       empty: () => this.#emptyMessage(),
     });
+    this.#statistics = new StatisticsView(byId("statistics"), (host) => this.#showHost(host));
     for (const severity of SEVERITIES) this.#addTile(tiles, severity);
-    this.#severity.addEventListener("change", () => this.#filtersChanged());
-    this.#status.addEventListener("change", () => this.#filtersChanged());
-    this.#host.addEventListener("input", () => {
-      clearTimeout(this.#typing);
-      this.#typing = setTimeout(() => this.#filtersChanged(), TYPING_PAUSE_MS);
-    });
+    for (const select of [this.#severity, this.#status, this.#vendor]) {
+      select.addEventListener("change", () => this.#filtersChanged());
+    }
+    for (const input of [this.#search, this.#host]) {
+      input.addEventListener("input", () => {
+        clearTimeout(this.#typing);
+        this.#typing = setTimeout(() => this.#filtersChanged(), TYPING_PAUSE_MS);
+      });
+    }
+    this.#showFiles();
   }
 
   refresh(): void {
     this.#table.refresh();
-    this.#refreshTiles.push("", null);
+    this.#refreshCounts.push("", null);
   }
 
-  #filters(): { severity: string; host: string; status: string } {
-    return { severity: this.#severity.value, host: this.#host.value.trim(), status: this.#status.value };
+  #filter(): FindingsFilter {
+    return {
+      q: this.#search.value.trim(),
+      severity: this.#severity.value,
+      status: this.#status.value,
+      vendor: this.#vendor.value,
+      host: this.#host.value.trim(),
+      sort: this.#table.sort,
+    };
+  }
+
+  /** What is saved is what the table shows, on all its pages. */
+  #showFiles(): void {
+    for (const format of FILE_FORMATS) byId(`save-${format}`).setAttribute("href", findingsFile(format, this.#filter()));
+  }
+
+  #showHost(host: string): void {
+    this.#host.value = host;
+    this.#filtersChanged();
   }
 
   #filtersChanged(): void {
@@ -53,14 +82,16 @@ export class FindingsView {
       const chosen = this.#severity.value === severity && this.#status.value === "active";
       setAttribute(button, "aria-pressed", String(chosen));
     }
+    this.#showFiles();
     this.#table.restart();
   }
 
   #columns(): ConstructorParameters<typeof PagedTable<Finding>>[1]["columns"] {
     return [
-      { title: "Severity", class: "severity-cell", cell: ({ severity }) => severityBadge(severity) },
+      { title: "Severity", sort: ["-severity", "severity"], class: "severity-cell", cell: ({ severity }) => severityBadge(severity) },
       {
         title: "Finding",
+        sort: ["title", "-title"],
         class: "main-cell",
         cell: (item) =>
           h(
@@ -70,25 +101,22 @@ export class FindingsView {
             h("bdi", { class: "subtle" }, [item.cve, item.vendor].filter(Boolean).join(" · ")),
           ),
       },
-      { title: "Host", class: "host-cell", cell: (item) => this.#hostButton(item) },
+      { title: "Host", sort: ["host", "-host"], class: "host-cell", cell: (item) => this.#hostButton(item) },
       { title: "Port", cell: (item) => portText(item) },
-      { title: "CVSS", class: "number-cell", cell: ({ cvss }) => (cvss === null ? "–" : cvss.toFixed(1)) },
+      { title: "CVSS", sort: ["-cvss", "cvss"], class: "number-cell", cell: ({ cvss }) => (cvss === null ? "–" : cvss.toFixed(1)) },
       {
         title: "Status",
         class: "status-cell",
         cell: ({ status }) => h("span", { class: "badge", "data-kind": status }, status),
       },
-      { title: "Last seen", class: "time-cell", cell: ({ lastSeen }) => formatTime(lastSeen) || "–" },
+      { title: "Last seen", sort: ["-lastSeen", "lastSeen"], class: "time-cell", cell: ({ lastSeen }) => formatTime(lastSeen) || "–" },
     ];
   }
 
   #hostButton(item: Finding): HTMLElement {
     const name = item.hostname ?? item.ip ?? item.host;
     const address = item.ip !== null && item.ip !== name ? item.ip : null;
-    const show = (): void => {
-      this.#host.value = item.host;
-      this.#filtersChanged();
-    };
+    const show = (): void => this.#showHost(item.host);
     return h(
       "div",
       {},
@@ -98,8 +126,8 @@ export class FindingsView {
   }
 
   #emptyMessage(): Node {
-    const { severity, host, status } = this.#filters();
-    if (!severity && !host && !status) {
+    const { sort: _sort, ...filter } = this.#filter();
+    if (Object.values(filter).every((value) => value === "")) {
       return h(
         "div",
         {},
@@ -108,14 +136,14 @@ export class FindingsView {
       );
     }
     const clear = (): void => {
-      this.#severity.value = this.#host.value = this.#status.value = "";
+      for (const field of [this.#search, this.#severity, this.#status, this.#vendor, this.#host]) field.value = "";
       this.#filtersChanged();
     };
     return h(
       "div",
       {},
       h("p", { class: "empty-title" }, "Nothing matches these filters"),
-      host && h("p", {}, "A host must be given exactly: its name, its address, or the id that the scanner uses."),
+      filter.host && h("p", {}, "A host must be given exactly: its name, its address, or the id that the scanner uses."),
       h("button", { type: "button", class: "quiet-button", onclick: clear }, "Show all findings"),
     );
   }
@@ -139,18 +167,28 @@ export class FindingsView {
     container.append(button);
   }
 
-  async #loadTiles(): Promise<void> {
-    await Promise.all(
-      [...this.#tiles].map(async ([severity, { count }]) => {
-        try {
-          const { total } = await fetchFindings({ severity, status: "active", limit: 1 });
-          setText(count, formatCount(total));
-        } catch {
-          // The table below says what is wrong; an old figure would claim to be true.
-          setText(count, "–");
-        }
-      }),
-    );
+  async #loadCounts(): Promise<void> {
+    let statistics: Statistics | null = null;
+    try {
+      statistics = await fetchStatistics();
+    } catch {
+      // The table below says what is wrong; old figures would claim to be true.
+    }
+    for (const [severity, { count }] of this.#tiles) {
+      setText(count, statistics ? formatCount(statistics.bySeverity[severity as keyof Statistics["bySeverity"]] ?? 0) : "–");
+    }
+    this.#statistics.show(statistics);
+    if (statistics) this.#offerVendors(Object.keys(statistics.byVendor));
+  }
+
+  /** One that is chosen stays there, also when nothing of it is active any more. */
+  #offerVendors(vendors: string[]): void {
+    const chosen = this.#vendor.value;
+    const all = [...new Set(chosen ? [...vendors, chosen] : vendors)].sort();
+    const options = [h("option", { value: "" }, "All"), ...all.map((vendor) => h("option", { value: vendor }, vendor))];
+    if (options.map(({ value }) => value).join("\n") === [...this.#vendor.options].map(({ value }) => value).join("\n")) return;
+    this.#vendor.replaceChildren(...options);
+    this.#vendor.value = chosen;
   }
 }
 

@@ -3,6 +3,7 @@
 const counts = new Intl.NumberFormat("en-US");
 const oneDigit = new Intl.NumberFormat("en-US", { maximumFractionDigits: 1 });
 const timeOfDay = new Intl.DateTimeFormat("en-GB", { timeStyle: "short" });
+const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 const dateTime = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 
 export function formatCount(value: number): string {
@@ -82,6 +83,12 @@ export function formatTime(timestamp: string | null | undefined): string {
   if (!timestamp) return "";
   const date = new Date(timestamp);
   return Number.isNaN(date.getTime()) ? timestamp : dateTime.format(date);
+}
+
+/** "2025-01-12" becomes "12 Jan". */
+export function formatDay(date: string): string {
+  const time = new Date(`${date}T00:00:00Z`);
+  return Number.isNaN(time.getTime()) ? date : day.format(time);
 }
 
 /** "a moment", "45 s", "4 min", "1 h 4 min": a time that still runs, so no more exact than it can be read. */

@@ -1,16 +1,21 @@
 import { byId, closeButton, h, icon, setText } from "./dom";
-import { formatBytes, formatPercent } from "./format";
-import { problemView } from "./outcome";
-import { type Upload, UploadQueue, sendByXhr } from "./upload";
+import { formatBytes, formatPercent, isolate } from "./format";
+import { problemView, summaryInBrief } from "./outcome";
+import { previewView } from "./preview";
+import { type Preview, type Upload, type UploadFields, UploadQueue, sendByXhr } from "./upload";
 
 interface ImportFormHooks {
   /** Whether the session of an upload has its card already; its row is then not needed any more. */
   hasCard: (sessionId: string) => boolean;
   begun: (sessionId: string) => void;
+  /** A dry run begins: its session is of no interest to others. */
+  tried: (sessionId: string) => void;
+  /** A dry run has been answered, and nobody needs its session any more. */
+  checked: (sessionId: string) => void;
   accepted: (sessionId: string) => void;
 }
 
-/** Choosing files by drop or picker, naming the scanner, sending. */
+/** Choosing files by drop or picker, saying what is to be done with them, previews, sending. */
 export class ImportForm {
   readonly queue: UploadQueue;
   readonly #hooks: ImportFormHooks;
@@ -18,7 +23,9 @@ export class ImportForm {
   readonly #input = byId<HTMLInputElement>("file-input");
   readonly #vendor = byId<HTMLSelectElement>("vendor");
   readonly #vendorName = byId<HTMLInputElement>("vendor-name");
+  readonly #form = byId<HTMLFormElement>("import-form");
   readonly #button = byId<HTMLButtonElement>("upload-button");
+  readonly #preview = byId<HTMLButtonElement>("preview-button");
   readonly #hint = byId("upload-hint");
   readonly #list = byId("uploads");
   readonly #rows = new Map<Upload, UploadRow>();
@@ -27,9 +34,12 @@ export class ImportForm {
     this.#hooks = hooks;
     this.queue = new UploadQueue(
       async (upload, onSent, signal) => {
-        hooks.begun(upload.sessionId);
-        await sendByXhr(upload, onSent, signal);
-        hooks.accepted(upload.sessionId);
+        if (upload.dryRun) hooks.tried(upload.sessionId);
+        else hooks.begun(upload.sessionId);
+        const preview = await sendByXhr(upload, onSent, signal);
+        if (preview) this.#checked(upload, preview);
+        else hooks.accepted(upload.sessionId);
+        return preview;
       },
       () => this.render(),
     );
@@ -42,10 +52,11 @@ export class ImportForm {
       this.#vendorName.hidden = this.#vendor.value !== "other";
       if (!this.#vendorName.hidden) this.#vendorName.focus();
     });
-    byId<HTMLFormElement>("import-form").addEventListener("submit", (event) => {
+    this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.queue.start(this.#vendor.value === "other" ? this.#vendorName.value.trim() : this.#vendor.value);
+      this.queue.start(this.#fields());
     });
+    this.#preview.addEventListener("click", () => this.queue.check(this.queue.ready, this.#fields()));
     this.#acceptDrops();
     window.addEventListener("beforeunload", (event) => {
       if (this.queue.busy) event.preventDefault();
@@ -69,6 +80,7 @@ export class ImportForm {
           upload,
           () => this.#remove(upload),
           () => this.queue.retry(upload),
+          () => this.queue.check([upload], this.#fields()),
         );
         this.#rows.set(upload, row);
         this.#list.append(row.element);
@@ -76,8 +88,23 @@ export class ImportForm {
       row.render();
     }
     this.#list.hidden = shown.length === 0;
-    this.#button.disabled = ready.length === 0;
+    this.#button.disabled = this.#preview.disabled = ready.length === 0;
     setText(this.#button.lastElementChild!, ready.length > 1 ? `Import ${ready.length} files` : "Import");
+  }
+
+  /** What the form says of all files; what is left open is not sent. */
+  #fields(): UploadFields {
+    const value = (id: string): string => byId<HTMLInputElement | HTMLSelectElement>(id).value.trim();
+    const vendor = this.#vendor.value === "other" ? this.#vendorName.value.trim() : this.#vendor.value;
+    const all = { vendor, resolve: value("resolve"), scanDate: value("scan-date"), site: value("site") };
+    const fields = Object.fromEntries(Object.entries(all).filter(([, text]) => text !== ""));
+    return byId<HTMLInputElement>("allow-older").checked ? { ...fields, allowOlder: "true" } : fields;
+  }
+
+  #checked({ file, sessionId }: Upload, { summary, error }: Preview): void {
+    this.#hooks.checked(sessionId);
+    const outcome = summary ? summaryInBrief(summary).replace(/^Dry run: /, "") : error.message;
+    setText(this.#hint, `Preview of ${isolate(file.name)}: ${outcome}`);
   }
 
   #remove(upload: Upload): void {
@@ -88,13 +115,14 @@ export class ImportForm {
 
   #isShown(upload: Upload): boolean {
     if (upload.state === "sent" || upload.state === "stopped") return false;
+    if (upload.dryRun) return true;
     return upload.state !== "sending" || !this.#hooks.hasCard(upload.sessionId);
   }
 
   #take(files: Iterable<File>): void {
     const doubles = this.queue.add(files);
     const names = doubles.map((file) => file.name).join(", ");
-    setText(this.#hint, doubles.length === 0 ? "" : `Already on its way: ${names}`);
+    setText(this.#hint, doubles.length === 0 ? "" : `Already chosen: ${names}`);
     if (!this.#button.disabled) this.#button.focus();
   }
 
@@ -126,10 +154,14 @@ class UploadRow {
   readonly #remove: HTMLButtonElement;
   readonly #retry: HTMLButtonElement;
   readonly #problem = h("div", {});
+  readonly #preview = h("div", {});
+  readonly #check: () => void;
   #told: Upload["error"] = null;
+  #previewed: Preview | null = null;
 
-  constructor(upload: Upload, remove: () => void, retry: () => void) {
+  constructor(upload: Upload, remove: () => void, retry: () => void, check: () => void) {
     this.#upload = upload;
+    this.#check = check;
     this.#retry = h(
       "button",
       { type: "button", class: "quiet-button", testid: "retry-upload", onclick: retry },
@@ -149,11 +181,13 @@ class UploadRow {
         this.#remove,
       ),
       this.#problem,
+      this.#preview,
     );
   }
 
   render(): void {
     const { state, error } = this.#upload;
+    this.#showPreview();
     this.element.setAttribute("data-state", state);
     setText(this.#state, stateWords(this.#upload));
     this.#remove.hidden = state === "sending";
@@ -164,18 +198,30 @@ class UploadRow {
     if (error) this.#problem.setAttribute("role", "alert");
     else this.#problem.removeAttribute("role");
   }
+
+  #showPreview(): void {
+    const { preview, choices, dryRun, state } = this.#upload;
+    this.#preview.inert = state !== "ready";
+    if (preview === this.#previewed) return;
+    const focused = this.#preview.contains(document.activeElement);
+    this.#previewed = preview;
+    const view = preview && previewView(preview, choices, dryRun, { check: this.#check });
+    this.#preview.replaceChildren(...(view ? [view] : []));
+    if (focused) this.#remove.focus();
+  }
 }
 
-function stateWords({ state, sent, file }: Upload): string {
+function stateWords({ state, sent, file, dryRun }: Upload): string {
   switch (state) {
     case "ready":
       return formatBytes(file.size);
     case "waiting":
       return "waits its turn";
     case "sending":
+      if (dryRun && sent === 1) return "checking…";
       return `sending, ${formatPercent(sent)}`;
     case "failed":
-      return "not imported";
+      return dryRun ? "not checked" : "not imported";
     default:
       return "";
   }

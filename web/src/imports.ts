@@ -1,7 +1,8 @@
-import { fetchImport, fetchImports, type ImportRecord } from "./api";
+import { ApiError, fetchImport, fetchImports, type ImportRecord, type Undone, undoImport } from "./api";
+import { ConfirmButton } from "./confirm-button";
 import { h } from "./dom";
-import { formatDuration, formatTime, plural } from "./format";
-import { summaryInBrief } from "./outcome";
+import { formatCount, formatDuration, formatTime, isolate, plural } from "./format";
+import { summaryInBrief, warningList } from "./outcome";
 import { type Rejections, readRejections, rejectionsView } from "./rejections";
 import { PagedTable } from "./table";
 
@@ -15,10 +16,23 @@ const STATUS_WORDS: Record<ImportRecord["status"], string> = {
   interrupted: "interrupted",
 };
 
+interface ImportsHooks {
+  /** An import was taken back; `text` says what that did. */
+  undone: (text: string) => void;
+  /** A request failed; `text` says what and why. */
+  complain: (text: string) => void;
+}
+
+/** An import, and whether it may be taken back: the newest of its label only. */
+interface Row extends ImportRecord {
+  undoable: boolean;
+}
+
 /** The history of imports, newest first. */
-export function createImportsTable(container: HTMLElement): PagedTable<ImportRecord> {
+export function createImportsTable(container: HTMLElement, hooks: ImportsHooks): PagedTable<Row> {
   const open = new Set<number>();
-  return new PagedTable(container, {
+  const newest = new Map<string, number>();
+  const table = new PagedTable<Row>(container, {
     caption: "Past imports, latest first",
     testid: "imports-table",
     noun: "import",
@@ -38,13 +52,19 @@ export function createImportsTable(container: HTMLElement): PagedTable<ImportRec
       {
         title: "Status",
         class: "status-cell",
-        cell: ({ status }) => h("span", { class: "badge", "data-kind": status }, STATUS_WORDS[status] ?? status),
+        cell: ({ status, undoneAt }) =>
+          undoneAt
+            ? h("span", { class: "badge", "data-kind": "undone" }, "undone")
+            : h("span", { class: "badge", "data-kind": status }, STATUS_WORDS[status] ?? status),
       },
       { title: "Started", class: "time-cell", cell: ({ startedAt }) => formatTime(startedAt) },
       { title: "Took", class: "time-cell", cell: durationText },
-      { title: "Result", class: "result-cell", cell: (record) => resultCell(record, open) },
+      { title: "Result", class: "result-cell", cell: (row) => resultCell(row, open, undo) },
     ],
-    load: (limit, offset) => fetchImports({ limit, offset }),
+    load: async (limit, offset) => {
+      const page = await fetchImports({ limit, offset });
+      return { ...page, items: page.items.map((record) => ({ ...record, undoable: isUndoable(record, newest) })) };
+    },
     empty: () =>
       h(
         "div",
@@ -53,6 +73,36 @@ export function createImportsTable(container: HTMLElement): PagedTable<ImportRec
         h("p", {}, "Every import is kept here with its outcome, failed and cancelled ones too."),
       ),
   });
+  const undo = async ({ importId, filename }: Row): Promise<void> => {
+    const name = isolate(filename ?? "the import");
+    try {
+      hooks.undone(`${name} was undone: ${undoneInWords(await undoImport(importId))}.`);
+    } catch (error) {
+      hooks.complain(`${name} could not be undone: ${error instanceof ApiError ? error.message : String(error)}`);
+    }
+    table.refresh();
+  };
+  return table;
+}
+
+/** Notes the newest import of each label; pages are read from the newest on. */
+function isUndoable({ importId, vendor, status, undoneAt }: ImportRecord, newest: Map<string, number>): boolean {
+  if (status !== "completed") return false;
+  const label = (vendor ?? "").toLowerCase();
+  const last = Math.max(importId, newest.get(label) ?? 0);
+  newest.set(label, last);
+  return importId === last && !undoneAt;
+}
+
+function undoneInWords({ removed, reactivated, resolved, restored }: Undone): string {
+  const parts: [number, string][] = [
+    [removed, "removed"],
+    [reactivated, "active again"],
+    [resolved, "resolved again"],
+    [restored, "as before"],
+  ];
+  const told = parts.filter(([count]) => count > 0).map(([count, word]) => `${formatCount(count)} ${word}`);
+  return told.length > 0 ? `findings ${told.join(", ")}` : "no finding had changed";
 }
 
 function sourceText(vendor: string | null, format: string | null): string {
@@ -65,16 +115,37 @@ function durationText({ startedAt, finishedAt }: ImportRecord): string {
   return formatDuration(Date.parse(finishedAt) - Date.parse(startedAt));
 }
 
-function resultText({ status, summary, error }: ImportRecord): string {
+function resultText({ status, summary, error, undoneAt }: ImportRecord): string {
+  if (undoneAt) return `Undone ${formatTime(undoneAt)}. It had brought: ${summary ? summaryInBrief(summary) : "nothing"}`;
   if (status === "error") return error?.message ?? "failed";
   if (status === "interrupted") return "The server stopped during this import; nothing of it was kept.";
   if (status === "cancelled") return "Nothing of it was kept.";
   return summary ? summaryInBrief(summary) : "";
 }
 
-/** The outcome in a line, and which rows were rejected where there are any. */
-function resultCell(record: ImportRecord, open: Set<number>): HTMLElement {
-  return h("div", { class: "result" }, h("bdi", {}, resultText(record)), rejectedPart(record, open));
+/** The outcome in a line, warnings, which rows were rejected where there are any, and the way back. */
+function resultCell(row: Row, open: Set<number>, undo: (row: Row) => Promise<void>): HTMLElement {
+  return h(
+    "div",
+    { class: "result" },
+    h("bdi", {}, resultText(row)),
+    warningList(row.summary?.warnings),
+    rejectedPart(row, open),
+    row.undoable && undoButton(row, undo),
+  );
+}
+
+function undoButton(row: Row, undo: (row: Row) => Promise<void>): HTMLElement {
+  const button = new ConfirmButton({
+    testid: "undo",
+    word: "Undo",
+    question: `Take back the import of ${isolate(row.filename ?? "an unnamed file")}?`,
+    yes: "Yes, undo it",
+    no: "Keep it",
+    busy: "Undoing…",
+    confirmed: () => void undo(row).finally(() => button.setSent(false)),
+  });
+  return button.element;
 }
 
 /** Opened parts stay open when the table is read again. */

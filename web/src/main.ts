@@ -1,4 +1,5 @@
 import { AlertList } from "./alerts";
+import { forgetSession } from "./api";
 import { SessionBoard, runningInBrief } from "./board";
 import { WebSocketClient } from "./client";
 import { byId, setAttribute, setText } from "./dom";
@@ -28,10 +29,15 @@ let page: SessionPage | null = null;
 const alerts = new AlertList();
 const toasts = new Toasts(byId("toasts"));
 const findings = new FindingsView(byId("findings"), byId("tiles"));
-const imports = createImportsTable(byId("imports"));
+const imports = createImportsTable(byId("imports"), {
+  undone: (text) => toasts.tell(text),
+  complain: (text) => toasts.complain(text),
+});
 const form = new ImportForm({
   hasCard: (sessionId) => store.get(sessionId) !== undefined,
   begun: (sessionId) => board.pin(sessionId),
+  tried: (sessionId) => board.conceal(sessionId),
+  checked: (sessionId) => void forgetSession(sessionId).catch(() => {}),
   accepted: (sessionId) => client.trackImportProgress(sessionId),
 });
 new StatusView(client, () => form.queue.busy);
@@ -84,12 +90,14 @@ client.subscribe("data_updated", refreshTables);
 client.subscribe("import_complete", ({ operation }) => {
   if (operation === IMPORT) refreshTables();
 });
-for (const event of ["import_error", "import_cancelled"] as const) {
-  client.subscribe(event, ({ sessionId, operation }) => {
-    form.queue.stop(sessionId);
-    if (operation === IMPORT) imports.refresh();
-  });
-}
+client.subscribe("import_error", ({ sessionId, operation, error }) => {
+  if (!form.queue.refused(sessionId, error)) form.queue.stop(sessionId);
+  if (operation === IMPORT) imports.refresh();
+});
+client.subscribe("import_cancelled", ({ sessionId, operation }) => {
+  form.queue.stop(sessionId);
+  if (operation === IMPORT) imports.refresh();
+});
 
 // Read after the connection stands, since from then on no change is missed; a server that lets it wait is not waited for.
 let wasConnected = false;

@@ -37,6 +37,9 @@ const RARE = new Set(["skipped_rows", "encoding_replacements", "dates_corrected"
 /** Parts of a summary that are no figures and are shown in their own way. */
 const NO_FIGURES = new Set(["rejections", "rejections_by_reason", "warnings", "dry_run"]);
 
+/** Parts of a dry run's summary that a preview shows. */
+const COLUMNS = new Set(["columns_found", "columns_read"]);
+
 /** Details of an error that are about one row. */
 const ROW_DETAILS = new Set(["line_number", "column", "received_value", "reason"]);
 
@@ -75,10 +78,21 @@ export function summaryInBrief(summary: ImportSummary): string {
 }
 
 function completeView(event: ImportComplete): HTMLElement {
-  const summary = event.summary ?? {};
+  return h(
+    "div",
+    { class: "outcome" },
+    event.summary?.dry_run === true && h("p", { class: "note" }, "A dry run: nothing was written."),
+    ...summaryParts(event.summary ?? {}),
+    performanceLine(event),
+    resultList(event.result),
+  );
+}
+
+/** The figures of a summary, its warnings, and the rows that were rejected. */
+export function summaryParts(summary: ImportSummary): (HTMLElement | false | null)[] {
   const shown = (key: string): boolean => !RARE.has(key) || summary[key] !== 0;
   const known = Object.keys(SUMMARY_LABELS).filter((key) => key in summary && shown(key));
-  const others = Object.keys(summary).filter((key) => !(key in SUMMARY_LABELS) && !NO_FIGURES.has(key));
+  const others = Object.keys(summary).filter((key) => !(key in SUMMARY_LABELS) && !NO_FIGURES.has(key) && !COLUMNS.has(key));
   const figure = (key: string): HTMLElement =>
     h(
       "div",
@@ -89,20 +103,15 @@ function completeView(event: ImportComplete): HTMLElement {
   const headlines = known.filter((key) => HEADLINES.has(key));
   const rest = [...known.filter((key) => !HEADLINES.has(key)), ...others];
   const rejections = readRejections(summary);
-  return h(
-    "div",
-    { class: "outcome" },
-    summary.dry_run === true && h("p", { class: "note" }, "A dry run: nothing was written."),
+  return [
     headlines.length > 0 && h("dl", { class: "figures headline" }, ...headlines.map(figure)),
     rest.length > 0 && h("dl", { class: "figures" }, ...rest.map(figure)),
     warningList(summary.warnings),
     rejections && rejectionsView(rejections),
-    performanceLine(event),
-    resultList(event.result),
-  );
+  ];
 }
 
-function warningList(warnings: unknown): HTMLElement | null {
+export function warningList(warnings: unknown): HTMLElement | null {
   if (!Array.isArray(warnings) || warnings.length === 0) return null;
   return h(
     "ul",

@@ -1,5 +1,5 @@
 import { ApiError, type Page } from "./api";
-import { h, setText } from "./dom";
+import { h, setAttribute, setText } from "./dom";
 import { formatCount } from "./format";
 import { LatestThrottle } from "./throttle";
 
@@ -11,6 +11,8 @@ export interface Column<T> {
   /** Class of the cells, for width, alignment and phone layout. */
   class?: string;
   cell: (item: T) => Node | string;
+  /** What the server sorts by for this column: what is asked for first, and the opposite. */
+  sort?: [string, string];
 }
 
 interface TableOptions<T> {
@@ -22,6 +24,8 @@ interface TableOptions<T> {
   pageSize: number;
   columns: Column<T>[];
   load: (limit: number, offset: number) => Promise<Page<T>>;
+  /** Another order was chosen. */
+  sorted?: () => void;
   /** What to say when there are no rows. */
   empty: () => Node;
 }
@@ -42,6 +46,10 @@ export class PagedTable<T> {
   readonly #next: HTMLButtonElement;
   readonly #pager: HTMLElement;
   readonly #refresh = new LatestThrottle<null>(REFRESH_INTERVAL_MS, () => void this.load());
+  readonly #heads = new Map<Column<T>, HTMLElement>();
+  /** The rows that are shown, with what they show. */
+  #rows: { shows: string; row: HTMLElement }[] = [];
+  #sort = "";
   #offset = 0;
   #request = 0;
 
@@ -70,9 +78,7 @@ export class PagedTable<T> {
         h(
           "tr",
           { role: "row" },
-          ...options.columns.map((column) =>
-            h("th", { scope: "col", role: "columnheader", class: column.class ?? null }, column.title),
-          ),
+          ...options.columns.map((column) => this.#head(column)),
         ),
       ),
       this.#body,
@@ -81,6 +87,11 @@ export class PagedTable<T> {
     this.#frame.hidden = true;
     this.#pager.hidden = true;
     container.append(this.#frame, this.#message, this.#pager);
+  }
+
+  /** One of a column's orders, or empty for the server's own. */
+  get sort(): string {
+    return this.#sort;
   }
 
   /** Reads the present page again soon. */
@@ -112,17 +123,8 @@ export class PagedTable<T> {
   }
 
   #show(page: Page<T>): void {
-    const { columns, noun } = this.#options;
-    const rows = page.items.map((item) =>
-      h(
-        "tr",
-        { role: "row" },
-        ...columns.map((column) =>
-          h("td", { role: "cell", class: column.class ?? null, "data-label": column.title }, column.cell(item)),
-        ),
-      ),
-    );
-    this.#body.replaceChildren(...rows);
+    const { noun } = this.#options;
+    this.#showRows(page.items);
     const none = page.total === 0;
     this.#frame.hidden = none;
     this.#pager.hidden = none;
@@ -136,6 +138,50 @@ export class PagedTable<T> {
     this.#previous.disabled = page.offset === 0;
     this.#next.disabled = last >= page.total;
     this.#previous.hidden = this.#next.hidden = whole;
+  }
+
+  /** Rows that show the same stay where they are, with what was opened in them and the focus. */
+  #showRows(items: T[]): void {
+    const old = this.#rows;
+    this.#rows = items.map((item) => {
+      const shows = JSON.stringify(item);
+      return old.find((known) => known.shows === shows) ?? { shows, row: this.#row(item) };
+    });
+    const kept = new Set(this.#rows.map(({ row }) => row));
+    for (const { row } of old) if (!kept.has(row)) row.remove();
+    this.#rows.forEach(({ row }, index) => {
+      const present = this.#body.children[index];
+      if (present !== row) this.#body.insertBefore(row, present ?? null);
+    });
+  }
+
+  #row(item: T): HTMLElement {
+    return h(
+      "tr",
+      { role: "row" },
+      ...this.#options.columns.map((column) =>
+        h("td", { role: "cell", class: column.class ?? null, "data-label": column.title }, column.cell(item)),
+      ),
+    );
+  }
+
+  #head(column: Column<T>): HTMLElement {
+    const { title, sort } = column;
+    const button = sort && h("button", { type: "button", class: "sort-button", onclick: () => this.#sortBy(sort) }, title);
+    const head = h("th", { scope: "col", role: "columnheader", class: column.class ?? null }, button ?? title);
+    if (sort) this.#heads.set(column, head);
+    return head;
+  }
+
+  /** First the one order, then the opposite, then the server's own again. */
+  #sortBy([first, opposite]: [string, string]): void {
+    this.#sort = this.#sort === first ? opposite : this.#sort === opposite ? "" : first;
+    for (const [{ sort }, head] of this.#heads) {
+      if (!sort?.includes(this.#sort)) head.removeAttribute("aria-sort");
+      else setAttribute(head, "aria-sort", this.#sort.startsWith("-") ? "descending" : "ascending");
+    }
+    this.#options.sorted?.();
+    this.restart();
   }
 
   #fail(reason: string): void {

@@ -4,6 +4,9 @@ import type { AlertLevel, SystemAlert } from "./events";
 /** More than this many at once hide the page. The list of alerts has those that make room. */
 const MAX_TOASTS = 5;
 
+/** How long the news of a success stays. */
+const TOLD_FOR_MS = 10_000;
+
 const LEVEL_WORDS: Record<AlertLevel, string> = {
   info: "Notice",
   warning: "Warning",
@@ -23,6 +26,11 @@ export class Toasts {
     // What needs action stays until a person has seen it.
     const stays = alert.action_required === true;
     this.#show(alert.level, stays ? null : (alert.auto_dismiss ?? null), stays, ...alertContent(alert));
+  }
+
+  /** Something that was asked for has happened. */
+  tell(message: string): void {
+    this.#show("info", TOLD_FOR_MS, false, h("p", { class: "toast-title" }, "Done"), h("p", {}, message));
   }
 
   complain(message: string): void {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::error::{ImportError, RequestError};
-use super::file::{ByteSource, Decoder, Layout, Mappings};
+use super::file::{ByteSource, ColumnsRead, Decoder, Layout, Mappings};
 use super::host::Host;
 use super::pace::Rates;
 use super::queue::Turn;
@@ -42,6 +42,7 @@ pub struct Job<'a> {
     scanner: Option<&'static Scanner>,
     /// The header's signature, to remember a mapping by.
     signature: String,
+    columns: ColumnsRead,
     warnings: Vec<String>,
     interpreter: Interpreter,
     tally: Tally,
@@ -85,6 +86,7 @@ impl<'a> Job<'a> {
             import_id: None,
             scanner: None,
             signature: String::new(),
+            columns: ColumnsRead::default(),
             warnings: Vec::new(),
             interpreter,
             tally: Tally::default(),
@@ -139,7 +141,8 @@ impl<'a> Job<'a> {
         self.wait(turn)?;
         let counts = self.merge(writer)?;
         self.commit(writer, counts)?;
-        if let Some(mapping) = &mappings.given {
+        let is_dry_run = self.head.options.dry_run;
+        if let Some(mapping) = mappings.given.as_ref().filter(|_| !is_dry_run) {
             // It was of use for this import; for the next one it is a help, no more.
             let _ = store.remember_mapping(&self.signature, &mapping.given);
         }
@@ -172,6 +175,7 @@ impl<'a> Job<'a> {
         let (layout, rest) = Layout::detect(&mut text, mappings)?;
         self.scanner = Some(layout.scanner);
         self.signature.clone_from(&layout.signature);
+        self.columns.clone_from(&layout.reading);
         if layout.uses_remembered_mapping {
             let warning = "The column mapping of an earlier file with this header was used";
             self.warnings.push(warning.to_owned());
@@ -330,6 +334,11 @@ impl<'a> Job<'a> {
 
     fn commit(&mut self, writer: &mut ImportWriter, counts: MergeCounts) -> Result<(), Stop> {
         let dates = self.interpreter.dates.counts();
+        let is_dry_run = self.head.options.dry_run;
+        let columns = is_dry_run.then(|| std::mem::take(&mut self.columns));
+        let (columns_found, columns_read) = columns
+            .map(|columns| (columns.found, columns.by_field))
+            .unzip();
         let summary = Summary {
             new_vulnerabilities: counts.new,
             updated_vulnerabilities: counts.updated,
@@ -343,7 +352,9 @@ impl<'a> Job<'a> {
             dates_corrected: dates.corrected,
             dates_unread: dates.unread,
             warnings: self.warnings.clone(),
-            dry_run: self.head.options.dry_run,
+            dry_run: is_dry_run,
+            columns_found,
+            columns_read,
             rejected: self.tally.rejected_rows(),
         };
         if !self.body.begin_commit() {

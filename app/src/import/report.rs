@@ -127,6 +127,12 @@ pub struct Summary {
     /// Nothing was changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
+    /// Of a dry run: the names of the file's columns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns_found: Option<Vec<String>>,
+    /// Of a dry run: which of them are read, by field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns_read: Option<BTreeMap<&'static str, Vec<String>>>,
     /// What was rejected.
     #[serde(flatten)]
     pub rejected: RejectedRows,

@@ -219,6 +219,44 @@ fn columns_can_be_mapped_and_the_mapping_is_remembered_for_the_header() {
 }
 
 #[test]
+fn a_dry_run_tells_what_is_read_from_which_column_and_remembers_no_mapping() {
+    let world = World::new();
+    let file = b"Machine Label,What,How Bad,title\nweb1,Old,High,Older\n";
+    let mapping = part(
+        "mapping",
+        r#"{"host": "machine_label", "severity": "How Bad"}"#,
+    );
+    let fields = [part("dryRun", "true"), mapping.clone()].concat();
+    let recorder = world.import_form(&form(file, &fields), true);
+    let summary = &recorder.completed_import().summary;
+    let found = summary.columns_found.as_ref().unwrap();
+    assert_eq!(found, &["Machine Label", "What", "How Bad", "title"]);
+    let read = summary.columns_read.as_ref().unwrap();
+    let told: Vec<(&str, &[String])> = read
+        .iter()
+        .map(|(field, names)| (*field, &names[..]))
+        .collect();
+    let (host, title, severity) = (
+        ["Machine Label".to_owned()],
+        ["title".to_owned()],
+        ["How Bad".to_owned()],
+    );
+    assert_eq!(
+        told,
+        [
+            ("check", &title[..]),
+            ("host", &host[..]),
+            ("severity", &severity[..]),
+            ("title", &title[..]),
+        ]
+    );
+    let unmapped = world.import(file);
+    assert_eq!(unmapped.failed_import().error.code, "CSV_UNKNOWN_FORMAT");
+    let imported = world.import_form(&form(file, &mapping), true);
+    assert_eq!(imported.completed_import().summary.columns_found, None);
+}
+
+#[test]
 fn hosts_of_one_name_at_two_sites_are_two() {
     let world = World::new();
     let rows = "10.0.0.1,x,High,\n10.0.0.1,y,High,\n";

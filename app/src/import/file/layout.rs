@@ -1,7 +1,7 @@
 //! Finds the header among the first lines of a file and says which of its columns
 //! are read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::{Bytes, BytesMut};
 use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
@@ -25,6 +25,10 @@ const MAX_COLUMNS_OF_A_ROLE: usize = 16;
 /// What an error tells of the columns it found.
 const MAX_COLUMNS_TOLD: usize = 100;
 const MAX_COLUMN_NAME_CHARS: usize = 80;
+/// Bytes of names that a dry run tells in all, and columns of a role: a session's result
+/// has room for them beside the rejections.
+const MAX_NAMES_BYTES: usize = 16 * 1024;
+const MAX_COLUMNS_OF_A_ROLE_TOLD: usize = 3;
 
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
@@ -37,11 +41,22 @@ pub struct Layout {
     pub signature: String,
     /// The mapping is one that was given with an earlier file of this header.
     pub uses_remembered_mapping: bool,
+    /// What is read from which column, for people.
+    pub reading: ColumnsRead,
     /// For each role the slots of its columns, in the order to try.
     slots: [Vec<usize>; Role::ALL.len()],
     /// For each column of the file the slot that it fills, if it is read at all.
     slot_of_column: Vec<Option<usize>>,
     slot_count: usize,
+}
+
+/// The columns of a file as its header spells them, and which of them are read as what.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ColumnsRead {
+    /// All that have a name, in order; cut off where there are very many.
+    pub found: Vec<String>,
+    /// Columns by the name of the field that they fill, the first to try first.
+    pub by_field: BTreeMap<&'static str, Vec<String>>,
 }
 
 /// Column mappings that may be used.
@@ -119,8 +134,8 @@ impl Layout {
         self.slot_count
     }
 
-    fn from_header(names: &[String], delimiter: u8, mappings: &Mappings) -> Option<Layout> {
-        let names: Vec<String> = names.iter().map(|name| normal(name)).collect();
+    fn from_header(header: &[String], delimiter: u8, mappings: &Mappings) -> Option<Layout> {
+        let names: Vec<String> = header.iter().map(|name| normal(name)).collect();
         let signature = names.join(",");
         let is_given = mappings.given.is_some();
         let mapping = mappings
@@ -136,6 +151,10 @@ impl Layout {
             delimiter,
             signature,
             uses_remembered_mapping: mapping.is_some() && !is_given,
+            reading: ColumnsRead {
+                found: told_names(header),
+                by_field: BTreeMap::new(),
+            },
             slots: Default::default(),
             slot_of_column: vec![None; names.len()],
             slot_count: 0,
@@ -149,6 +168,17 @@ impl Layout {
             } else {
                 mapped
             };
+            let mut told: Vec<String> = Vec::new();
+            for column in &columns {
+                let name = told_name(&header[*column]);
+                // Two spellings of a usual name may find the same column.
+                if told.len() < MAX_COLUMNS_OF_A_ROLE_TOLD && !told.contains(&name) {
+                    told.push(name);
+                }
+            }
+            if !told.is_empty() {
+                layout.reading.by_field.insert(role.field(), told);
+            }
             for column in columns.into_iter().take(MAX_COLUMNS_OF_A_ROLE) {
                 layout.add_column(role, column);
             }
@@ -232,11 +262,24 @@ fn unknown_format(head: &[u8], is_whole: bool) -> ImportError {
         .map(|(names, _)| names)
         .max_by_key(Vec::len)
         .unwrap_or_default();
-    let told = names.iter().take(MAX_COLUMNS_TOLD);
-    let found = told
-        .map(|name| text::clean(name, MAX_COLUMN_NAME_CHARS))
-        .collect();
-    ImportError::unknown_format(found, columns_wanted())
+    ImportError::unknown_format(told_names(&names), columns_wanted())
+}
+
+fn told_names(header: &[String]) -> Vec<String> {
+    let mut bytes = 0;
+    let names = header.iter().take(MAX_COLUMNS_TOLD);
+    let names = names
+        .map(|name| told_name(name))
+        .filter(|name| !name.is_empty());
+    let fitting = names.take_while(|name| {
+        bytes += name.len();
+        bytes <= MAX_NAMES_BYTES
+    });
+    fitting.collect()
+}
+
+fn told_name(name: &str) -> String {
+    text::clean(name, MAX_COLUMN_NAME_CHARS)
 }
 
 #[cfg(test)]
@@ -338,6 +381,22 @@ mod tests {
             details["columns_wanted"]["nessus"],
             json!(["Plugin ID", "Host", "Risk"])
         );
+    }
+
+    #[test]
+    fn what_is_read_from_which_column_is_told_in_the_words_of_the_header() {
+        let (layout, _) = detect("Host Name,,Severity,Notes,Title\nx").unwrap();
+        assert_eq!(
+            layout.reading.found,
+            ["Host Name", "Severity", "Notes", "Title"]
+        );
+        assert_eq!(layout.reading.by_field["host"], ["Host Name"]);
+        assert_eq!(layout.reading.by_field["check"], ["Title"]);
+        assert!(!layout.reading.by_field.contains_key("port"));
+        let long = vec!["\u{6f22}".repeat(90); 120].join(",");
+        let (layout, _) = detect(&format!("host,title,severity,{long}\nx")).unwrap();
+        let bytes: usize = layout.reading.found.iter().map(String::len).sum();
+        assert!(bytes <= MAX_NAMES_BYTES && layout.reading.found.len() <= MAX_COLUMNS_TOLD);
     }
 
     #[test]

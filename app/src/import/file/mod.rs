@@ -6,7 +6,7 @@ mod kind;
 mod layout;
 
 pub use decode::{ByteSource, Decoder};
-pub use layout::{Layout, Mappings, Rest};
+pub use layout::{ColumnsRead, Layout, Mappings, Rest};
 
 #[cfg(test)]
 pub use decode::tests;

@@ -43,7 +43,7 @@ build: web need-cc ## build the program, dashboard included
 .PHONY: web
 web: web/dist/index.html ## build the dashboard
 
-web/dist/index.html: web/node_modules/.package-lock.json $(shell find web/src web/public web/*.html web/*.ts web/*.json -type f 2>/dev/null)
+web/dist/index.html: web/node_modules/.package-lock.json $(shell find web/src web/client/src web/public web/client/*.json web/*.html web/*.ts web/*.json -type f 2>/dev/null)
 	cd web && npm run --silent build
 
 %/node_modules/.package-lock.json: %/package-lock.json | need-node
@@ -158,7 +158,7 @@ compare: need-rust need-node need-python ## measure beside other servers (ROUNDS
 .PHONY: clean
 clean: ## remove everything that was built or installed here
 	cargo clean
-	rm -rf .venv web/dist web/node_modules tests/interop/node_modules tests/browser/node_modules tests/output
+	rm -rf .venv web/dist web/client/dist web/node_modules tests/interop/node_modules tests/browser/node_modules tests/output
 	rm -rf benches/compare/target benches/compare/peers/*/node_modules benches/compare/peers/*/.venv
 
 .PHONY: need-rust need-cc need-node need-python

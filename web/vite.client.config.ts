@@ -4,13 +4,14 @@ import { defineConfig } from "vite";
 export default defineConfig({
   publicDir: false,
   build: {
-    outDir: "dist",
-    emptyOutDir: false,
+    outDir: "client/dist",
     lib: {
-      entry: "src/browser.ts",
+      entry: "client/src/browser.ts",
       name: "pulsewheel",
       formats: ["es", "iife"],
       fileName: (format) => (format === "es" ? "pulsewheel-client.esm.js" : "pulsewheel-client.js"),
     },
+    // Of the code that is in these files beside the client's own.
+    license: { fileName: "licenses.md" },
   },
 });

@@ -1,5 +1,5 @@
 import { byId, closeButton, h, setText } from "./dom";
-import type { SystemAlert } from "./events";
+import type { SystemAlert } from "../client/src/events.js";
 import { formatCount, formatTime, plural } from "./format";
 import { alertContent } from "./toasts";
 

@@ -1,6 +1,6 @@
 /** The HTTP interface as far as the page uses it; `docs/http.md` describes it. */
 
-import type { ErrorDetail, ImportSummary, Session } from "./events";
+import type { ErrorDetail, ImportSummary, Session } from "../client/src/events.js";
 
 export interface Page<T> {
   total: number;

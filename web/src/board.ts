@@ -1,12 +1,12 @@
 import { fetchSession } from "./api";
 import { type CardForm, SessionCard, titleOf } from "./card";
-import { CommandError, type WebSocketClient } from "./client";
+import { CommandError, type WebSocketClient } from "../client/src/client.js";
 import { copyButton } from "./copy";
 import { byId, h, setText } from "./dom";
 import { formatCount, formatPercent, isolate, plural } from "./format";
 import { endingInBrief } from "./outcome";
-import type { SessionStore } from "./session-store";
-import { type SessionView, isStalled } from "./session-view";
+import type { SessionStore } from "../client/src/session-store.js";
+import { type SessionView, isStalled } from "../client/src/session-view.js";
 
 /** Up to so many sessions each have a card; where there are more, most are rows of one line. */
 const MAX_CARDS = 8;

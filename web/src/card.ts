@@ -1,6 +1,6 @@
 import { ConfirmButton } from "./confirm-button";
 import { closeButton, h, icon, setAttribute, setText } from "./dom";
-import type { JsonObject, TerminalEvent } from "./events";
+import type { JsonObject, TerminalEvent } from "../client/src/events.js";
 import {
   etaInWords,
   formatDuration,
@@ -14,7 +14,7 @@ import {
   speedInWords,
 } from "./format";
 import { endingInBrief, endingView, lostView } from "./outcome";
-import { type SessionView, type ViewStatus, isStalled } from "./session-view";
+import { type SessionView, type ViewStatus, isStalled } from "../client/src/session-view.js";
 
 const STATUS_WORDS: Record<ViewStatus, string> = {
   processing: "Running",

@@ -3,7 +3,7 @@ import { byId, h, setAttribute, setText } from "./dom";
 import { formatCount, formatTime } from "./format";
 import { StatisticsView } from "./statistics";
 import { PagedTable } from "./table";
-import { LatestThrottle } from "./throttle";
+import { LatestThrottle } from "../client/src/throttle.js";
 
 const PAGE_SIZE = 10;
 const TYPING_PAUSE_MS = 300;

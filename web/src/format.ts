@@ -1,24 +1,13 @@
 /** Numbers, times and names as people read them. The page speaks English everywhere. */
 
-const counts = new Intl.NumberFormat("en-US");
+import { formatCount } from "../client/src/words.js";
+
+export { etaInWords, formatCount, formatPercent, humanise, plural, rowsInWords } from "../client/src/words.js";
+
 const oneDigit = new Intl.NumberFormat("en-US", { maximumFractionDigits: 1 });
 const timeOfDay = new Intl.DateTimeFormat("en-GB", { timeStyle: "short" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 const dateTime = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
-
-export function formatCount(value: number): string {
-  return counts.format(value);
-}
-
-/** `progress` is a fraction; 100% is only shown for the whole. */
-export function formatPercent(progress: number): string {
-  return `${Math.floor(progress * 100)}%`;
-}
-
-/** "1 row", "2 rows" */
-export function plural(count: number, one: string, many = `${one}s`): string {
-  return `${formatCount(count)} ${count === 1 ? one : many}`;
-}
 
 export function formatBytes(bytes: number): string {
   const units = ["bytes", "KB", "MB", "GB", "TB"];
@@ -41,41 +30,11 @@ export function formatDuration(ms: number): string {
   return joinUnits(Math.floor(minutes / 60), "h", minutes % 60, "min");
 }
 
-/** Remaining time in words, rounded as far as an estimate can be trusted. */
-export function etaInWords(seconds: number): string {
-  if (seconds < 5) return "a few seconds left";
-  if (seconds < 55) return `about ${Math.ceil(seconds / 5) * 5} seconds left`;
-  if (seconds < 90) return "about a minute left";
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 60) return `about ${minutes} minutes left`;
-  const hours = Math.floor(minutes / 60);
-  const rest = Math.round((minutes % 60) / 5) * 5;
-  if (rest === 60) return `about ${plural(hours + 1, "hour")} left`;
-  return `about ${plural(hours, "hour")}${rest > 0 ? ` ${rest} minutes` : ""} left`;
-}
-
-/** "975 of 1,500 rows"; empty when nothing has been counted. */
-export function rowsInWords(processed: number | null, total: number | null): string {
-  if (processed === null && total === null) return "";
-  if (total === null) return plural(processed ?? 0, "row");
-  return `${formatCount(processed ?? 0)} of ${plural(total, "row")}`;
-}
-
 /** "65 rows/sec" becomes "65 rows/s"; text of another form is shown as it came. */
 export function speedInWords(speed: unknown): string {
   if (typeof speed !== "string") return "";
   const match = /^(\d+(?:\.\d+)?) (\S+)\/sec$/.exec(speed);
   return match ? `${formatCount(Math.round(Number(match[1])))} ${match[2]}/s` : speed;
-}
-
-/** "vulnerability_import" becomes "Vulnerability import". */
-export function humanise(name: string): string {
-  const words = name
-    .replace(/([a-z])([A-Z])/g, "$1 $2")
-    .replace(/[_-]+/g, " ")
-    .trim()
-    .toLowerCase();
-  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 /** A point in time in the reader's own time zone; text that is no date is shown as it came. */

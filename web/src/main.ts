@@ -1,14 +1,14 @@
 import { AlertList } from "./alerts";
 import { forgetSession } from "./api";
 import { SessionBoard, runningInBrief } from "./board";
-import { WebSocketClient } from "./client";
+import { WebSocketClient } from "../client/src/client.js";
 import { byId, setAttribute, setText } from "./dom";
 import { FindingsView } from "./findings";
 import { ImportForm } from "./import-form";
 import { createImportsTable } from "./imports";
 import { SessionLog } from "./session-log";
 import { SessionPage } from "./session-page";
-import { SessionStore } from "./session-store";
+import { SessionStore } from "../client/src/session-store.js";
 import { SignIn } from "./sign-in";
 import { StatusView } from "./status";
 import { themeSwitch } from "./theme";

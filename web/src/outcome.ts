@@ -9,7 +9,7 @@ import type {
   ImportSummary,
   JsonObject,
   TerminalEvent,
-} from "./events";
+} from "../client/src/events.js";
 import { formatCount, formatDuration, formatPercent, formatValue, humanise, plural } from "./format";
 import { readRejections, rejectionsView } from "./rejections";
 

@@ -2,7 +2,7 @@
 
 import { SEVERITIES } from "./api";
 import { h } from "./dom";
-import type { JsonObject } from "./events";
+import type { JsonObject } from "../client/src/events.js";
 import { problemView, summaryParts } from "./outcome";
 import { readRejections } from "./rejections";
 import type { Choices, Preview } from "./upload";

@@ -1,7 +1,7 @@
 /** Rows of a file that were not taken in: counts per reason and the first of them, as summaries carry them. */
 
 import { h } from "./dom";
-import type { Rejection } from "./events";
+import type { Rejection } from "../client/src/events.js";
 import { formatCount, formatValue, humanise, plural } from "./format";
 
 export interface Rejections {

@@ -1,4 +1,4 @@
-import type { SessionStore, SessionView } from "./session-store";
+import type { SessionStore, SessionView } from "../client/src/session-store.js";
 
 /** Sessions of which something is kept; the one longest without news makes room. */
 const MAX_SESSIONS = 1_000;

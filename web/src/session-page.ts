@@ -1,12 +1,12 @@
 import { SessionCard, titleOf } from "./card";
-import type { WebSocketClient } from "./client";
+import type { WebSocketClient } from "../client/src/client.js";
 import { copyButton } from "./copy";
 import { byId, h, setText } from "./dom";
 import { formatDuration, formatTime, humanise, isolate } from "./format";
 import { definitionList } from "./outcome";
 import type { LogEntry, Point, SessionLog } from "./session-log";
-import type { SessionStore } from "./session-store";
-import type { SessionView } from "./session-view";
+import type { SessionStore } from "../client/src/session-store.js";
+import type { SessionView } from "../client/src/session-view.js";
 
 const TICK_MS = 1_000;
 const SVG = "http://www.w3.org/2000/svg";

@@ -1,4 +1,4 @@
-import type { WebSocketClient } from "./client";
+import type { WebSocketClient } from "../client/src/client.js";
 import { byId, setText } from "./dom";
 
 /** Asks for a token when the server wants to know who looks, and signs in with it. */

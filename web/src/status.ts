@@ -1,6 +1,6 @@
-import type { WebSocketClient } from "./client";
+import type { WebSocketClient } from "../client/src/client.js";
 import { byId, h, setAttribute, setText } from "./dom";
-import type { ConnectionInfo, Heartbeat } from "./events";
+import type { ConnectionInfo, Heartbeat } from "../client/src/events.js";
 import { formatCount, plural } from "./format";
 
 /** A short interruption needs no banner. */

@@ -1,7 +1,7 @@
 import { ApiError, type Page } from "./api";
 import { h, setAttribute, setText } from "./dom";
 import { formatCount } from "./format";
-import { LatestThrottle } from "./throttle";
+import { LatestThrottle } from "../client/src/throttle.js";
 
 /** Bursts of changes are answered by one request per this many milliseconds. */
 const REFRESH_INTERVAL_MS = 1_000;

@@ -1,5 +1,5 @@
 import { closeButton, h, icon } from "./dom";
-import type { AlertLevel, SystemAlert } from "./events";
+import type { AlertLevel, SystemAlert } from "../client/src/events.js";
 
 /** More than this many at once hide the page. The list of alerts has those that make room. */
 const MAX_TOASTS = 5;

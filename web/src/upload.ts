@@ -1,6 +1,6 @@
 import { ApiError, errorFromBody } from "./api";
-import type { ErrorDetail, ImportSummary } from "./events";
-import { randomUuid } from "./uuid";
+import type { ErrorDetail, ImportSummary } from "../client/src/events.js";
+import { randomUuid } from "../client/src/uuid.js";
 
 export type UploadState = "ready" | "waiting" | "sending" | "sent" | "failed" | "stopped";
 

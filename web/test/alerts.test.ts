@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 import { beforeEach, expect, test } from "vitest";
 import { AlertList } from "../src/alerts";
-import type { SystemAlert } from "../src/events";
+import type { SystemAlert } from "../client/src/events.js";
 
 beforeEach(() => {
   document.body.innerHTML = `

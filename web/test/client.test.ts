@@ -1,7 +1,7 @@
 import { createServer, type AddressInfo } from "node:net";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { CommandError, WebSocketClient } from "../src/client";
-import type { ConnectionInfo, ImportProgress, Session } from "../src/events";
+import { CommandError, WebSocketClient } from "../client/src/client.js";
+import type { ConnectionInfo, ImportProgress, Session } from "../client/src/events.js";
 import { CREATED, ID, cancelled, complete, failed, progress, session } from "./samples";
 import { TestServer, clientFor } from "./server";
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { WebSocketClient } from "../src/client";
-import type { ConnectionInfo } from "../src/events";
+import { WebSocketClient } from "../client/src/client.js";
+import type { ConnectionInfo } from "../client/src/events.js";
 import { TestServer } from "./server";
 
 const endings: (() => unknown)[] = [];

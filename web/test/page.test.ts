@@ -1,8 +1,8 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { SessionCard } from "../src/card";
-import type { ImportProgress, SystemAlert, TerminalEvent } from "../src/events";
-import { type SessionView, createdView, endedView, lostView, progressView } from "../src/session-view";
+import type { ImportProgress, SystemAlert, TerminalEvent } from "../client/src/events.js";
+import { type SessionView, createdView, endedView, lostView, progressView } from "../client/src/session-view.js";
 import { Toasts } from "../src/toasts";
 import { CREATED, ID, cancelled, complete, failed, progress, session } from "./samples";
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { WebSocketClient } from "../src/client";
+import type { WebSocketClient } from "../client/src/client.js";
 import { CREATED, session } from "./samples";
 import { type ApiAnswer, type ApiRequest, TestServer } from "./server";
 

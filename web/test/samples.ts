@@ -1,4 +1,4 @@
-import type { ImportCancelled, ImportComplete, ImportError, ImportProgress, Session } from "../src/events";
+import type { ImportCancelled, ImportComplete, ImportError, ImportProgress, Session } from "../client/src/events.js";
 
 export const ID = "0f8fad5b-d9cb-469f-a165-70867728950e";
 /** When the session of `ID` was created. */

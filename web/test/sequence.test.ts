@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Mark, SequenceGuard, type Stamp } from "../src/sequence";
+import { type Mark, SequenceGuard, type Stamp } from "../client/src/sequence.js";
 
 const event = (seq: number | undefined, at?: number): Mark => ({
   sessionId: "a",

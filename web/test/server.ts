@@ -3,7 +3,7 @@ import { type IncomingHttpHeaders, type IncomingMessage, type ServerResponse, cr
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { Server, type ServerOptions } from "socket.io";
-import { WebSocketClient, type ClientConfig } from "../src/client";
+import { WebSocketClient, type ClientConfig } from "../client/src/client.js";
 
 type Ack = (answer: unknown) => void;
 type Command = (request: { sessionId?: string; status?: string; reason?: string; cursor?: string }, ack: Ack) => void;

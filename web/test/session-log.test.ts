@@ -1,8 +1,8 @@
 import { beforeEach, expect, test, vi } from "vitest";
-import { WebSocketClient } from "../src/client";
-import type { ClientEvents } from "../src/events";
+import { WebSocketClient } from "../client/src/client.js";
+import type { ClientEvents } from "../client/src/events.js";
 import { SessionLog } from "../src/session-log";
-import { SessionStore } from "../src/session-store";
+import { SessionStore } from "../client/src/session-store.js";
 import { CREATED, ID, failed, progress } from "./samples";
 
 let client: WebSocketClient;

@@ -1,7 +1,7 @@
 import { beforeEach, expect, test, vi } from "vitest";
-import { WebSocketClient } from "../src/client";
-import type { ClientEvents, Session } from "../src/events";
-import { SessionStore } from "../src/session-store";
+import { WebSocketClient } from "../client/src/client.js";
+import type { ClientEvents, Session } from "../client/src/events.js";
+import { SessionStore } from "../client/src/session-store.js";
 import { CREATED, ID, complete, failed, progress, session } from "./samples";
 
 let client: WebSocketClient;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { SessionError, type WebSocketClient } from "../src/client";
-import type { ImportProgress, Session, TerminalEvent } from "../src/events";
+import { SessionError, type WebSocketClient } from "../client/src/client.js";
+import type { ImportProgress, Session, TerminalEvent } from "../client/src/events.js";
 import { ID, cancelled, complete, failed, progress, session } from "./samples";
 import { TestServer } from "./server";
 

@@ -22,6 +22,12 @@ include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 /// Where the files of the Socket.IO client are.
 const CLIENT_PATH: &str = "/socket.io/";
 
+/// Where the files of the client are that are for pages of others, by their version.
+const VERSIONED_PATH: &str = concat!("/client/", env!("CARGO_PKG_VERSION"), "/");
+
+/// How the names of these files begin.
+const CLIENT_FILE: &str = "pulsewheel-client";
+
 /// Everything from this server and nothing inline; WebSockets to it are `'self'`.
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; \
@@ -60,6 +66,9 @@ pub fn dashboard_licenses() -> Option<&'static str> {
 }
 
 fn page(path: &str) -> Option<&'static Asset> {
+    if let Some(file) = path.strip_prefix(VERSIONED_PATH) {
+        return find(PAGES, file).filter(|asset| asset.path.starts_with(CLIENT_FILE));
+    }
     match path.strip_prefix('/')? {
         "" => find(PAGES, "index.html"),
         path => find(PAGES, path),
@@ -236,6 +245,15 @@ mod tests {
         assert!(header(&response, "Content-Security-Policy")
             .unwrap()
             .starts_with("default-src 'self'"));
+    }
+
+    #[test]
+    fn client_files_are_served_under_their_version_and_no_others() {
+        let is_built = page("/pulsewheel-client.js").is_some();
+        let versioned = |file: &str| page(&format!("{VERSIONED_PATH}{file}")).is_some();
+        assert_eq!(versioned("pulsewheel-client.js"), is_built);
+        assert!(!versioned("index.html"));
+        assert!(!is_file("/client/0.0.0/pulsewheel-client.js"));
     }
 
     #[test]

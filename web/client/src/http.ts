@@ -1,5 +1,5 @@
-import { type Auth, authHeaders } from "./auth";
-import { CommandError } from "./command-error";
+import { type Auth, authHeaders } from "./auth.js";
+import { CommandError } from "./command-error.js";
 
 export interface RequestOptions {
   body?: object;

@@ -1,8 +1,8 @@
-import { CommandError } from "./command-error";
-import type { JsonObject, Session } from "./events";
-import type { HttpInterface } from "./http";
-import { Outbox, type Update } from "./outbox";
-import { randomUuid } from "./uuid";
+import { CommandError } from "./command-error.js";
+import type { JsonObject, Session } from "./events.js";
+import type { HttpInterface } from "./http.js";
+import { Outbox, type Update } from "./outbox.js";
+import { randomUuid } from "./uuid.js";
 
 /** Sessions whose beginning is remembered, so that one that the server has forgotten can begin anew. */
 const MAX_REMEMBERED = 1_000;

@@ -1,4 +1,4 @@
-import type { Transport } from "./events";
+import type { Transport } from "./events.js";
 
 /** After this time a WebSocket is tried first again: networks and proxies change. */
 const REMEMBERED_FOR_MS = 24 * 60 * 60 * 1000;

@@ -1,5 +1,5 @@
-import type { Session } from "./events";
-import type { HttpInterface } from "./http";
+import type { Session } from "./events.js";
+import type { HttpInterface } from "./http.js";
 
 /** While the server does not answer, it is asked ever more seldom, up to this pause. */
 const MAX_PAUSE_MS = 30_000;

@@ -1,6 +1,6 @@
-import type { ClientConfig } from "./client-config";
-import { CommandError } from "./command-error";
-import { Connection, guarded } from "./connection";
+import type { ClientConfig } from "./client-config.js";
+import { CommandError } from "./command-error.js";
+import { Connection, guarded } from "./connection.js";
 import type {
   ConnectionInfo,
   ErrorDetail,
@@ -11,13 +11,13 @@ import type {
   SessionCreated,
   SessionStatus,
   TerminalEvent,
-} from "./events";
-import { HttpInterface } from "./http";
-import { ListPoller } from "./list-poller";
-import { type CreateOptions, type CreatedSession, Producer } from "./producer";
-import { SequenceGuard } from "./sequence";
-import { LatestThrottle } from "./throttle";
-import { SessionError, type TrackOptions, Tracking } from "./tracking";
+} from "./events.js";
+import { HttpInterface } from "./http.js";
+import { ListPoller } from "./list-poller.js";
+import { type CreateOptions, type CreatedSession, Producer } from "./producer.js";
+import { SequenceGuard } from "./sequence.js";
+import { LatestThrottle } from "./throttle.js";
+import { SessionError, type TrackOptions, Tracking } from "./tracking.js";
 
 /** Sessions that a whole list has at most; the newest are kept. */
 const MAX_LISTED = 5_000;

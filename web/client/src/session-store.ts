@@ -1,5 +1,5 @@
-import type { WebSocketClient } from "./client";
-import type { Session, TerminalEvent } from "./events";
+import type { WebSocketClient } from "./client.js";
+import type { Session, TerminalEvent } from "./events.js";
 import {
   type SessionView,
   byImportance,
@@ -8,9 +8,9 @@ import {
   lostView,
   progressView,
   timeOf,
-} from "./session-view";
+} from "./session-view.js";
 
-export type { SessionView, ViewStatus } from "./session-view";
+export type { SessionView, ViewStatus } from "./session-view.js";
 
 /** Ended sessions that are kept; the ones that ended first make room. */
 const MAX_ENDED = 1_000;

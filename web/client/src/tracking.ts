@@ -1,5 +1,5 @@
-import { CommandError } from "./command-error";
-import type { ImportComplete, ImportProgress, TerminalEvent } from "./events";
+import { CommandError } from "./command-error.js";
+import type { ImportComplete, ImportProgress, TerminalEvent } from "./events.js";
 
 export interface TrackOptions {
   /** Called with the present state, and then with every progress as `subscribe` would hand it over. */
@@ -12,14 +12,13 @@ export interface TrackOptions {
 
 /** A session that failed, was cancelled, or is unknown to the server. */
 export class SessionError extends CommandError {
-  constructor(
-    code: string,
-    message: string,
-    /** The terminal event; null where the server knows of none. */
-    readonly event: TerminalEvent | null,
-  ) {
+  /** The terminal event; null where the server knows of none. */
+  readonly event: TerminalEvent | null;
+
+  constructor(code: string, message: string, event: TerminalEvent | null) {
     super(code, message);
     this.name = "SessionError";
+    this.event = event;
   }
 }
 

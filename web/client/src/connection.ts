@@ -1,10 +1,10 @@
 import { io, type Socket } from "socket.io-client";
-import { authPayload, isAuthRequired } from "./auth";
-import { type ClientConfig, defaultConfig } from "./client-config";
-import { CommandError } from "./command-error";
-import type { ClientEvents, ConnectionInfo, ErrorAnswer, Transport } from "./events";
-import { TransportMemory } from "./transport-memory";
-import { onWake } from "./wake";
+import { authPayload, isAuthRequired } from "./auth.js";
+import { type ClientConfig, defaultConfig } from "./client-config.js";
+import { CommandError } from "./command-error.js";
+import type { ClientEvents, ConnectionInfo, ErrorAnswer, Transport } from "./events.js";
+import { TransportMemory } from "./transport-memory.js";
+import { onWake } from "./wake.js";
 
 /** Longest pause between two attempts to connect, in milliseconds. */
 const MAX_RECONNECT_DELAY_MS = 30_000;

@@ -1,6 +1,6 @@
 /** What is known of one session, in one piece: the shape that displays are made from. */
 
-import type { ImportProgress, JsonObject, SessionCreated, SessionStatus, TerminalEvent } from "./events";
+import type { ImportProgress, JsonObject, SessionCreated, SessionStatus, TerminalEvent } from "./events.js";
 
 /** A processing session without news for this long is called stalled, as on the server. */
 export const STALLED_AFTER_MS = 30_000;

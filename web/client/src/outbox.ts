@@ -1,4 +1,4 @@
-import { CommandError } from "./command-error";
+import { CommandError } from "./command-error.js";
 
 /** Longest pause between two attempts to deliver, in milliseconds. */
 const MAX_PAUSE_MS = 30_000;

@@ -1,4 +1,4 @@
-import type { Auth } from "./auth";
+import type { Auth } from "./auth.js";
 
 export interface ClientConfig {
   /** Server name or address. Default: the page's own, else `localhost`. */

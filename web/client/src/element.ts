@@ -1,7 +1,7 @@
-import { WebSocketClient } from "./client";
-import { etaInWords, formatPercent, humanise, rowsInWords } from "./format";
-import { SessionStore } from "./session-store";
-import { type SessionView, isStalled } from "./session-view";
+import { WebSocketClient } from "./client.js";
+import { etaInWords, formatPercent, humanise, rowsInWords } from "./words.js";
+import { SessionStore } from "./session-store.js";
+import { type SessionView, isStalled } from "./session-view.js";
 
 /** One connection for all elements of a page that watch the same server. */
 const shared = new Map<string, { client: WebSocketClient; store: SessionStore }>();

@@ -61,9 +61,18 @@ async function start(program, args) {
   });
   const end = async (signal) => {
     child.kill(signal);
+    // One that is frozen would not hear of it.
+    child.kill("SIGCONT");
     await ended;
   };
-  return { url, stop: () => end("SIGTERM"), kill: () => end("SIGKILL") };
+  return {
+    url,
+    stop: () => end("SIGTERM"),
+    kill: () => end("SIGKILL"),
+    /** It keeps all its sockets and does nothing any more. */
+    freeze: () => child.kill("SIGSTOP"),
+    thaw: () => child.kill("SIGCONT"),
+  };
 }
 
 /** Stands between browser and server, and breaks what passes through it when told. */

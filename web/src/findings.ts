@@ -54,6 +54,11 @@ export class FindingsView {
     this.#refreshCounts.push("", null);
   }
 
+  /** Reads them now; rejects where that fails. */
+  async load(): Promise<void> {
+    await Promise.all([this.#table.load(), this.#loadCounts()]);
+  }
+
   #filter(): FindingsFilter {
     return {
       q: this.#search.value.trim(),

@@ -6,6 +6,7 @@ export { etaInWords, formatCount, formatPercent, humanise, plural, rowsInWords }
 
 const oneDigit = new Intl.NumberFormat("en-US", { maximumFractionDigits: 1 });
 const timeOfDay = new Intl.DateTimeFormat("en-GB", { timeStyle: "short" });
+const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 const dateTime = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 
@@ -42,6 +43,11 @@ export function formatTime(timestamp: string | null | undefined): string {
   if (!timestamp) return "";
   const date = new Date(timestamp);
   return Number.isNaN(date.getTime()) ? timestamp : dateTime.format(date);
+}
+
+/** The time of day with seconds: "10:32:15". */
+export function formatClock(ms: number): string {
+  return clock.format(ms);
 }
 
 /** "2025-01-12" becomes "12 Jan". */

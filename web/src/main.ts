@@ -10,6 +10,7 @@ import { SessionLog } from "./session-log";
 import { SessionPage } from "./session-page";
 import { SessionStore } from "../client/src/session-store.js";
 import { SignIn } from "./sign-in";
+import { refreshButton } from "./refresh";
 import { StatusView } from "./status";
 import { themeSwitch } from "./theme";
 import { Toasts } from "./toasts";
@@ -40,7 +41,10 @@ const form = new ImportForm({
   checked: (sessionId) => void forgetSession(sessionId).catch(() => {}),
   accepted: (sessionId) => client.trackImportProgress(sessionId),
 });
-new StatusView(client, () => form.queue.busy);
+const refresh = refreshButton(byId("refresh"), async () => {
+  await Promise.all([client.refresh(), findings.load(), imports.load()]);
+});
+new StatusView(client, () => void refresh(), () => form.queue.busy);
 const board = new SessionBoard(client, store, byId("sessions"), {
   changed: () => showTitle(),
   announce: (text) => setText(byId("announcer"), text),
@@ -69,10 +73,6 @@ const refreshTables = (): void => {
 };
 
 themeSwitch();
-byId("refresh").addEventListener("click", () => {
-  void client.refresh();
-  refreshTables();
-});
 new SignIn(client, () => {
   void client.connect().catch(() => {});
   refreshTables();

@@ -1,53 +1,82 @@
 import type { WebSocketClient } from "../client/src/client.js";
 import { byId, h, setAttribute, setText } from "./dom";
 import type { ConnectionInfo, Heartbeat } from "../client/src/events.js";
-import { formatCount, plural } from "./format";
+import { formatCount, formatElapsed, plural } from "./format";
 
 /** A short interruption needs no banner. */
 const BANNER_AFTER_MS = 1_500;
 
+/** What holds of the connection, for people. */
+type Standing = ConnectionInfo["state"] | "quiet" | "polled" | "frozen";
+
+const WORDS: Record<Standing, string> = {
+  connected: "Live",
+  quiet: "Stale",
+  polled: "Polling",
+  frozen: "No answer",
+  connecting: "Connecting…",
+  reconnecting: "Reconnecting",
+  offline: "Offline",
+};
+
 /** Connection chip, banner and footer: whether what the page shows is live. */
 export class StatusView {
+  readonly #client: WebSocketClient;
   readonly #uploading: () => boolean;
   readonly #chip = byId("connection");
   readonly #word = byId("connection-word");
+  readonly #countdown = byId("connection-countdown");
   readonly #transport = byId("transport");
   readonly #banner = byId("banner");
   readonly #bannerText = h("p", {});
   readonly #footer = byId("heartbeat");
+  #info: ConnectionInfo;
   #retryAtMs: number | null = null;
-  #brokenSinceMs: number | null = null;
+  #doubtfulSinceMs: number | null = null;
   #clock: ReturnType<typeof setInterval> | null = null;
 
-  /** `uploading`: whether this page is sending a file. */
-  constructor(client: WebSocketClient, uploading: () => boolean) {
+  /** `retry` is called by the banner's button; `uploading` says whether this page is sending a file. */
+  constructor(client: WebSocketClient, retry: () => void, uploading: () => boolean) {
+    this.#client = client;
     this.#uploading = uploading;
-    const retry = (): void => void client.connect().catch(() => {});
+    this.#info = client.connection;
     this.#banner.append(
       this.#bannerText,
       h("button", { type: "button", class: "quiet-button", testid: "retry", onclick: retry }, "Try now"),
     );
-    client.subscribe("connection_changed", (info) => this.#show(info));
+    client.subscribe("connection_changed", (info) => {
+      this.#info = info;
+      this.#retryAtMs = info.retryInMs === null ? null : Date.now() + info.retryInMs;
+      this.#show();
+    });
     client.subscribe("heartbeat", (heartbeat) => this.#beat(heartbeat));
+    for (const event of ["online", "offline"]) window.addEventListener(event, () => this.#show());
   }
 
-  #show(info: ConnectionInfo): void {
-    const connected = info.state === "connected";
-    setAttribute(this.#chip, "data-state", info.quiet ? "quiet" : info.state);
-    setText(this.#word, chipWord(info));
-    setText(this.#transport, info.transport ?? "");
-    this.#transport.hidden = info.transport === null;
-    this.#retryAtMs = info.retryInMs === null ? null : Date.now() + info.retryInMs;
-    this.#brokenSinceMs = connected ? null : (this.#brokenSinceMs ?? Date.now());
+  #show(): void {
+    const standing = standingOf(this.#info);
+    const live = standing === "connected";
+    setAttribute(this.#chip, "data-state", standing);
+    setText(this.#word, WORDS[standing]);
+    setText(this.#transport, this.#info.transport ?? "");
+    this.#transport.hidden = this.#info.transport === null;
+    this.#doubtfulSinceMs = live ? null : (this.#doubtfulSinceMs ?? Date.now());
     if (this.#clock) clearInterval(this.#clock);
-    this.#clock = connected ? null : setInterval(() => this.#tick(info), 500);
-    this.#tick(info);
+    this.#clock = live ? null : setInterval(() => this.#tick(standing), 500);
+    this.#tick(standing);
   }
 
-  #tick(info: ConnectionInfo): void {
-    const broken = this.#brokenSinceMs !== null && Date.now() - this.#brokenSinceMs >= BANNER_AFTER_MS;
-    this.#banner.hidden = !broken;
-    if (broken) setText(this.#bannerText, bannerText(info, this.#retryAtMs, this.#uploading()));
+  #tick(standing: Standing): void {
+    const now = Date.now();
+    const seconds = this.#retryAtMs === null ? 0 : Math.max(0, Math.ceil((this.#retryAtMs - now) / 1000));
+    // Read out every second it would drown all else, so it is only seen.
+    setText(this.#countdown, standing === "reconnecting" ? (seconds > 0 ? `in ${seconds} s` : "…") : "");
+    const told = this.#doubtfulSinceMs !== null && now - this.#doubtfulSinceMs >= BANNER_AFTER_MS;
+    this.#banner.hidden = !told;
+    if (!told) return;
+    const { lastHeardMs } = this.#client;
+    const age = lastHeardMs === null ? null : formatElapsed(now - lastHeardMs);
+    setText(this.#bannerText, bannerText(standing, age, seconds, this.#uploading()));
   }
 
   #beat(heartbeat: Heartbeat): void {
@@ -68,29 +97,35 @@ export class StatusView {
   }
 }
 
-function chipWord(info: ConnectionInfo): string {
-  switch (info.state) {
-    case "connected":
-      return info.quiet ? "Connected, but quiet" : "Live";
-    case "connecting":
-      return "Connecting…";
-    case "reconnecting":
-      return "Reconnecting…";
-    case "offline":
-      return "Offline";
-  }
+function standingOf({ state, quiet, polled, unanswered }: ConnectionInfo): Standing {
+  if (state === "connected") return quiet ? "quiet" : "connected";
+  if (polled) return "polled";
+  // What listens on this machine is in reach without a network; then nothing is wrong, and this is not asked.
+  if (!navigator.onLine) return "offline";
+  return unanswered && state !== "offline" ? "frozen" : state;
 }
 
-function bannerText(info: ConnectionInfo, retryAtMs: number | null, uploading: boolean): string {
-  if (info.state === "connecting") return "Connecting to the server…";
+/** `age` is how long ago the server was heard; null if it never was. */
+function bannerText(standing: Standing, age: string | null, seconds: number, uploading: boolean): string {
+  const seen = age === null ? "" : ` What you see is from ${age} ago.`;
   const work = uploading
-    ? "The upload from this page may fail; other work goes on without this page."
-    : "Running work does not depend on this page.";
-  if (info.polled) {
-    return `No live connection. The figures are read again every few seconds. ${work}`;
+    ? " The upload from this page may fail; other work goes on without this page."
+    : " Running work does not depend on this page.";
+  const next = seconds > 0 ? ` Trying again in ${plural(seconds, "second")}.` : " Trying again now…";
+  switch (standing) {
+    case "connecting":
+      return "Connecting to the server…";
+    case "quiet":
+      return `The connection stands, but the server gives no sign of life.${seen}`;
+    case "polled":
+      return `No live connection. The figures are read again every few seconds.${work}`;
+    case "frozen":
+      return `The server takes requests but does not answer.${seen}${work}${next}`;
+    case "offline":
+      return navigator.onLine
+        ? `No connection to the server.${seen}${work}`
+        : `This device is offline.${seen}${work} The page goes on by itself when the network is back.`;
+    default:
+      return `The connection to the server is lost.${seen}${work}${next}`;
   }
-  if (info.state === "offline") return `No connection to the server. What you see may be out of date. ${work}`;
-  const seconds = retryAtMs === null ? 0 : Math.max(0, Math.ceil((retryAtMs - Date.now()) / 1000));
-  const next = seconds > 0 ? `Trying again in ${plural(seconds, "second")}.` : "Trying again now…";
-  return `The connection to the server is lost. What you see may be out of date. ${work} ${next}`;
 }

@@ -1,3 +1,5 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { WebSocketClient } from "../client/src/client.js";
 import type { ConnectionInfo } from "../client/src/events.js";
@@ -190,5 +192,62 @@ describe("quiet connections", () => {
     expect(Date.now() - begun).toBeGreaterThan(200);
     server.io.emit("heartbeat", {});
     await vi.waitFor(() => expect(client.connection.quiet).toBe(false));
+  });
+
+  test("where heartbeats came and stay away, another connection is tried", async () => {
+    const server = await start();
+    const client = clientOf(server, { heartbeatInterval: 60 });
+    const infos = infosOf(client);
+    await client.connect();
+    for (let beats = 1; beats <= 2; beats += 1) {
+      const beat = new Promise((resolve) => client.subscribe("heartbeat", resolve));
+      server.io.emit("heartbeat", {});
+      await beat;
+    }
+    await vi.waitFor(() => expect(infos.map(({ state }) => state).slice(-2)).toEqual(["reconnecting", "connected"]));
+    expect(infos.some(({ state, quiet }) => state === "connected" && quiet)).toBe(true);
+  });
+});
+
+describe("a server that cannot be reached", () => {
+  test("that does not answer is told apart from one that refuses", async () => {
+    const silent = createServer();
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    const { port } = silent.address() as AddressInfo;
+    const client = new WebSocketClient({ host: "127.0.0.1", port: String(port), connectTimeout: 200, autoReconnect: false, pollInterval: 0 });
+    endings.push(() => client.disconnect());
+    await expect(client.connect()).rejects.toThrow("no connection within 200 ms");
+    expect(client.connection.unanswered).toBe(true);
+    await new Promise((resolve) => {
+      silent.close(resolve);
+      silent.closeAllConnections();
+    });
+    await expect(client.connect()).rejects.toThrow();
+    expect(client.connection).toMatchObject({ state: "offline", unanswered: false });
+  });
+
+  test("is asked over HTTP at a refresh, and said to be out of reach", async () => {
+    const server = await start();
+    server.serve(() => ({ status: 200, body: { sessions: [], next: null } }));
+    const client = clientOf(server, { autoReconnect: false });
+    const lists: unknown[] = [];
+    client.subscribe("session_list", (list) => lists.push(list));
+    server.io.engine.opts.allowRequest = (_request, decide) => decide("not now", false);
+    await client.refresh();
+    expect(lists).toEqual([[]]);
+    expect(client.lastHeardMs).toBeGreaterThan(0);
+    await server.stop();
+    await expect(client.refresh()).rejects.toMatchObject({ code: "NETWORK_ERROR" });
+  });
+
+  test("a refresh of a connection that stands asks the server, and says where it does not answer", async () => {
+    const server = await start();
+    const client = clientOf(server, { commandTimeout: 100 });
+    await client.connect();
+    await vi.waitFor(() => expect(server.requests("list_sessions")).toHaveLength(1));
+    await client.refresh();
+    expect(server.requests("list_sessions")).toHaveLength(2);
+    server.answers["list_sessions"] = () => {};
+    await expect(client.refresh()).rejects.toMatchObject({ code: "TIMEOUT" });
   });
 });

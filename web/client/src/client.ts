@@ -77,6 +77,7 @@ export class WebSocketClient extends Connection {
       this.#http,
       () => this.config.pollInterval,
       (sessions) => {
+        this.heard();
         for (const session of sessions) this.#handSnapshot(session, true);
         this.dispatch("session_list", sessions);
       },
@@ -198,11 +199,15 @@ export class WebSocketClient extends Connection {
     return sessions;
   }
 
-  /** Reads the list anew and hands it over as after a connect; over HTTP where there is no connection. */
+  /**
+   * Reads the list anew and hands it over as after a connect; over HTTP where
+   * there is no connection or a doubtful one, and then tries to connect too.
+   * Rejects with a `CommandError` where the list cannot be read either way.
+   */
   async refresh(): Promise<void> {
-    if (this.isConnected) return this.#resync();
-    this.#poller.stop();
-    this.#poller.start(0);
+    if (this.isConnected && !this.connection.quiet) return this.#list();
+    if (!this.isConnected) this.connect().catch(() => {});
+    await this.#poller.read();
   }
 
   /** One page of the list. */
@@ -283,16 +288,20 @@ export class WebSocketClient extends Connection {
     while (tracked.length > 0) {
       await Promise.all(tracked.splice(0, TRACKED_AT_A_TIME).map((id) => this.#trackAgain(id)));
     }
-    const sessions: Session[] = [];
     try {
-      for await (const page of this.#pages()) {
-        for (const session of page) this.#handSnapshot(session);
-        sessions.push(...page);
-      }
-      this.dispatch("session_list", sessions);
+      await this.#list();
     } catch (error) {
       this.#askLater(error);
     }
+  }
+
+  async #list(): Promise<void> {
+    const sessions: Session[] = [];
+    for await (const page of this.#pages()) {
+      for (const session of page) this.#handSnapshot(session);
+      sessions.push(...page);
+    }
+    this.dispatch("session_list", sessions);
   }
 
   async #trackAgain(sessionId: string): Promise<void> {

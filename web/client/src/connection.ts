@@ -45,15 +45,21 @@ export abstract class Connection {
     retryInMs: null,
     reason: null,
     quiet: false,
+    unanswered: false,
     polled: false,
   };
+  /** When the server was heard last, in milliseconds since the epoch; null before it was. */
+  lastHeardMs: number | null = null;
 
   #opening: Promise<boolean> | null = null;
   #cancelOpening: (() => void) | null = null;
   #retryTimer: ReturnType<typeof setTimeout> | null = null;
   #stableTimer: ReturnType<typeof setTimeout> | null = null;
   #lastHeartbeatMs = 0;
-  #lastPacketMs = 0;
+  /** Heartbeats of this connection. */
+  #beats = 0;
+  /** The longest pause between two heartbeats of this server; null before there were two. */
+  #heartbeatGapMs: number | null = null;
   /** How often the server pings, as its handshake says. */
   #pingIntervalMs = Number.POSITIVE_INFINITY;
   #transports: TransportMemory | null = null;
@@ -181,7 +187,7 @@ export abstract class Connection {
   }
 
   #failed(error: Error): void {
-    this.report({ reason: error.message });
+    this.report({ reason: error.message, unanswered: error instanceof Unanswered });
     const refused = isAuthRequired(error);
     if (refused) this.dispatch("auth_required", { code: "AUTH_REQUIRED", message: error.message });
     // The same credentials would be refused again.
@@ -237,7 +243,7 @@ export abstract class Connection {
       };
       const timer = setTimeout(() => {
         socket.disconnect();
-        settle(new Error(`no connection within ${this.config.connectTimeout} ms`));
+        settle(new Unanswered(`no connection within ${this.config.connectTimeout} ms`));
       }, this.config.connectTimeout);
       // Others swallow it, and nothing ever comes.
       const patience = setTimeout(() => {
@@ -274,9 +280,7 @@ export abstract class Connection {
 
   #listenToPackets(socket: Socket): void {
     const { engine } = socket.io;
-    engine.on("packet", () => {
-      this.#lastPacketMs = Date.now();
-    });
+    engine.on("packet", () => this.heard());
     const { _pingInterval: pingInterval } = engine as unknown as { _pingInterval?: number };
     this.#pingIntervalMs = pingInterval ?? Number.POSITIVE_INFINITY;
   }
@@ -297,6 +301,7 @@ export abstract class Connection {
       retryInMs: null,
       reason: null,
       quiet: false,
+      unanswered: false,
     });
     this.opened();
   }
@@ -323,8 +328,16 @@ export abstract class Connection {
     });
   }
 
+  /** The server gave a sign of life. */
+  protected heard(): void {
+    this.lastHeardMs = Date.now();
+  }
+
   #beat(): void {
-    this.#lastHeartbeatMs = Date.now();
+    const now = Date.now();
+    if (this.#beats > 0) this.#heartbeatGapMs = Math.max(this.#heartbeatGapMs ?? 0, now - this.#lastHeartbeatMs);
+    this.#beats += 1;
+    this.#lastHeartbeatMs = now;
     this.#stable();
     this.#checkQuiet();
   }
@@ -338,19 +351,26 @@ export abstract class Connection {
 
   #startHeartbeat(): void {
     this.#stopHeartbeat();
-    this.#lastHeartbeatMs = this.#lastPacketMs = Date.now();
+    this.#lastHeartbeatMs = Date.now();
+    this.#beats = 0;
+    this.heard();
     // A server that accepts connections only to break them again must not be asked ever faster.
     this.#stableTimer = setTimeout(() => this.#stable(), this.config.stableAfter);
     this.heartbeatInterval = setInterval(() => this.#checkQuiet(), this.config.heartbeatInterval / 6);
   }
 
-  /** Two missed heartbeats, or a missed ping, make a connection doubtful before it is found broken. */
+  /**
+   * Two missed heartbeats, or a missed ping, make a connection doubtful. Where
+   * the server has shown that it sends heartbeats as often as expected, two
+   * missed ones end it, and another one is tried.
+   */
   #checkQuiet(): void {
     const now = Date.now();
-    const quiet =
-      now - this.#lastHeartbeatMs > (2 + HEARTBEAT_GRACE) * this.config.heartbeatInterval ||
-      now - this.#lastPacketMs > this.#pingIntervalMs + PING_GRACE_MS;
+    const allowedMs = (2 + HEARTBEAT_GRACE) * this.config.heartbeatInterval;
+    const isSilent = now - this.#lastHeartbeatMs > allowedMs;
+    const quiet = isSilent || now - (this.lastHeardMs ?? now) > this.#pingIntervalMs + PING_GRACE_MS;
     if (quiet !== this.connection.quiet) this.report({ quiet });
+    if (isSilent && this.#heartbeatGapMs !== null && this.#heartbeatGapMs < allowedMs) this.socket?.io.engine.close();
   }
 
   #stopHeartbeat(): void {
@@ -371,6 +391,9 @@ export abstract class Connection {
     this.dispatch("connection_changed", this.connection);
   }
 }
+
+/** An attempt to connect that was neither taken nor refused. */
+class Unanswered extends Error {}
 
 /** Calls what is not the client's own: one that fails must not keep news from the others. */
 export function guarded(what: string, call: () => void): void {

@@ -190,6 +190,8 @@ export interface ConnectionInfo {
   reason: string | null;
   /** Connected, but the last heartbeats of the server did not arrive. */
   quiet: boolean;
+  /** The last attempt to connect was not refused, but never answered: the server is frozen, or something swallows what is sent. */
+  unanswered: boolean;
   /** Without a connection: the list of sessions is being read over HTTP meanwhile. */
   polled: boolean;
 }

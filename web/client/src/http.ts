@@ -43,8 +43,8 @@ export class HttpInterface {
         ...(signal && { signal }),
       });
       text = await response.text();
-    } catch (error) {
-      if (signal?.aborted) throw error;
+    } catch {
+      if (signal?.aborted) throw signal.reason;
       throw new CommandError("NETWORK_ERROR", "the server could not be reached");
     }
     if (!response.ok) throw refusal(response, text);

@@ -1,8 +1,11 @@
+import { CommandError } from "./command-error.js";
 import type { Session } from "./events.js";
 import type { HttpInterface } from "./http.js";
 
 /** While the server does not answer, it is asked ever more seldom, up to this pause. */
 const MAX_PAUSE_MS = 30_000;
+/** One reading may take so long: a frozen server takes requests and never answers. */
+const MAX_READING_MS = 10_000;
 /** Pages of one reading at most. */
 const MAX_PAGES = 50;
 
@@ -44,13 +47,18 @@ export class ListPoller {
     this.#stop = null;
   }
 
+  /** Reads the list once, now. */
+  async read(): Promise<void> {
+    this.#take(await this.#list(new AbortController().signal));
+  }
+
   async #run(afterMs: number, signal: AbortSignal): Promise<void> {
     let failures = 0;
     for (let pause = afterMs; ; pause = Math.min(this.#intervalMs() * 2 ** failures, MAX_PAUSE_MS)) {
       await sleep(pause, signal);
       if (signal.aborted) return;
       try {
-        const sessions = await this.#read(signal);
+        const sessions = await this.#list(signal);
         failures = 0;
         this.#take(sessions);
       } catch {
@@ -61,17 +69,24 @@ export class ListPoller {
     }
   }
 
-  async #read(signal: AbortSignal): Promise<Session[]> {
+  async #list(stop: AbortSignal): Promise<Session[]> {
+    const patience = new AbortController();
+    const timer = setTimeout(() => patience.abort(new CommandError("TIMEOUT", "the server does not answer")), MAX_READING_MS);
+    const signal = AbortSignal.any([stop, patience.signal]);
     const sessions: Session[] = [];
     let cursor = "";
-    for (let pages = 0; pages < MAX_PAGES; pages += 1) {
-      const query = cursor === "" ? "" : `?cursor=${encodeURIComponent(cursor)}`;
-      const page = await this.#http.request<Page>("GET", `/sessions${query}`, { signal });
-      sessions.push(...page.sessions);
-      if (!page.next) break;
-      cursor = page.next;
+    try {
+      for (let pages = 0; pages < MAX_PAGES; pages += 1) {
+        const query = cursor === "" ? "" : `?cursor=${encodeURIComponent(cursor)}`;
+        const page = await this.#http.request<Page>("GET", `/sessions${query}`, { signal });
+        sessions.push(...page.sessions);
+        if (!page.next) break;
+        cursor = page.next;
+      }
+    } finally {
+      clearTimeout(timer);
     }
-    signal.throwIfAborted();
+    stop.throwIfAborted();
     return sessions;
   }
 }

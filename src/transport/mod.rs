@@ -240,6 +240,8 @@ impl Transport {
             // Also bounds how long a peer that does not read can keep what waits for it.
             self.arm(clock, key, Timeout::Linger, self.limits.request_timeout_ms);
             self.queue_write(key, Priority::Normal);
+            // A sender that was held back is let go on, or it would meet a reset in place of the answer.
+            self.input_wanted(key);
         }
     }
 

@@ -186,6 +186,32 @@ fn an_early_answer_has_a_short_rest_of_the_body_thrown_away_and_ends_a_long_one(
 }
 
 #[test]
+fn a_sender_that_was_held_back_is_read_on_behind_the_answer() {
+    for last in ["Connection: close\r\n", ""] {
+        let mut world = World::new(config());
+        let key = world.open();
+        let head = format!("Content-Length: 1000000\r\n{last}");
+        world.feed(
+            key,
+            upload(&head, "").trim_end_matches("\r\n").to_owned() + "\r\n\r\n",
+        );
+        let held_back = request(&mut world);
+        // That there are bytes is said once: as long as they fill the buffers of the operating system, nothing new comes.
+        world.endpoint.on_readable(key);
+        world.turn();
+        world
+            .endpoint
+            .respond(held_back, Response::empty(413))
+            .unwrap();
+        world.endpoint.begin_turn(now(world.now_ms));
+        world.write();
+        let next = world.endpoint.next_read().map(|(key, _)| key);
+        assert_eq!(next, Some(key), "{last:?}");
+        assert_eq!(status(&world.take_text(key)), 413);
+    }
+}
+
+#[test]
 fn the_host_hears_of_a_sender_that_is_gone() {
     let mut world = World::new(config());
     let key = world.open();

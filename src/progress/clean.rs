@@ -22,11 +22,19 @@ pub(super) fn clean_object(
 }
 
 /// Removes control characters, which do harm in a terminal or a log, and those that turn the direction of text around
-/// (bidirectional overrides, embeddings and isolates), by which a name can look like another one.
+/// (bidirectional overrides, embeddings and isolates), by which a name can look like another one. Where a line ends, and for a tab,
+/// there is a space from now on, so that words do not run together.
 pub(super) fn clean_text(text: &mut String) {
     if text.contains(is_unwanted) {
+        let apart = text.replace("\r\n", " ").replace(['\n', '\r', '\t'], " ");
+        *text = apart;
         text.retain(|c| !is_unwanted(c));
     }
+}
+
+/// The same for a key, in which nothing takes the place of what is removed.
+fn clean_key(key: &mut String) {
+    key.retain(|c| !is_unwanted(c));
 }
 
 fn is_unwanted(c: char) -> bool {
@@ -66,7 +74,7 @@ impl Cleaner<'_> {
     }
 
     fn key(&self, key: &mut String) -> Result<(), ProgressError> {
-        clean_text(key);
+        clean_key(key);
         if FORBIDDEN_KEYS.contains(&key.as_str()) {
             return Err(ProgressError::invalid(format!(
                 "the key {key} is not allowed in {}",
@@ -110,9 +118,18 @@ mod tests {
     #[test]
     fn control_characters_are_removed_from_strings_and_keys_at_every_level() {
         let given =
-            json!({"a\u{7f}": "x\u{0}y\u{1b}[31m", "list": ["\r\n", {"k\t": "\u{fc}\u{9f}!"}]});
+            json!({"a\u{7f}": "x\u{0}y\u{1b}[31m", "list": ["\u{7}", {"k\t": "\u{fc}\u{9f}!"}]});
         let wanted = json!({"a": "xy[31m", "list": ["", {"k": "\u{fc}!"}]});
         assert_eq!(clean(given), Ok(wanted));
+    }
+
+    #[test]
+    fn lines_and_columns_of_a_text_do_not_run_together() {
+        let given = json!({"a": "one\ntwo\r\nthree\rfour\tfive\n\n\u{0}six"});
+        assert_eq!(
+            clean(given),
+            Ok(json!({"a": "one two three four five  six"}))
+        );
     }
 
     #[test]

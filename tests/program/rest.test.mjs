@@ -181,13 +181,13 @@ describe("creating and reading sessions", () => {
     assertError(await call("POST", "/api/sessions", "{}", { "Content-Type": "text/plain" }), 415, "UNSUPPORTED_MEDIA_TYPE");
   });
 
-  test("control characters are taken out of texts", async () => {
+  test("control characters are taken out of texts, and lines do not run together", async () => {
     const id = await newSession({ filename: "a\u0007b\u001b[31m\u202evsc.exe\u2066" });
     const { metadata } = await event(id, "session_created");
     assert.equal(metadata.filename, "ab[31mvsc.exe");
-    const error = { code: "X", message: "a\u202eb\u0000", details: { list: ["c\u2069"] } };
+    const error = { code: "X", message: "a\u202eb\u0000\r\nc\td", details: { list: ["c\u2069"] } };
     const answer = await call("POST", `/api/sessions/${id}/error`, { error });
-    assert.deepEqual(answer.body.session.error, { code: "X", message: "ab", details: { list: ["c"] } });
+    assert.deepEqual(answer.body.session.error, { code: "X", message: "ab c d", details: { list: ["c"] } });
   });
 
   test("keys that reach into prototypes are refused in results, errors and events too", async () => {

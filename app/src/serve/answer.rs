@@ -42,7 +42,7 @@ impl ApiError {
         ApiError::new(
             413,
             "PAYLOAD_TOO_LARGE",
-            format!("{what} may have at most {max_bytes} bytes"),
+            format!("{what} may have at most {}", size(max_bytes)),
         )
     }
 
@@ -87,6 +87,17 @@ impl From<ApiError> for Response {
     }
 }
 
+/// A number of bytes as people read it: in MiB or KiB where that is a whole number.
+fn size(bytes: u64) -> String {
+    const KIB: u64 = 1024;
+    const MIB: u64 = 1024 * KIB;
+    match bytes {
+        bytes if bytes >= MIB && bytes % MIB == 0 => format!("{} MiB", bytes / MIB),
+        bytes if bytes >= KIB && bytes % KIB == 0 => format!("{} KiB", bytes / KIB),
+        bytes => format!("{bytes} bytes"),
+    }
+}
+
 /// An answer of the interface: nobody shall keep it, or take it for something
 /// other than JSON.
 pub fn json_text(status: u16, text: String) -> Response {
@@ -127,6 +138,18 @@ mod tests {
             .headers
             .iter()
             .all(|(name, _)| name != "Retry-After"));
+    }
+
+    #[test]
+    fn a_limit_is_told_as_people_read_it() {
+        for (bytes, wanted) in [
+            (104_857_600, "an upload may have at most 100 MiB"),
+            (65_536, "an upload may have at most 64 KiB"),
+            (100_000_000, "an upload may have at most 100000000 bytes"),
+            (0, "an upload may have at most 0 bytes"),
+        ] {
+            assert_eq!(ApiError::too_large("an upload", bytes).message, wanted);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`serve`] | `pulsewheel serve`: the HTTP interface, uploads, pages, signals, the log |
+//! | [`client`] | `pulsewheel import`: sends files to a running server |
 //! | [`import`] | an upload becomes findings: multipart, CSV, formats, the job that runs them |
 //! | [`store`] | the SQLite database: findings, hosts, history of imports |
 //! | [`generate`] | seeded sample scans of any size |
@@ -11,6 +12,7 @@
 //! | [`severity`], [`normal`], [`clock`], [`memory`] | small shared helpers |
 #![forbid(unsafe_code)]
 
+pub mod client;
 pub mod clock;
 pub mod generate;
 pub mod import;

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
+use pulsewheel_app::client::{self, ImportArgs};
 use pulsewheel_app::generate::{write_scan, Size};
 use pulsewheel_app::licenses;
 use pulsewheel_app::serve::{self, ServeArgs};
@@ -28,6 +29,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Serve(ServeArgs),
+    Import(ImportArgs),
     Generate(GenerateArgs),
 }
 
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Some(Command::Serve(args)) => ended(serve::run(&args)),
+        Some(Command::Import(args)) => ExitCode::from(client::import(&args)),
         Some(Command::Generate(args)) => ended(unless_reader_left(generate(&args))),
         None if cli.licenses => ended(unless_reader_left(print_licenses())),
         None => Cli::command()

@@ -32,8 +32,8 @@ export function temporaryFolder() {
 }
 
 /** Runs the program to its end; gives status and output. */
-export async function runProgram(args, { input } = {}) {
-  const child = spawn(programFile(), args, { stdio: ["pipe", "pipe", "pipe"] });
+export async function runProgram(args, { input, env } = {}) {
+  const child = spawn(programFile(), args, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } });
   const chunks = { stdout: [], stderr: [] };
   for (const name of ["stdout", "stderr"]) child[name].on("data", (chunk) => chunks[name].push(chunk));
   child.stdin.end(input);
@@ -45,11 +45,15 @@ export async function runProgram(args, { input } = {}) {
   }
 }
 
-/** A running program. Ends with the test, and has to end well unless it was killed. */
-export async function startProgram(t, { dataDir, flags = [], listen = "127.0.0.1:0" } = {}) {
+/**
+ * A running program. Ends with the test, and has to end well unless it was killed. No file of it may be larger than `fileKib` kibibytes,
+ * if that is given.
+ */
+export async function startProgram(t, { dataDir, flags = [], listen = "127.0.0.1:0", fileKib } = {}) {
   const folder = dataDir ?? temporaryFolder();
   const args = ["serve", "--listen", listen, "--data-dir", folder, ...flags];
-  const child = spawn(programFile(), args, { stdio: ["ignore", "pipe", "pipe"] });
+  const [file, before] = fileKib ? ["bash", ["-c", `ulimit -f ${fileKib} && exec "$0" "$@"`, programFile()]] : [programFile(), []];
+  const child = spawn(file, [...before, ...args], { stdio: ["ignore", "pipe", "pipe"] });
   let stderr = "";
   child.stderr.setEncoding("utf8").on("data", (text) => (stderr += text));
   const exit = new Promise((resolve) => child.once("exit", (status, signal) => resolve({ status, signal })));
@@ -169,14 +173,23 @@ export function slowUpload(program, { csvBytes, ...form } = {}) {
       response.once("end", () => resolve({ status: response.statusCode, headers: response.headers, body: JSON.parse(text) }));
     });
   });
+  const closed = new Promise((_, reject) => {
+    request.once("close", () => reject(Object.assign(new Error("the connection is closed"), { code: "ECONNRESET" })));
+  });
   // Tests that abort an upload do not look at its answer.
-  answer.catch(() => {});
+  for (const promise of [answer, closed]) promise.catch(() => {});
   request.write(head);
   return {
     request,
     answer: () => within(answer, "answer to the upload", 60_000),
-    /** Resolves once the piece has left this process, so that a server that reads slowly slows the test down. */
-    write: (piece) => within(new Promise((resolve, reject) => request.write(piece, (error) => (error ? reject(error) : resolve()))), "upload", 60_000),
+    /**
+     * Resolves once the piece has left this process, so that a server that reads slowly slows the test down. Node never calls back
+     * for what is written between the end of an early answer and the end of the connection: then the latter counts.
+     */
+    write: (piece) => {
+      const written = new Promise((resolve, reject) => request.write(piece, (error) => (error ? reject(error) : resolve())));
+      return within(Promise.race([written, closed]), "upload", 60_000);
+    },
     end: () => request.end(tail),
     abort: () => request.destroy(),
   };

@@ -60,7 +60,7 @@ pub use report::{
 };
 pub use row::{MAX_CELL_BYTES, MAX_RECORD_BYTES};
 pub use scanners::scanner_labels;
-pub use text::MAX_FILENAME_CHARS;
+pub use text::{clean, MAX_FILENAME_CHARS};
 pub use upload::{
     boundary, pipe, session_id, BodyEnd, BodyReader, BodySender, Canceller, Options,
     HIGH_WATER_BYTES, MAX_VENDOR_CHARS, OPTION_NAMES,

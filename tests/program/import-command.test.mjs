@@ -1,0 +1,204 @@
+// The command `pulsewheel import`: what it sends, says and ends with.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import fs from "node:fs";
+import http from "node:http";
+import path from "node:path";
+import { test } from "node:test";
+import {
+  command,
+  findings,
+  manyRows,
+  NESSUS_HEADER,
+  nessusCsv,
+  programFile,
+  runProgram,
+  startProgram,
+  temporaryFolder,
+  until,
+  UUID,
+  watcher,
+} from "./support.mjs";
+
+/** A file in a folder of its own. */
+function file(name, content) {
+  const at = path.join(temporaryFolder(), name);
+  fs.writeFileSync(at, content);
+  return at;
+}
+
+/** Runs the command against a server; gives status and what it said. */
+async function importFiles(server, args, options) {
+  const ended = await runProgram(["import", "--server", server.origin ?? server, ...args], options);
+  return { ...ended, stdout: ended.stdout.toString() };
+}
+
+/** A stand-in for a server, which answers as `answer(request, response)` does. */
+async function standIn(t, answer) {
+  const server = http.createServer((request, response) => {
+    request.resume();
+    request.once("end", () => answer(request, response));
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.close());
+  return `http://127.0.0.1:${server.address().port}`;
+}
+
+const json = (response, status, body) => response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(body));
+
+test("without --wait it ends when the server has the file, and names import and session", async (t) => {
+  const program = await startProgram(t);
+  const { status, stdout } = await importFiles(program, [file("week.csv", nessusCsv(manyRows("taken-host", 3)))]);
+  const [, importId, session] = /^week\.csv: taken in as import (\d+) of nessus, session (\S+)\n$/.exec(stdout) ?? assert.fail(stdout);
+  assert.equal(status, 0);
+  assert.match(session, UUID);
+  await until(async () => (await program.call("GET", `/api/imports/${importId}`)).body.import.status === "completed", "end of the import");
+  assert.equal((await findings(program, "taken-host")).total, 3);
+});
+
+test("with --wait it tells what came of the file, and how far it is in plain lines", async (t) => {
+  const program = await startProgram(t);
+  const rows = [...manyRows("waited-host", 3), { host: "waited-host", id: 5000 }, { host: "waited-host", risk: "Xyzzy" }];
+  const { status, stdout, stderr } = await importFiles(program, ["--wait", file("week.csv", nessusCsv(rows))]);
+  assert.equal(status, 0, stderr);
+  assert.equal(
+    stdout,
+    `week.csv: import 1, nessus
+  findings: 3 new, 0 updated, 0 reopened, 0 unchanged, 0 resolved
+  1 records came before in the file
+  1 rows were rejected
+    line 6: unknown_severity, severity is "Xyzzy"
+`,
+  );
+  assert.ok(!stderr.includes("\x1b") && !stderr.includes("\r"), JSON.stringify(stderr));
+  for (const line of stderr.split("\n").filter(Boolean)) assert.match(line, /^week\.csv: \d+ %/);
+});
+
+test("on a terminal it draws a bar, and takes it away at the end", async (t) => {
+  try {
+    execFileSync("script", ["--version"], { stdio: "ignore" });
+  } catch {
+    return t.skip("no program `script` on this machine, which makes terminals");
+  }
+  const program = await startProgram(t);
+  const { stdout: csv } = await runProgram(["generate", "--bytes", "20000000", "--seed", "5"]);
+  const line = [programFile(), "import", "--server", program.origin, "--wait", file("large.csv", csv)].join(" ");
+  const shown = execFileSync("script", ["--quiet", "--return", "--command", line, "/dev/null"], { encoding: "utf8" });
+  assert.match(shown, /\r\x1b\[K\[#*-*\] \d+ %[^\r\n]*large\.csv/);
+  assert.match(shown, /\r\x1b\[Klarge\.csv: import 1, /);
+});
+
+test("a dry run stores nothing", async (t) => {
+  const program = await startProgram(t);
+  const { status, stdout } = await importFiles(program, ["--dry-run", file("week.csv", nessusCsv(manyRows("dry-host", 2)))]);
+  assert.equal(status, 0);
+  assert.match(stdout, /^week\.csv: dry run, nothing was stored, nessus\n {2}findings: 2 new, /);
+  assert.equal((await findings(program, "dry-host")).total, 0);
+  assert.equal((await program.call("GET", "/api/imports")).body.total, 0);
+});
+
+test("label and reach are those that were asked for", async (t) => {
+  const program = await startProgram(t);
+  const label = "Acme & Söhne/1";
+  const rows = manyRows("reach-host", 3);
+  const args = ["--wait", "--vendor", label];
+  await importFiles(program, [...args, file("a.csv", nessusCsv(rows))]);
+  const part = file("b.csv", nessusCsv(rows.slice(0, 1)));
+  const left = await importFiles(program, [...args, "--resolve", "none", part]);
+  assert.match(left.stdout, / 1 unchanged, 0 resolved/);
+  const cleared = await importFiles(program, [...args, part]);
+  assert.match(cleared.stdout, / 1 unchanged, 2 resolved/);
+  assert.deepEqual(new Set((await findings(program, "reach-host")).items.map(({ vendor }) => vendor)), new Set([label]));
+});
+
+test("more rejected rows than allowed end with status 7, and are stored all the same", async (t) => {
+  const program = await startProgram(t);
+  const csv = file("week.csv", nessusCsv([...manyRows("limit-host", 2), { risk: "Zz" }, { host: "" }]));
+  assert.equal((await importFiles(program, ["--max-rejected", "2", csv])).status, 0);
+  assert.equal((await importFiles(program, ["--max-rejected", "1", csv])).status, 7);
+  assert.equal((await findings(program, "limit-host")).total, 2);
+});
+
+test("a failed import ends with status 3, its code and what to do", async (t) => {
+  const program = await startProgram(t);
+  const { status, stdout, stderr } = await importFiles(program, ["--wait", file("empty.csv", NESSUS_HEADER)]);
+  assert.deepEqual([status, stdout], [3, ""]);
+  assert.match(stderr, /^empty\.csv: CSV_EMPTY: .+\n( {2}- .+\n)+$/m);
+});
+
+test("a cancelled import ends with status 4", async (t) => {
+  const program = await startProgram(t);
+  const socket = await watcher(t, program);
+  socket.on("session_created", ({ sessionId }) => command(socket, "cancel_session", { sessionId }));
+  const { stdout: csv } = await runProgram(["generate", "--bytes", "20000000", "--seed", "5"]);
+  const { status, stderr } = await importFiles(program, ["--wait", file("large.csv", csv)]);
+  assert.equal(status, 4, stderr);
+  assert.match(stderr, /large\.csv: the import was cancelled\n$/);
+});
+
+test("a session that the server has forgotten ends with status 5", async (t) => {
+  const origin = await standIn(t, (request, response) => {
+    if (request.method === "POST") return json(response, 202, { importId: 1, sessionId: "x", vendor: "nessus" });
+    json(response, 404, { error: { code: "SESSION_NOT_FOUND", message: "there is no such session" } });
+  });
+  assert.equal((await importFiles(origin, ["--wait", file("week.csv", "a,b\n")])).status, 5);
+});
+
+test("a server that cannot be reached ends with status 6, and no further file is tried", async () => {
+  const csv = file("week.csv", "a,b\n");
+  const { status, stderr } = await importFiles("http://127.0.0.1:1", [csv, csv]);
+  assert.equal(status, 6);
+  assert.match(stderr, /^week\.csv: the server http:\/\/127\.0\.0\.1:1 cannot be reached: .+\n$/);
+});
+
+test("an upload that the server refuses ends with status 1 and the server's words", async (t) => {
+  const program = await startProgram(t, { flags: ["--max-upload-bytes", "5000"] });
+  const { status, stderr } = await importFiles(program, [file("large.csv", nessusCsv(manyRows("refused-host", 500)))]);
+  assert.equal(status, 1);
+  assert.match(stderr, /^large\.csv: the server refused it: PAYLOAD_TOO_LARGE: .+\n$/);
+});
+
+test("a file that cannot be read ends with status 1", async (t) => {
+  const program = await startProgram(t);
+  for (const wrong of [path.join(temporaryFolder(), "missing.csv"), temporaryFolder()]) {
+    const { status, stderr } = await importFiles(program, [wrong]);
+    assert.equal(status, 1, stderr);
+    assert.match(stderr, /: the file cannot be read: .+\n$/);
+  }
+});
+
+test("of several files each is imported, and the first status that is not 0 counts", async (t) => {
+  const program = await startProgram(t);
+  const good = file("good.csv", nessusCsv(manyRows("several-host", 1)));
+  const { status, stdout, stderr } = await importFiles(program, ["--wait", "--max-rejected", "0", file("empty.csv", ""), good, file("bad.csv", nessusCsv([{ host: "several-host" }, { risk: "Zz" }]))]);
+  assert.equal(status, 3);
+  assert.match(stderr, /empty\.csv: CSV_EMPTY/);
+  assert.deepEqual(stdout.match(/^\w+\.csv: import \d+/gm), ["good.csv: import 2", "bad.csv: import 3"]);
+});
+
+test("the token of the environment goes with every request", async (t) => {
+  const seen = new Set();
+  const origin = await standIn(t, (request, response) => {
+    seen.add(request.headers.authorization);
+    if (request.method === "POST") return json(response, 202, { importId: 1, sessionId: "x", vendor: "nessus" });
+    json(response, 200, { session: { status: "completed", import_id: 1, metadata: {}, summary: {} } });
+  });
+  const env = { PULSEWHEEL_TOKEN: "s3cret", PULSEWHEEL_SERVER: origin };
+  const { status } = await runProgram(["import", "--wait", file("week.csv", "a,b\n")], { env });
+  assert.equal(status, 0);
+  assert.deepEqual([...seen], ["Bearer s3cret"]);
+});
+
+test("a command line that makes no sense ends with status 2", async () => {
+  for (const args of [[], ["--resolve", "some", "a.csv"], ["--server", "https://a", "a.csv"], ["--server", "nowhere", "a.csv"], ["--max-rejected", "x", "a.csv"]]) {
+    const { status, stderr } = await runProgram(["import", ...args]);
+    assert.equal(status, 2, `${args}: ${stderr}`);
+    assert.notEqual(stderr.trim(), "");
+  }
+});
+
+test("--help tells every exit status", async () => {
+  const { status, stdout } = await runProgram(["import", "--help"]);
+  assert.equal(status, 0);
+  for (const number of [0, 1, 2, 3, 4, 5, 6, 7]) assert.match(stdout.toString(), new RegExp(`\\b${number} `));
+});

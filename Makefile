@@ -51,7 +51,7 @@ web/dist/index.html: web/node_modules/.package-lock.json $(shell find web/src we
 	touch $@
 
 .PHONY: test
-test: lint test-rust test-simulation test-features test-web test-interop test-program test-browser ## set up everything and run all tests
+test: lint test-rust test-simulation test-features test-web test-interop test-program test-counts test-browser ## set up everything and run all tests
 	@echo "All tests have passed."
 
 .PHONY: lint
@@ -107,6 +107,10 @@ soak: fixtures tests/interop/node_modules/.package-lock.json ## longer sweeps: o
 .PHONY: test-program
 test-program: build tests/interop/node_modules/.package-lock.json ## the program from outside: HTTP, imports, events
 	cd tests/program && $(NODE_TEST)
+
+.PHONY: test-counts
+test-counts: build need-python ## what imports count against an independent count (also of files in PULSEWHEEL_SCANS)
+	$(PYTHON) tests/counts/compare.py
 
 .PHONY: test-attacks
 test-attacks: build fixtures tests/interop/node_modules/.package-lock.json ## peers that want time or memory for themselves, beside healthy ones

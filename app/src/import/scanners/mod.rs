@@ -4,6 +4,8 @@
 mod cvss;
 mod known;
 mod mapping;
+#[cfg(test)]
+mod page;
 mod synonyms;
 
 use serde_json::{json, Map, Value};

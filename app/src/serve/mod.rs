@@ -48,7 +48,7 @@ use imports::{Imports, Registry};
 use logging::Log;
 use numbers::{Numbers, Reservation};
 use queries::Queries;
-use signals::EndSignals;
+use signals::{outlive_file_limits, EndSignals};
 
 pub use args::{ListenAddress, ServeArgs};
 pub use pages::dashboard_licenses;
@@ -97,6 +97,7 @@ impl From<io::Error> for ServeError {
 /// Runs the server until SIGTERM or SIGINT.
 pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     let signals = EndSignals::catch()?;
+    outlive_file_limits()?;
     let store = Arc::new(Store::open(&args.data_dir)?);
     let mut reservation = Reservation::open(&args.data_dir).map_err(ServeError::Numbers)?;
     let addresses = resolve(&args.listen)?;

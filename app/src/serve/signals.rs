@@ -6,13 +6,21 @@ use std::sync::Arc;
 use std::thread;
 
 use pulsewheel::{Endpoint, Handle};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
 use super::call::call_surely;
 use super::imports::Registry;
 use super::ROLL_BACK_PATIENCE;
+
+/// Has a write beyond the largest size of a file fail, as one on a full disk does, instead
+/// of ending the program.
+pub fn outlive_file_limits() -> io::Result<()> {
+    // What is raised is of no interest: the failed write tells the same.
+    flag::register(SIGXFSZ, Arc::default())?;
+    Ok(())
+}
 
 /// SIGTERM and SIGINT, caught from here on.
 pub struct EndSignals {

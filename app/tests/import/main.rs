@@ -1,5 +1,6 @@
 //! The importer as a host sees it: uploads go in, reports and rows come out.
 
+mod cases;
 mod endings;
 mod files;
 mod harness;

@@ -170,6 +170,35 @@ fn scan_rows() -> impl Strategy<Value = Vec<ScanRow>> {
     prop::collection::vec(row, 1..30)
 }
 
+/// The same rows twice, the second time in any order.
+fn rows_in_two_orders() -> impl Strategy<Value = (Vec<ScanRow>, Vec<ScanRow>)> {
+    scan_rows().prop_flat_map(|rows| (Just(rows.clone()), Just(rows).prop_shuffle()))
+}
+
+/// Severity and status of all findings by host, check and CVE.
+fn findings(world: &World) -> BTreeMap<[String; 3], [&'static str; 2]> {
+    let findings = world.findings().into_iter().map(|finding| {
+        let key = [finding.host, finding.check, finding.cve.unwrap_or_default()];
+        (key, [finding.severity, finding.status])
+    });
+    findings.collect()
+}
+
+impl ScanRow {
+    /// Whether the row says, or may say, that this finding is there.
+    fn may_name(&self, [host, check, cve]: &[String; 3]) -> bool {
+        if self.host == 0 {
+            return true;
+        }
+        let is_about = *host == format!("host-{}", self.host) && *check == self.check.to_string();
+        let has_id = match self.cves.as_slice() {
+            [] => cve.is_empty(),
+            ids => ids.iter().any(|id| *cve == format!("CVE-2025-{id}")),
+        };
+        is_about && (self.is_rejected() || has_id && !self.is_fixed)
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -204,6 +233,27 @@ proptest! {
         }
         let active = world.findings().iter().filter(|finding| finding.status == "active").count();
         prop_assert_eq!(active, model.known.values().filter(|(_, is_active)| *is_active).count());
+    }
+
+    #[test]
+    fn the_order_of_rows_makes_no_difference_and_what_a_file_names_is_not_resolved(
+        first in scan_rows(),
+        (rows, shuffled) in rows_in_two_orders(),
+    ) {
+        let outcomes = [&rows, &shuffled].map(|rows| {
+            let world = World::new();
+            world.import(csv(&first).as_bytes());
+            let before = findings(&world);
+            world.import(csv(rows).as_bytes());
+            (before, findings(&world))
+        });
+        let (before, after) = &outcomes[0];
+        for (key, [_, status]) in after.iter() {
+            let was_active = before.get(key).is_some_and(|[_, before]| *before == "active");
+            let is_resolved = was_active && *status == "resolved";
+            prop_assert!(!is_resolved || !rows.iter().any(|row| row.may_name(key)), "{:?}", key);
+        }
+        prop_assert_eq!(&outcomes[0].1, &outcomes[1].1);
     }
 
     /// Pieces that matter to CSV, multipart and decoding, in any order.

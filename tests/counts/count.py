@@ -154,6 +154,8 @@ def records(text, delimiter):
 
 def find_header(text):
     """The scanner, the header, and the rows below it."""
+    if text.lstrip()[:1] in ("<", "{", "[") and text.strip():
+        raise Failure("UNSUPPORTED_FILE_TYPE")  # HTML, XML and JSON
     at = 0
     for _ in range(MAX_HEADER_LINES):
         if len(text[:at].encode()) > MAX_HEAD_BYTES:

@@ -63,7 +63,7 @@ describe("filters", () => {
       ["status=gone", "status"],
       ["status=active&status=resolved", "status"],
       ["sort=colour", "sort"],
-      ["limit=0", "limit"],
+      ["limit=-1", "limit"],
       ["limit=1&limit=2", "limit"],
       ["offset=x", "offset"],
       ["cursor=x", "cursor"],

@@ -158,7 +158,9 @@ test("an import is read by its number, with its rejections", async () => {
     { line_number: 4, column: "host", received_value: "", reason: "missing_host" },
   ]);
   assert.deepEqual(entry.rejections_by_reason, { missing_host: 1, unknown_severity: 1 });
-  for (const id of ["9999999", "0", "x", "-1"]) assertError(await program.call("GET", `/api/imports/${id}`), 404, "NOT_FOUND");
+  for (const id of ["9999999", "0"]) assertError(await program.call("GET", `/api/imports/${id}`), 404, "NOT_FOUND");
+  assert.match((await program.call("GET", "/api/imports/0")).body.error.message, /no import 0/);
+  for (const id of ["x", "-1"]) assertError(await program.call("GET", `/api/imports/${id}`), 400, "INVALID_ARGUMENT");
   assertError(await program.call("GET", `/api/imports/${body.importId}?limit=1`), 400, "INVALID_ARGUMENT");
 });
 

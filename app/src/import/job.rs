@@ -140,12 +140,13 @@ impl<'a> Job<'a> {
         self.take_in(Ok(()));
         self.wait(turn)?;
         let counts = self.merge(writer)?;
-        self.commit(writer, counts)?;
+        let completed = self.commit(writer, counts)?;
         let is_dry_run = self.head.options.dry_run;
         if let Some(mapping) = mappings.given.as_ref().filter(|_| !is_dry_run) {
             // It was of use for this import; for the next one it is a help, no more.
             let _ = store.remember_mapping(&self.signature, &mapping.given);
         }
+        self.telling.completed(&completed);
         Ok(())
     }
 
@@ -332,7 +333,11 @@ impl<'a> Job<'a> {
         })?)
     }
 
-    fn commit(&mut self, writer: &mut ImportWriter, counts: MergeCounts) -> Result<(), Stop> {
+    fn commit(
+        &mut self,
+        writer: &mut ImportWriter,
+        counts: MergeCounts,
+    ) -> Result<Completed, Stop> {
         let dates = self.interpreter.dates.counts();
         let is_dry_run = self.head.options.dry_run;
         let columns = is_dry_run.then(|| std::mem::take(&mut self.columns));
@@ -365,7 +370,7 @@ impl<'a> Job<'a> {
         self.rates
             .note_merge(self.tally.records, self.telling.merge_time().as_secs_f64());
         let processing_time_ms = self.telling.processing_time().as_millis() as u64;
-        let completed = Completed {
+        Ok(Completed {
             import_id: self.import_id,
             total_processed: self.tally.accepted,
             processing_time_ms,
@@ -376,9 +381,7 @@ impl<'a> Job<'a> {
                 database_operations: writer.statements(),
             },
             change: data_change(counts),
-        };
-        self.telling.completed(&completed);
-        Ok(())
+        })
     }
 
     /// Rolls back, ends the entry in the history, and tells the reporter.

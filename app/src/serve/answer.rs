@@ -38,6 +38,10 @@ impl ApiError {
         ApiError::new(404, "NOT_FOUND", "nothing is served at this path")
     }
 
+    pub fn no_import(id: i64) -> ApiError {
+        ApiError::new(404, "NOT_FOUND", format!("there is no import {id}"))
+    }
+
     pub fn too_large(what: &str, max_bytes: u64) -> ApiError {
         ApiError::new(
             413,

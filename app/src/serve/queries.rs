@@ -154,7 +154,7 @@ impl Query {
             }
             Query::Import(id) => Ok(match reader.import(*id)? {
                 Some(entry) => import_answer(&entry),
-                None => ApiError::not_found().into(),
+                None => ApiError::no_import(*id).into(),
             }),
             Query::Findings {
                 filter,

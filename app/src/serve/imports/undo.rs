@@ -45,7 +45,7 @@ fn data_updated(import_id: i64, undone: &Undone) -> JsonObject {
 
 fn refusal(import_id: i64, error: UndoError) -> Response {
     match error {
-        UndoError::Unknown => ApiError::not_found().into(),
+        UndoError::Unknown => ApiError::no_import(import_id).into(),
         UndoError::NotNewest => {
             let message = format!(
                 "import {import_id} is not the newest that changed findings of its label, or was undone before"

@@ -164,7 +164,8 @@ pub struct Config {
     /// the peer had under way does not destroy the answer. Default 2,000.
     pub linger_ms: u64,
     /// Bytes that are read and thrown away meanwhile, whatever they are. Default 1 MiB, about as much as a request of
-    /// [`Config::max_payload_bytes`] may have under way. Beyond it the connection is closed at once.
+    /// [`Config::max_payload_bytes`] may have under way. Beyond it nothing more is read: the peer is held back until the
+    /// connection is closed, and may read its answer until then.
     pub max_linger_bytes: u32,
     /// Bytes of an unwanted request body that are read and thrown away to keep the connection. Default 256 KiB; a longer
     /// one closes it. The body of a poll, which has no meaning, may be as long; a longer one is answered 413.

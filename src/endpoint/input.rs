@@ -123,8 +123,8 @@ impl Endpoint {
             let is_all_handled = rest != Rest::UsedUp;
             let ready = &mut self.transport.ready;
             ready.adapt_reads(key, bytes.len(), is_all_handled);
-        } else if self.transport.linger(key, bytes.len()) {
-            self.hang_up(key);
+        } else {
+            self.transport.linger(key, bytes.len());
         }
         if is_unasked {
             let can_go_on = self.transport.wants_input(key);

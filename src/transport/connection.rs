@@ -13,6 +13,9 @@ use crate::wheel::TimerKey;
 use super::outbox::Outbox;
 use super::unread::Unread;
 
+/// So many lingered bytes stand for more than are read.
+const TOO_MUCH_LINGERED: u32 = u32::MAX;
+
 /// State of one connection. Idle, it owns nothing outside of itself.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -183,15 +186,25 @@ impl Connection {
         }
     }
 
-    /// Bytes have been thrown away behind the last answer; how many there have been.
-    pub fn count_lingered(&mut self, bytes: usize) -> u32 {
+    /// Bytes have been thrown away behind the last answer. When there have been more than `max_bytes`, no more are wanted.
+    pub fn count_lingered(&mut self, bytes: usize, max_bytes: u32) {
         // Where each protocol has four bytes to spare.
         let count = match &mut self.protocol {
             Protocol::Http(http) => &mut http.lingered_bytes,
             Protocol::WebSocket(websocket) => &mut websocket.lingered_bytes,
         };
         *count = count.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
-        *count
+        if *count > max_bytes {
+            *count = TOO_MUCH_LINGERED;
+        }
+    }
+
+    fn has_lingered_too_much(&self) -> bool {
+        let count = match &self.protocol {
+            Protocol::Http(http) => http.lingered_bytes,
+            Protocol::WebSocket(websocket) => websocket.lingered_bytes,
+        };
+        count == TOO_MUCH_LINGERED
     }
 
     pub fn is_open(&self) -> bool {
@@ -206,7 +219,7 @@ impl Connection {
     /// Whether more input is wanted now: no more is read while some waits that could be handled, now or later.
     pub fn can_take_input(&self) -> bool {
         if self.phase != Phase::Open {
-            return true;
+            return !self.has_lingered_too_much();
         }
         if !self.unread.wants_more() {
             return false;

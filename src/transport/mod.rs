@@ -333,12 +333,14 @@ impl Transport {
         }
     }
 
-    /// Input has come in on a connection that has been answered for the last time, and is thrown away. True for a peer that goes
-    /// on sending after as much as may still have been under way: it is not reading the answer.
-    pub fn linger(&mut self, key: ConnectionId, bytes: usize) -> bool {
+    /// Input has come in on a connection that has been answered for the last time, and is thrown away. A peer that goes on
+    /// sending after as much as may still have been under way is held back from then on: a reset would destroy the answer, which
+    /// it may read as long as the connection lingers.
+    pub fn linger(&mut self, key: ConnectionId, bytes: usize) {
         let max_bytes = self.limits.max_linger_bytes;
-        self.get_mut(key)
-            .is_some_and(|it| it.count_lingered(bytes) > max_bytes)
+        if let Some(connection) = self.get_mut(key) {
+            connection.count_lingered(bytes, max_bytes);
+        }
     }
 
     /// Puts a connection on the list of those that have something to write.

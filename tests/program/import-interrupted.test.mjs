@@ -120,6 +120,23 @@ test("an undeclared length above the limit ends in 413 and import_error", async 
   assert.equal((await findings(program, "endless-host")).total, 0);
 });
 
+test("a sender that goes on beyond the limit gets its answer all the same", async (t) => {
+  const { program } = await world(t, { flags: ["--max-upload-bytes", "3000000"] });
+  const row = nessusCsv([{ host: "beyond-host", solution: "x".repeat(50_000) }]).split("\n")[1];
+  for (let round = 0; round < 5; round++) {
+    const slow = slowUpload(program);
+    const sending = (async () => {
+      for (let bytes = 0; bytes < 20_000_000; bytes += row.length) await slow.write(`${row}\n`);
+    })();
+    // It ends with the connection.
+    sending.catch(() => {});
+    const { status, body } = await slow.answer();
+    assert.deepEqual([status, body.error.code], [413, "PAYLOAD_TOO_LARGE"]);
+    slow.abort();
+    await sending.catch(() => {});
+  }
+});
+
 test("a stranger can't update, complete or fail a running import; it ends right", async (t) => {
   const { program, socket } = await world(t);
   const csv = nessusCsv(manyRows("strange-host", 500));

@@ -6,7 +6,12 @@ pub const MAX_FILENAME_CHARS: usize = 255;
 /// `text` without control characters (line breaks and tabs become spaces),
 /// trimmed, and cut to `max_chars` characters.
 pub fn clean(text: &str, max_chars: usize) -> String {
-    let kept = text.trim().chars().filter_map(|c| match c {
+    let text = text.trim();
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        // Nearly always: there is nothing to take out, and each byte is a character.
+        return text[..text.len().min(max_chars)].trim_end().to_owned();
+    }
+    let kept = text.chars().filter_map(|c| match c {
         '\n' | '\r' | '\t' => Some(' '),
         c if c.is_control() => None,
         c => Some(c),
@@ -45,6 +50,8 @@ mod tests {
         assert_eq!(clean("  a\u{0}b\r\nc\u{85}\t ", 100), "ab  c");
         assert_eq!(clean("\u{0} x \u{0}", 100), "x");
         assert_eq!(clean("äöü", 2), "äö");
+        assert_eq!(clean(" abc d ", 4), "abc");
+        assert_eq!(clean("abc", 4), "abc");
     }
 
     #[test]

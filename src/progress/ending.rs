@@ -322,7 +322,7 @@ impl ProgressTracker {
                 max_bytes,
             ));
         }
-        Ok((!reason.is_empty()).then_some(reason))
+        Ok((!reason.trim().is_empty()).then_some(reason))
     }
 }
 

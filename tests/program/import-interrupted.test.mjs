@@ -126,6 +126,7 @@ test("a sender that goes on beyond the limit gets its answer all the same", asyn
   for (let round = 0; round < 5; round++) {
     const slow = slowUpload(program);
     const sending = (async () => {
+      await slow.write(nessusCsv([{ host: "beyond-host" }]));
       for (let bytes = 0; bytes < 20_000_000; bytes += row.length) await slow.write(`${row}\n`);
     })();
     // It ends with the connection.

@@ -92,9 +92,9 @@ fn every_verb_on_a_cancelled_session_says_so_until_it_is_forgotten() {
 fn reasons_are_cleaned_and_limited() {
     let mut world = World::new();
     for (given, told) in [
-        ("wrong\r\n file\u{1b}", "wrong file"),
+        ("wrong\r\nfile\u{1b}", "wrong file"),
         ("", "user_requested"),
-        ("\u{0}", "user_requested"),
+        ("\u{0}\n", "user_requested"),
     ] {
         let id = world.create(json!({}));
         world.outputs();

@@ -2,18 +2,25 @@ import { fetchSession } from "./api";
 import { type CardForm, SessionCard, titleOf } from "./card";
 import { CommandError, type WebSocketClient } from "../client/src/client.js";
 import { copyButton } from "./copy";
-import { byId, h, setText } from "./dom";
+import { byId, h, setAttribute, setText } from "./dom";
 import { formatCount, formatPercent, isolate, plural } from "./format";
 import { endingInBrief } from "./outcome";
 import type { SessionStore } from "../client/src/session-store.js";
+import { type Stretch, stretchAt } from "./stretch";
 import { type SessionView, isStalled } from "../client/src/session-view.js";
 
 /** Up to so many sessions each have a card; where there are more, most are rows of one line. */
 const MAX_CARDS = 8;
 /** Among rows, so many keep their card: those that ended before the reader's eyes, and those that were opened by hand. */
 const MAX_OPEN = 20;
-/** Rows of a page. */
-const PAGE_SIZE = 25;
+/** Among many, those beside the visible ones that are kept ready for scrolling, in pixels. */
+const SPARE_PX = 400;
+/** Heights of what has not been on the page yet, in pixels. */
+const GUESSES: Record<CardForm, number> = { card: 200, row: 64, opened: 320 };
+/** Above and below an opened card among rows; the style sheet has half of it as the margin. */
+const CARD_MARGINS_PX = 20;
+/** Of the list, before it is known. */
+const VIEWPORT_GUESS_PX = 700;
 /** From so many sessions on there is something to search. */
 const TOOLS_FROM = 6;
 const TICK_MS = 1_000;
@@ -39,7 +46,9 @@ export class SessionBoard {
   readonly #client: WebSocketClient;
   readonly #store: SessionStore;
   readonly #hooks: BoardHooks;
-  readonly #list = h("div", { class: "session-list", testid: "session-list" });
+  readonly #list = h("div", { class: "session-list", testid: "session-list", role: "feed", "aria-label": "Sessions" });
+  /** What scrolls: the list in it is as high as all sessions are. */
+  readonly #box = h("div", { class: "session-box", testid: "session-box" }, this.#list);
   readonly #empty: HTMLElement;
   readonly #nothing = h("p", { class: "card empty", testid: "no-match" }, "No session matches.");
   readonly #clear = byId<HTMLButtonElement>("clear-ended");
@@ -47,10 +56,11 @@ export class SessionBoard {
   readonly #search = byId<HTMLInputElement>("session-search");
   readonly #filter = byId<HTMLSelectElement>("session-filter");
   readonly #counts = byId("session-counts");
-  readonly #range = h("span", { class: "subtle", testid: "session-range" });
-  readonly #previous: HTMLButtonElement;
-  readonly #next: HTMLButtonElement;
-  readonly #pager: HTMLElement;
+  readonly #range = h("p", { class: "subtle session-range", testid: "session-range" });
+  /** Heights as the page has shown them, by session and form. */
+  readonly #heights = new Map<string, number>();
+  readonly #sizes = new ResizeObserver((entries) => this.#measured(entries));
+  #viewport = { top: 0, height: VIEWPORT_GUESS_PX };
   /** The cards that are on the page now. */
   readonly #cards = new Map<string, SessionCard>();
   /** Sessions that were seen running, so that their end is news. */
@@ -64,7 +74,6 @@ export class SessionBoard {
   /** Sessions whose result has been asked for and has not come yet. */
   readonly #asked = new Set<string>();
   readonly #words = new WeakMap<SessionView, string>();
-  #page = 0;
   #scheduled = false;
 
   constructor(client: WebSocketClient, store: SessionStore, container: HTMLElement, hooks: BoardHooks) {
@@ -80,20 +89,16 @@ export class SessionBoard {
       h("code", { class: "command", testid: "try-command" }, TRY_IT),
       copyButton("Copy", TRY_IT),
     );
-    const turn = (pages: number) => (): void => {
-      this.#page += pages;
-      this.#render();
-      // A button that was disabled under the reader's finger has lost the focus.
-      if (document.activeElement === document.body) (this.#next.disabled ? this.#previous : this.#next).focus();
-    };
-    this.#previous = h("button", { type: "button", class: "quiet-button", testid: "sessions-previous", onclick: turn(-1) }, "Previous");
-    this.#next = h("button", { type: "button", class: "quiet-button", testid: "sessions-next", onclick: turn(1) }, "Next");
-    this.#pager = h("div", { class: "session-pager" }, this.#range, h("div", {}, this.#previous, this.#next));
-    container.append(this.#empty, this.#nothing, this.#list, this.#pager);
+    container.append(this.#empty, this.#nothing, this.#range, this.#box);
+    this.#sizes.observe(this.#box);
+    this.#box.addEventListener("scroll", () => {
+      this.#viewport.top = this.#box.scrollTop;
+      this.#schedule();
+    }, { passive: true });
     this.#clear.addEventListener("click", () => this.#removeEnded());
     for (const [field, event] of [[this.#search, "input"], [this.#filter, "change"]] as const) {
       field.addEventListener(event, () => {
-        this.#page = 0;
+        this.#box.scrollTop = this.#viewport.top = 0;
         this.#schedule();
       });
     }
@@ -167,20 +172,19 @@ export class SessionBoard {
   #render(): void {
     const all = this.#ordered();
     const matching = this.#matching(all);
-    const pages = Math.max(1, Math.ceil(matching.length / PAGE_SIZE));
-    this.#page = Math.min(Math.max(0, this.#page), pages - 1);
-    const from = this.#page * PAGE_SIZE;
-    const shown = matching.slice(from, from + PAGE_SIZE);
-    this.#showCards(shown, all.length > MAX_CARDS);
+    const many = all.length > MAX_CARDS;
+    const forms = matching.map(({ sessionId }) => this.#form(sessionId, many));
+    const heights = matching.map(({ sessionId }, index) => this.#height(sessionId, forms[index]!));
+    const { top, height } = this.#viewport;
+    const stretch = many ? stretchAt(heights, top, height, SPARE_PX) : { from: 0, to: matching.length, before: 0, after: 0 };
+    this.#showCards(matching, forms, many, stretch);
+    this.#list.hidden = matching.length === 0;
     this.#empty.hidden = all.length > 0;
     this.#nothing.hidden = all.length === 0 || matching.length > 0;
     this.#tools.hidden = all.length < TOOLS_FROM && this.#search.value === "" && this.#filter.value === "";
     this.#clear.hidden = all.every(({ endedAt }) => endedAt === null);
-    this.#pager.hidden = pages === 1;
-    const last = from + shown.length;
-    setText(this.#range, `${formatCount(from + 1)}–${formatCount(last)} of ${plural(matching.length, "session")}`);
-    this.#previous.disabled = this.#page === 0;
-    this.#next.disabled = this.#page === pages - 1;
+    this.#range.hidden = !many || matching.length === 0;
+    setText(this.#range, plural(matching.length, "session"));
     this.#showCounts(all);
     this.#hooks.changed();
   }
@@ -213,25 +217,65 @@ export class SessionBoard {
     return text;
   }
 
-  #showCards(shown: readonly SessionView[], many: boolean): void {
+  /** Only what is in sight, or nearly, is on the page; room is kept for all else. */
+  #showCards(all: readonly SessionView[], forms: readonly CardForm[], many: boolean, { from, to, before, after }: Stretch): void {
     const now = this.#store.now();
-    const wanted = new Map(shown.map(({ sessionId }) => [sessionId, this.#form(sessionId, many)]));
+    const shown = all.slice(from, to);
+    const wanted = new Map(shown.map(({ sessionId }, index) => [sessionId, forms[from + index]!]));
     const focused = document.activeElement;
     this.#list.classList.toggle("many", many);
+    this.#list.style.paddingTop = `${before}px`;
+    this.#list.style.paddingBottom = `${after}px`;
+    // What scrolls is to be reached by the keyboard.
+    if (many) this.#box.tabIndex = 0;
+    else this.#box.removeAttribute("tabindex");
+    let replaced: string | null = null;
     for (const [sessionId, card] of this.#cards) {
       if (wanted.get(sessionId) === card.form) continue;
+      if (card.element.contains(focused)) replaced = sessionId;
+      this.#sizes.unobserve(card.element);
       card.element.remove();
       this.#cards.delete(sessionId);
     }
     shown.forEach((view, index) => {
       const card = this.#card(view.sessionId, wanted.get(view.sessionId)!);
       card.render(view, now);
+      setAttribute(card.element, "aria-posinset", String(from + index + 1));
+      setAttribute(card.element, "aria-setsize", String(all.length));
       if (card.form !== "row" && view.resultLeftOut) this.fill(view.sessionId);
       const present = this.#list.children[index];
       if (present !== card.element) this.#list.insertBefore(card.element, present ?? null);
     });
-    // Moving an element takes the focus from it.
-    if (focused !== document.activeElement && focused instanceof HTMLElement && focused.isConnected) focused.focus();
+    // Moving an element takes the focus from it; one that was scrolled away leaves it to the list.
+    if (focused === document.activeElement || !(focused instanceof HTMLElement)) return;
+    const successor = replaced === null ? undefined : this.#cards.get(replaced);
+    if (focused.isConnected) focused.focus();
+    else if (successor) successor.focus();
+    else if (many) this.#box.focus();
+  }
+
+  #height(sessionId: string, form: CardForm): number {
+    return this.#heights.get(`${sessionId} ${form}`) ?? GUESSES[form];
+  }
+
+  /** What was guessed is known now, or has changed. */
+  #measured(entries: ResizeObserverEntry[]): void {
+    let changed = false;
+    for (const { target, borderBoxSize } of entries) {
+      const height = borderBoxSize[0]?.blockSize ?? 0;
+      if (target === this.#box) {
+        changed ||= this.#viewport.height !== this.#box.clientHeight;
+        this.#viewport.height = this.#box.clientHeight;
+        continue;
+      }
+      const card = this.#cards.get((target as HTMLElement).dataset["sessionId"] ?? "");
+      if (!card || height === 0) continue;
+      const key = `${card.sessionId} ${card.form}`;
+      const whole = card.form === "opened" ? height + CARD_MARGINS_PX : height;
+      changed ||= this.#heights.get(key) !== whole;
+      this.#heights.set(key, whole);
+    }
+    if (changed && this.#list.classList.contains("many")) this.#schedule();
   }
 
   #form(sessionId: string, many: boolean): CardForm {
@@ -249,6 +293,7 @@ export class SessionBoard {
       };
       card = new SessionCard(sessionId, actions, form);
       this.#cards.set(sessionId, card);
+      this.#sizes.observe(card.element);
     }
     return card;
   }

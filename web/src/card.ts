@@ -168,6 +168,11 @@ export class SessionCard {
     setText(this.#elapsed, `running for ${formatElapsed(now - view.createdAt)}`);
   }
 
+  /** Takes the focus that a card in another form had. */
+  focus(): void {
+    (this.#close.hidden ? this.#toggle : this.#close).focus();
+  }
+
   focusToggle(): void {
     this.#toggle.focus();
   }

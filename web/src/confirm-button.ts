@@ -21,6 +21,7 @@ export class ConfirmButton {
   readonly #ask: HTMLButtonElement;
   readonly #sure: HTMLElement;
   readonly #yes: HTMLButtonElement;
+  #sent = false;
 
   constructor(options: ConfirmOptions) {
     this.#options = options;
@@ -58,13 +59,18 @@ export class ConfirmButton {
   }
 
   setSent(sent: boolean): void {
+    const focused = this.#sure.contains(document.activeElement);
+    this.#sent = sent;
     this.#sure.hidden = true;
     this.#ask.hidden = false;
-    this.#ask.disabled = sent;
+    // One that is disabled cannot keep the focus.
+    this.#ask.setAttribute("aria-disabled", String(sent));
     setText(this.#word, sent ? this.#options.busy : this.#options.word);
+    if (focused) this.#ask.focus();
   }
 
   #confirm(asking: boolean): void {
+    if (this.#sent) return;
     this.#ask.hidden = asking;
     this.#sure.hidden = !asking;
     (asking ? this.#yes : this.#ask).focus();

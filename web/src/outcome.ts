@@ -168,7 +168,7 @@ export function problemView(error: ErrorDetail): HTMLElement {
   return h(
     "div",
     { class: "problem" },
-    h("p", { class: "problem-message" }, icon("alert"), h("bdi", {}, sentence(error.message))),
+    h("p", { class: "problem-message" }, icon("alert"), h("bdi", scrollable(error.message), sentence(error.message))),
     details.length > 0 && definitionList(details),
     suggestions.length > 0 && h("p", { class: "subtle" }, "What you can do:"),
     suggestions.length > 0 &&
@@ -222,6 +222,11 @@ function partialSentence(partial: JsonObject): string {
   return `${read}${partial["rolled_back"] === true ? "Nothing of this file was kept; the findings are as they were before." : ""}`;
 }
 
+/** Longer texts scroll within their place, so the keyboard has to reach them. */
+const SCROLLS_FROM = 200;
+
+const scrollable = (text: string): { tabindex?: number } => (text.length >= SCROLLS_FROM ? { tabindex: 0 } : {});
+
 /** Keys and values as they came; values keep their line breaks. */
 export function definitionList(entries: [string, unknown][], most = 20): HTMLElement {
   const more = entries.length - most;
@@ -230,9 +235,10 @@ export function definitionList(entries: [string, unknown][], most = 20): HTMLEle
     { class: "details" },
     ...entries
       .slice(0, most)
-      .map(([key, value]) =>
-        h("div", {}, h("dt", {}, h("bdi", {}, humanise(key))), h("dd", {}, h("bdi", {}, ...linked(formatValue(value))))),
-      ),
+      .map(([key, value]) => {
+        const text = formatValue(value);
+        return h("div", {}, h("dt", {}, h("bdi", {}, humanise(key))), h("dd", scrollable(text), h("bdi", {}, ...linked(text))));
+      }),
     more > 0 && h("div", {}, h("dt", {}, `and ${formatCount(more)} more`)),
   );
 }

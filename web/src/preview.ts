@@ -47,8 +47,8 @@ export function previewView(preview: Preview, choices: Choices, dryRun: boolean,
     actions.check();
   };
   return h(
-    "section",
-    { class: "preview", testid: "preview", "aria-label": "Preview" },
+    "div",
+    { class: "preview", testid: "preview", role: "group", "aria-label": "Preview" },
     summary && h("p", { class: "preview-title" }, "Importing this file would bring:"),
     // An import that failed has told its error in its card.
     ...(summary ? summaryParts(summary) : dryRun ? [problemView({ ...error, details: detailsBeside(found, error.details) })] : [h("p", { class: "note" }, error.message)]),

@@ -29,8 +29,8 @@ export function readRejections(...sources: unknown[]): Rejections | null {
 
 export function rejectionsView({ total, byReason, first }: Rejections): HTMLElement {
   return h(
-    "section",
-    { class: "rejections", testid: "rejections", "aria-label": "Rejected rows" },
+    "div",
+    { class: "rejections", testid: "rejections", role: "group", "aria-label": "Rejected rows" },
     h("p", { class: "rejections-title" }, `${plural(total, "row")} rejected`),
     byReason.length > 0 &&
       h(

@@ -67,7 +67,12 @@ test-rust: need-cc web ## unit, property and integration tests in Rust
 
 .PHONY: test-simulation
 test-simulation: need-rust ## seeded worlds around the server's core, without sockets (SIM_SEED=7 replays one)
-	SIM_SEEDS=$(SIM_SEEDS) cargo test --package pulsewheel --locked --test simulation
+	tests/simulation/planted/run --check
+	SIM_SEEDS=$(SIM_SEEDS) cargo test --profile simulation --package pulsewheel --locked --test simulation
+
+.PHONY: planted
+planted: need-rust ## plant bugs into a copy of the sources, one after the other: how many seeds find each (PLANTED="name name")
+	tests/simulation/planted/run $(PLANTED)
 
 .PHONY: test-features
 test-features: need-rust ## the library without its cargo features, and with each of them alone
@@ -102,7 +107,7 @@ acceptance: test soak ## all tests, then the longer sweeps: what a release has t
 .PHONY: soak
 soak: fixtures tests/interop/node_modules/.package-lock.json ## longer sweeps: ordering, lost connections, waves of clients, recovery, seeds
 	cd tests/soak && $(NODE_TEST)
-	SIM_FIRST=$(SOAK_SEED) SIM_SECONDS=$(SOAK_SECONDS) cargo test --package pulsewheel --locked --test simulation every_seed -- --nocapture
+	SIM_FIRST=$(SOAK_SEED) SIM_SECONDS=$(SOAK_SECONDS) cargo test --profile simulation --package pulsewheel --locked --test simulation every_seed -- --nocapture
 
 .PHONY: test-program
 test-program: build tests/interop/node_modules/.package-lock.json ## the program from outside: HTTP, imports, events

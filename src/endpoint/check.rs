@@ -2,7 +2,7 @@
 
 use super::events::Queued;
 use super::Endpoint;
-use crate::transport::{Connection, Protocol, Sink};
+use crate::transport::{cost, Connection, Protocol, Sink};
 
 impl Endpoint {
     /// Checks that every part agrees with every other; panics where it does not. For tests, fuzzing and simulation.
@@ -10,6 +10,7 @@ impl Endpoint {
         self.sockets.check_invariants();
         self.transport.check();
         self.check_news();
+        self.transport.ready.check_costs(self.max_piece_units());
         self.check_sessions();
         let clients = self.sessions.iter().map(|(_, entry)| &entry.client);
         let sockets: usize = clients.map(|client| client.sockets().count()).sum();
@@ -33,6 +34,13 @@ impl Endpoint {
                 "and knows of them"
             );
         }
+    }
+
+    /// What one piece of work costs at most: a frame that is read and copied, a page of a list, or an event told to many.
+    fn max_piece_units(&self) -> usize {
+        const EVERYBODY_UNITS: usize = 200_000;
+        let page_bytes = self.config.max_queued_bytes / 2;
+        2 * self.config.max_payload_bytes + cost::LIST + page_bytes + EVERYBODY_UNITS
     }
 }
 

@@ -74,11 +74,12 @@ impl Endpoint {
 
     /// The time for a session's pong is over.
     pub(super) fn pong_due(&mut self, key: EngineSessionId) {
-        let heard_until_ms = self.heard_until_ms();
+        if self.is_pong_missed(key) {
+            return self.pong_timed_out(key);
+        }
+        let now_ms = self.clock.now_ms();
         let session = self.sessions.session(key);
-        if session.is_some_and(|session| session.is_overdue(heard_until_ms)) {
-            self.pong_timed_out(key);
-        } else {
+        if session.is_some_and(|session| session.is_overdue(now_ms)) {
             self.turn.unheard.sessions.push(key);
         }
     }
@@ -96,11 +97,12 @@ impl Endpoint {
 
     /// The time for the attachments of a session's packet is over.
     pub(super) fn attachments_due(&mut self, key: EngineSessionId) {
-        let heard_until_ms = self.heard_until_ms();
+        if self.is_packet_missed(key) {
+            return self.attachments_timed_out(key);
+        }
+        let now_ms = self.clock.now_ms();
         let entry = self.sessions.get(key);
-        if entry.is_some_and(|entry| entry.client.has_overdue_packet(heard_until_ms)) {
-            self.attachments_timed_out(key);
-        } else {
+        if entry.is_some_and(|entry| entry.client.has_overdue_packet(now_ms)) {
             self.turn.unheard.packets.push(key);
         }
     }
@@ -113,26 +115,11 @@ impl Endpoint {
             return;
         }
         self.turn.unheard.judged_until_ms = heard_until_ms;
-        let now_ms = self.clock.now_ms();
         for key in std::mem::take(&mut self.turn.unheard.sessions) {
-            let Some(session) = self.sessions.session(key) else {
-                continue;
-            };
-            if session.is_overdue(heard_until_ms) {
-                self.pong_timed_out(key);
-            } else if session.is_overdue(now_ms) {
-                self.turn.unheard.sessions.push(key);
-            }
+            self.pong_due(key);
         }
         for key in std::mem::take(&mut self.turn.unheard.packets) {
-            let Some(client) = self.sessions.get(key).map(|entry| &entry.client) else {
-                continue;
-            };
-            if client.has_overdue_packet(heard_until_ms) {
-                self.attachments_timed_out(key);
-            } else if client.has_overdue_packet(now_ms) {
-                self.turn.unheard.packets.push(key);
-            }
+            self.attachments_due(key);
         }
         for key in std::mem::take(&mut self.turn.unheard.requests) {
             self.transport.ready.on_more(key);

@@ -23,6 +23,7 @@ mod requests;
 mod rooms;
 mod schedule;
 mod sessions;
+mod stalls;
 #[cfg(test)]
 mod tests;
 mod timers;

@@ -140,8 +140,7 @@ impl Endpoint {
     /// The session of an id, unless its pong has not come in time: then it ends here, however late the timer is.
     fn live_session(&mut self, secret: Secret, index: u32) -> Option<EngineSessionId> {
         let id = self.sessions.find(secret, index)?;
-        let heard_until_ms = self.heard_until_ms();
-        if self.sessions.session(id)?.is_overdue(heard_until_ms) {
+        if self.is_pong_missed(id) {
             self.pong_timed_out(id);
             return None;
         }

@@ -33,6 +33,9 @@ impl Endpoint {
     }
 
     fn fire(&mut self, timer: Timer, deadline_ms: u64) {
+        if self.puts_off(timer) {
+            return;
+        }
         match timer {
             Timer::Connection(key, Timeout::Request) => self.request_timed_out(key),
             Timer::Connection(key, Timeout::Admission) => self.admission_timed_out(key),

@@ -1,6 +1,7 @@
 //! What is to be done next: the one question that whoever holds the sockets asks, again and again.
 
 use super::heartbeat::Unheard;
+use super::stalls::Stalls;
 use super::Endpoint;
 use crate::id::ConnectionId;
 use crate::now::Now;
@@ -47,6 +48,7 @@ pub(super) enum Phase {
 #[derive(Default)]
 pub(super) struct Turn {
     pub phase: Phase,
+    pub stalls: Stalls,
     /// More timers are due than a turn has units for.
     pub has_timers_left: bool,
     /// Sessions and requests that wait until everything has been read that may have come for them.
@@ -108,7 +110,9 @@ impl Endpoint {
                         Some((key, Closing::Both)) => return Work::Close(key),
                         None => self.turn.phase = Phase::Waiting,
                     }
-                    return Work::Wait(self.wait_until());
+                    let until_ms = self.wait_until();
+                    self.turn.stalls.sleep_until(until_ms);
+                    return Work::Wait(until_ms);
                 }
                 // What verbs have brought meanwhile goes out first.
                 Phase::Waiting => self.turn.phase = Phase::Output,
@@ -122,6 +126,8 @@ impl Endpoint {
             now.mono_ms >= self.clock.now_ms(),
             "the monotonic clock went back"
         );
+        let before_ms = self.clock.now_ms();
+        self.turn.stalls.begin_turn(before_ms, now.mono_ms);
         self.clock.now = now;
         self.transport.ready.begin_turn();
         self.look_at_door();

@@ -331,6 +331,18 @@ impl Session {
         }
     }
 
+    /// Gives it until `by_ms` to join a namespace, as its timer has fired.
+    pub fn put_off_connect(&mut self, clock: &mut Clock, id: EngineSessionId, by_ms: u64) {
+        self.connect_timer = Some(clock.arm(by_ms, Timer::Connect(id)));
+    }
+
+    /// Gives its upgrade until `by_ms`, as the timer of that has fired.
+    pub fn put_off_upgrade(&mut self, clock: &mut Clock, id: EngineSessionId, by_ms: u64) {
+        if let Some(upgrade) = &mut self.upgrade {
+            upgrade.timer = clock.arm(by_ms, Timer::Upgrade(id));
+        }
+    }
+
     /// Queues a packet, or says where it goes at once.
     pub fn send(&mut self, frame: Frame) -> Sent {
         if !self.takes_output() {

@@ -93,6 +93,13 @@ impl Client {
         });
     }
 
+    /// Gives a packet that waits for its attachments until this time, for which this timer is set; the timer that it had.
+    pub fn put_off_packet(&mut self, by_ms: u64, timer: TimerKey) -> Option<TimerKey> {
+        let packet = self.more.as_mut()?.packet.as_mut()?;
+        packet.by_ms = by_ms;
+        Some(std::mem::replace(&mut packet.timer, timer))
+    }
+
     /// Whether a packet waits for attachments that should have come by this time.
     pub fn has_overdue_packet(&self, now_ms: u64) -> bool {
         let packet = self.more.as_ref().and_then(|more| more.packet.as_ref());

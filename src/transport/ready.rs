@@ -84,6 +84,10 @@ pub(crate) struct Ready {
     visit: Option<Visit>,
     /// Units left of this turn.
     turn_left: i64,
+    /// Units that visits have used in this turn, and the most that a visit and a turn have used so far.
+    visits_used: i64,
+    most_of_visit: i64,
+    most_of_turn: i64,
     rounds: Rounds,
     writes: Writes,
 }
@@ -242,9 +246,22 @@ impl Ready {
         TURN_UNITS - self.turn_left
     }
 
+    /// Checks that no visit and no turn has ever used more than it may and one piece of work of so many units.
+    pub fn check_costs(&self, piece_units: usize) {
+        let piece = i64::try_from(piece_units).unwrap_or(i64::MAX / 2);
+        let (visit, turn) = (self.most_of_visit, self.most_of_turn);
+        let most_of_visit = MAX_SHARE_UNITS + piece;
+        assert!(visit <= most_of_visit, "a visit took {visit} units");
+        assert!(
+            turn <= TURN_UNITS + most_of_visit,
+            "a turn took {turn} units"
+        );
+    }
+
     /// A turn begins, with all its units.
     pub fn begin_turn(&mut self) {
         self.turn_left = TURN_UNITS;
+        self.visits_used = 0;
         for key in std::mem::take(&mut self.rested) {
             self.enqueue(key, false);
         }
@@ -385,11 +402,14 @@ impl Ready {
         let Some(visit) = self.visit.take() else {
             return;
         };
+        let units = visit.share - visit.units_left;
+        self.visits_used += units;
+        self.most_of_visit = self.most_of_visit.max(units);
+        self.most_of_turn = self.most_of_turn.max(self.visits_used);
         let (number, cycle) = (self.rounds.number, self.cycle);
         let Some(source) = self.source(visit.key) else {
             return;
         };
-        let units = visit.share - visit.units_left;
         let sixteens = u16::try_from((units + 15) / 16).unwrap_or(u16::MAX);
         source.begin_cycle(cycle);
         source.used_sixteens = source.used_sixteens.saturating_add(sixteens);

@@ -145,6 +145,7 @@ impl Attacker {
             2 => b"GET /".to_vec(),
             3 => get(&session),
             4 => post(&session, self.payload(amount).as_bytes()),
+            5 if amount.is_multiple_of(16) => post(&session, vec!["6"; 30_000].join("\x1e").as_bytes()),
             5 => post(&session, vec!["6"; 50].join("\x1e").as_bytes()),
             6 => format!("POST /socket.io/?{session} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n4\r\n").into_bytes(),
             7 => b"1\r\n6\r\n1\r\n\x1e\r\n".to_vec(),

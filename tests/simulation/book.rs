@@ -8,9 +8,6 @@ use pulsewheel::{DisconnectReason, SocketId};
 /// Whether a client that is put out of one namespace keeps the others when an event of its own was under way. It does not, as
 /// in the reference.
 const PACKETS_MAY_CROSS_A_KICK: bool = false;
-/// Whether a stall of the loop is nobody's fault but its own. A pong on a connection that is not accepted yet comes too late
-/// after one, and so does the rest of a packet that the window held back.
-const STALLS_HARM_NOBODY: bool = false;
 /// What a reliable packet weighs beyond its padding.
 const PACKET_BYTES: u64 = 80;
 
@@ -72,8 +69,9 @@ pub struct Book {
     last_stamp: u64,
     kicked: BTreeSet<SocketId>,
     pub is_shutting_down: bool,
-    pub has_stalled: bool,
     pub may_return: bool,
+    /// There may be no room for another session.
+    pub may_be_full: bool,
     /// Packets that arrived as they were owed.
     pub delivered: u64,
     pub heard: u64,
@@ -89,9 +87,7 @@ impl Book {
 
     /// Whether the end of a client's session has an explanation.
     pub fn is_explained(&self, client: usize) -> bool {
-        self.standings[client].excuse.is_some()
-            || self.is_shutting_down
-            || self.has_stalled && !STALLS_HARM_NOBODY
+        self.standings[client].excuse.is_some() || self.is_shutting_down
     }
 
     pub fn excuse(&mut self, client: usize, excuse: &'static str) {
@@ -232,7 +228,7 @@ impl Book {
             DisconnectReason::ClientNamespaceDisconnect => {
                 is_old || standing.left.contains(&account.namespace)
             }
-            _ => is_old || standing.excuse.is_some() || self.has_stalled && !STALLS_HARM_NOBODY,
+            _ => is_old || standing.excuse.is_some(),
         };
         assert!(
             is_explained,

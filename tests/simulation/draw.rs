@@ -3,9 +3,6 @@
 use super::rng::Rng;
 use super::script::{Actor, Kind, Line, Script, Setup, Step, Verb};
 
-/// Whether no verdict about a pong falls before all that is ready has been read, however little one poll tells.
-const VERDICTS_WAIT_FOR_A_WHOLE_ROUND: bool = false;
-
 pub fn draw(rng: &mut Rng, seed: u64, steps: usize) -> Script {
     let setup = draw_setup(rng);
     let actors: Vec<Actor> = (0..draw_count(rng))
@@ -49,6 +46,7 @@ fn draw_setup(rng: &mut Rng) -> Setup {
             usual.ping_timeout
         },
         max_payload: *rng.pick(&[20_000, usual.max_payload]),
+        max_queued: *rng.pick(&[200_000, usual.max_queued, usual.max_queued]),
         max_pending_events: *rng.pick(&[1, 4, 256]),
         recovery: u64::from(rng.chance(400)),
         msgpack: u64::from(rng.chance(200)),
@@ -56,11 +54,8 @@ fn draw_setup(rng: &mut Rng) -> Setup {
         admissions: u64::from(rng.chance(150)),
         connect_requests: u64::from(rng.chance(200)),
         progress: u64::from(rng.chance(700)),
-        ready_per_turn: if VERDICTS_WAIT_FOR_A_WHOLE_ROUND {
-            *rng.pick(&[1, 2, 4, 64])
-        } else {
-            usual.ready_per_turn
-        },
+        ready_per_turn: *rng.pick(&[1, 2, 4, 64, 64]),
+        max_sessions: *rng.pick(&[4, usual.max_sessions, usual.max_sessions]),
         spurious: *rng.pick(&[0, 0, 5, 100]),
         ..usual
     }
@@ -123,7 +118,7 @@ fn draw_step(rng: &mut Rng, actors: &[Actor], verbs: &[(Verb, u64)], haste: u64)
     });
     let verb = found.expect("the chances add up").0;
     let amount = match verb {
-        Verb::Stall => *rng.pick(&[100, 1_000, 10_000, 60_000]),
+        Verb::Stall => *rng.pick(&[100, 101, 300, 1_000, 10_000, 60_000]),
         Verb::WallClock => *rng.pick(&[1, 1_000, 3_600_000]),
         Verb::RefuseAccepts => rng.range(1, 3),
         Verb::Burst => rng.range(2, 40),

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use pulsewheel::{ConnectionId, Endpoint, Event, Now, Work};
 
+use super::held::outside;
 use super::net::{LinkId, Net};
 use super::trace::Trace;
 
@@ -25,6 +26,8 @@ pub struct Driver {
     is_listener_ready: bool,
     accept_again_at_ms: Option<u64>,
     buffer: Vec<u8>,
+    /// How many sockets have been told of as ready since we first asked which are.
+    told: usize,
     /// All connections have been accepted that had come by this time.
     accepted_until_ms: u64,
     now_ms: u64,
@@ -48,6 +51,7 @@ impl Driver {
             is_listener_ready: true,
             accept_again_at_ms: None,
             buffer: vec![0; READ_BUFFER_BYTES],
+            told: 0,
             accepted_until_ms: 0,
             now_ms: 0,
             read_bytes: 0,
@@ -111,14 +115,16 @@ impl Driver {
                 Work::Read(key, bytes) => self.read(key, bytes, net, trace),
                 Work::Events => {
                     while let Some(event) = self.endpoint.poll_event() {
-                        host(&mut self.endpoint, event, trace);
+                        outside(|| host(&mut self.endpoint, event, trace));
                     }
                 }
                 Work::Write(key) => self.write_to(key, net, trace),
                 Work::ShutdownWrite(key) => {
                     if let Some(connected) = self.connections.get(&key) {
-                        trace.note(|| format!("link {} is closed: Write", connected.link));
-                        if net.shut_down_writing(connected.link).is_err() {
+                        outside(|| {
+                            trace.note(|| format!("link {} is closed: Write", connected.link))
+                        });
+                        if outside(|| net.shut_down_writing(connected.link)).is_err() {
                             self.endpoint.hang_up(key);
                         }
                     }
@@ -126,9 +132,11 @@ impl Driver {
                 Work::Close(key) => {
                     if let Some(connected) = self.connections.remove(&key) {
                         let link = connected.link;
-                        trace.note(|| format!("link {link} is closed: Both"));
-                        self.by_link.remove(&link);
-                        net.close(link, self.now_ms);
+                        outside(|| {
+                            trace.note(|| format!("link {link} is closed: Both"));
+                            self.by_link.remove(&link);
+                            net.close(link, self.now_ms);
+                        });
                     }
                 }
                 Work::Wait(_) => return,
@@ -137,9 +145,15 @@ impl Driver {
     }
 
     fn take_readiness(&mut self, net: &mut Net, trace: &mut Trace) {
-        let (is_listener_ready, told) = net.poll(self.ready_per_turn);
+        let (is_listener_ready, told) = outside(|| net.poll(self.ready_per_turn));
         self.is_listener_ready |= is_listener_ready;
-        let is_complete = told.len() < self.ready_per_turn;
+        // As many as there are: whoever was ready when we first asked has been told of.
+        self.told += told.len();
+        let connections = self.endpoint.counts().connections;
+        let is_complete = told.len() < self.ready_per_turn || self.told >= connections;
+        if is_complete {
+            self.told = 0;
+        }
         for (link, readiness) in told {
             let Some(&key) = self.by_link.get(&link) else {
                 continue;
@@ -151,7 +165,7 @@ impl Driver {
                 self.endpoint.on_writable(key);
             }
             if readiness.is_error || readiness.is_read_closed && readiness.is_write_closed {
-                trace.note(|| format!("link {link} is broken"));
+                outside(|| trace.note(|| format!("link {link} is broken")));
                 self.endpoint.hang_up(key);
             } else if readiness.is_read_closed {
                 connected.is_read_closed = true;
@@ -170,14 +184,14 @@ impl Driver {
         let Some(connected) = self.connections.get_mut(&key) else {
             return self.endpoint.would_block(key);
         };
-        match net.read(connected.link, &mut self.buffer[..bytes]) {
+        match outside(|| net.read(connected.link, &mut self.buffer[..bytes])) {
             Ok(0) => {
-                trace.note(|| format!("link {} has ended", connected.link));
+                outside(|| trace.note(|| format!("link {} has ended", connected.link)));
                 self.endpoint.read_closed(key);
             }
             Ok(length) => {
                 self.read_bytes += length as u64;
-                trace.bytes("read", connected.link, &self.buffer[..length]);
+                outside(|| trace.bytes("read", connected.link, &self.buffer[..length]));
                 if length < bytes && !connected.is_read_closed {
                     self.endpoint.would_block(key);
                 }
@@ -197,9 +211,9 @@ impl Driver {
         let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
         let count = self.endpoint.gather(key, &mut slices);
         let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
-        match net.write(connected.link, &slices[..count], self.now_ms) {
+        match outside(|| net.write(connected.link, &slices[..count], self.now_ms)) {
             Ok(bytes) => {
-                trace.slices("write", connected.link, &slices[..count], bytes);
+                outside(|| trace.slices("write", connected.link, &slices[..count], bytes));
                 self.endpoint.wrote(key, bytes);
                 if bytes < offered {
                     self.endpoint.would_block(key);
@@ -225,20 +239,22 @@ impl Driver {
             if !self.is_listener_ready {
                 return;
             }
-            match net.accept() {
+            match outside(|| net.accept()) {
                 Ok(link) => {
                     let peer = SocketAddr::from(([127, 0, 0, 1], 1024 + (link % 60_000) as u16));
                     let Some(key) = self.endpoint.open(peer) else {
-                        net.close(link, self.now_ms);
+                        outside(|| net.close(link, self.now_ms));
                         continue;
                     };
-                    trace.note(|| format!("link {link} is accepted"));
-                    self.by_link.insert(link, key);
-                    let connected = Connected {
-                        link,
-                        is_read_closed: false,
-                    };
-                    self.connections.insert(key, connected);
+                    outside(|| {
+                        trace.note(|| format!("link {link} is accepted"));
+                        self.by_link.insert(link, key);
+                        let connected = Connected {
+                            link,
+                            is_read_closed: false,
+                        };
+                        self.connections.insert(key, connected);
+                    });
                 }
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => {
@@ -247,7 +263,7 @@ impl Driver {
                     }
                     io::ErrorKind::ConnectionAborted => {}
                     _ => {
-                        trace.note(|| "accepting is refused".to_owned());
+                        outside(|| trace.note(|| "accepting is refused".to_owned()));
                         self.accepted_until_ms = self.now_ms;
                         self.accept_again_at_ms = Some(self.now_ms + ACCEPT_RETRY_MS);
                         return;

@@ -1,4 +1,4 @@
-//! Counts, independently of what the server believes, what it allocates while it is fed, and what of that it still holds.
+//! Counts, independently of what the server believes, what it has allocated and still holds.
 //!
 //! Each allocation remembers in front of itself whether the server was at work when it was made, so that it counts until it is
 //! freed, whoever frees it.
@@ -9,7 +9,6 @@ use std::cell::Cell;
 thread_local! {
     static IS_INSIDE: Cell<bool> = const { Cell::new(false) };
     static HELD_BYTES: Cell<i64> = const { Cell::new(0) };
-    static ALLOCATED_BYTES: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Does something as the server: what it allocates counts.
@@ -20,21 +19,23 @@ pub fn inside<T>(act: impl FnOnce() -> T) -> T {
     done
 }
 
+/// Does something as somebody else, in the middle of the server's work.
+pub fn outside<T>(act: impl FnOnce() -> T) -> T {
+    let before = IS_INSIDE.replace(false);
+    let done = act();
+    IS_INSIDE.set(before);
+    done
+}
+
 /// Forgets what was counted on this thread, as a run begins.
 pub fn begin() {
     IS_INSIDE.set(false);
     HELD_BYTES.set(0);
-    ALLOCATED_BYTES.set(0);
 }
 
 /// Bytes that the server has allocated and not freed, capacities included.
 pub fn held_bytes() -> u64 {
     u64::try_from(HELD_BYTES.get()).unwrap_or(0)
-}
-
-/// Bytes that it has allocated since this was asked last.
-pub fn take_allocated_bytes() -> u64 {
-    ALLOCATED_BYTES.take()
 }
 
 struct Counting;
@@ -62,7 +63,6 @@ unsafe impl GlobalAlloc for Counting {
         let is_counted = IS_INSIDE.try_with(Cell::get).unwrap_or(false);
         if is_counted {
             HELD_BYTES.set(HELD_BYTES.get() + layout.size() as i64);
-            ALLOCATED_BYTES.set(ALLOCATED_BYTES.get() + layout.size() as u64);
         }
         unsafe {
             block.write(u8::from(is_counted));

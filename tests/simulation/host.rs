@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::book::{padding, Book, Owed};
+use super::held::inside;
 use super::producer::Work;
 use super::script::{Step, Verb};
 use pulsewheel::{
@@ -61,7 +62,7 @@ impl Host {
                 }
                 if book.may_return && !ROOMS_CHANGE_UNDER_RECOVERY && !is_recovered {
                     let room = ROOMS[self.sockets.len() % 2];
-                    endpoint.join(socket, room).expect("it is connected");
+                    inside(|| endpoint.join(socket, room)).expect("it is connected");
                     self.rooms.entry(socket).or_default().insert(room);
                 }
                 let query = endpoint
@@ -81,7 +82,7 @@ impl Host {
             }
             Event::Message(message) => {
                 self.message(endpoint, &message, book);
-                endpoint.recycle(message);
+                inside(|| endpoint.recycle(message));
             }
             Event::Acknowledged { socket, id, .. } => {
                 let place = (socket, id);
@@ -127,7 +128,7 @@ impl Host {
                 } else {
                     let is_there = endpoint.connect_request(ticket).is_some();
                     assert_eq!(
-                        endpoint.accept_connect(ticket).is_ok(),
+                        inside(|| endpoint.accept_connect(ticket)).is_ok(),
                         is_there,
                         "a ticket is good while its client is there"
                     );
@@ -142,12 +143,11 @@ impl Host {
                     self.admissions.push_back(ticket);
                 } else {
                     // Whoever asked may be gone.
-                    let _ = endpoint.admit(ticket, Admission::accept());
+                    let _ = inside(|| endpoint.admit(ticket, Admission::accept()));
                 }
             }
             Event::CancelRequested { session, .. } => {
-                endpoint
-                    .cancel_session(session, None, None)
+                inside(|| endpoint.cancel_session(session, None, None))
                     .map(drop)
                     .expect("a managed session waits for its host");
                 self.work_of(&session.to_string(), |work| work.is_over = true);
@@ -197,7 +197,7 @@ impl Host {
         }
         if message.name() == "echo" {
             // Attackers may ask for output too.
-            let _ = endpoint.emit_to(socket, "e", &message.args);
+            let _ = inside(|| endpoint.emit_to(socket, "e", &message.args));
             answer = message.args.clone();
         }
         if let Some(ack) = message.ack {
@@ -206,7 +206,7 @@ impl Host {
     }
 
     fn acknowledge(&mut self, endpoint: &mut Endpoint, ack: AckId, answer: &Args) {
-        if endpoint.acknowledge(ack, answer).is_ok() {
+        if inside(|| endpoint.acknowledge(ack, answer)).is_ok() {
             self.spent_acks.push(ack);
         }
     }
@@ -234,8 +234,7 @@ impl Host {
             Verb::TellVolatile => {
                 let stamp = book.next_stamp();
                 let args = Args::from_values(&(stamp, padding(stamp, amount))).expect("JSON");
-                endpoint
-                    .emit(&everybody.volatile(), "volatile", &args)
+                inside(|| endpoint.emit(&everybody.volatile(), "volatile", &args))
                     .expect("the name is free");
             }
             Verb::Join | Verb::Leave => {
@@ -247,8 +246,8 @@ impl Host {
                 }
                 let is_there = self.sockets.contains(&socket);
                 let done = match step.verb {
-                    Verb::Join => endpoint.join(socket, room),
-                    _ => endpoint.leave(socket, room),
+                    Verb::Join => inside(|| endpoint.join(socket, room)),
+                    _ => inside(|| endpoint.leave(socket, room)),
                 };
                 assert_eq!(
                     done.is_ok(),
@@ -277,13 +276,15 @@ impl Host {
                 concerned
                     .into_iter()
                     .for_each(|other| book.kicked(other, true));
-                let _ = endpoint.disconnect(socket, is_out);
+                let _ = inside(|| endpoint.disconnect(socket, is_out));
             }
             Verb::Ask => self.ask(endpoint, variant, amount, book),
             Verb::AskAll => {
-                self.asks.insert(endpoint.fetch_cluster(&everybody, 100));
+                self.asks
+                    .insert(inside(|| endpoint.fetch_cluster(&everybody, 100)));
                 let nobody = everybody.to("nobody at all");
-                let asked = endpoint.broadcast_with_ack(&nobody, "ask", &Args::none(), amount);
+                let asked =
+                    inside(|| endpoint.broadcast_with_ack(&nobody, "ask", &Args::none(), amount));
                 self.asks.extend(asked.ok());
             }
             Verb::Decide => self.decide(endpoint, variant, amount),
@@ -314,7 +315,7 @@ impl Host {
             args.push(&text).expect("a text is JSON");
         }
         let is_known = self.sockets.contains(&socket);
-        match endpoint.emit_to(socket, "tell", &args.build()) {
+        match inside(|| endpoint.emit_to(socket, "tell", &args.build())) {
             Ok(()) => book.owe(socket, Owed::new(stamp, amount, true)),
             Err(error) => assert!(error == Error::NoSuchSocket && !is_known, "{error}"),
         }
@@ -354,9 +355,7 @@ impl Host {
         for socket in reached {
             book.owe(socket, Owed::new(stamp, amount, true));
         }
-        endpoint
-            .emit(target, "tell", &args)
-            .expect("the name is free");
+        inside(|| endpoint.emit(target, "tell", &args)).expect("the name is free");
     }
 
     fn ask(&mut self, endpoint: &mut Endpoint, variant: u64, amount: u64, book: &mut Book) {
@@ -372,8 +371,8 @@ impl Host {
         let stamp = book.next_stamp();
         let args = Args::from_values(&(stamp, padding(stamp, amount))).expect("JSON");
         let asked = match variant % 2 {
-            0 => endpoint.emit_with_ack(socket, "ask", &args),
-            _ => endpoint.emit_with_ack_within(socket, "ask", &args, amount),
+            0 => inside(|| endpoint.emit_with_ack(socket, "ask", &args)),
+            _ => inside(|| endpoint.emit_with_ack_within(socket, "ask", &args, amount)),
         };
         if let Ok(id) = asked {
             book.owe(socket, Owed::new(stamp, amount, false));
@@ -398,11 +397,11 @@ impl Host {
         }
         if let Some(ticket) = self.joins.pop_front() {
             let _ = match amount % 3 {
-                0 => endpoint.refuse_connect(ticket, &ConnectError::new("no")),
-                _ => endpoint.accept_connect(ticket).map(drop),
+                0 => inside(|| endpoint.refuse_connect(ticket, &ConnectError::new("no"))),
+                _ => inside(|| endpoint.accept_connect(ticket)).map(drop),
             };
             assert_eq!(
-                endpoint.accept_connect(ticket).err(),
+                inside(|| endpoint.accept_connect(ticket)).err(),
                 Some(Error::NoSuchTicket),
                 "a decision is made once"
             );
@@ -413,9 +412,9 @@ impl Host {
             } else {
                 Admission::accept()
             };
-            let _ = endpoint.admit(ticket, admission);
+            let _ = inside(|| endpoint.admit(ticket, admission));
             assert!(
-                endpoint.admit(ticket, Admission::accept()).is_err(),
+                inside(|| endpoint.admit(ticket, Admission::accept())).is_err(),
                 "a decision is made once"
             );
         }
@@ -427,7 +426,7 @@ impl Host {
             .namespace("/")
             .map(Target::namespace)
             .expect("it is served");
-        let reserved = endpoint.emit(&everybody, "disconnect", &Args::none());
+        let reserved = inside(|| endpoint.emit(&everybody, "disconnect", &Args::none()));
         assert!(matches!(reserved, Err(Error::ReservedEvent(_))));
         if let Some(socket) = self
             .gone
@@ -443,11 +442,17 @@ impl Host {
                 .is_none()
             {
                 assert_eq!(
-                    endpoint.emit_to(socket, "tell", &Args::none()),
+                    inside(|| endpoint.emit_to(socket, "tell", &Args::none())),
                     Err(Error::NoSuchSocket)
                 );
-                assert_eq!(endpoint.join(socket, "red"), Err(Error::NoSuchSocket));
-                assert_eq!(endpoint.disconnect(socket, true), Err(Error::NoSuchSocket));
+                assert_eq!(
+                    inside(|| endpoint.join(socket, "red")),
+                    Err(Error::NoSuchSocket)
+                );
+                assert_eq!(
+                    inside(|| endpoint.disconnect(socket, true)),
+                    Err(Error::NoSuchSocket)
+                );
             }
         }
     }

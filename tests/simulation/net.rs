@@ -13,6 +13,8 @@ pub type LinkId = usize;
 /// A connection between a client and the server.
 #[derive(Debug)]
 pub struct Link {
+    /// The client.
+    owner: usize,
     nature: Nature,
     rng: Rng,
     /// From the client.
@@ -35,12 +37,16 @@ pub struct Link {
     wants_room: bool,
     /// Something has changed at the server's end since it was last told of.
     is_ready: bool,
+    /// Since which poll it has been waiting to be told of.
+    ready_since: Option<u64>,
     /// Turns for which input has lain there unread.
     pub waiting_turns: u64,
     /// The next writes fail.
     fails_writing: bool,
     pub is_shut_down: bool,
     pub written_bytes: u64,
+    /// Until when the line to the client has had more to carry than it can.
+    pub busy_until_ms: u64,
 }
 
 /// What the server's poll says about a socket.
@@ -63,11 +69,14 @@ pub struct Net {
     coming: VecDeque<(u64, LinkId)>,
     backlog: VecDeque<LinkId>,
     is_listener_ready: bool,
+    polls: u64,
     rng: Rng,
     /// How often of a thousand a socket is called ready without a reason.
     pub spurious_per_mille: u64,
     /// So many accepts fail for want of descriptors.
     pub refused_accepts: u64,
+    /// One was refused since this was last taken.
+    pub has_refused: bool,
 }
 
 impl Net {
@@ -78,9 +87,11 @@ impl Net {
             coming: VecDeque::new(),
             backlog: VecDeque::new(),
             is_listener_ready: false,
+            polls: 0,
             rng,
             spurious_per_mille: 0,
             refused_accepts: 0,
+            has_refused: false,
         }
     }
 
@@ -89,6 +100,7 @@ impl Net {
         let id = self.links.len();
         let rng = Rng::fork(self.rng.clone().next(), (owner as u64) << 20 | id as u64);
         self.links.push(Some(Link {
+            owner,
             nature,
             rng,
             up: Pipe::new(nature.send_buffer, nature.receive_buffer),
@@ -103,10 +115,12 @@ impl Net {
             is_client_reset: false,
             wants_room: false,
             is_ready: false,
+            ready_since: None,
             waiting_turns: 0,
             fails_writing: false,
             is_shut_down: false,
             written_bytes: 0,
+            busy_until_ms: 0,
         }));
         self.alive.push(id);
         self.coming.push_back((now_ms + nature.latency_ms, id));
@@ -119,6 +133,12 @@ impl Net {
 
     fn link(&mut self, id: LinkId) -> Option<&mut Link> {
         self.links.get_mut(id)?.as_mut()
+    }
+
+    /// The clients whose connections wait to be accepted.
+    pub fn waiting_owners(&self) -> impl Iterator<Item = usize> + '_ {
+        let waiting = self.backlog.iter();
+        waiting.filter_map(|&id| Some(self.get(id)?.owner))
     }
 
     pub fn alive(&self) -> &[LinkId] {
@@ -177,25 +197,37 @@ impl Net {
             })
     }
 
-    /// Readiness of at most so many sockets, and whether connections wait; each change is told once.
+    /// Readiness of at most so many sockets, and whether connections wait; each change is told once. Who has been ready since
+    /// an earlier poll comes first, as from the list of a kernel.
     pub fn poll(&mut self, at_most: usize) -> (bool, Vec<(LinkId, Readiness)>) {
+        self.polls += 1;
         let mut ready: Vec<LinkId> = Vec::new();
         for &id in &self.alive {
             let link = self.links[id].as_mut().expect("it is alive");
             if !link.is_accepted || !link.is_server_open {
                 continue;
             }
-            link.is_ready |=
-                self.spurious_per_mille > 0 && self.rng.chance(self.spurious_per_mille);
             if link.is_ready {
+                link.ready_since.get_or_insert(self.polls);
                 ready.push(id);
             }
         }
         self.rng.shuffle(&mut ready);
+        ready.sort_by_key(|&id| self.get(id).and_then(|link| link.ready_since));
         ready.truncate(at_most);
+        // Without a reason only while there is room, so that whoever is ready has its turn.
+        for &id in &self.alive {
+            let is_open = |link: &Link| link.is_accepted && link.is_server_open;
+            let is_free = ready.len() < at_most && !ready.contains(&id);
+            let is_told = is_free && self.get(id).is_some_and(is_open);
+            if is_told && self.rng.chance(self.spurious_per_mille) {
+                ready.push(id);
+            }
+        }
         let told = ready.into_iter().map(|id| {
             let link = self.links[id].as_mut().expect("it is alive");
             link.is_ready = false;
+            link.ready_since = None;
             (id, link.readiness())
         });
         let told = told.collect();
@@ -227,6 +259,7 @@ impl Net {
         }
         if self.refused_accepts > 0 {
             self.refused_accepts -= 1;
+            self.has_refused = true;
             return Err(io::Error::other("no descriptors"));
         }
         let id = self.backlog.pop_front().expect("one waits");
@@ -421,12 +454,12 @@ impl Link {
                     .get_or_insert(now_ms + self.nature.latency_ms);
             }
         }
-        let room_before = self.down.space();
         self.down.depart(now_ms, &self.nature, &mut self.rng, true);
-        if self.wants_room
-            && self.down.space() > 0
-            && (room_before == 0 || self.down.sent.is_empty())
-        {
+        let carried_ms = self.down.free_at_us / 1000;
+        let held_ms = if self.down.sent.is_empty() { 0 } else { now_ms };
+        self.busy_until_ms = self.busy_until_ms.max(carried_ms).max(held_ms);
+        // As a kernel does it: a little room is not worth waking anybody for.
+        if self.wants_room && self.down.space() >= self.nature.send_buffer / 3 {
             self.wake_if_waiting();
         }
         has_moved |= self.down.arrive(now_ms);

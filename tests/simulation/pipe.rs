@@ -47,8 +47,9 @@ pub struct Pipe {
     receive_buffer: usize,
     /// When the line has carried all that has left.
     pub free_at_us: u64,
-    /// Bytes that have left since nothing was under way.
+    /// Bytes that have left since nothing was under way, or since this millisecond began.
     left_bytes: u64,
+    cut_at_ms: u64,
     pub end: End,
     pub is_black_hole: bool,
 }
@@ -78,6 +79,7 @@ impl Pipe {
             receive_buffer,
             free_at_us: 0,
             left_bytes: 0,
+            cut_at_ms: 0,
             end: End::Open,
             is_black_hole: false,
         }
@@ -92,8 +94,9 @@ impl Pipe {
         if self.is_black_hole {
             return;
         }
-        if self.flying.is_empty() {
+        if self.flying.is_empty() && self.cut_at_ms != now_ms {
             self.left_bytes = 0;
+            self.cut_at_ms = now_ms;
         }
         while !self.sent.is_empty() {
             let held = self.received.len() + self.flying_bytes;

@@ -4,6 +4,7 @@ use pulsewheel::progress::{session_id_argument, JsonObject, SessionOptions};
 use pulsewheel::Endpoint;
 use serde_json::json;
 
+use super::held::inside;
 use super::host::Host;
 use super::script::{Step, Verb};
 
@@ -38,10 +39,12 @@ impl Host {
                 json!({"operation": "import", "total_rows": 1000, "note": "x".repeat(step.amount as usize % 500)}),
             );
             let managed = step.variant.is_multiple_of(2);
-            if let Ok(id) = endpoint.create_session(SessionOptions {
-                metadata,
-                managed,
-                ..SessionOptions::default()
+            if let Ok(id) = inside(|| {
+                endpoint.create_session(SessionOptions {
+                    metadata,
+                    managed,
+                    ..SessionOptions::default()
+                })
             }) {
                 let work = Work {
                     id: id.to_string(),
@@ -62,11 +65,13 @@ impl Host {
         let done = match step.verb {
             Verb::Progress => {
                 let progress = (step.amount % 1000) as f64 / 1000.0;
-                let done = endpoint.update_progress(
-                    id,
-                    progress,
-                    object(json!({"processed_rows": step.amount})),
-                );
+                let done = inside(|| {
+                    endpoint.update_progress(
+                        id,
+                        progress,
+                        object(json!({"processed_rows": step.amount})),
+                    )
+                });
                 if done.is_ok() {
                     work.progress = work.progress.max(progress);
                     work.updated_at_ms = now_ms;
@@ -76,10 +81,12 @@ impl Host {
                     "a session that runs takes updates"
                 );
             }
-            Verb::Complete => endpoint.complete_session(id, object(json!({"n": step.amount}))),
-            Verb::Fail => endpoint.error_session(id, json!("broken"), None),
-            Verb::Cancel => endpoint.cancel_session(id, None, None).map(drop),
-            Verb::Forget => return drop(endpoint.cleanup(id)),
+            Verb::Complete => {
+                inside(|| endpoint.complete_session(id, object(json!({"n": step.amount}))))
+            }
+            Verb::Fail => inside(|| endpoint.error_session(id, json!("broken"), None)),
+            Verb::Cancel => inside(|| endpoint.cancel_session(id, None, None)).map(drop),
+            Verb::Forget => return drop(inside(|| endpoint.cleanup(id))),
             other => panic!("{other:?} is none of the host's"),
         };
         assert!(

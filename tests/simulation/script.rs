@@ -68,6 +68,8 @@ numbers! {
         max_payload: 1_000_000,
         max_pending_events: 256,
         max_connections: 20_000,
+        /// Engine.IO sessions.
+        max_sessions: 20_000,
         recovery: 0,
         msgpack: 0,
         compression: 0,

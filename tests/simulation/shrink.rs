@@ -5,10 +5,11 @@ use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
+use super::given;
 use super::script::{Line, Script, Setup};
 use super::world::{Outcome, World};
 
-/// Runs that making a script small may take.
+/// Runs that making a script small may take, unless `SIM_SHRINK` says another number.
 const MOST_RUNS: usize = 4_000;
 
 /// What went wrong, and where it was noticed.
@@ -58,7 +59,7 @@ pub fn shrink(script: &Script, failure: &Failure) -> Script {
     let mut shrinking = Shrinking {
         best: script.clone(),
         place: failure.place.clone(),
-        runs_left: MOST_RUNS,
+        runs_left: given("SIM_SHRINK").map_or(MOST_RUNS, |runs| runs as usize),
     };
     loop {
         let before = shrinking.best.clone();

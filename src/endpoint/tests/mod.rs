@@ -30,6 +30,7 @@ mod schedule;
 mod sizes;
 mod slow_readers;
 mod socket_io;
+mod stalls;
 mod upgrade;
 mod websocket;
 

@@ -110,7 +110,8 @@ impl Client {
                     &mut self.post
                 }) = Some(line);
             }
-            if answer.status == 503 && self.state == State::Opening || answer.status != 200 {
+            if answer.status != 200 {
+                self.is_turned_away(answer.status, scene);
                 let body = String::from_utf8_lossy(&answer.body).into_owned();
                 self.over(&format!("{} {body}", answer.status), scene);
                 return true;
@@ -145,6 +146,7 @@ impl Client {
                 return false;
             };
             if answer.status != 101 {
+                self.is_turned_away(answer.status, scene);
                 scene.net.leave(line.link, scene.now_ms);
                 self.websocket_is_gone(&format!("{} for a handshake", answer.status), scene);
                 return true;
@@ -201,6 +203,13 @@ impl Client {
             return true;
         }
         has_acted
+    }
+
+    /// Whoever asks for a session may find that there is no room for it.
+    fn is_turned_away(&self, status: u16, scene: &mut Scene<'_>) {
+        if status == 503 && self.state == State::Opening && scene.book.may_be_full {
+            scene.book.excuse(self.number, "there was no room for it");
+        }
     }
 
     fn websocket_is_gone(&mut self, why: &str, scene: &mut Scene<'_>) {

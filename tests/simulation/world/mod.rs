@@ -11,6 +11,7 @@ use crate::attacker::Attacker;
 use crate::book::{Book, Standing};
 use crate::client::{Client, Scene};
 use crate::driver::Driver;
+use crate::held::{self, inside};
 use crate::host::Host;
 use crate::net::Net;
 use crate::rng::Rng;
@@ -20,7 +21,7 @@ use crate::trace::Trace;
 const START_MS: u64 = 1_000_000;
 const START_UNIX_MS: u64 = 1_736_677_800_000;
 /// At one moment of the made-up time no more can happen than this, however finely input is cut.
-const MAX_ROUNDS: u64 = 60_000;
+const MAX_ROUNDS: u64 = 300_000;
 const NAMESPACES: [&str; 3] = ["/", "/custom", "/third"];
 /// How long a server that shuts down waits for its last bytes to be taken.
 const DRAIN_MS: u64 = 5_000;
@@ -32,8 +33,12 @@ pub struct World {
     now_ms: u64,
     unix_offset_ms: i64,
     stalled_until_ms: u64,
+    /// When the last stall ends, or has ended.
+    stall_ended_ms: u64,
     /// When the last stall ends, or the last accept that was refused is tried again.
     disturbed_until_ms: u64,
+    /// What the server holds of the heap while nobody is there.
+    held_by_itself: u64,
     pub net: Net,
     pub driver: Driver,
     clients: Vec<Actorlike>,
@@ -62,12 +67,14 @@ pub struct Outcome {
 
 impl World {
     pub fn new(script: &Script, is_printed: bool) -> World {
+        held::begin();
         let setup = script.setup.clone();
         let start = Now {
             mono_ms: START_MS,
             unix_ms: START_UNIX_MS,
         };
         let endpoint = endpoint(&setup, Rng::fork(script.seed, 2), start);
+        let held_by_itself = held::held_bytes();
         let mut net = Net::new(Rng::fork(script.seed, 3));
         net.spurious_per_mille = setup.spurious;
         let count = script
@@ -78,6 +85,7 @@ impl World {
             .unwrap_or(0);
         let mut book = Book::default();
         book.may_return = setup.recovery == 1;
+        book.may_be_full = setup.max_sessions < Setup::default().max_sessions;
         book.diary = (setup.lockstep == 1).then(|| vec![Vec::new(); count]);
         book.standings = vec![Standing::default(); count];
         let mut clients: Vec<Actorlike> = (0..count).map(|_| Actorlike::Nobody).collect();
@@ -88,7 +96,9 @@ impl World {
             now_ms: START_MS,
             unix_offset_ms: 0,
             stalled_until_ms: 0,
+            stall_ended_ms: 0,
             disturbed_until_ms: 0,
+            held_by_itself,
             net,
             driver: Driver::new(endpoint, setup.ready_per_turn as usize),
             clients,
@@ -165,7 +175,7 @@ impl World {
             Verb::Stall => {
                 self.stalled_until_ms = self.stalled_until_ms.max(self.now_ms + amount);
                 self.disturbed_until_ms = self.disturbed_until_ms.max(self.stalled_until_ms);
-                self.book.has_stalled = true;
+                self.stall_ended_ms = self.stalled_until_ms;
             }
             Verb::WallClock => {
                 let by_ms = if variant.is_multiple_of(2) {
@@ -201,7 +211,7 @@ impl World {
                 // While the loop is held up, its host is too.
                 if self.now_ms >= self.stalled_until_ms {
                     let now = self.now();
-                    self.driver.endpoint.begin_turn(now);
+                    inside(|| self.driver.endpoint.begin_turn(now));
                     self.host
                         .act(&mut self.driver.endpoint, step, &mut self.book);
                 }
@@ -345,12 +355,26 @@ impl World {
             book,
             ..
         } = self;
-        driver.turn(now, net, trace, |endpoint, event, trace| {
-            trace.note(|| format!("event {event:?}"));
-            host.handle(endpoint, event, book);
+        inside(|| {
+            driver.turn(now, net, trace, |endpoint, event, trace| {
+                trace.note(|| format!("event {event:?}"));
+                host.handle(endpoint, event, book);
+            })
         });
         self.net.end_turn();
+        self.note_refused();
         self.check_turn();
+    }
+
+    /// Connections are accepted late for want of descriptors, which the server cannot make good where a stall came before that.
+    fn note_refused(&mut self) {
+        let has_refused = std::mem::take(&mut self.net.has_refused);
+        let is_after_stall = self.now_ms < self.stall_ended_ms + self.setup.ping_timeout;
+        if has_refused && is_after_stall {
+            for client in self.net.waiting_owners() {
+                self.book.excuse(client, "it was not accepted");
+            }
+        }
     }
 
     /// The server shuts down, as one does that is replaced by the next.
@@ -358,8 +382,10 @@ impl World {
         self.stalled_until_ms = 0;
         self.book.is_shutting_down = true;
         let now = self.now();
-        self.driver.endpoint.begin_turn(now);
-        self.driver.endpoint.shut_down();
+        inside(|| {
+            self.driver.endpoint.begin_turn(now);
+            self.driver.endpoint.shut_down();
+        });
         let give_up_ms = self.now_ms + DRAIN_MS;
         while !self.driver.endpoint.is_drained() && self.now_ms < give_up_ms {
             self.pass_ms(20);
@@ -377,7 +403,8 @@ impl World {
         }
         let rng = Rng::fork(self.driver.turns, 4);
         let ready_per_turn = self.setup.ready_per_turn as usize;
-        self.driver = Driver::new(endpoint(&self.setup, rng, self.now()), ready_per_turn);
+        let endpoint = endpoint(&self.setup, rng, self.now());
+        self.driver = Driver::new(endpoint, ready_per_turn);
         self.book.restart();
         self.host = Host::default();
     }
@@ -421,6 +448,7 @@ impl World {
         }
         assert_eq!(self.driver.endpoint.counts(), nothing, "nothing is left");
         self.check();
+        self.check_nothing_held();
         self.host.check_all_gone();
         self.book.check_all_gone();
     }
@@ -431,8 +459,9 @@ fn new_actor(actor: &Actor, script: &Script, book: &mut Book) -> Actorlike {
         return Actorlike::Attacker(Box::new(Attacker::new(actor, script.seed)));
     }
     let client = Client::new(actor, &script.setup);
-    book.standings[actor.number].patience_bytes =
-        client.nature.pace() * script.setup.ping_timeout / 4;
+    // Base64 makes more of what is queued than the books count.
+    let patience_bytes = client.nature.pace() * script.setup.ping_timeout / 4;
+    book.standings[actor.number].patience_bytes = patience_bytes.min(script.setup.max_queued / 4);
     Actorlike::Client(Box::new(client))
 }
 
@@ -441,7 +470,7 @@ fn endpoint(setup: &Setup, mut rng: Rng, now: Now) -> Endpoint {
         random: Box::new(move |bytes| rng.fill(bytes)),
         memory: Box::new(Default::default),
     };
-    Endpoint::new(config(setup), environment, now)
+    inside(|| Endpoint::new(config(setup), environment, now))
 }
 
 fn config(setup: &Setup) -> Config {
@@ -467,6 +496,7 @@ fn config(setup: &Setup) -> Config {
         max_queued_bytes: setup.max_queued as usize,
         max_pending_events: setup.max_pending_events as usize,
         max_connections: setup.max_connections as usize,
+        max_sessions: setup.max_sessions as usize,
         ..Config::default()
     }
 }

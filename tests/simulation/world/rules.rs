@@ -1,11 +1,23 @@
 //! What has to hold after each step, and at the end.
 
 use super::{Actorlike, World};
+use crate::held::held_bytes;
 
 /// The newest figure of a progress session arrives in this time and what its line takes: the throttle, and as much again.
 const PROGRESS_WITHIN_MS: u64 = 200;
 /// Turns that input may lie unread while everybody else is read once.
 const MAX_WAITING_TURNS: u64 = 4;
+// What the server holds of the heap, as docs/memory.md says it, in bytes.
+const CONNECTION_BYTES: usize = 168;
+const READ_BYTES: usize = 64 * 1024;
+const SESSION_BYTES: usize = 216;
+/// One socket, its place in the namespace, and acknowledgements that it owes.
+const SOCKET_BYTES: usize = 16 * 1024;
+/// A handful of rooms.
+const ROOMS_BYTES: usize = 1024;
+const PROGRESS_BYTES: usize = 8 * 1024;
+/// Buffers that are kept for the next frames, messages and outputs, and lists that have grown.
+const SPARE_BYTES: usize = 512 * 1024;
 /// Where so few events may wait for the host, they and not readiness decide who is read.
 const FEW_EVENTS: u64 = 256;
 
@@ -35,8 +47,48 @@ impl World {
         }
     }
 
+    /// What the server has allocated stays within the formula of `docs/memory.md`, for those who are there.
+    fn check_held(&self) {
+        let config = self.driver.endpoint.config();
+        let counts = self.driver.endpoint.counts();
+        let (payload, queued) = (config.max_payload_bytes, config.max_queued_bytes);
+        let of_connection =
+            CONNECTION_BYTES + 2 * (READ_BYTES + payload.max(config.max_head_bytes));
+        let of_packets = (config.max_attachments + 1) * payload + 2 * queued + payload;
+        let of_socket = SOCKET_BYTES + config.max_auth_bytes + ROOMS_BYTES;
+        let of_progress = self.host.work.len() * PROGRESS_BYTES;
+        let recovery = config.recovery.as_ref();
+        let of_recovery = recovery.map_or(0, |recovery| 2 * recovery.max_bytes);
+        let most = self.held_by_itself as usize
+            + SPARE_BYTES
+            + counts.connections * of_connection
+            + counts.sessions * (SESSION_BYTES + config.max_request_line_bytes + of_packets)
+            + (counts.sockets + counts.away) * of_socket
+            + of_progress
+            + of_recovery;
+        let held = held_bytes();
+        assert!(
+            held <= most as u64,
+            "{held} bytes are held of at most {most}: {counts:?}"
+        );
+    }
+
+    /// When everybody has gone, all has been given back but what is kept for those who come next.
+    pub fn check_nothing_held(&self) {
+        let of_progress = self.host.work.len() * PROGRESS_BYTES;
+        let most = self.held_by_itself + (SPARE_BYTES + of_progress) as u64;
+        let held = held_bytes();
+        assert!(held <= most, "{held} bytes are held for nobody, not {most}");
+    }
+
     pub fn check(&mut self) {
         self.driver.endpoint.check_invariants();
+        self.check_held();
+        let sessions = self.driver.endpoint.counts().sessions as u64;
+        assert!(
+            sessions <= self.setup.max_sessions,
+            "there are {sessions} sessions"
+        );
         self.check_progress();
     }
 
@@ -57,10 +109,13 @@ impl World {
             let line_ms =
                 8 * client.nature.latency_ms + standing.undelivered_bytes / client.nature.pace();
             let allowed_ms = PROGRESS_WITHIN_MS + line_ms;
+            let busy = client.links().filter_map(|link| self.net.get(link));
+            let busy_until_ms = busy.map(|link| link.busy_until_ms).max().unwrap_or(0);
             for work in &self.host.work {
                 let since_ms = work
                     .updated_at_ms
                     .max(joined.since_ms)
+                    .max(busy_until_ms)
                     .max(self.disturbed_until_ms);
                 if self.now_ms < since_ms.saturating_add(allowed_ms)
                     || joined.since_ms >= work.updated_at_ms

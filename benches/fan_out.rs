@@ -5,11 +5,11 @@
 
 mod common;
 
-use std::io::IoSlice;
+use std::io::{IoSlice, Read};
 
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
 use pulsewheel::progress::{JsonObject, Memory, SessionOptions};
-use pulsewheel::{Args, Config, Endpoint, Environment, Now, Target, Work};
+use pulsewheel::{Args, Config, Endpoint, Environment, Now, Readiness, Target, Work};
 
 const CLIENTS: [usize; 2] = [1_000, 10_000];
 
@@ -29,10 +29,10 @@ fn crowd(clients: usize) -> Endpoint {
     let mut endpoint = Endpoint::new(config, environment, Now::default());
     let peer = "127.0.0.1:5000".parse().expect("an address");
     for _ in 0..clients {
-        let key = endpoint.open(peer).expect("room for one more");
-        endpoint.feed(key, &mut common::HANDSHAKE.to_vec());
-        endpoint.feed(key, &mut common::masked(common::JOIN));
-        write_all(&mut endpoint);
+        let client = endpoint.open(peer).expect("room for one more");
+        let input = [common::HANDSHAKE, &common::masked(common::JOIN)].concat();
+        endpoint.on_ready(client, Readiness::readable());
+        work(&mut endpoint, &mut &input[..]);
     }
     assert_eq!(endpoint.counts().sockets, clients);
     endpoint
@@ -40,28 +40,33 @@ fn crowd(clients: usize) -> Endpoint {
 
 /// Takes what is to be written, as a socket does that is never full; how many connections had something.
 fn write_all(endpoint: &mut Endpoint) -> usize {
-    let mut connections = 0;
+    work(endpoint, &mut &[][..])
+}
+
+/// Does all that is to be done, with this input of the one client that has some; how many writes that were.
+fn work(endpoint: &mut Endpoint, input: &mut &[u8]) -> usize {
+    let mut writes = 0;
     loop {
-        let key = match endpoint.next_work(endpoint.now()) {
-            Work::Write(key) => key,
-            Work::Events => {
-                while endpoint.poll_event().is_some() {}
-                continue;
+        match endpoint.next_work(endpoint.now()) {
+            Work::Read(id, bytes) => {
+                let mut buffer = vec![0; bytes];
+                let read = input.read(&mut buffer);
+                endpoint.on_read(id, &mut buffer, read);
             }
-            // All that a turn may write has been written, or all that there is.
+            Work::Events => while endpoint.poll_event().is_some() {},
+            Work::Write(id) => {
+                let mut slices = [IoSlice::new(&[]); 64];
+                let (_, offered) = endpoint.gather(id, &mut slices);
+                endpoint.on_written(id, offered, Ok(offered));
+                writes += 1;
+            }
+            // All that a turn may do has been done, or all that there is.
             Work::Wait(_) if endpoint.has_work() => {
                 endpoint.on_polled(endpoint.now().mono_ms, true);
-                continue;
             }
-            _ => break,
-        };
-        let mut slices = [IoSlice::new(&[]); 64];
-        let count = endpoint.gather(key, &mut slices);
-        let bytes = slices[..count].iter().map(|slice| slice.len()).sum();
-        endpoint.wrote(key, bytes);
-        connections += 1;
+            _ => return writes,
+        }
     }
-    connections
 }
 
 fn broadcast(c: &mut Criterion) {

@@ -154,8 +154,8 @@
 //! came of it. These are the lines that every driver has; here the sockets are two buffers.
 //!
 //! ```
-//! use std::io::IoSlice;
-//! use pulsewheel::{progress::Memory, Config, Endpoint, Environment, Now, Work};
+//! use std::io::{IoSlice, Read, Write};
+//! use pulsewheel::{progress::Memory, Config, Endpoint, Environment, Now, Readiness, Work};
 //!
 //! let environment = Environment {
 //!     random: Box::new(|bytes| bytes.fill(7)), // In earnest: bytes that nobody can guess.
@@ -165,26 +165,25 @@
 //! let mut endpoint = Endpoint::new(Config::default(), environment, start);
 //!
 //! let client = endpoint.open("127.0.0.1:4000".parse()?).expect("there is room");
-//! let mut arrived = b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n".to_vec();
+//! let mut arrived = &b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n"[..];
 //! let mut sent = Vec::new();
-//! endpoint.on_readable(client);
+//! endpoint.on_ready(client, Readiness::readable());
+//! let mut buffer = vec![0; 64 * 1024];
 //! loop {
 //!     match endpoint.next_work(start) {
-//!         Work::Read(key, bytes) => {
-//!             let mut read: Vec<u8> = arrived.drain(..bytes.min(arrived.len())).collect();
-//!             endpoint.would_block(key); // There is no more.
-//!             endpoint.feed(key, &mut read);
+//!         Work::Read(id, bytes) => {
+//!             let read = arrived.read(&mut buffer[..bytes]);
+//!             endpoint.on_read(id, &mut buffer[..bytes], read);
 //!         }
 //!         Work::Events => while let Some(_event) = endpoint.poll_event() {}, // The host answers with verbs here.
-//!         Work::Write(key) => {
+//!         Work::Write(id) => {
 //!             let mut slices = [IoSlice::new(&[]); 8];
-//!             let count = endpoint.gather(key, &mut slices);
-//!             let bytes: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.to_vec()).collect();
-//!             endpoint.wrote(key, bytes.len());
-//!             sent.extend(bytes);
+//!             let (count, offered) = endpoint.gather(id, &mut slices);
+//!             let written = sent.write_vectored(&slices[..count]);
+//!             endpoint.on_written(id, offered, written);
 //!         }
 //!         Work::ShutdownWrite(_) | Work::Close(_) => break,
-//!         // In earnest: sleep, tell what has happened meanwhile, and then `on_polled`.
+//!         // In earnest: sleep, tell what has happened meanwhile by `open` and `on_ready`, and then `on_polled`.
 //!         Work::Wait(_until_ms) => break,
 //!     }
 //! }
@@ -240,7 +239,7 @@ pub mod wheel;
 pub use config::Config;
 pub use endpoint::{
     AckId, Admission, AdmissionId, AskId, ClientInfo, ConnectRequest, Counts, Door, Endpoint,
-    Environment, Event, JoinId, Message, Random, TimerId, Work,
+    Environment, Event, JoinId, Message, Random, Readiness, TimerId, Work,
 };
 pub use engine::{HandshakeDetail, HandshakeDetails};
 pub use error::{AckError, DisconnectReason, Error};

@@ -305,18 +305,13 @@ fn no_layer_names_one_above_or_beside_it() {
 /// What drives the endpoint, which no handler calls.
 const DRIVING: &[&str] = &[
     "open",
-    "on_readable",
-    "on_half_close",
-    "on_writable",
+    "on_ready",
     "on_polled",
     "next_work",
-    "would_block",
-    "feed",
-    "read_closed",
-    "hang_up",
+    "on_read",
+    "on_written",
     "begin_turn",
     "poll_event",
-    "wrote",
 ];
 
 /// What changes nothing of the endpoint itself.

@@ -1,12 +1,12 @@
 //! An endpoint, driven as a server drives it, with connections that are buffers and a clock that is a number.
 
-use std::io::IoSlice;
+use std::io::{ErrorKind, IoSlice};
 
 use pulsewheel::http::{Cookie, Cors, HeaderHook, Origins};
 use pulsewheel::progress::{Memory, ProgressConfig};
 use pulsewheel::socket::{Parser, RecoveryConfig};
 use pulsewheel::{
-    Config, ConnectionId, Counts, Endpoint, Environment, HandshakeDetail, Now, Work,
+    Config, ConnectionId, Counts, Endpoint, Environment, HandshakeDetail, Now, Readiness, Work,
 };
 
 use super::client::{Client, Told};
@@ -163,7 +163,7 @@ impl World {
 
     fn hang_up_link(&mut self, number: usize) {
         if let Some(link) = &self.links[number] {
-            self.endpoint.hang_up(link.key);
+            self.endpoint.on_ready(link.key, Readiness::broken());
         }
     }
 
@@ -259,7 +259,7 @@ impl World {
             } else {
                 self.written_bytes
             };
-            self.endpoint.on_writable(link.key);
+            self.endpoint.on_ready(link.key, Readiness::writable());
         }
     }
 
@@ -267,7 +267,7 @@ impl World {
     fn tell(&mut self) {
         for link in self.links.iter().flatten() {
             if !link.incoming.is_empty() || link.is_at_end() {
-                self.endpoint.on_readable(link.key);
+                self.endpoint.on_ready(link.key, Readiness::readable());
             }
         }
         self.endpoint.on_polled(self.now.mono_ms, true);
@@ -311,21 +311,22 @@ impl World {
         let link = self.link(key);
         if link.incoming.is_empty() && link.is_at_end() {
             link.is_side_closed_known = true;
-            return self.endpoint.read_closed(key);
+            return self.endpoint.on_read(key, &mut [], Ok(0));
         }
         let count = bytes.min(link.incoming.len()).min(link.may_take_bytes);
         link.may_take_bytes -= count;
-        let mut bytes: Vec<u8> = link.incoming.drain(..count).collect();
-        if bytes.is_empty() {
-            self.endpoint.would_block(key);
-        } else {
-            self.endpoint.feed(key, &mut bytes);
-        }
+        let mut buffer: Vec<u8> = link.incoming.drain(..count).collect();
+        buffer.resize(bytes, 0);
+        let read = match count {
+            0 => Err(ErrorKind::WouldBlock.into()),
+            count => Ok(count),
+        };
+        self.endpoint.on_read(key, &mut buffer, read);
     }
 
     fn write(&mut self, key: ConnectionId) {
         let mut slices = [IoSlice::new(&[]); 4];
-        let count = self.endpoint.gather(key, &mut slices);
+        let (count, _) = self.endpoint.gather(key, &mut slices);
         let offered: Vec<u8> = slices[..count]
             .iter()
             .flat_map(|slice| slice.to_vec())
@@ -337,10 +338,7 @@ impl World {
         let count = offered.len().min(link.may_write_bytes);
         link.may_write_bytes -= count;
         link.client.receive(&offered[..count], &mut self.told);
-        self.endpoint.wrote(key, count);
-        if count < offered.len() {
-            self.endpoint.would_block(key);
-        }
+        self.endpoint.on_written(key, offered.len(), Ok(count));
     }
 
     /// Pongs where the witness has been pinged.
@@ -359,8 +357,7 @@ impl World {
         for link in self.links.iter().flatten() {
             if self.endpoint.has_output(link.key) {
                 let mut slices = vec![IoSlice::new(&[]); 4096];
-                let count = self.endpoint.gather(link.key, &mut slices);
-                let waiting_bytes: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+                let (_, waiting_bytes) = self.endpoint.gather(link.key, &mut slices);
                 assert!(waiting_bytes <= MAX_WAITING_BYTES, "{waiting_bytes} wait");
             }
         }

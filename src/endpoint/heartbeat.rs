@@ -31,7 +31,7 @@ impl Unheard {
 
 impl Endpoint {
     /// The operating system was asked at this monotonic time in milliseconds what is ready, and all that it told has been noted
-    /// by [`Endpoint::on_readable`]; `is_complete` says whether that was all there is, or more may be told the next time.
+    /// by [`Endpoint::on_ready`]; `is_complete` says whether that was all there is, or more may be told the next time.
     ///
     /// A session whose pong is overdue ends when everything has been read that had arrived in its time, or has at least been
     /// read from once. A driver that never calls this says that it always has.

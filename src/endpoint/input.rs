@@ -1,5 +1,6 @@
 //! What comes in: connections, and bytes on them.
 
+use std::io;
 use std::net::SocketAddr;
 
 use super::events::Ending;
@@ -10,6 +11,45 @@ use crate::id::ConnectionId;
 use crate::priority::Priority;
 use crate::transport::{cost, Connection, Failure, Sink, Step, Use};
 use crate::websocket::Decoder;
+
+/// What the operating system has told of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// There is something to read: bytes, or their end.
+    pub is_readable: bool,
+    /// It takes bytes that it did not take before.
+    pub is_writable: bool,
+    /// The peer has closed its side, behind bytes that may still have to be read.
+    pub is_half_closed: bool,
+    /// It is gone, in both directions.
+    pub is_broken: bool,
+}
+
+impl Readiness {
+    /// There is something to read.
+    pub fn readable() -> Readiness {
+        Readiness {
+            is_readable: true,
+            ..Readiness::default()
+        }
+    }
+
+    /// It takes bytes that it did not take before.
+    pub fn writable() -> Readiness {
+        Readiness {
+            is_writable: true,
+            ..Readiness::default()
+        }
+    }
+
+    /// It is gone, in both directions.
+    pub fn broken() -> Readiness {
+        Readiness {
+            is_broken: true,
+            ..Readiness::default()
+        }
+    }
+}
 
 /// How handling a piece of input went on.
 enum Progress {
@@ -37,24 +77,45 @@ impl Endpoint {
         self.transport.open(&mut self.clock, peer)
     }
 
-    /// Bytes have arrived on a connection, or their end: [`Endpoint::next_work`] names it in its turn.
-    pub fn on_readable(&mut self, key: ConnectionId) {
-        self.transport.ready.on_readable(key);
-    }
-
-    /// The connection that was named last has nothing more to read, or takes nothing more: it is not named for that again before
-    /// [`Endpoint::on_readable`], or [`Endpoint::on_writable`].
-    pub fn would_block(&mut self, key: ConnectionId) {
-        if self.transport.ready.written() == Some(key) {
-            self.transport.ready.write_would_block(key);
-        } else {
-            self.transport.ready.would_block(key);
+    /// The operating system has told this of a connection. It is told once of each change, and remembered here.
+    pub fn on_ready(&mut self, id: ConnectionId, readiness: Readiness) {
+        if readiness.is_broken {
+            return self.hang_up(id);
+        }
+        if readiness.is_writable && self.transport.ready.on_writable(id) {
+            self.transport.queue_write(id, Priority::Normal);
+        }
+        if readiness.is_half_closed {
+            self.transport.ready.on_half_close(id);
+        } else if readiness.is_readable {
+            self.transport.ready.on_readable(id);
         }
     }
 
-    /// Goes on with input that had to wait, and names the next connection to read from, and how many bytes at most. What
-    /// comes of it is told by [`Endpoint::feed`], [`Endpoint::would_block`], [`Endpoint::read_closed`] or
-    /// [`Endpoint::hang_up`].
+    /// What came of [`Work::Read`]: `buffer` is as long as was asked for, and `read` says how much of it has been filled, as
+    /// [`Read`](std::io::Read) does: nothing at the end of the input.
+    ///
+    /// The bytes are unmasked in place; what cannot be handled yet is kept. A read that leaves room in the buffer counts as having
+    /// drained the socket, unless the peer has closed its side.
+    pub fn on_read(&mut self, id: ConnectionId, buffer: &mut [u8], read: io::Result<usize>) {
+        match read {
+            Ok(0) => self.read_closed(id),
+            Ok(bytes) => {
+                let bytes = bytes.min(buffer.len());
+                if bytes < buffer.len() && !self.transport.ready.is_half_closed(id) {
+                    self.transport.ready.would_block(id);
+                }
+                self.feed(id, &mut buffer[..bytes]);
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock => self.transport.ready.would_block(id),
+                io::ErrorKind::Interrupted => {}
+                _ => self.hang_up(id),
+            },
+        }
+    }
+
+    /// Goes on with input that had to wait, and names the next connection to read from, and how many bytes at most.
     ///
     /// `None` when nobody has anything to read, or when this turn has had its share of work: then the next turn goes on
     /// where this one stopped ([`Endpoint::has_work`]).
@@ -96,8 +157,8 @@ impl Endpoint {
             .then(|| self.transport.ready.read_bytes())
     }
 
-    /// Bytes have come in on a connection. They are unmasked in place; what cannot be handled yet is kept.
-    pub fn feed(&mut self, key: ConnectionId, bytes: &mut [u8]) {
+    /// Bytes have come in on a connection, whoever has asked for them.
+    pub(crate) fn feed(&mut self, key: ConnectionId, bytes: &mut [u8]) {
         let Some(connection) = self.transport.get(key) else {
             return;
         };
@@ -146,19 +207,14 @@ impl Endpoint {
     }
 
     /// The peer will send nothing more, but may still read.
-    pub fn read_closed(&mut self, key: ConnectionId) {
+    pub(super) fn read_closed(&mut self, key: ConnectionId) {
         if !self.transport.close_read(key) {
             self.hang_up(key);
         }
     }
 
-    /// The peer has closed its side, though bytes that it sent before may not have been read: these are read first.
-    pub fn on_half_close(&mut self, key: ConnectionId) {
-        self.transport.ready.on_half_close(key);
-    }
-
     /// The connection is gone, in both directions.
-    pub fn hang_up(&mut self, key: ConnectionId) {
+    pub(super) fn hang_up(&mut self, key: ConnectionId) {
         self.cut(key);
         self.transport.close(&mut self.clock, key);
     }

@@ -34,6 +34,7 @@ mod work;
 pub use admission::{Admission, AdmissionId};
 pub use door::Door;
 pub use event::{AckId, AskId, Event, JoinId, Message};
+pub use input::Readiness;
 pub use joins::ConnectRequest;
 pub use schedule::TimerId;
 pub use verbs::ClientInfo;

@@ -1,6 +1,6 @@
 //! What goes out: bytes to write, polls to answer, connections to close.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 
 use super::Endpoint;
 use crate::id::ConnectionId;
@@ -10,8 +10,7 @@ use crate::priority::Priority;
 const BULK_EVERY: u32 = 8;
 
 impl Endpoint {
-    /// The next connection that has something to write: [`gather`](Endpoint::gather) it, then say what was
-    /// [`wrote`](Endpoint::wrote).
+    /// The next connection that has something to write.
     ///
     /// Answers and what is sent to few come before broadcasts to many, which a driver may spread over several turns; but
     /// every eighth connection is one of those, so that a steady flow of answers does not hold them up for ever.
@@ -47,13 +46,33 @@ impl Endpoint {
         }
     }
 
-    /// Fills `slices` with what waits for a connection and returns how many it filled; 0 when nothing waits.
-    pub fn gather<'a>(&'a self, key: ConnectionId, slices: &mut [IoSlice<'a>]) -> usize {
-        self.transport.gather(key, slices)
+    /// Fills `slices` with what is to be written to a connection by one call, and gives how many it has filled, and how many bytes
+    /// these have together.
+    pub fn gather<'a>(&'a self, id: ConnectionId, slices: &mut [IoSlice<'a>]) -> (usize, usize) {
+        let count = self.transport.gather(id, slices);
+        (count, slices[..count].iter().map(|slice| slice.len()).sum())
+    }
+
+    /// What came of [`Work::Write`](super::Work::Write): so many bytes were offered, and so many written. A write that takes less
+    /// than it was offered counts as having filled the socket.
+    pub fn on_written(&mut self, id: ConnectionId, offered: usize, written: io::Result<usize>) {
+        match written {
+            Ok(bytes) => {
+                self.wrote(id, bytes);
+                if bytes < offered {
+                    self.transport.ready.write_would_block(id);
+                }
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock => self.transport.ready.write_would_block(id),
+                io::ErrorKind::Interrupted => {}
+                _ => self.hang_up(id),
+            },
+        }
     }
 
     /// So many bytes have been written to a connection.
-    pub fn wrote(&mut self, key: ConnectionId, bytes: usize) {
+    pub(super) fn wrote(&mut self, key: ConnectionId, bytes: usize) {
         if self.transport.wrote(&mut self.clock, key, bytes) && self.news_reader(key).is_some() {
             // Behind answers, as the news of a slow client are in no hurry.
             self.transport.queue_write(key, Priority::Bulk);

@@ -5,20 +5,16 @@ use super::stalls::Stalls;
 use super::Endpoint;
 use crate::id::ConnectionId;
 use crate::now::Now;
-use crate::priority::Priority;
 use crate::transport::Closing;
 
 /// What whoever holds the sockets is to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// Read from a connection, so many bytes at most. Then say what came of it: [`Endpoint::feed`] with bytes,
-    /// [`Endpoint::would_block`] when there are none, or no more than these; [`Endpoint::read_closed`] at the end,
-    /// [`Endpoint::hang_up`] when the connection is broken.
+    /// Read from a connection, so many bytes at most, and say what came of it: [`Endpoint::on_read`].
     Read(ConnectionId, usize),
     /// Have the host take all events that there are ([`Endpoint::poll_event`]) and answer with verbs. At least once in a turn.
     Events,
-    /// Write to a connection, in one call, what [`Endpoint::gather`] gives. Then say what came of it: [`Endpoint::wrote`] with
-    /// the number of bytes, [`Endpoint::would_block`] when it took less than that, [`Endpoint::hang_up`] when it is broken.
+    /// Write to a connection, in one call, what [`Endpoint::gather`] gives, and say what came of it: [`Endpoint::on_written`].
     Write(ConnectionId),
     /// Shut down a connection's writing side and go on reading: the peer is to see the end of what it was sent before
     /// the connection vanishes, which a full close with unread input would turn into a reset.
@@ -26,8 +22,7 @@ pub enum Work {
     /// Close a connection; its id is stale.
     Close(ConnectionId),
     /// Wait until something happens, at most until this monotonic time in milliseconds, which may have passed. Then tell all that
-    /// has happened ([`Endpoint::open`], [`Endpoint::on_readable`], [`Endpoint::on_writable`] and so on), and
-    /// [`Endpoint::on_polled`] behind it.
+    /// has happened ([`Endpoint::open`], [`Endpoint::on_ready`]), and [`Endpoint::on_polled`] behind it.
     Wait(Option<u64>),
 }
 
@@ -62,20 +57,8 @@ impl Endpoint {
     ///
     /// A turn reads from those who are ready, fires what is due, has the host handle events, writes, closes and waits, in this
     /// order; each of these has its bound, and what is left over is first in the next turn. Whoever holds the sockets does what is
-    /// named and says what came of it:
-    ///
-    /// ```text
-    /// loop {
-    ///     match endpoint.next_work(now) {
-    ///         Work::Read(key, bytes) => match sockets.read(key, &mut buffer[..bytes]) { … feed, would_block, read_closed, hang_up }
-    ///         Work::Events => while let Some(event) = endpoint.poll_event() { host.handle(&mut endpoint, event) }
-    ///         Work::Write(key) => { … gather; wrote, would_block, hang_up }
-    ///         Work::ShutdownWrite(key) => sockets.shut_down_writing(key),
-    ///         Work::Close(key) => sockets.close(key),
-    ///         Work::Wait(deadline) => { … sleep; open, on_readable, on_half_close, on_writable, hang_up; on_polled }
-    ///     }
-    /// }
-    /// ```
+    /// named and says what came of it, by six verbs: [`Endpoint::open`], [`Endpoint::on_ready`], [`Endpoint::on_polled`],
+    /// [`Endpoint::on_read`], [`Endpoint::gather`] and [`Endpoint::on_written`]. The [page of the crate](crate) has these lines in full.
     pub fn next_work(&mut self, now: Now) -> Work {
         loop {
             match self.turn.phase {
@@ -144,13 +127,6 @@ impl Endpoint {
             || self.transport.has_work()
             || !self.turn.unheard.is_empty()
             || self.sessions.has_polls_due()
-    }
-
-    /// A connection can take bytes that could not before.
-    pub fn on_writable(&mut self, key: ConnectionId) {
-        if self.transport.ready.on_writable(key) {
-            self.transport.queue_write(key, Priority::Normal);
-        }
     }
 
     /// Until when nothing is to be done unless something happens; a time that has passed while there is something to do.

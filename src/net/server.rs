@@ -15,7 +15,7 @@ use super::queue::{Done, Queue};
 use super::system::{environment, Clock};
 use super::{Handle, Listener, Stats, Stream};
 use crate::transport::ready::MAX_READ_BYTES;
-use crate::{Config, ConnectionId, Endpoint, Event, Work};
+use crate::{Config, ConnectionId, Endpoint, Event, Readiness, Work};
 
 /// Connections accepted in one turn, so that a storm of them does not keep others waiting.
 const ACCEPTS_PER_TURN: usize = 32;
@@ -83,8 +83,6 @@ struct Listening<L> {
 struct Connected<S> {
     key: ConnectionId,
     stream: S,
-    /// The end of its input has been announced, behind what is still to be read.
-    is_read_closed: bool,
 }
 
 impl Server<TcpListener> {
@@ -304,21 +302,16 @@ impl<L: Listener> Server<L> {
                 self.listeners[number - FIRST_LISTENER].is_ready = true;
                 continue;
             }
-            let Some(Some(connected)) = self.connections.get_mut(number) else {
+            let Some(Some(connected)) = self.connections.get(number) else {
                 continue;
             };
-            let key = connected.key;
-            if event.is_writable() {
-                self.endpoint.on_writable(key);
-            }
-            if event.is_error() || event.is_read_closed() && event.is_write_closed() {
-                self.endpoint.hang_up(key);
-            } else if event.is_read_closed() {
-                connected.is_read_closed = true;
-                self.endpoint.on_half_close(key);
-            } else if event.is_readable() {
-                self.endpoint.on_readable(key);
-            }
+            let readiness = Readiness {
+                is_readable: event.is_readable(),
+                is_writable: event.is_writable(),
+                is_half_closed: event.is_read_closed(),
+                is_broken: event.is_error() || event.is_read_closed() && event.is_write_closed(),
+            };
+            self.endpoint.on_ready(connected.key, readiness);
         }
         if !self.listeners.iter().any(|listening| listening.is_ready) {
             self.backlog.is_empty_at(asked_ms);
@@ -338,25 +331,12 @@ impl<L: Listener> Server<L> {
 
     fn read(&mut self, key: ConnectionId, bytes: usize) {
         let Some(Some(connected)) = self.connections.get_mut(key.index()) else {
-            return self.endpoint.would_block(key);
+            return self.endpoint.on_ready(key, Readiness::broken());
         };
         self.stats.reads += 1;
-        match connected.stream.read(&mut self.buffer[..bytes]) {
-            Ok(0) => self.endpoint.read_closed(key),
-            Ok(length) => {
-                self.stats.read_bytes += length as u64;
-                // A read that leaves room in the buffer has drained the socket, unless its end is still to be read.
-                if length < bytes && !connected.is_read_closed {
-                    self.endpoint.would_block(key);
-                }
-                self.endpoint.feed(key, &mut self.buffer[..length]);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.endpoint.would_block(key)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => self.endpoint.hang_up(key),
-        }
+        let read = connected.stream.read(&mut self.buffer[..bytes]);
+        self.stats.read_bytes += read.as_ref().map_or(0, |length| *length as u64);
+        self.endpoint.on_read(key, &mut self.buffer[..bytes], read);
     }
 
     fn write_to(&mut self, key: ConnectionId) {
@@ -365,33 +345,21 @@ impl<L: Listener> Server<L> {
             self.stats.max_writes_per_turn = self.stats.max_writes_per_turn.max(self.turn_writes);
         }
         let Some(Some(connected)) = self.connections.get_mut(key.index()) else {
-            return self.endpoint.hang_up(key);
+            return self.endpoint.on_ready(key, Readiness::broken());
         };
         let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
-        let count = self.endpoint.gather(key, &mut slices);
-        let offered_bytes: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+        let (count, offered) = self.endpoint.gather(key, &mut slices);
         self.stats.writes += 1;
-        match write(&mut connected.stream, &slices[..count], &mut self.buffer) {
-            Ok(bytes) => {
-                self.stats.written_bytes += bytes as u64;
-                self.endpoint.wrote(key, bytes);
-                if bytes < offered_bytes {
-                    self.endpoint.would_block(key);
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.endpoint.would_block(key);
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => self.endpoint.hang_up(key),
-        }
+        let written = write(&mut connected.stream, &slices[..count], &mut self.buffer);
+        self.stats.written_bytes += written.as_ref().map_or(0, |bytes| *bytes as u64);
+        self.endpoint.on_written(key, offered, written);
     }
 
     fn shut_down_writing(&mut self, key: ConnectionId) {
         let is_broken =
             |connected: &Connected<L::Stream>| connected.stream.shut_down_writing().is_err();
         if self.connected(key).is_some_and(is_broken) {
-            self.endpoint.hang_up(key);
+            self.endpoint.on_ready(key, Readiness::broken());
         }
     }
 
@@ -458,16 +426,12 @@ impl<L: Listener> Server<L> {
             .register(&mut stream, token, interest)
             .is_err()
         {
-            return self.endpoint.hang_up(key);
+            return self.endpoint.on_ready(key, Readiness::broken());
         }
         while self.connections.len() <= key.index() {
             self.connections.push(None);
         }
-        self.connections[key.index()] = Some(Connected {
-            key,
-            stream,
-            is_read_closed: false,
-        });
+        self.connections[key.index()] = Some(Connected { key, stream });
     }
 
     fn connected(&self, key: ConnectionId) -> Option<&Connected<L::Stream>> {

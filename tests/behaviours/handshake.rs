@@ -1,11 +1,11 @@
 //! Opening a session, and what may be wrong with that.
 
-use std::io::IoSlice;
+use std::io::{IoSlice, Read};
 
 use pulsewheel::engine::Transports;
 use pulsewheel::http::Response;
 use pulsewheel::progress::Memory;
-use pulsewheel::{Config, Endpoint, Environment, Event, Now};
+use pulsewheel::{Config, Endpoint, Environment, Event, Now, Readiness, Work};
 
 use crate::support::{ask, get, run, run_echo, Client, Http, Polling, UPGRADE};
 
@@ -125,14 +125,24 @@ fn handshake_made_of(byte: u8) -> String {
     let peer = "127.0.0.1:5000".parse().expect("an address");
     let connection = endpoint.open(peer).expect("room for one");
     let request = format!("GET /socket.io/?{POLLING} HTTP/1.1\r\nHost: a\r\n\r\n");
-    endpoint.feed(connection, &mut request.into_bytes());
-    let mut slices = [IoSlice::new(&[]); 4];
-    let count = endpoint.gather(connection, &mut slices);
-    let bytes: Vec<u8> = slices[..count]
-        .iter()
-        .flat_map(|slice| slice.to_vec())
-        .collect();
-    String::from_utf8(bytes).expect("text")
+    endpoint.on_ready(connection, Readiness::readable());
+    loop {
+        match endpoint.next_work(now) {
+            Work::Read(id, bytes) => {
+                let mut buffer = vec![0; bytes];
+                let read = request.as_bytes().read(&mut buffer);
+                endpoint.on_read(id, &mut buffer, read);
+            }
+            Work::Write(id) => {
+                let mut slices = [IoSlice::new(&[]); 4];
+                let (count, _) = endpoint.gather(id, &mut slices);
+                let slices = slices[..count].iter();
+                let bytes: Vec<u8> = slices.flat_map(|slice| slice.to_vec()).collect();
+                return String::from_utf8(bytes).expect("text");
+            }
+            _ => {}
+        }
+    }
 }
 
 #[test]

@@ -1,14 +1,16 @@
 //! Drives an endpoint without sockets, for tests that count what it allocates.
 
-use std::io::IoSlice;
+use std::io::{IoSlice, Read};
 
-use pulsewheel::{Config, ConnectionId, Endpoint, Environment, Event, Now, Work};
+use pulsewheel::{Config, ConnectionId, Endpoint, Environment, Event, Now, Readiness, Work};
 
 /// An endpoint, the time, and buffers that are used again, so that driving it allocates nothing.
 pub struct World {
     pub endpoint: Endpoint,
     now_ms: u64,
+    /// What is still to be read of a client's input, and where it is read into.
     input: Vec<u8>,
+    buffer: Vec<u8>,
     /// The beginning of what was written last.
     written: Vec<u8>,
 }
@@ -29,6 +31,7 @@ impl World {
             endpoint: Endpoint::new(config, environment, at(0)),
             now_ms: 0,
             input: Vec::with_capacity(4096),
+            buffer: vec![0; 64 * 1024],
             written: Vec::with_capacity(4096),
         }
     }
@@ -43,9 +46,10 @@ impl World {
         self.endpoint.begin_turn(at(self.now_ms));
         self.input.clear();
         self.input.extend_from_slice(input);
-        self.endpoint.feed(connection, &mut self.input);
+        self.endpoint.on_ready(connection, Readiness::readable());
         self.endpoint.on_polled(self.now_ms, true);
         self.work(host);
+        assert!(self.input.is_empty(), "all of it has been read");
     }
 
     /// Lets time pass until the next deadline, does what is due, and writes all output.
@@ -94,14 +98,22 @@ impl World {
         self.written.clear();
         loop {
             match self.endpoint.next_work(at(self.now_ms)) {
-                Work::Read(..) => panic!("all is handed over"),
+                Work::Read(connection, bytes) => {
+                    let read = (&self.input[..]).read(&mut self.buffer[..bytes]);
+                    self.input
+                        .drain(..*read.as_ref().expect("a slice can be read"));
+                    self.endpoint
+                        .on_read(connection, &mut self.buffer[..bytes], read);
+                }
                 Work::Events => {
                     while let Some(event) = self.endpoint.poll_event() {
                         host(&mut self.endpoint, event);
                     }
                 }
                 Work::Write(connection) => self.write_to(connection),
-                Work::ShutdownWrite(connection) => self.endpoint.hang_up(connection),
+                Work::ShutdownWrite(connection) => {
+                    self.endpoint.on_ready(connection, Readiness::broken());
+                }
                 Work::Close(_) => {}
                 Work::Wait(_) if self.endpoint.has_work() => {
                     self.endpoint.on_polled(self.now_ms, true);
@@ -113,14 +125,13 @@ impl World {
 
     fn write_to(&mut self, connection: ConnectionId) {
         let mut slices = [IoSlice::new(&[]); 8];
-        let count = self.endpoint.gather(connection, &mut slices);
-        let bytes = slices[..count].iter().map(|slice| slice.len()).sum();
+        let (count, bytes) = self.endpoint.gather(connection, &mut slices);
         for slice in &slices[..count] {
             let room = self.written.capacity() - self.written.len();
             self.written
                 .extend_from_slice(&slice[..slice.len().min(room)]);
         }
-        self.endpoint.wrote(connection, bytes);
+        self.endpoint.on_written(connection, bytes, Ok(bytes));
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 
-use pulsewheel::{ConnectionId, Endpoint, Event, Now, Work};
+use pulsewheel::{ConnectionId, Endpoint, Event, Now, Readiness, Work};
 
 use super::held::outside;
 use super::net::{LinkId, Net};
@@ -37,7 +37,6 @@ pub struct Driver {
 
 struct Connected {
     link: LinkId,
-    is_read_closed: bool,
 }
 
 impl Driver {
@@ -125,7 +124,7 @@ impl Driver {
                             trace.note(|| format!("link {} is closed: Write", connected.link))
                         });
                         if outside(|| net.shut_down_writing(connected.link)).is_err() {
-                            self.endpoint.hang_up(key);
+                            self.endpoint.on_ready(key, Readiness::broken());
                         }
                     }
                 }
@@ -158,21 +157,18 @@ impl Driver {
             let Some(&key) = self.by_link.get(&link) else {
                 continue;
             };
-            let Some(connected) = self.connections.get_mut(&key) else {
-                continue;
-            };
-            if readiness.is_writable {
-                self.endpoint.on_writable(key);
-            }
-            if readiness.is_error || readiness.is_read_closed && readiness.is_write_closed {
+            let is_broken =
+                readiness.is_error || readiness.is_read_closed && readiness.is_write_closed;
+            if is_broken {
                 outside(|| trace.note(|| format!("link {link} is broken")));
-                self.endpoint.hang_up(key);
-            } else if readiness.is_read_closed {
-                connected.is_read_closed = true;
-                self.endpoint.on_half_close(key);
-            } else if readiness.is_readable {
-                self.endpoint.on_readable(key);
             }
+            let readiness = Readiness {
+                is_readable: readiness.is_readable,
+                is_writable: readiness.is_writable,
+                is_half_closed: readiness.is_read_closed,
+                is_broken,
+            };
+            self.endpoint.on_ready(key, readiness);
         }
         if !self.is_listener_ready {
             self.accepted_until_ms = self.now_ms;
@@ -181,49 +177,32 @@ impl Driver {
     }
 
     fn read(&mut self, key: ConnectionId, bytes: usize, net: &mut Net, trace: &mut Trace) {
-        let Some(connected) = self.connections.get_mut(&key) else {
-            return self.endpoint.would_block(key);
+        let Some(connected) = self.connections.get(&key) else {
+            return self.endpoint.on_ready(key, Readiness::broken());
         };
-        match outside(|| net.read(connected.link, &mut self.buffer[..bytes])) {
-            Ok(0) => {
-                outside(|| trace.note(|| format!("link {} has ended", connected.link)));
-                self.endpoint.read_closed(key);
-            }
+        let read = outside(|| net.read(connected.link, &mut self.buffer[..bytes]));
+        match read {
+            Ok(0) => outside(|| trace.note(|| format!("link {} has ended", connected.link))),
             Ok(length) => {
                 self.read_bytes += length as u64;
                 outside(|| trace.bytes("read", connected.link, &self.buffer[..length]));
-                if length < bytes && !connected.is_read_closed {
-                    self.endpoint.would_block(key);
-                }
-                self.endpoint.feed(key, &mut self.buffer[..length]);
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.endpoint.would_block(key);
-            }
-            Err(_) => self.endpoint.hang_up(key),
+            Err(_) => {}
         }
+        self.endpoint.on_read(key, &mut self.buffer[..bytes], read);
     }
 
     fn write_to(&mut self, key: ConnectionId, net: &mut Net, trace: &mut Trace) {
         let Some(connected) = self.connections.get(&key) else {
-            return self.endpoint.hang_up(key);
+            return self.endpoint.on_ready(key, Readiness::broken());
         };
         let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
-        let count = self.endpoint.gather(key, &mut slices);
-        let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
-        match outside(|| net.write(connected.link, &slices[..count], self.now_ms)) {
-            Ok(bytes) => {
-                outside(|| trace.slices("write", connected.link, &slices[..count], bytes));
-                self.endpoint.wrote(key, bytes);
-                if bytes < offered {
-                    self.endpoint.would_block(key);
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.endpoint.would_block(key);
-            }
-            Err(_) => self.endpoint.hang_up(key),
+        let (count, offered) = self.endpoint.gather(key, &mut slices);
+        let written = outside(|| net.write(connected.link, &slices[..count], self.now_ms));
+        if let Ok(bytes) = written {
+            outside(|| trace.slices("write", connected.link, &slices[..count], bytes));
         }
+        self.endpoint.on_written(key, offered, written);
     }
 
     fn accept(&mut self, net: &mut Net, trace: &mut Trace) {
@@ -249,11 +228,7 @@ impl Driver {
                     outside(|| {
                         trace.note(|| format!("link {link} is accepted"));
                         self.by_link.insert(link, key);
-                        let connected = Connected {
-                            link,
-                            is_read_closed: false,
-                        };
-                        self.connections.insert(key, connected);
+                        self.connections.insert(key, Connected { link });
                     });
                 }
                 Err(error) => match error.kind() {

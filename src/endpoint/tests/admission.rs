@@ -174,7 +174,13 @@ fn whoever_has_gone_is_not_decided_about() {
     let ways: [Leave; 3] = [
         |endpoint, key| endpoint.hang_up(key),
         |endpoint, key| endpoint.read_closed(key),
-        |endpoint, key| endpoint.on_half_close(key),
+        |endpoint, key| {
+            let half_closed = Readiness {
+                is_half_closed: true,
+                ..Readiness::default()
+            };
+            endpoint.on_ready(key, half_closed);
+        },
     ];
     for request in [get(POLLING), upgrade(WEBSOCKET)] {
         for leave in ways {

@@ -34,16 +34,15 @@ mod stalls;
 mod upgrade;
 mod websocket;
 
-use std::io::IoSlice;
+use std::io::{ErrorKind, IoSlice};
 
-use super::{Endpoint, Environment, Event};
+use super::{Endpoint, Environment, Event, Readiness, Work};
 use crate::config::Config;
 use crate::id::ConnectionId;
 use crate::now::Now;
 use crate::priority::Priority;
 use crate::progress::Memory;
 use crate::socket::{SocketId, Target};
-use crate::transport::Closing;
 
 /// An endpoint and the time, driven as a server drives it.
 pub(super) struct World {
@@ -181,20 +180,42 @@ impl World {
     pub fn one_turn(&mut self) {
         self.endpoint.begin_turn(now(self.now_ms));
         for flood in self.floods.iter().filter(|flood| flood.left_bytes > 0) {
-            self.endpoint.on_readable(flood.key);
+            self.endpoint.on_ready(flood.key, Readiness::readable());
         }
         self.endpoint.on_polled(self.now_ms, true);
-        while let Some((key, bytes)) = self.endpoint.next_read() {
-            let mut floods = self.floods.iter_mut();
-            let flood = floods.find(|flood| flood.key == key);
+        let mut floods = std::mem::take(&mut self.floods);
+        self.work(|key, bytes| {
+            let flood = floods.iter_mut().find(|flood| flood.key == key);
             let flood = flood.expect("only they are read from, others are fed");
-            let mut sent = flood.next(bytes);
-            if sent.len() < bytes {
-                self.endpoint.would_block(key);
+            flood.next(bytes)
+        });
+        self.floods = floods;
+        self.endpoint.check_invariants();
+    }
+
+    /// Does what is to be done in this turn; `read` gives what has come on a connection, so many bytes at most.
+    fn work(&mut self, mut read: impl FnMut(ConnectionId, usize) -> Vec<u8>) {
+        loop {
+            match self.endpoint.next_work(now(self.now_ms)) {
+                Work::Read(key, bytes) => {
+                    let mut buffer = read(key, bytes);
+                    let read = match buffer.len() {
+                        0 => Err(ErrorKind::WouldBlock.into()),
+                        length => Ok(length),
+                    };
+                    buffer.resize(bytes, 0);
+                    self.endpoint.on_read(key, &mut buffer, read);
+                }
+                Work::Events => self.take_all_events(),
+                Work::Write(key) => self.write_to(key),
+                Work::ShutdownWrite(key) => self.shut.push(key),
+                Work::Close(key) => self.closed.push(key),
+                Work::Wait(_) => return,
             }
-            self.endpoint.feed(key, &mut sent);
         }
-        self.endpoint.handle_timeouts();
+    }
+
+    fn take_all_events(&mut self) {
         while let Some(event) = self.endpoint.poll_event() {
             match event {
                 Event::Disconnecting { socket, .. } => {
@@ -204,39 +225,19 @@ impl World {
                 event => self.events.push(event),
             }
         }
-        self.write();
-        self.endpoint.check_invariants();
     }
 
-    fn write(&mut self) {
-        while let Some(key) = self.endpoint.next_output() {
-            if self.slow.contains(&key) {
-                continue;
-            }
-            let mut bytes = Vec::new();
-            loop {
-                let mut slices = [IoSlice::new(&[]); 3];
-                let count = self.endpoint.gather(key, &mut slices);
-                let before = bytes.len();
-                slices[..count]
-                    .iter()
-                    .for_each(|slice| bytes.extend_from_slice(slice));
-                let written = bytes.len() - before;
-                self.endpoint.wrote(key, written);
-                if written == 0 {
-                    break;
-                }
-            }
-            match self.received.iter_mut().find(|(known, _)| *known == key) {
-                Some((_, received)) => received.extend_from_slice(&bytes),
-                None => self.received.push((key, bytes)),
-            }
-        }
-        while let Some((key, closing)) = self.endpoint.transport.next_closing() {
-            match closing {
-                Closing::Write => self.shut.push(key),
-                Closing::Both => self.closed.push(key),
-            }
+    fn write_to(&mut self, key: ConnectionId) {
+        let mut slices = [IoSlice::new(&[]); 3];
+        let (count, offered) = self.endpoint.gather(key, &mut slices);
+        let bytes: Vec<u8> = match self.slow.contains(&key) {
+            true => Vec::new(),
+            false => slices[..count].iter().flat_map(|it| it.to_vec()).collect(),
+        };
+        self.endpoint.on_written(key, offered, Ok(bytes.len()));
+        match self.received.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, received)) => received.extend_from_slice(&bytes),
+            None => self.received.push((key, bytes)),
         }
     }
 
@@ -244,8 +245,7 @@ impl World {
     pub fn read_some(&mut self, key: ConnectionId, bytes: usize) -> usize {
         self.endpoint.begin_turn(now(self.now_ms));
         let mut slices = [IoSlice::new(&[]); 8];
-        let count = self.endpoint.gather(key, &mut slices);
-        let waiting: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+        let (_, waiting) = self.endpoint.gather(key, &mut slices);
         let taken = waiting.min(bytes);
         self.endpoint.wrote(key, taken);
         self.turn();

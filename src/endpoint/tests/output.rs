@@ -41,7 +41,9 @@ fn a_broadcast_to_few_waits_for_nobody() {
     let room = everybody.clone().to("few");
     world.endpoint.emit(&room, "news", &args).expect("emitted");
     assert_eq!(world.endpoint.next_output(), Some(few));
-    world.endpoint.transport.queue_write(few, Priority::Normal);
+    // Nobody has written to it, so it is put back.
+    let transport = &mut world.endpoint.transport;
+    transport.queue_write(few, Priority::Normal);
     world.turn();
     for client in clients {
         let expected = if client == few { 2 } else { 1 };

@@ -1,6 +1,6 @@
 //! Pongs that are overdue: nobody is given up before everything has been read that may have come in time.
 
-use super::{get, masked, post, status, World};
+use super::{get, masked, post, status, Readiness, World};
 use crate::config::Config;
 use crate::id::ConnectionId;
 
@@ -17,18 +17,16 @@ fn turn(world: &mut World, asked_ms: u64, is_complete: bool, arrived: &[(Connect
     let endpoint = &mut world.endpoint;
     let now = endpoint.now();
     endpoint.begin_turn(now);
-    arrived
-        .iter()
-        .for_each(|(key, _)| endpoint.on_readable(*key));
-    endpoint.on_polled(asked_ms, is_complete);
-    while let Some((key, _)) = endpoint.next_read() {
-        let (_, bytes) = arrived.iter().find(|(from, _)| *from == key).unwrap();
-        endpoint.would_block(key);
-        endpoint.feed(key, &mut bytes.clone());
+    for (key, _) in arrived {
+        endpoint.on_ready(*key, Readiness::readable());
     }
-    endpoint.handle_timeouts();
-    while endpoint.poll_event().is_some() {}
-    world.write();
+    endpoint.on_polled(asked_ms, is_complete);
+    world.now_ms = now.mono_ms;
+    world.work(|key, asked| {
+        let (_, bytes) = arrived.iter().find(|(from, _)| *from == key).unwrap();
+        bytes[..asked.min(bytes.len())].to_vec()
+    });
+    world.take_events();
     world.endpoint.check_invariants();
 }
 

@@ -117,7 +117,11 @@ fn a_cut_poll_or_post_ends_the_session() {
     let mut world = World::new(Config::engine_only("/socket.io"));
     let sid = world.open_polling();
     let (waiting, _) = world.poll(&sid);
-    world.endpoint.on_half_close(waiting);
+    let half_closed = Readiness {
+        is_half_closed: true,
+        ..Readiness::default()
+    };
+    world.endpoint.on_ready(waiting, half_closed);
     world.endpoint.next_read();
     world.turn();
     assert_eq!(world.poll(&sid).1, "400");
@@ -288,7 +292,7 @@ fn a_payload_of_very_many_packets_does_not_fill_the_queue_of_events() {
         }
         most = most.max(waiting);
         count += waiting;
-        world.write();
+        world.work(|_, _| Vec::new());
         world.endpoint.begin_turn(world.endpoint.now());
         world.endpoint.next_read();
     }

@@ -57,7 +57,7 @@ fn the_next_request_waits_for_the_end_of_the_answer() {
     world.read_some(key, 500);
     assert!(!world.endpoint.transport.wants_input(key));
     world.slow.clear();
-    world.endpoint.transport.queue_write(key, Priority::Normal);
+    world.endpoint.on_ready(key, Readiness::writable());
     world.turn();
     let rest = world.take_text(key);
     assert!(rest.ends_with(r#"{"code":0,"message":"Transport unknown"}"#));

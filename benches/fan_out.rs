@@ -90,7 +90,9 @@ fn progress(c: &mut Criterion) {
     let mut group = c.benchmark_group("fan_out/progress update");
     for clients in CLIENTS {
         let mut endpoint = crowd(clients);
-        let session = endpoint.create_session(SessionOptions::default());
+        let session = endpoint
+            .progress()
+            .create_session(SessionOptions::default());
         let session = session.expect("there is room for a session");
         write_all(&mut endpoint);
         let mut now = Now::default();
@@ -102,7 +104,7 @@ fn progress(c: &mut Criterion) {
                 now.unix_ms += 100;
                 endpoint.begin_turn(now);
                 let rows = JsonObject::from_iter([("processed_rows".to_owned(), 4215.into())]);
-                let updated = endpoint.update_progress(session, 0.5, rows);
+                let updated = endpoint.progress().update_progress(session, 0.5, rows);
                 updated.expect("the session is at work");
                 assert_eq!(write_all(&mut endpoint), clients);
             });

@@ -69,14 +69,22 @@ impl Job {
     fn report(&mut self, endpoint: &mut Endpoint, percent: f64) -> Result<(), ProgressError> {
         let session = match self.session {
             Some(session) => session,
-            None => endpoint.create_session(SessionOptions::default())?,
+            None => endpoint
+                .progress()
+                .create_session(SessionOptions::default())?,
         };
         self.session = Some(session);
         if percent < 100.0 {
-            return endpoint.update_progress(session, percent / 100.0, Default::default());
+            return endpoint.progress().update_progress(
+                session,
+                percent / 100.0,
+                Default::default(),
+            );
         }
         self.session = None;
-        endpoint.complete_session(session, Default::default())
+        endpoint
+            .progress()
+            .complete_session(session, Default::default())
     }
 }
 

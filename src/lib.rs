@@ -239,7 +239,7 @@ pub mod wheel;
 pub use config::Config;
 pub use endpoint::{
     AckId, Admission, AdmissionId, AskId, ClientInfo, ConnectRequest, Counts, Door, Endpoint,
-    Environment, Event, JoinId, Message, Random, Readiness, TimerId, Work,
+    Environment, Event, JoinId, Message, ProgressView, Random, Readiness, TimerId, Work,
 };
 pub use engine::{HandshakeDetail, HandshakeDetails};
 pub use error::{AckError, DisconnectReason, Error};

@@ -279,7 +279,11 @@ fn updates_of_a_session_conflate_and_its_end_has_a_place_in_a_full_queue() {
     }
     assert_eq!(created.try_take(), Ok(Ok(())));
     assert!(last.is_none(), "the end came before what was said after it");
-    let session = server.endpoint().session(id).expect("it is remembered");
+    let session = server
+        .endpoint()
+        .progress()
+        .session(id)
+        .expect("it is remembered");
     let session: serde_json::Value = serde_json::from_str(&session).expect("JSON");
     assert_eq!(session["status"], "completed");
     assert_eq!(session["metadata"]["first"], 1);

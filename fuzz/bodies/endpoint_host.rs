@@ -103,7 +103,7 @@ impl Host {
             }
             Event::EngineClosed { session, .. } => assert!(self.sessions.remove(&session)),
             Event::CancelRequested { session, reason } => {
-                let cancelled = endpoint.cancel_session(session, Some(reason), None);
+                let cancelled = endpoint.progress().cancel_session(session, Some(reason), None);
                 cancelled.expect("a managed session waits for its host");
             }
             event => self.request(event),
@@ -309,23 +309,23 @@ impl Host {
         };
         match (verb, id) {
             (0 | 1, _) => {
-                let created = endpoint.create_session(options);
+                let created = endpoint.progress().create_session(options);
                 self.progress.extend(created.ok().map(|id| id.to_string()));
             }
             (2 | 3, Some(id)) => {
                 let rows = object(json!({"processed_rows": number}));
-                let _ = endpoint.update_progress(id, number as f64 / 9.0, rows);
+                let _ = endpoint.progress().update_progress(id, number as f64 / 9.0, rows);
             }
-            (4, Some(id)) => drop(endpoint.complete_session(id, object(json!({"n": number})))),
-            (5, Some(id)) => drop(endpoint.error_session(id, json!("broken"), None)),
-            (6, Some(id)) => drop(endpoint.request_cancel(id, None)),
-            (7, Some(id)) => drop(endpoint.cleanup(id)),
+            (4, Some(id)) => drop(endpoint.progress().complete_session(id, object(json!({"n": number})))),
+            (5, Some(id)) => drop(endpoint.progress().error_session(id, json!("broken"), None)),
+            (6, Some(id)) => drop(endpoint.progress().request_cancel(id, None)),
+            (7, Some(id)) => drop(endpoint.progress().cleanup(id)),
             (8, _) => {
-                endpoint.cleanup_stale_sessions();
+                endpoint.progress().cleanup_stale_sessions();
             }
             _ => {
                 let news = object(json!({"type": "scan", "action": "added"}));
-                let _ = endpoint.data_updated(news);
+                let _ = endpoint.progress().data_updated(news);
             }
         }
     }

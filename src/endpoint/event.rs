@@ -276,7 +276,7 @@ pub enum Event {
     },
 
     /// A client wants a managed progress session cancelled: roll back, then call
-    /// [`Endpoint::cancel_session`](crate::Endpoint::cancel_session).
+    /// [`ProgressView::cancel_session`](crate::ProgressView::cancel_session).
     CancelRequested {
         /// The session.
         session: Uuid,

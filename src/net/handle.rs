@@ -134,18 +134,18 @@ impl Handle {
         Ok((id, self.create_session_with_id(id, options)?))
     }
 
-    /// See [`Endpoint::create_session_with_id`].
+    /// See [`ProgressView::create_session_with_id`](crate::ProgressView::create_session_with_id).
     pub fn create_session_with_id(
         &self,
         id: Uuid,
         options: SessionOptions,
     ) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
         self.begin_session(id, move |endpoint| {
-            endpoint.create_session_with_id(id, options)
+            endpoint.progress().create_session_with_id(id, options)
         })
     }
 
-    /// See [`Endpoint::update_progress`]. This never fails for a full queue: where an update of the same session still waits for
+    /// See [`ProgressView::update_progress`](crate::ProgressView::update_progress). This never fails for a full queue: where an update of the same session still waits for
     /// the loop, that one takes this one over, in its place, and counts as done.
     pub fn update_progress(
         &self,
@@ -155,7 +155,8 @@ impl Handle {
     ) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
         if !progress.is_finite() {
             // An error of its own, which is not to be mixed with what is well.
-            return self.call(move |endpoint| endpoint.update_progress(id, progress, metadata));
+            return self
+                .call(move |endpoint| endpoint.progress().update_progress(id, progress, metadata));
         }
         let (answer_to, pending) = pending(&self.queue);
         self.queue.push_update(Update {
@@ -167,16 +168,18 @@ impl Handle {
         Ok(pending)
     }
 
-    /// See [`Endpoint::complete_session`]. A full queue has a place for it.
+    /// See [`ProgressView::complete_session`](crate::ProgressView::complete_session). A full queue has a place for it.
     pub fn complete_session(
         &self,
         id: Uuid,
         result: JsonObject,
     ) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
-        self.end_session(id, move |endpoint| endpoint.complete_session(id, result))
+        self.end_session(id, move |endpoint| {
+            endpoint.progress().complete_session(id, result)
+        })
     }
 
-    /// See [`Endpoint::error_session`]. A full queue has a place for it.
+    /// See [`ProgressView::error_session`](crate::ProgressView::error_session). A full queue has a place for it.
     pub fn error_session(
         &self,
         id: Uuid,
@@ -184,11 +187,13 @@ impl Handle {
         partial_results: Option<JsonObject>,
     ) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
         self.end_session(id, move |endpoint| {
-            endpoint.error_session(id, error, partial_results)
+            endpoint
+                .progress()
+                .error_session(id, error, partial_results)
         })
     }
 
-    /// See [`Endpoint::cancel_session`]. A full queue has a place for it.
+    /// See [`ProgressView::cancel_session`](crate::ProgressView::cancel_session). A full queue has a place for it.
     pub fn cancel_session(
         &self,
         id: Uuid,
@@ -196,34 +201,36 @@ impl Handle {
         partial_results: Option<JsonObject>,
     ) -> Result<Pending<Result<String, ProgressError>>, HandleError> {
         self.end_session(id, move |endpoint| {
-            endpoint.cancel_session(id, reason, partial_results)
+            endpoint
+                .progress()
+                .cancel_session(id, reason, partial_results)
         })
     }
 
-    /// See [`Endpoint::session`].
+    /// See [`ProgressView::session`](crate::ProgressView::session).
     pub fn session(&self, id: Uuid) -> Result<Pending<Result<String, ProgressError>>, HandleError> {
-        self.call(move |endpoint| endpoint.session(id))
+        self.call(move |endpoint| endpoint.progress().session(id))
     }
 
-    /// See [`Endpoint::sessions`].
+    /// See [`ProgressView::sessions`](crate::ProgressView::sessions).
     pub fn sessions(&self, query: ListQuery) -> Result<Pending<SessionPage>, HandleError> {
-        self.call(move |endpoint| endpoint.sessions(&query))
+        self.call(move |endpoint| endpoint.progress().sessions(&query))
     }
 
-    /// See [`Endpoint::data_updated`].
+    /// See [`ProgressView::data_updated`](crate::ProgressView::data_updated).
     pub fn data_updated(
         &self,
         payload: JsonObject,
     ) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
-        self.call(move |endpoint| endpoint.data_updated(payload))
+        self.call(move |endpoint| endpoint.progress().data_updated(payload))
     }
 
-    /// See [`Endpoint::system_alert`].
+    /// See [`ProgressView::system_alert`](crate::ProgressView::system_alert).
     pub fn system_alert(
         &self,
         payload: JsonObject,
     ) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
-        self.call(move |endpoint| endpoint.system_alert(payload))
+        self.call(move |endpoint| endpoint.progress().system_alert(payload))
     }
 
     /// See [`Endpoint::emit`].

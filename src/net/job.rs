@@ -104,7 +104,7 @@ impl ProgressHandle {
             ..options.session
         };
         let pending = self.handle.begin_session(id, move |endpoint| {
-            if let Err(error) = endpoint.create_session_with_id(id, session) {
+            if let Err(error) = endpoint.progress().create_session_with_id(id, session) {
                 hook.lock().is_unseen = true;
                 return Err(error);
             }
@@ -120,7 +120,7 @@ impl ProgressHandle {
         }
     }
 
-    /// A session as JSON text: see [`Endpoint::session`](crate::Endpoint::session).
+    /// A session as JSON text: see [`ProgressView::session`](crate::ProgressView::session).
     pub fn session(&self, id: Uuid) -> Result<Pending<Result<String, ProgressError>>, HandleError> {
         self.handle.session(id)
     }
@@ -202,9 +202,9 @@ impl Job {
             Err(error) => return self.end_with_error(&error.to_string()),
         };
         let id = self.id;
-        let _ = self
-            .handle
-            .end_session(id, move |endpoint| endpoint.complete_session(id, result));
+        let _ = self.handle.end_session(id, move |endpoint| {
+            endpoint.progress().complete_session(id, result)
+        });
     }
 
     /// It has failed for this reason.
@@ -285,9 +285,9 @@ impl Job {
     fn end_with_error(&self, message: &str) {
         let (id, error) = (self.id, Value::from(message));
         // Where the server is gone, or the session has ended before, there is nobody to tell.
-        let _ = self
-            .handle
-            .end_session(id, move |endpoint| endpoint.error_session(id, error, None));
+        let _ = self.handle.end_session(id, move |endpoint| {
+            endpoint.progress().error_session(id, error, None)
+        });
     }
 }
 
@@ -303,7 +303,10 @@ impl Drop for Job {
             None => self.end_with_error("the work ended without a result"),
             Some(reason) => {
                 let _ = self.handle.end_session(id, move |endpoint| {
-                    endpoint.cancel_session(id, Some(reason), None).map(|_| ())
+                    endpoint
+                        .progress()
+                        .cancel_session(id, Some(reason), None)
+                        .map(|_| ())
                 });
             }
         }

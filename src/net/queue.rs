@@ -74,7 +74,9 @@ pub(super) struct Update {
 impl Update {
     fn command(self) -> Command {
         Box::new(move |endpoint, _| {
-            let done = endpoint.update_progress(self.id, self.progress, self.metadata);
+            let done = endpoint
+                .progress()
+                .update_progress(self.id, self.progress, self.metadata);
             self.answer_to.give(Ok(done));
             Done::Well
         })

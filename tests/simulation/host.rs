@@ -147,7 +147,7 @@ impl Host {
                 }
             }
             Event::CancelRequested { session, .. } => {
-                inside(|| endpoint.cancel_session(session, None, None))
+                inside(|| endpoint.progress().cancel_session(session, None, None))
                     .map(drop)
                     .expect("a managed session waits for its host");
                 self.work_of(&session.to_string(), |work| work.is_over = true);

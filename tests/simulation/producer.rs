@@ -40,7 +40,7 @@ impl Host {
             );
             let managed = step.variant.is_multiple_of(2);
             if let Ok(id) = inside(|| {
-                endpoint.create_session(SessionOptions {
+                endpoint.progress().create_session(SessionOptions {
                     metadata,
                     managed,
                     ..SessionOptions::default()
@@ -66,7 +66,7 @@ impl Host {
             Verb::Progress => {
                 let progress = (step.amount % 1000) as f64 / 1000.0;
                 let done = inside(|| {
-                    endpoint.update_progress(
+                    endpoint.progress().update_progress(
                         id,
                         progress,
                         object(json!({"processed_rows": step.amount})),
@@ -81,12 +81,14 @@ impl Host {
                     "a session that runs takes updates"
                 );
             }
-            Verb::Complete => {
-                inside(|| endpoint.complete_session(id, object(json!({"n": step.amount}))))
-            }
-            Verb::Fail => inside(|| endpoint.error_session(id, json!("broken"), None)),
-            Verb::Cancel => inside(|| endpoint.cancel_session(id, None, None)).map(drop),
-            Verb::Forget => return drop(inside(|| endpoint.cleanup(id))),
+            Verb::Complete => inside(|| {
+                endpoint
+                    .progress()
+                    .complete_session(id, object(json!({"n": step.amount})))
+            }),
+            Verb::Fail => inside(|| endpoint.progress().error_session(id, json!("broken"), None)),
+            Verb::Cancel => inside(|| endpoint.progress().cancel_session(id, None, None)).map(drop),
+            Verb::Forget => return drop(inside(|| endpoint.progress().cleanup(id))),
             other => panic!("{other:?} is none of the host's"),
         };
         assert!(

@@ -119,7 +119,10 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     listen(&mut server, &addresses)?;
     let unix_ms = u64::try_from(now_ms()).unwrap_or(0);
     reservation.begin(unix_ms).map_err(ServeError::Numbers)?;
-    server.endpoint().reserve_seq(reservation.reserved());
+    server
+        .endpoint()
+        .progress()
+        .reserve_seq(reservation.reserved());
     let _log = Log::start(args.log)?;
 
     let handle = server.handle();
@@ -150,7 +153,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     );
 
     let result = server.run(|endpoint, event| host.on_event(endpoint, event));
-    let highest_seq = server.endpoint().seq_state().highest;
+    let highest_seq = server.endpoint().progress().seq_state().highest;
     // Whoever waits for an answer of the loop hears now that there is none.
     drop(server);
     host.imports.end(ROLL_BACK_PATIENCE);

@@ -119,8 +119,8 @@ impl Numbers {
     }
 
     /// Has more written ahead, if that is due. Called after whatever may have used numbers up; never waits.
-    pub fn watch(&self, endpoint: &Endpoint) {
-        let state = endpoint.seq_state();
+    pub fn watch(&self, endpoint: &mut Endpoint) {
+        let state = endpoint.progress().seq_state();
         if !has_room(state.reserved, state.wanted) {
             // Full where the thread is about to look already.
             let _ = self.wake.try_send(());
@@ -144,7 +144,7 @@ fn follow(mut reservation: Reservation, woken: &Receiver<()>, handle: &Handle) -
         if woken.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Disconnected) {
             return reservation;
         }
-        let asked = call_surely(handle, |endpoint| endpoint.seq_state());
+        let asked = call_surely(handle, |endpoint| endpoint.progress().seq_state());
         let Ok(state) = asked.and_then(Pending::wait) else {
             return reservation;
         };
@@ -152,7 +152,9 @@ fn follow(mut reservation: Reservation, woken: &Receiver<()>, handle: &Handle) -
             Ok(false) => {}
             Ok(true) => {
                 let reserved = reservation.reserved();
-                let _ = call_surely(handle, move |endpoint| endpoint.reserve_seq(reserved));
+                let _ = call_surely(handle, move |endpoint| {
+                    endpoint.progress().reserve_seq(reserved)
+                });
             }
             Err(error) => log::warn!(
                 "{} can't be written: {error}; until it can be, changes are numbered one by one",

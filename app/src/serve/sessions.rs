@@ -15,7 +15,7 @@ use super::query_fields::fields;
 use super::route::Verb;
 
 /// `GET /api/sessions`.
-pub fn list(endpoint: &Endpoint, head: &Request) -> Result<Response, ApiError> {
+pub fn list(endpoint: &mut Endpoint, head: &Request) -> Result<Response, ApiError> {
     let mut query = ListQuery::default();
     for (name, value) in fields(head, &["status", "limit", "cursor"])? {
         match name {
@@ -24,18 +24,18 @@ pub fn list(endpoint: &Endpoint, head: &Request) -> Result<Response, ApiError> {
             _ => query.cursor = Some(Cursor::parse(&value)?),
         }
     }
-    let page = endpoint.sessions(&query);
+    let page = endpoint.progress().sessions(&query);
     Ok(json_text(200, format!("{{{}}}", page.fields())))
 }
 
 /// `GET /api/sessions/{id}`.
-pub fn read(endpoint: &Endpoint, id: Uuid) -> Result<Response, ApiError> {
-    Ok(session(200, &endpoint.session(id)?))
+pub fn read(endpoint: &mut Endpoint, id: Uuid) -> Result<Response, ApiError> {
+    Ok(session(200, &endpoint.progress().session(id)?))
 }
 
 /// `DELETE /api/sessions/{id}`.
 pub fn delete(endpoint: &mut Endpoint, id: Uuid) -> Result<Response, ApiError> {
-    endpoint.cleanup(id)?;
+    endpoint.progress().cleanup(id)?;
     Ok(private(Response::empty(204)))
 }
 
@@ -50,29 +50,36 @@ pub fn run(
     let response = match verb {
         Verb::CreateSession => create(endpoint, body)?,
         Verb::UpdateProgress(id) => {
-            endpoint.check_unmanaged(id)?;
+            endpoint.progress().check_unmanaged(id)?;
             let progress = progress_argument(body.get("progress"))?;
             let metadata = object_argument(body.remove("metadata"), "metadata")?;
-            endpoint.update_progress(id, progress, metadata)?;
-            session(202, &endpoint.session(id)?)
+            endpoint
+                .progress()
+                .update_progress(id, progress, metadata)?;
+            session(202, &endpoint.progress().session(id)?)
         }
         Verb::Complete(id) => {
-            endpoint.check_unmanaged(id)?;
+            endpoint.progress().check_unmanaged(id)?;
             let result = object_argument(body.remove("result"), "result")?;
-            endpoint.complete_session(id, result)?;
-            session(200, &endpoint.session(id)?)
+            endpoint.progress().complete_session(id, result)?;
+            session(200, &endpoint.progress().session(id)?)
         }
         Verb::Fail(id) => {
-            endpoint.check_unmanaged(id)?;
+            endpoint.progress().check_unmanaged(id)?;
             let error = body.remove("error").unwrap_or_default();
             let partial_results = match body.remove("partial_results") {
                 None | Some(Value::Null) => None,
                 given => Some(object_argument(given, "partial_results")?),
             };
-            endpoint.error_session(id, error, partial_results)?;
-            session(200, &endpoint.session(id)?)
+            endpoint
+                .progress()
+                .error_session(id, error, partial_results)?;
+            session(200, &endpoint.progress().session(id)?)
         }
-        Verb::Cancel(id) => match endpoint.request_cancel(id, reason(body.remove("reason"))?)? {
+        Verb::Cancel(id) => match endpoint
+            .progress()
+            .request_cancel(id, reason(body.remove("reason"))?)?
+        {
             CancelRequest::Done(text) => session(200, &text),
             CancelRequest::Asked => {
                 imports.answer_when_ended(id, request);
@@ -80,11 +87,11 @@ pub fn run(
             }
         },
         Verb::DataUpdated => {
-            endpoint.data_updated(body)?;
+            endpoint.progress().data_updated(body)?;
             json_text(202, "{}".to_owned())
         }
         Verb::SystemAlert => {
-            endpoint.system_alert(body)?;
+            endpoint.progress().system_alert(body)?;
             json_text(202, "{}".to_owned())
         }
     };
@@ -98,17 +105,17 @@ fn create(endpoint: &mut Endpoint, mut body: JsonObject) -> Result<Response, Api
         ..SessionOptions::default()
     };
     let id = match body.remove("sessionId") {
-        None | Some(Value::Null) => endpoint.create_session(options)?,
+        None | Some(Value::Null) => endpoint.progress().create_session(options)?,
         Some(Value::String(text)) => {
             let id = session_id_argument(&text)?;
-            endpoint.create_session_with_id(id, options)?;
+            endpoint.progress().create_session_with_id(id, options)?;
             id
         }
         Some(_) => return Err(ApiError::invalid("sessionId must be text")),
     };
     let text = format!(
         "{{\"sessionId\":\"{id}\",\"session\":{}}}",
-        endpoint.session(id)?
+        endpoint.progress().session(id)?
     );
     Ok(json_text(201, text).with_header("Location", format!("/api/sessions/{id}")))
 }

@@ -324,7 +324,10 @@ fn world_with_sessions() -> World {
             ..Default::default()
         };
         let id = uuid::Uuid::from_u128(number);
-        let created = world.endpoint.create_session_with_id(id, options);
+        let created = world
+            .endpoint
+            .progress()
+            .create_session_with_id(id, options);
         created.expect("a place");
     }
     world.turn();
@@ -359,7 +362,11 @@ fn commands_whose_answer_nobody_can_get_build_none() {
 fn a_command_without_an_ack_changes_what_it_changes() {
     let mut world = World::new(Config::default());
     let (client, socket) = world.enter("40");
-    let id = world.endpoint.create_session(Default::default()).unwrap();
+    let id = world
+        .endpoint
+        .progress()
+        .create_session(Default::default())
+        .unwrap();
     let rooms = |world: &World| world.endpoint.rooms(socket).count();
     world.send(client, &format!("42[\"track_session\",\"{id}\"]"));
     assert_eq!(rooms(&world), 1);
@@ -369,7 +376,7 @@ fn a_command_without_an_ack_changes_what_it_changes() {
     world.send(client, &format!("42[\"track_session\",\"{unknown}\"]"));
     assert_eq!(rooms(&world), 0);
     world.send(client, &format!("42[\"cancel_session\",\"{id}\"]"));
-    assert!(world.endpoint.session_status(id).is_err());
+    assert!(world.endpoint.progress().session_status(id).is_err());
 }
 
 #[test]

@@ -22,7 +22,11 @@ fn create(world: &mut World, number: u128, metadata: Value, audience: Audience) 
         audience: Some(audience),
         ..SessionOptions::default()
     };
-    world.endpoint.create_session_with_id(id, options).unwrap();
+    world
+        .endpoint
+        .progress()
+        .create_session_with_id(id, options)
+        .unwrap();
     world.turn();
     id
 }
@@ -38,6 +42,7 @@ fn create_many(world: &mut World, count: u128, metadata_bytes: usize) -> Vec<Uui
 fn update(world: &mut World, id: Uuid, progress: f64) {
     world
         .endpoint
+        .progress()
         .update_progress(id, progress, Default::default())
         .unwrap();
 }
@@ -192,6 +197,7 @@ fn a_terminal_event_is_the_last_of_its_session_however_slow_its_reader_is() {
         update(&mut world, *id, 0.9);
         world
             .endpoint
+            .progress()
             .complete_session(*id, Default::default())
             .unwrap();
     }
@@ -232,11 +238,11 @@ fn what_is_told_late_is_told_as_of_the_last_pulse() {
     world.poll(&sid);
     update(&mut world, id, 0.1);
     world.turn();
-    let seq = |world: &World| -> Value {
-        let session = world.endpoint.session(id).unwrap();
+    let seq = |world: &mut World| -> Value {
+        let session = world.endpoint.progress().session(id).unwrap();
         serde_json::from_str::<Value>(&session).unwrap()["seq"].clone()
     };
-    let told = seq(&world);
+    let told = seq(&mut world);
     world.pass_ms(40);
     update(&mut world, id, 0.2);
     let seen = polled(&mut world, &sid);
@@ -247,7 +253,7 @@ fn what_is_told_late_is_told_as_of_the_last_pulse() {
     world.pass_ms(60);
     let seen = polled(&mut world, &sid);
     assert_eq!(seen[0].1["progress"], 0.2);
-    assert_eq!(seen[0].1["seq"], seq(&world));
+    assert_eq!(seen[0].1["seq"], seq(&mut world));
 }
 
 #[test]
@@ -332,6 +338,7 @@ fn news_that_is_old_when_a_poll_comes_leaves_the_poll_waiting() {
     world.turn();
     world
         .endpoint
+        .progress()
         .complete_session(id, Default::default())
         .unwrap();
     let (_, end) = world.poll(&sid);

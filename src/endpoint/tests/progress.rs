@@ -11,7 +11,7 @@ fn object(value: Value) -> crate::progress::JsonObject {
 }
 
 fn create(world: &mut World, options: SessionOptions) -> Uuid {
-    let id = world.endpoint.create_session(options).unwrap();
+    let id = world.endpoint.progress().create_session(options).unwrap();
     world.turn();
     id
 }
@@ -24,7 +24,11 @@ fn create_numbered(world: &mut World, number: u128, metadata: Value, audience: A
         metadata: object(metadata),
         ..SessionOptions::default()
     };
-    world.endpoint.create_session_with_id(id, options).unwrap();
+    world
+        .endpoint
+        .progress()
+        .create_session_with_id(id, options)
+        .unwrap();
     world.turn();
     id
 }
@@ -60,15 +64,18 @@ fn everybody_sees_a_session_from_its_creation_to_its_end() {
     assert!(world.poll(&sid).1.starts_with("42[\"session_created\","));
     world
         .endpoint
+        .progress()
         .update_progress(id, 0.25, Default::default())
         .unwrap();
     world.turn();
     world
         .endpoint
+        .progress()
         .update_progress(id, 0.5, Default::default())
         .unwrap();
     world
         .endpoint
+        .progress()
         .update_progress(id, 0.75, Default::default())
         .unwrap();
     world.turn();
@@ -87,10 +94,12 @@ fn everybody_sees_a_session_from_its_creation_to_its_end() {
     );
     world
         .endpoint
+        .progress()
         .update_progress(id, 0.9, Default::default())
         .unwrap();
     world
         .endpoint
+        .progress()
         .complete_session(id, object(json!({"import_id": 7})))
         .unwrap();
     world.pass_ms(1_000);
@@ -124,6 +133,7 @@ fn tracking_joins_and_answers_with_the_state_at_once() {
     );
     world
         .endpoint
+        .progress()
         .update_progress(id, 0.5, Default::default())
         .unwrap();
     world.turn();
@@ -137,6 +147,7 @@ fn tracking_joins_and_answers_with_the_state_at_once() {
     assert_eq!(answer, json!({"ok": true}));
     world
         .endpoint
+        .progress()
         .complete_session(id, Default::default())
         .unwrap();
     world.turn();
@@ -187,7 +198,7 @@ fn a_client_cancels_a_session_that_nobody_manages() {
         "{frames:?}"
     );
     assert_eq!(
-        world.endpoint.session(id).unwrap_err().code,
+        world.endpoint.progress().session(id).unwrap_err().code,
         ErrorCode::SessionCancelled
     );
 }
@@ -209,10 +220,14 @@ fn the_host_of_a_managed_session_rolls_back_before_anybody_is_answered() {
         if *session == id && reason == "user_requested")
     );
     assert_eq!(
-        world.endpoint.request_cancel(id, None),
+        world.endpoint.progress().request_cancel(id, None),
         Ok(CancelRequest::Asked)
     );
-    world.endpoint.cancel_session(id, None, None).unwrap();
+    world
+        .endpoint
+        .progress()
+        .cancel_session(id, None, None)
+        .unwrap();
     world.turn();
     let frames = world.frames(key);
     assert!(frames[0].contains("import_cancelled"), "{frames:?}");
@@ -251,6 +266,7 @@ fn a_server_without_progress_sessions_passes_the_commands_to_its_host() {
     assert!(matches!(world.take_events()[..], [Event::Message(_)]));
     assert!(world
         .endpoint
+        .progress()
         .create_session(SessionOptions::default())
         .is_err());
     world.pass_ms(100_000);

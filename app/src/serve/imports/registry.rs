@@ -66,7 +66,10 @@ impl Registry {
             ..SessionOptions::default()
         };
         let id = match wanted {
-            None => endpoint.create_session(options).map_err(refused)?,
+            None => endpoint
+                .progress()
+                .create_session(options)
+                .map_err(refused)?,
             Some(id) => {
                 self.claim_id(endpoint, id, options)?;
                 id
@@ -93,10 +96,10 @@ impl Registry {
                 message,
             )));
         }
-        match endpoint.session_status(id) {
-            Ok(Status::Processing) => endpoint.manage_session(id),
+        match endpoint.progress().session_status(id) {
+            Ok(Status::Processing) => endpoint.progress().manage_session(id),
             Err(error) if error.code == ErrorCode::SessionNotFound => {
-                endpoint.create_session_with_id(id, options)
+                endpoint.progress().create_session_with_id(id, options)
             }
             // A cancelled one too: whoever uploads uses no session that was.
             Ok(_) | Err(_) => Err(session_ended(id)),
@@ -111,7 +114,7 @@ impl Registry {
             // Where it comes too late the import ends in its own way.
             Some(canceller) => drop(canceller.cancel()),
             // Ended a moment ago, or never begun: nothing is there to be rolled back.
-            None => drop(endpoint.cancel_session(id, None, None)),
+            None => drop(endpoint.progress().cancel_session(id, None, None)),
         }
     }
 
@@ -132,8 +135,8 @@ impl Registry {
                 result,
                 data_updated,
             } => {
-                let ended = endpoint.complete_session(id, result);
-                let told = data_updated.map(|change| endpoint.data_updated(change));
+                let ended = endpoint.progress().complete_session(id, result);
+                let told = data_updated.map(|change| endpoint.progress().data_updated(change));
                 if let Some(Err(error)) = told {
                     log::error!("data_updated could not be sent: {error}");
                 }
@@ -143,11 +146,14 @@ impl Registry {
                 error,
                 partial_results,
             } => endpoint
+                .progress()
                 .error_session(id, error, Some(partial_results))
                 .and(Err(session_ended(id))),
             Outcome::Cancelled { partial_results } => {
                 let reason = self.is_closing().then(|| "server_shutdown".to_owned());
-                endpoint.cancel_session(id, reason, Some(partial_results))
+                endpoint
+                    .progress()
+                    .cancel_session(id, reason, Some(partial_results))
             }
         };
         let mut state = self.lock();
@@ -261,7 +267,10 @@ mod tests {
         let claim = |endpoint: &mut Endpoint, id| {
             registry.claim(endpoint, Some(id), JsonObject::new(), canceller())
         };
-        let own = endpoint.create_session(SessionOptions::default()).unwrap();
+        let own = endpoint
+            .progress()
+            .create_session(SessionOptions::default())
+            .unwrap();
         let new = Uuid::from_u128(7);
         for id in [own, new] {
             assert_eq!(claim(&mut endpoint, id), Ok(id));
@@ -269,8 +278,14 @@ mod tests {
             registry.end(&mut endpoint, id, completed());
             assert_eq!(code(claim(&mut endpoint, id)), (409, "SESSION_ENDED"));
         }
-        let cancelled = endpoint.create_session(SessionOptions::default()).unwrap();
-        endpoint.cancel_session(cancelled, None, None).unwrap();
+        let cancelled = endpoint
+            .progress()
+            .create_session(SessionOptions::default())
+            .unwrap();
+        endpoint
+            .progress()
+            .cancel_session(cancelled, None, None)
+            .unwrap();
         assert_eq!(
             code(claim(&mut endpoint, cancelled)),
             (409, "SESSION_ENDED")
@@ -284,10 +299,13 @@ mod tests {
         let id = registry
             .claim(&mut endpoint, None, JsonObject::new(), reader.canceller())
             .unwrap();
-        endpoint.request_cancel(id, None).unwrap();
+        endpoint.progress().request_cancel(id, None).unwrap();
         registry.cancel(&mut endpoint, id);
         assert!(reader.stopped().is_some());
-        assert_eq!(endpoint.session_status(id), Ok(Status::Processing));
+        assert_eq!(
+            endpoint.progress().session_status(id),
+            Ok(Status::Processing)
+        );
         registry.end(
             &mut endpoint,
             id,
@@ -296,7 +314,7 @@ mod tests {
             },
         );
         assert_eq!(
-            endpoint.session_status(id).unwrap_err().code,
+            endpoint.progress().session_status(id).unwrap_err().code,
             ErrorCode::SessionCancelled
         );
     }
@@ -308,19 +326,25 @@ mod tests {
             managed: true,
             ..SessionOptions::default()
         };
-        let id = endpoint.create_session(options).unwrap();
+        let id = endpoint.progress().create_session(options).unwrap();
         registry.cancel(&mut endpoint, id);
-        assert!(endpoint.session_status(id).is_err());
+        assert!(endpoint.progress().session_status(id).is_err());
     }
 
     #[test]
     fn a_session_with_an_import_takes_nothing_but_a_cancellation_from_outside() {
         let (mut endpoint, registry) = (endpoint(), Registry::default());
-        let own = endpoint.create_session(SessionOptions::default()).unwrap();
-        assert_eq!(endpoint.check_unmanaged(own), Ok(()));
+        let own = endpoint
+            .progress()
+            .create_session(SessionOptions::default())
+            .unwrap();
+        assert_eq!(endpoint.progress().check_unmanaged(own), Ok(()));
         for wanted in [None, Some(own), Some(Uuid::from_u128(7))] {
             let claimed = registry.claim(&mut endpoint, wanted, JsonObject::new(), canceller());
-            let error = endpoint.check_unmanaged(claimed.unwrap()).unwrap_err();
+            let error = endpoint
+                .progress()
+                .check_unmanaged(claimed.unwrap())
+                .unwrap_err();
             assert_eq!(error.code, ErrorCode::SessionManaged);
         }
     }

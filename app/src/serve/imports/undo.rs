@@ -25,7 +25,9 @@ pub fn run(import_id: i64, store: &Store, turn: &Turn, handle: &Handle, request:
     };
     // Fails only where the server has ended.
     let _ = call_surely(handle, move |endpoint| {
-        let told = change.clone().map(|change| endpoint.data_updated(change));
+        let told = change
+            .clone()
+            .map(|change| endpoint.progress().data_updated(change));
         if let Some(Err(error)) = told {
             log::error!("data_updated could not be sent: {error}");
         }

@@ -16,6 +16,7 @@ use crate::priority::Priority;
 use crate::progress::{ProgressTracker, Target as Recipients};
 use crate::slots::Key;
 use crate::socket::{Args, Client, Target};
+use crate::transport::cost;
 
 /// The event that is told as news.
 const EVENT: &str = "import_progress";
@@ -81,6 +82,8 @@ impl Endpoint {
         }
         let mut selected = self.sockets.take_selected(&target);
         let priority = Priority::of(selected.len());
+        let ready = &mut self.transport.ready;
+        ready.charge(cost::ELEMENT * selected.len());
         for socket in selected.drain(..) {
             let socket = self.sockets.get(socket);
             if let Some(session) = socket.map(|socket| socket.session) {

@@ -12,6 +12,9 @@ use crate::id::{ConnectionId, EngineSessionId};
 use crate::priority::Priority;
 use crate::transport::{cost, Payload, Sink};
 
+/// An answer to a poll takes no further packets beyond so many bytes: what a slow client makes wait is not compressed in one piece.
+const MAX_POLL_BYTES: usize = 64 * 1024;
+
 impl Endpoint {
     /// Answers the waiting poll of a session with what is queued.
     pub(super) fn flush_poll(&mut self, id: EngineSessionId, priority: Priority) {
@@ -23,7 +26,7 @@ impl Endpoint {
             return;
         }
         let is_draining = session.is_draining();
-        let mut frames = session.take_queue(max_packets);
+        let mut frames = session.take_queue(max_packets, MAX_POLL_BYTES);
         // The close packet goes alone: the JavaScript client handles it before the packets in front of it, which would
         // then look like a connection that was lost.
         let is_last = is_draining && frames.is_empty();

@@ -10,6 +10,7 @@ use crate::id::EngineSessionId;
 use crate::priority::Priority;
 use crate::socket::{Args, Keeping, NamespaceId, SocketId, Target};
 use crate::timer::Timer;
+use crate::transport::cost;
 
 /// What a returning client says in its CONNECT.
 #[derive(Deserialize)]
@@ -101,6 +102,8 @@ impl Endpoint {
             return None;
         }
         self.end_old_session(socket, session);
+        let looked_at = self.sockets.kept_packets(namespace);
+        self.transport.ready.charge(cost::ELEMENT * looked_at);
         let missed = self.sockets.missed(socket, offset.as_deref(), max_bytes)?;
         let id = self.sockets.id_text(socket)?;
         if let Some(timer) = self.sockets.take_away_timer(socket) {

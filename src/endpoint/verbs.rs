@@ -15,7 +15,7 @@ use crate::priority::Priority;
 use crate::socket::{
     is_reserved, with_slash, write_event, Args, Encoded, NamespaceId, Parser, SocketId, Target,
 };
-use crate::transport::{Phase, RequestId, Sink};
+use crate::transport::{cost, Phase, RequestId, Sink};
 
 /// How much is known of the request that opened a client's session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -368,6 +368,8 @@ impl Endpoint {
     pub(super) fn broadcast(&mut self, target: &Target, packet: &Encoded) {
         let mut selected = self.sockets.take_selected(target);
         let priority = Priority::of(selected.len());
+        let ready = &mut self.transport.ready;
+        ready.charge(cost::ELEMENT * selected.len());
         for socket in selected.drain(..) {
             let session = self.sockets.get(socket).map(|socket| socket.session);
             let takes = |it: &_| !target.is_volatile() || self.is_writable(*it);

@@ -374,11 +374,16 @@ impl Session {
         }
     }
 
-    /// Takes what is queued for a poll, so many packets at the most.
-    pub fn take_queue(&mut self, max_packets: usize) -> Vec<Frame> {
-        let count = self.queue.len().min(max_packets);
-        let frames: Vec<Frame> = self.queue.drain(..count).collect();
-        let bytes: usize = frames.iter().map(|frame| frame.payload().len()).sum();
+    /// Takes what is queued for a poll: so many packets at the most, and no further one beyond so many bytes.
+    pub fn take_queue(&mut self, max_packets: usize, max_bytes: usize) -> Vec<Frame> {
+        let mut bytes = 0;
+        let fits = |frame: &&Frame| {
+            let has_room = bytes < max_bytes;
+            bytes += if has_room { frame.payload().len() } else { 0 };
+            has_room
+        };
+        let count = self.queue.iter().take(max_packets).take_while(fits).count();
+        let frames = self.queue.drain(..count).collect();
         self.queued_bytes -= bytes;
         if self.queue.is_empty() {
             self.queue = VecDeque::new();
@@ -524,7 +529,7 @@ impl Session {
             clock.cancel(upgrade.timer);
             self.reads_binary = upgrade.reads_binary;
         }
-        let queue = self.take_queue(usize::MAX);
+        let queue = self.take_queue(usize::MAX, usize::MAX);
         self.transport = Transport::WebSocket(websocket);
         let queue = queue.into_iter();
         queue.map(|frame| self.for_websocket(frame)).collect()
@@ -705,6 +710,18 @@ mod tests {
         };
         session.queue.push_back(Frame::text("4x"));
         assert_eq!(session.poll(b, false), PollAction::Answer);
+    }
+
+    #[test]
+    fn a_poll_takes_no_further_packet_beyond_its_bytes() {
+        let (mut session, _, _) = session();
+        for text in ["4aaaa", "4bbbb", "4cccc"] {
+            session.send(Frame::text(text));
+        }
+        assert_eq!(session.take_queue(10, 6).len(), 2);
+        session.check();
+        assert_eq!(session.take_queue(10, 1).len(), 1);
+        session.check();
     }
 
     #[test]

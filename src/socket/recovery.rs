@@ -135,6 +135,11 @@ impl PacketLog {
         }
     }
 
+    /// How many packets are kept.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Bytes that are kept.
     pub fn bytes(&self) -> usize {
         self.bytes

@@ -26,7 +26,9 @@ impl Transport {
         if response.body.len() < settings.threshold_bytes {
             return;
         }
-        self.ready.charge(response.body.len() * cost::COMPRESSED);
+        let units = response.body.len() * cost::COMPRESSED;
+        self.ready.charge(units);
+        self.ready.charge_answer(units);
         let compressed = coding.compress(&response.body);
         // What does not shrink, such as images in base64, is not worth the client's time either.
         if compressed.len() < response.body.len() {

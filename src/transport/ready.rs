@@ -33,6 +33,8 @@ pub(crate) mod cost {
     pub const SEND: usize = 500;
     /// An event for the host.
     pub const EVENT: usize = 1_000;
+    /// An element of a list is looked at: a member of a namespace, a packet that a client may have missed.
+    pub const ELEMENT: usize = 20;
     /// A timer fires.
     pub const TIMER: usize = 500;
     /// A timer moves down in the wheel.

@@ -1,8 +1,7 @@
 //! Sockets that lose their connection and may come back.
 
 use super::{NamespaceId, SocketId, Sockets};
-use crate::id::EngineSessionId;
-use crate::id::{IdText, Secret};
+use crate::id::{EngineSessionId, IdText, Secret};
 use crate::socket::{Encoded, PacketLog, Recovery, Target};
 use crate::wheel::TimerKey;
 
@@ -57,6 +56,13 @@ impl Sockets {
         let socket = self.get(id)?;
         let is_it = socket.recovery()?.secret == secret && socket.namespace == namespace;
         is_it.then_some(id)
+    }
+
+    /// How many packets of a namespace are kept for those who miss them.
+    pub fn kept_packets(&self, namespace: NamespaceId) -> usize {
+        let namespace = self.namespaces.get(namespace.0);
+        let log = namespace.and_then(|namespace| namespace.log.as_ref());
+        log.map_or(0, PacketLog::len)
     }
 
     /// What a socket has missed; `None` when that cannot be told any more.

@@ -9,6 +9,8 @@ use crate::id::ConnectionId;
 const WRITES_PER_TURN: usize = 128;
 /// Bytes written in one turn, of all connections together; the last write may go beyond.
 const BYTES_PER_TURN: usize = 512 * 1024;
+/// Units of work on answers in one turn, compressing them above all; the last answer may go beyond.
+const UNITS_PER_TURN: usize = 500_000;
 /// Bytes written to one connection in one turn.
 const MAX_BYTES: usize = 256 * 1024;
 /// A connection for which more than this waits is written to after those for which less does.
@@ -23,6 +25,8 @@ pub(super) struct Writes {
     rested: VecDeque<ConnectionId>,
     writes: usize,
     bytes: usize,
+    /// Units of work that answers have cost beside being written.
+    units: usize,
     /// The connection that is written to, and how many bytes it may still get in this turn.
     visit: Option<(ConnectionId, usize)>,
 }
@@ -32,12 +36,18 @@ impl Ready {
     pub fn begin_writes(&mut self) {
         let writes = &mut self.writes;
         writes.large.append(&mut writes.rested);
-        (writes.writes, writes.bytes) = (0, 0);
+        (writes.writes, writes.bytes, writes.units) = (0, 0, 0);
     }
 
     /// Whether anybody waits for whom there is much.
     pub fn has_large(&self) -> bool {
         !(self.writes.large.is_empty() && self.writes.rested.is_empty())
+    }
+
+    /// Takes units from what this turn may spend on making answers.
+    #[cfg(feature = "compression")]
+    pub fn charge_answer(&mut self, units: usize) {
+        self.writes.units += units;
     }
 
     /// Whether more may be written in this turn.
@@ -151,7 +161,9 @@ impl Ready {
 impl Writes {
     /// Whether something is left of one part of a turn in so many.
     fn has_left(&self, part: usize) -> bool {
-        self.writes < WRITES_PER_TURN / part && self.bytes < BYTES_PER_TURN / part
+        self.writes < WRITES_PER_TURN / part
+            && self.bytes < BYTES_PER_TURN / part
+            && self.units < UNITS_PER_TURN / part
     }
 }
 
@@ -219,6 +231,19 @@ mod tests {
         assert_eq!(crowd.large_turn(2), [20_000, MAX_BYTES]);
         crowd.ready.begin_writes();
         assert_eq!(crowd.large_turn(1), [300_000 - MAX_BYTES, MAX_BYTES]);
+    }
+
+    #[cfg(feature = "compression")]
+    #[test]
+    fn answers_that_cost_much_work_end_the_writing_of_a_turn() {
+        let mut crowd = Crowd::new(&[100]);
+        crowd.ready.begin_writes();
+        crowd.ready.charge_answer(UNITS_PER_TURN - 1);
+        assert!(crowd.ready.may_write());
+        crowd.ready.charge_answer(1);
+        assert!(!crowd.ready.may_write());
+        crowd.ready.begin_writes();
+        assert!(crowd.ready.may_write());
     }
 
     #[test]

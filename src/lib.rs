@@ -238,8 +238,8 @@ pub mod wheel;
 
 pub use config::Config;
 pub use endpoint::{
-    AckId, Admission, AdmissionId, AskId, ClientInfo, ConnectRequest, Counts, Door, Endpoint,
-    Environment, Event, JoinId, Message, ProgressView, Random, Readiness, TimerId, Work,
+    AckId, Admission, AdmissionId, AskId, ClientInfo, ClusterView, ConnectRequest, Counts, Door,
+    Endpoint, Environment, Event, JoinId, Message, ProgressView, Random, Readiness, TimerId, Work,
 };
 pub use engine::{HandshakeDetail, HandshakeDetails};
 pub use error::{AckError, DisconnectReason, Error};

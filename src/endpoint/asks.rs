@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::cluster::ClusterView;
 use super::{AskId, Endpoint, Event};
 use crate::error::{AckError, Error};
 use crate::panics::Verb;
@@ -232,32 +233,9 @@ impl Endpoint {
                 adapter.emit(audience, event, args, Some(request))
             });
         } else {
-            self.ask_expects(ask, 0);
+            self.cluster().expect_acks(ask, 0);
         }
         Ok(ask)
-    }
-
-    /// For adapters: emits an event for another server to those sockets of this one that a target means, and gives how many are
-    /// asked. Each one's answer goes to [`Adapter::client_answered`](crate::Adapter::client_answered) under the number `relay`
-    /// as soon as it comes; what has not come after so many milliseconds never does.
-    pub fn relay_with_ack(
-        &mut self,
-        target: &Target,
-        event: &str,
-        args: &Args,
-        timeout_ms: u64,
-        relay: u64,
-    ) -> Result<usize, Error> {
-        let _verb = Verb::begin();
-        self.check_event(event, args)?;
-        let mut asked = 0;
-        let kind = |waiting: BTreeSet<SocketId>| {
-            asked = waiting.len();
-            Kind::Relay { waiting, relay }
-        };
-        let ask = self.ask_clients(target, event, args, timeout_ms, kind)?;
-        self.ask_expects(ask, 0);
-        Ok(asked)
     }
 
     /// Emits an event with one number to all that a target means here, and waits for them.
@@ -302,7 +280,7 @@ impl Endpoint {
     pub fn fetch_cluster(&mut self, target: &Target, timeout_ms: u64) -> AskId {
         let _verb = Verb::begin();
         let sockets = self.fetch_sockets(target).into_iter();
-        let sockets = sockets.filter_map(|socket| self.remote_socket(socket));
+        let sockets = sockets.filter_map(|socket| self.cluster().remote_socket(socket));
         let kind = Kind::Fetch(sockets.collect());
         let remote_expected = (!self.reaches_others(target)).then_some(0);
         let ask = self.open_ask(None, kind, remote_expected, Some(timeout_ms));
@@ -339,43 +317,6 @@ impl Endpoint {
             return Err(error);
         }
         Ok(ask)
-    }
-
-    /// For adapters: so many answers of other servers or their clients are to be expected to a question.
-    pub fn ask_expects(&mut self, ask: AskId, answers: u64) {
-        let _verb = Verb::begin();
-        if let Some(open) = self.asks.open.get_mut(ask.0) {
-            open.remote_expected = Some(answers);
-            self.close_if_complete(ask.0);
-        }
-    }
-
-    /// For adapters: another server, or a client of one, has answered a question. One that is closed already ignores it.
-    pub fn ask_answered(&mut self, ask: AskId, answer: Args) {
-        let _verb = Verb::begin();
-        if let Some(open) = self.asks.open.get_mut(ask.0) {
-            if let Kind::Many {
-                answers,
-                left_bytes,
-                ..
-            } = &mut open.kind
-            {
-                open.remote += u64::from(keep_answer(answers, left_bytes, answer));
-            }
-            self.close_if_complete(ask.0);
-        }
-    }
-
-    /// For adapters: another server has said which sockets it has.
-    pub fn ask_fetched(&mut self, ask: AskId, sockets: Vec<RemoteSocket>) {
-        let _verb = Verb::begin();
-        if let Some(open) = self.asks.open.get_mut(ask.0) {
-            if let Kind::Fetch(known) = &mut open.kind {
-                open.remote += 1;
-                known.extend(sockets);
-            }
-            self.close_if_complete(ask.0);
-        }
     }
 
     /// A client has acknowledged something that it was asked.
@@ -523,6 +464,70 @@ impl Endpoint {
             for socket in waiting {
                 self.sockets.take_ack(socket, id);
             }
+        }
+    }
+}
+
+impl ClusterView<'_> {
+    /// Emits an event for another server to those sockets of this one that a target means, and gives how many are
+    /// asked. Each one's answer goes to [`Adapter::client_answered`](crate::Adapter::client_answered) under the number `relay`
+    /// as soon as it comes; what has not come after so many milliseconds never does.
+    pub fn relay_with_ack(
+        &mut self,
+        target: &Target,
+        event: &str,
+        args: &Args,
+        timeout_ms: u64,
+        relay: u64,
+    ) -> Result<usize, Error> {
+        let _verb = Verb::begin();
+        self.endpoint.check_event(event, args)?;
+        let mut asked = 0;
+        let kind = |waiting: BTreeSet<SocketId>| {
+            asked = waiting.len();
+            Kind::Relay { waiting, relay }
+        };
+        let ask = self
+            .endpoint
+            .ask_clients(target, event, args, timeout_ms, kind)?;
+        self.expect_acks(ask, 0);
+        Ok(asked)
+    }
+
+    /// So many answers of other servers or their clients are to be expected to a question.
+    pub fn expect_acks(&mut self, ask: AskId, answers: u64) {
+        let _verb = Verb::begin();
+        if let Some(open) = self.endpoint.asks.open.get_mut(ask.0) {
+            open.remote_expected = Some(answers);
+            self.endpoint.close_if_complete(ask.0);
+        }
+    }
+
+    /// Another server, or a client of one, has answered a question. One that is closed already ignores it.
+    pub fn receive_ack(&mut self, ask: AskId, answer: Args) {
+        let _verb = Verb::begin();
+        if let Some(open) = self.endpoint.asks.open.get_mut(ask.0) {
+            if let Kind::Many {
+                answers,
+                left_bytes,
+                ..
+            } = &mut open.kind
+            {
+                open.remote += u64::from(keep_answer(answers, left_bytes, answer));
+            }
+            self.endpoint.close_if_complete(ask.0);
+        }
+    }
+
+    /// Another server has said which sockets it has.
+    pub fn receive_sockets(&mut self, ask: AskId, sockets: Vec<RemoteSocket>) {
+        let _verb = Verb::begin();
+        if let Some(open) = self.endpoint.asks.open.get_mut(ask.0) {
+            if let Kind::Fetch(known) = &mut open.kind {
+                open.remote += 1;
+                known.extend(sockets);
+            }
+            self.endpoint.close_if_complete(ask.0);
         }
     }
 }

@@ -7,7 +7,17 @@ use crate::socket::{
     is_reserved, Adapter, Args, Audience, NamespaceId, RemoteSocket, SocketId, Target,
 };
 
+/// What adapters tell an endpoint, and ask of it ([`Endpoint::cluster`]).
+pub struct ClusterView<'e> {
+    pub(super) endpoint: &'e mut Endpoint,
+}
+
 impl Endpoint {
+    /// What adapters tell this endpoint, and ask of it.
+    pub fn cluster(&mut self) -> ClusterView<'_> {
+        ClusterView { endpoint: self }
+    }
+
     /// Connects this server with others. The default adapter is [`InMemory`](crate::InMemory): there are none.
     pub fn set_adapter(&mut self, adapter: Box<dyn Adapter>) {
         let _verb = Verb::begin();
@@ -30,40 +40,10 @@ impl Endpoint {
         self.send_server_side(namespace, event, args, None)
     }
 
-    /// For adapters: another server has emitted an event to this one. `reply` names the answer where one is wanted.
-    pub fn receive_server_side(
-        &mut self,
-        namespace: NamespaceId,
-        event: &str,
-        args: &Args,
-        reply: Option<u64>,
-    ) {
-        let _verb = Verb::begin();
-        self.push_event(Event::ServerSide {
-            args: args.named(event),
-            namespace,
-            reply,
-        });
-    }
-
     /// Answers an [`Event::ServerSide`] that wants an answer.
     pub fn reply_server_side(&mut self, reply: u64, args: &Args) {
         let _verb = Verb::begin();
         self.outside.adapter.reply(reply, args);
-    }
-
-    /// A socket of this server as others see it.
-    pub fn remote_socket(&self, socket: SocketId) -> Option<RemoteSocket> {
-        let info = self.client_info(socket);
-        let data = self.data::<serde_json::Value>(socket);
-        Some(RemoteSocket {
-            id: self.socket_id(socket)?.to_string(),
-            address: info.map_or_else(String::new, |info| info.address.to_string()),
-            query: info.map_or_else(String::new, |info| info.query.to_owned()),
-            auth: self.auth(socket)?.to_owned(),
-            rooms: self.rooms(socket).map(str::to_owned).collect(),
-            data: data.map_or_else(|| "null".to_owned(), ToString::to_string),
-        })
     }
 
     pub(super) fn send_server_side(
@@ -103,5 +83,37 @@ impl Endpoint {
             let audience = target.audience(name, excepted.as_ref().map(|id| id.as_str()));
             tell(&mut *self.outside.adapter, &audience);
         }
+    }
+}
+
+impl ClusterView<'_> {
+    /// Another server has emitted an event to this one. `reply` names the answer where one is wanted.
+    pub fn receive_server_side(
+        &mut self,
+        namespace: NamespaceId,
+        event: &str,
+        args: &Args,
+        reply: Option<u64>,
+    ) {
+        let _verb = Verb::begin();
+        self.endpoint.push_event(Event::ServerSide {
+            args: args.named(event),
+            namespace,
+            reply,
+        });
+    }
+
+    /// A socket of this server as others see it.
+    pub fn remote_socket(&self, socket: SocketId) -> Option<RemoteSocket> {
+        let info = self.endpoint.client_info(socket);
+        let data = self.endpoint.data::<serde_json::Value>(socket);
+        Some(RemoteSocket {
+            id: self.endpoint.socket_id(socket)?.to_string(),
+            address: info.map_or_else(String::new, |info| info.address.to_string()),
+            query: info.map_or_else(String::new, |info| info.query.to_owned()),
+            auth: self.endpoint.auth(socket)?.to_owned(),
+            rooms: self.endpoint.rooms(socket).map(str::to_owned).collect(),
+            data: data.map_or_else(|| "null".to_owned(), ToString::to_string),
+        })
     }
 }

@@ -33,6 +33,7 @@ mod websockets;
 mod work;
 
 pub use admission::{Admission, AdmissionId};
+pub use cluster::ClusterView;
 pub use door::Door;
 pub use event::{AckId, AskId, Event, JoinId, Message};
 pub use input::Readiness;

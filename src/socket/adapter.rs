@@ -53,8 +53,8 @@ pub struct RemoteSocket {
 
 /// Carries what concerns sockets of other servers. Every method says what has been done here already and is to be done there.
 ///
-/// Methods that take an [`AskId`](crate::AskId)'s number may be answered later: see [`Endpoint::ask_expects`](crate::Endpoint::ask_expects)
-/// and [`Endpoint::ask_answered`](crate::Endpoint::ask_answered). The defaults are those of a server that is alone.
+/// Methods that take an [`AskId`](crate::AskId)'s number may be answered later: see [`ClusterView::expect_acks`](crate::ClusterView::expect_acks)
+/// and [`ClusterView::receive_ack`](crate::ClusterView::receive_ack). The defaults are those of a server that is alone.
 pub trait Adapter: Send {
     /// Whether there are others. Where not, nothing else is called.
     fn is_cluster(&self) -> bool {
@@ -62,7 +62,7 @@ pub trait Adapter: Send {
     }
 
     /// An event is emitted. With an `ask`, clients are to acknowledge it:
-    /// [`Endpoint::relay_with_ack`](crate::Endpoint::relay_with_ack) is what another server does with it.
+    /// [`ClusterView::relay_with_ack`](crate::ClusterView::relay_with_ack) is what another server does with it.
     fn emit(&mut self, to: &Audience<'_>, event: &str, args: &Args, ask: Option<AckRequest>) {
         let _ = (to, event, args, ask);
     }
@@ -104,13 +104,13 @@ pub trait Adapter: Send {
     }
 
     /// A client of this server has answered what another one has asked, by the number that
-    /// [`Endpoint::relay_with_ack`](crate::Endpoint::relay_with_ack) was given.
+    /// [`ClusterView::relay_with_ack`](crate::ClusterView::relay_with_ack) was given.
     fn client_answered(&mut self, relay: u64, args: &Args) {
         let _ = (relay, args);
     }
 
     /// The answer to an event of another server, by the number under which
-    /// [`Endpoint::receive_server_side`](crate::Endpoint::receive_server_side) was given it.
+    /// [`ClusterView::receive_server_side`](crate::ClusterView::receive_server_side) was given it.
     fn reply(&mut self, reply: u64, args: &Args) {
         let _ = (reply, args);
     }

@@ -197,16 +197,21 @@ fn a_sender_that_was_held_back_is_read_on_behind_the_answer() {
         );
         let held_back = request(&mut world);
         // That there are bytes is said once: as long as they fill the buffers of the operating system, nothing new comes.
-        world.endpoint.on_readable(key);
+        world.endpoint.on_ready(key, Readiness::readable());
         world.turn();
         world
             .endpoint
             .respond(held_back, Response::empty(413))
             .unwrap();
-        world.endpoint.begin_turn(now(world.now_ms));
-        world.write();
-        let next = world.endpoint.next_read().map(|(key, _)| key);
-        assert_eq!(next, Some(key), "{last:?}");
+        let mut read_from = Vec::new();
+        for _ in 0..2 {
+            world.work(|key, _| {
+                read_from.push(key);
+                Vec::new()
+            });
+            world.endpoint.on_polled(world.now_ms, true);
+        }
+        assert_eq!(read_from, [key], "{last:?}");
         assert_eq!(status(&world.take_text(key)), 413);
     }
 }

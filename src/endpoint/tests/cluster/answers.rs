@@ -64,9 +64,11 @@ fn a_server_that_says_nothing_delays_an_answer_but_does_not_prevent_it() {
         [Event::Fetched { sockets, is_complete: false, .. }] if sockets.len() == 2
     ));
     let endpoint = &mut cluster.worlds[0].endpoint;
-    endpoint.ask_fetched(ask, vec![RemoteSocket::default()]);
-    endpoint.ask_answered(ask, args("late"));
-    endpoint.ask_expects(ask, 1);
+    endpoint
+        .cluster()
+        .receive_sockets(ask, vec![RemoteSocket::default()]);
+    endpoint.cluster().receive_ack(ask, args("late"));
+    endpoint.cluster().expect_acks(ask, 1);
     cluster.turn();
     assert!(
         cluster.events(0).is_empty(),
@@ -145,10 +147,10 @@ fn answers_may_come_before_it_is_known_how_many_there_will_be() {
         .broadcast_with_ack(&everybody, "q", &args("x"), 500)
         .unwrap();
     for text in ["one", "two", "three"] {
-        endpoint.ask_answered(ask, args(text));
+        endpoint.cluster().receive_ack(ask, args(text));
     }
     assert!(endpoint.poll_event().is_none());
-    endpoint.ask_expects(ask, 2);
+    endpoint.cluster().expect_acks(ask, 2);
     assert!(matches!(
         endpoint.poll_event(),
         Some(Event::Answered { answers, is_complete: true, .. }) if answers.len() == 3
@@ -163,9 +165,11 @@ fn answers_of_other_servers_beyond_the_limit_of_bytes_count_as_none() {
     let ask = endpoint
         .broadcast_with_ack(&everybody, "q", &args("x"), 500)
         .unwrap();
-    endpoint.ask_expects(ask, 2);
-    endpoint.ask_answered(ask, args("small"));
-    endpoint.ask_answered(ask, args(&"x".repeat(5 * 1024 * 1024)));
+    endpoint.cluster().expect_acks(ask, 2);
+    endpoint.cluster().receive_ack(ask, args("small"));
+    endpoint
+        .cluster()
+        .receive_ack(ask, args(&"x".repeat(5 * 1024 * 1024)));
     cluster.pass_ms(500);
     assert!(matches!(
         &cluster.events(0)[..],

@@ -211,7 +211,10 @@ impl Cluster {
         if let Wire::Reply(number, args) | Wire::Answer(number, args) = wire {
             let (origin, ask) = self.replies[number as usize];
             let ask = AskId::from_number(ask);
-            self.worlds[origin].endpoint.ask_answered(ask, args);
+            self.worlds[origin]
+                .endpoint
+                .cluster()
+                .receive_ack(ask, args);
             return;
         }
         let others: Vec<usize> = (0..self.worlds.len())
@@ -234,7 +237,10 @@ impl Cluster {
         | Wire::ServerSide(_, _, _, Some(ask)) = wire
         {
             let ask = AskId::from_number(ask);
-            self.worlds[from].endpoint.ask_expects(ask, expected);
+            self.worlds[from]
+                .endpoint
+                .cluster()
+                .expect_acks(ask, expected);
         }
     }
 
@@ -247,7 +253,10 @@ impl Cluster {
                 self.replies.push((from, *ask));
                 let relay = self.replies.len() as u64 - 1;
                 let endpoint = &mut world.endpoint;
-                let asked = endpoint.relay_with_ack(&target, event, args, *timeout_ms, relay);
+                let asked =
+                    endpoint
+                        .cluster()
+                        .relay_with_ack(&target, event, args, *timeout_ms, relay);
                 return asked.unwrap() as u64;
             }
             Wire::Emit(whom, event, args, None) => {
@@ -271,10 +280,14 @@ impl Cluster {
             Wire::Fetch(whom, ask) => {
                 let target = whom.on(world);
                 let sockets = world.endpoint.fetch_sockets(&target).into_iter();
-                let sockets = sockets.filter_map(|socket| world.endpoint.remote_socket(socket));
+                let sockets =
+                    sockets.filter_map(|socket| world.endpoint.cluster().remote_socket(socket));
                 let sockets = sockets.collect();
                 let ask = AskId::from_number(*ask);
-                self.worlds[from].endpoint.ask_fetched(ask, sockets);
+                self.worlds[from]
+                    .endpoint
+                    .cluster()
+                    .receive_sockets(ask, sockets);
             }
             Wire::ServerSide(namespace, event, args, ask) => {
                 let namespace = world.endpoint.namespace(namespace).unwrap();
@@ -284,6 +297,7 @@ impl Cluster {
                 });
                 world
                     .endpoint
+                    .cluster()
                     .receive_server_side(namespace, event, args, reply);
             }
             Wire::Reply(..) | Wire::Answer(..) => unreachable!("these go to one server alone"),

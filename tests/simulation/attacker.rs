@@ -25,6 +25,8 @@ struct Enemy {
     sid: String,
     unread: Vec<u8>,
     reads: bool,
+    /// Requests that it has begun, while nothing else was sent.
+    requests: Option<u64>,
 }
 
 impl Attacker {
@@ -114,8 +116,26 @@ impl Attacker {
                 break;
             }
             bytes.extend(self.piece(choice, amount, &sid));
+            let requests = &mut self.links[index].requests;
+            *requests = match choice {
+                3..=6 | 8 | 10 => requests.map(|requests| requests + 1),
+                _ => None,
+            };
         }
         net.send(link, &bytes);
+    }
+
+    /// No request has more than one answer.
+    pub fn check_answers(&self, net: &Net) {
+        for enemy in &self.links {
+            let answers = net.get(enemy.link).map_or(0, |link| link.answers);
+            let requests = enemy.requests.unwrap_or(u64::MAX);
+            assert!(
+                answers <= requests,
+                "{answers} answers to {requests} requests on link {}",
+                enemy.link
+            );
+        }
     }
 
     fn open(&mut self, is_websocket: bool, choice: u64, net: &mut Net, now_ms: u64) -> usize {
@@ -134,6 +154,7 @@ impl Attacker {
             sid: String::new(),
             unread: Vec::new(),
             reads: !choice.is_multiple_of(5),
+            requests: Some(1),
         });
         self.links.len() - 1
     }
@@ -147,6 +168,9 @@ impl Attacker {
             4 => post(&session, self.payload(amount).as_bytes()),
             5 if amount.is_multiple_of(16) => post(&session, vec!["6"; 30_000].join("\x1e").as_bytes()),
             5 => post(&session, vec!["6"; 50].join("\x1e").as_bytes()),
+            6 if amount.is_multiple_of(4) => {
+                format!("POST /socket.io/?{session}x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nno number\r\n").into_bytes()
+            }
             6 => format!("POST /socket.io/?{session} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n4\r\n").into_bytes(),
             7 => b"1\r\n6\r\n1\r\n\x1e\r\n".to_vec(),
             8 => format!("POST /socket.io/?{session} HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n4").into_bytes(),

@@ -388,6 +388,12 @@ impl Book {
             .is_some_and(|account| account.is_connected)
     }
 
+    /// Whether a client is in a namespace, in this session of its.
+    pub fn has_connected(&self, client: usize, epoch: u64) -> bool {
+        let mut accounts = self.accounts.values();
+        accounts.any(|it| it.client == client && it.epoch == epoch && it.is_connected)
+    }
+
     pub fn check_all_gone(&self) {
         assert!(
             self.accounts.values().all(|account| !account.is_connected),

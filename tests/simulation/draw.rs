@@ -96,7 +96,7 @@ fn draw_chances(rng: &mut Rng) -> Vec<(Verb, u64)> {
         Verb::EmitAsking | Verb::EmitBinary | Verb::TellAll | Verb::TellRoom | Verb::Return => 20,
         Verb::Wait | Verb::Join | Verb::Leave | Verb::Ask | Verb::Decide | Verb::Begin => 10,
         Verb::Kick | Verb::KickOut | Verb::Stall | Verb::WallClock => 2,
-        Verb::Restart => 1,
+        Verb::Restart | Verb::Tear => 1,
         _ => 5,
     };
     let draw = |verb: &Verb| {

@@ -45,6 +45,10 @@ pub struct Link {
     fails_writing: bool,
     pub is_shut_down: bool,
     pub written_bytes: u64,
+    /// Answers to requests that the server has begun to write.
+    pub answers: u64,
+    /// Bytes that it has read since it shut down its side.
+    pub lingered_bytes: u64,
     /// Until when the line to the client has had more to carry than it can.
     pub busy_until_ms: u64,
 }
@@ -120,6 +124,8 @@ impl Net {
             fails_writing: false,
             is_shut_down: false,
             written_bytes: 0,
+            answers: 0,
+            lingered_bytes: 0,
             busy_until_ms: 0,
         }));
         self.alive.push(id);
@@ -292,6 +298,9 @@ impl Net {
         }
         buffer[..length].copy_from_slice(&link.up.received[..length]);
         link.up.received.drain(..length);
+        if link.is_shut_down {
+            link.lingered_bytes += length as u64;
+        }
         Ok(length)
     }
 
@@ -313,6 +322,7 @@ impl Net {
         let mut written = 0;
         for slice in slices {
             let length = slice.len().min(left);
+            link.answers += u64::from(slice[..length].starts_with(b"HTTP/1.1 "));
             if link.is_client_open || link.down.is_black_hole {
                 link.down.sent.extend(&slice[..length]);
             }

@@ -161,6 +161,11 @@ impl Pipe {
         })
     }
 
+    /// Whether something has been sent that has not been read.
+    pub fn has_bytes(&self) -> bool {
+        !self.sent.is_empty() || !self.flying.is_empty() || !self.received.is_empty()
+    }
+
     pub fn close(&mut self) {
         if self.end == End::Open {
             self.end = End::Closing;

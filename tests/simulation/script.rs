@@ -120,7 +120,7 @@ words! {
         /// Nothing; time passes.
         Wait,
         // Of a client.
-        Emit, EmitAsking, EmitBinary, Burst, Fragments, WebSocketPing,
+        Emit, EmitAsking, EmitBinary, Burst, Fragments, WebSocketPing, Tear,
         Enter, Exit, List, Bye, Return,
         Reset, BlackHole, HalfClose, ReadSlowly, ReadNothing, ReadOn, PollNothing, PollOn,
         /// Of a hostile one: so much of one thing.

@@ -92,6 +92,8 @@ pub struct Client {
     ping_interval_ms: u64,
     max_payload: usize,
     next_ask: u64,
+    /// When it has announced attachments that it does not send.
+    pub torn_at_ms: Option<u64>,
     pub viewer: Viewer,
 }
 
@@ -141,6 +143,7 @@ impl Client {
             ping_interval_ms: setup.ping_interval,
             max_payload: setup.max_payload as usize,
             next_ask: 0,
+            torn_at_ms: None,
             viewer: Viewer::default(),
         }
     }
@@ -221,6 +224,7 @@ impl Client {
         self.upgrade = Upgrade::No;
         self.outgoing.clear();
         self.incomplete = None;
+        self.torn_at_ms = None;
         self.reads_per_ms = usize::MAX;
         self.is_polling = true;
         self.viewer = Viewer::default();

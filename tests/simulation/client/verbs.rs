@@ -165,6 +165,25 @@ impl Client {
         }
     }
 
+    /// Announces an attachment that never comes.
+    pub fn tear(&mut self, scene: &mut Scene<'_>) {
+        let is_there = self.joined.values().any(|joined| joined.is_connected);
+        if self.dialect.is_msgpack || self.state != State::Open || !is_there {
+            return;
+        }
+        let Some(namespace) = self.joined_name(0) else {
+            return;
+        };
+        let packets = self
+            .dialect
+            .event(&namespace, None, &json!(["c", place(0)]), &[Vec::new()]);
+        scene
+            .book
+            .excuse(self.number, "it does not send what it announced");
+        self.torn_at_ms.get_or_insert(scene.now_ms);
+        self.say(packets.into_iter().take(1).collect());
+    }
+
     pub fn websocket_ping(&mut self, net: &mut Net) {
         if let Some(line) = self.websocket.as_ref().filter(|line| line.is_websocket) {
             net.send(line.link, &masked(0x89, b"hey"));

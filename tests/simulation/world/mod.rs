@@ -230,6 +230,7 @@ impl World {
                 (0..amount).for_each(|_| client.emit(variant, variant % 50, false, false))
             }
             Verb::Fragments => client.fragments(variant, scene.net),
+            Verb::Tear => client.tear(scene),
             Verb::WebSocketPing => client.websocket_ping(scene.net),
             Verb::Enter => client.enter(NAMESPACES[1 + variant as usize % 2]),
             Verb::Exit => client.exit(scene.book),
@@ -364,6 +365,7 @@ impl World {
         self.net.end_turn();
         self.note_refused();
         self.check_turn();
+        self.check_links();
     }
 
     /// Connections are accepted late for want of descriptors, which the server cannot make good where a stall came before that.
@@ -495,6 +497,7 @@ fn config(setup: &Setup) -> Config {
         max_payload_bytes: setup.max_payload as usize,
         max_queued_bytes: setup.max_queued as usize,
         max_pending_events: setup.max_pending_events as usize,
+        max_linger_bytes: 64 * 1024,
         max_connections: setup.max_connections as usize,
         max_sessions: setup.max_sessions as usize,
         ..Config::default()

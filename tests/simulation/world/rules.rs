@@ -5,6 +5,8 @@ use crate::held::held_bytes;
 
 /// The newest figure of a progress session arrives in this time and what its line takes: the throttle, and as much again.
 const PROGRESS_WITHIN_MS: u64 = 200;
+/// Beyond its time, a packet without its attachments ends its connection within this.
+const TORN_WITHIN_MS: u64 = 20_000;
 /// Turns that input may lie unread while everybody else is read once.
 const MAX_WAITING_TURNS: u64 = 4;
 // What the server holds of the heap, as docs/memory.md says it, in bytes.
@@ -22,6 +24,46 @@ const SPARE_BYTES: usize = 512 * 1024;
 const FEW_EVENTS: u64 = 256;
 
 impl World {
+    /// What a connection sends behind its last answer is read, but not for ever; each request has one answer.
+    pub fn check_links(&self) {
+        let config = self.driver.endpoint.config();
+        let most = u64::from(config.max_linger_bytes) + READ_BYTES as u64;
+        for id in self.net.alive() {
+            let lingered = self.net.get(*id).map_or(0, |link| link.lingered_bytes);
+            assert!(lingered <= most, "{lingered} bytes were read on link {id}");
+        }
+        for client in &self.clients {
+            if let Actorlike::Attacker(attacker) = client {
+                attacker.check_answers(&self.net);
+            }
+        }
+    }
+
+    /// Whoever has announced attachments and sends none is put out in time.
+    fn check_torn(&self) {
+        let timeout_ms = self.driver.endpoint.config().attachment_timeout_ms;
+        for client in &self.clients {
+            let Actorlike::Client(client) = client else {
+                continue;
+            };
+            let Some(torn_at_ms) = client.torn_at_ms else {
+                continue;
+            };
+            let is_read = client.links().all(|link| {
+                let is_on_its_way = self.net.get(link).is_some_and(|link| link.up.has_bytes());
+                !is_on_its_way && self.net.unsent_bytes(link) == 0
+            });
+            let since_ms = torn_at_ms.max(self.disturbed_until_ms);
+            let is_late = self.now_ms > since_ms.saturating_add(timeout_ms + TORN_WITHIN_MS);
+            let is_there = self.book.has_connected(client.number, client.epoch);
+            assert!(
+                !(is_late && is_read && is_there),
+                "client {} has no attachments for its packet, and is still there",
+                client.number
+            );
+        }
+    }
+
     /// Nobody who has done nothing wrong lies unread while others are read again and again.
     pub fn check_turn(&self) {
         if self.setup.max_pending_events < FEW_EVENTS {
@@ -84,6 +126,7 @@ impl World {
     pub fn check(&mut self) {
         self.driver.endpoint.check_invariants();
         self.check_held();
+        self.check_torn();
         let sessions = self.driver.endpoint.counts().sessions as u64;
         assert!(
             sessions <= self.setup.max_sessions,

@@ -219,6 +219,9 @@ export function writeLargeScan(folder) {
   return path;
 }
 
+/** Sent each second of an upload that is held: more than the server wants to see. */
+const DRIP_BYTES = 4_096;
+
 /**
  * Begins an upload and holds it half-way until `finish()`, so that a test can
  * look at a running import for as long as it likes.
@@ -228,7 +231,7 @@ export function heldUpload(url, filename, text) {
   const boundary = "pulsewheel-browser-test";
   const head = `--${boundary}\r\nContent-Disposition: form-data; name="csvFile"; filename="${filename}"\r\nContent-Type: text/csv\r\n\r\n`;
   const body = Buffer.from(`${head}${text}\r\n--${boundary}--\r\n`);
-  const half = Math.floor(body.length / 2);
+  let sent = Math.floor(body.length / 2);
   const upload = request(`${url}/api/vulnerabilities/import?sessionId=${sessionId}`, {
     method: "POST",
     headers: { "Content-Type": `multipart/form-data; boundary=${boundary}`, "Content-Length": body.length },
@@ -240,12 +243,20 @@ export function heldUpload(url, filename, text) {
       response.on("end", () => resolve(response.statusCode));
     });
   });
-  upload.write(body.subarray(0, half));
+  // Heard only where somebody waits for it; else a broken upload would end the whole run.
+  status.catch(() => {});
+  upload.write(body.subarray(0, sent));
+  // The server cuts off uploads that stand still.
+  const drip = setInterval(() => {
+    if (sent + DRIP_BYTES < body.length) upload.write(body.subarray(sent, (sent += DRIP_BYTES)));
+  }, 1_000).unref();
+  upload.on("close", () => clearInterval(drip));
   return {
     sessionId,
     /** Sends the rest; the status of the answer. */
     finish: () => {
-      upload.end(body.subarray(half));
+      clearInterval(drip);
+      upload.end(body.subarray(sent));
       return status;
     },
   };

@@ -112,7 +112,7 @@ export class SessionBoard {
     this.#render();
   }
 
-  /** A session that this page begins: it is shown before all others until it is removed. */
+  /** A session that this page begins: among many it is shown before all others until it is removed. */
   pin(sessionId: string): void {
     this.#own.add(sessionId);
     this.#keepOpen(sessionId);
@@ -191,7 +191,8 @@ export class SessionBoard {
 
   #ordered(): readonly SessionView[] {
     const all = this.#store.getSnapshot().filter(({ sessionId }) => !this.#concealed.has(sessionId));
-    if (this.#own.size === 0) return all;
+    // Where all are cards nothing is out of sight, and what runs comes first.
+    if (this.#own.size === 0 || all.length <= MAX_CARDS) return all;
     const own = all.filter(({ sessionId }) => this.#own.has(sessionId));
     return [...own, ...all.filter(({ sessionId }) => !this.#own.has(sessionId))];
   }

@@ -5,7 +5,9 @@
 mod common;
 
 use common::{Flags, Limit};
-use pulsewheel::{Args, Config, Error, Io, Message, Server, Socket};
+use pulsewheel::{AckError, Args, Config, Error, Io, Server, Socket};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 /// Bytes that may wait for one client, 5,000 echoes among them.
 const MAX_QUEUED_BYTES: usize = 4 * 1024 * 1024;
@@ -25,85 +27,77 @@ fn main() {
 }
 
 fn register(io: &mut Io, namespace: &str) {
-    io.namespace(namespace)
-        .on_connect(|socket, auth| socket.emit("auth", auth))
-        .on("message", |socket, message| {
+    io.of(namespace)
+        .on_connect(|_, socket| {
+            let auth: Value = socket.auth().unwrap_or_default();
+            socket.emit("auth", auth)
+        })
+        .on_raw("message", |_, socket, message| {
             socket.emit("message-back", &message.args)
         })
-        .on("message-with-ack", |socket, message| {
+        .on_raw("message-with-ack", |_, socket, message| {
             socket.acknowledge(message.ack, &message.args)
         })
         // What clients call 7, as a number.
-        .on("7", |socket, message| {
-            socket.acknowledge(message.ack, &message.args)
+        .on("7", |_, _, args: Args| args)
+        .on_raw("echo", |_, socket, message| {
+            socket.emit("echo", &message.args)
         })
-        .on("echo", |socket, message| socket.emit("echo", &message.args))
-        .on("broadcast", |socket, message| {
-            let everybody = socket.everybody()?;
-            socket.emit_to(&everybody, "broadcast", &message.args)
+        .on_raw("broadcast", |_, socket, message| {
+            socket.everybody().emit("broadcast", &message.args)
         })
-        .on("join", |socket, message| {
-            socket.join(&room(message))?;
-            socket.acknowledge(message.ack, &Args::none())
+        .on("join", |_, socket, name: Name| socket.join(name.0))
+        .on("leave", |_, socket, name: Name| socket.leave(name.0))
+        .on_raw("to-room", |_, socket, message| {
+            let Name(room) = message.args.get(0).unwrap_or_default();
+            let args = message.args.clone().skip(1);
+            socket.to(room).emit("room-message", args)
         })
-        .on("leave", |socket, message| {
-            socket.leave(&room(message))?;
-            socket.acknowledge(message.ack, &Args::none())
-        })
-        .on("to-room", |socket, message| {
-            let others = socket.to(room(message))?;
-            socket.emit_to(&others, "room-message", &message.args.clone().skip(1))
-        })
-        .on("ask", |socket, message| {
-            socket.emit_with_ack("question", &message.args, |socket, answer| {
-                socket.emit("answer", answer)
+        .on_raw("ask", |_, socket, message| {
+            socket.ask("question", &message.args, |_, socket, answer: Answer| {
+                answer.map_or(Ok(()), |answer| socket.emit("answer", answer))
             })
         })
         .on("flood", flood)
         .on("tick-all", tick_all)
         .on("volatile", volatile)
-        .on("kick", |socket, message| {
-            socket.disconnect(message.args.get(0).unwrap_or(false))
+        .on("kick", |_, socket, close: Option<bool>| {
+            socket.disconnect(close.unwrap_or(false))
         });
 }
 
+/// What a client has answered, if it has.
+type Answer = Result<Args, AckError>;
+
 /// `flood` (n, from): n events in one go.
-fn flood(socket: &mut Socket<'_>, message: &Message) -> Result<(), Error> {
-    let count: u64 = message.args.get(0).unwrap_or(0);
-    let first: u64 = message.args.get(1).unwrap_or(0);
-    for number in first..first.saturating_add(count) {
-        socket.emit("flood-message", &argument(number))?;
-    }
-    Ok(())
+fn flood(_: &mut (), socket: &mut Socket<'_>, (count, first): (u64, Option<u64>)) -> Outcome {
+    let first = first.unwrap_or(0);
+    (first..first.saturating_add(count)).try_for_each(|number| socket.emit("flood-message", number))
 }
 
 /// `tick-all` (n, size): n events with a text of that size to everybody.
-fn tick_all(socket: &mut Socket<'_>, message: &Message) -> Result<(), Error> {
-    let count: u64 = message.args.get(0).unwrap_or(0);
-    let size: usize = message.args.get(1).unwrap_or(0);
-    let text = argument("x".repeat(size.min(MAX_QUEUED_BYTES)));
-    let everybody = socket.everybody()?;
-    for _ in 0..count {
-        socket.emit_to(&everybody, "tick", &text)?;
-    }
-    Ok(())
+fn tick_all(_: &mut (), socket: &mut Socket<'_>, (count, size): (u64, usize)) -> Outcome {
+    let text = "x".repeat(size.min(MAX_QUEUED_BYTES));
+    (0..count).try_for_each(|_| socket.everybody().emit("tick", &text))
 }
 
 /// `volatile` (n): n events that may be dropped, then one that may not.
-fn volatile(socket: &mut Socket<'_>, message: &Message) -> Result<(), Error> {
-    let count: u64 = message.args.get(0).unwrap_or(0);
-    for number in 0..count {
-        socket.emit_volatile("volatile-message", &argument(number))?;
+fn volatile(_: &mut (), socket: &mut Socket<'_>, count: u64) -> Outcome {
+    (0..count).try_for_each(|number| socket.volatile().emit("volatile-message", number))?;
+    socket.emit("volatile-done", count)
+}
+
+type Outcome = Result<(), Error>;
+
+/// The name of a room. It may be any value; what is not a string goes by its JSON text.
+#[derive(Default)]
+struct Name(String);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
+        Ok(Name(match Value::deserialize(deserializer)? {
+            Value::String(name) => name,
+            other => other.to_string(),
+        }))
     }
-    socket.emit("volatile-done", &argument(count))
-}
-
-fn room(message: &Message) -> String {
-    // A room may be named by any value; what is not a string goes by its JSON text.
-    let raw = message.args.raw(0).unwrap_or_default();
-    message.args.get(0).unwrap_or_else(|_| raw.to_owned())
-}
-
-fn argument(value: impl serde::Serialize) -> Args {
-    Args::one(&value).expect("numbers and strings have JSON text")
 }

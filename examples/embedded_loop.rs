@@ -24,11 +24,10 @@ const REPORTS: Token = Token(1);
 fn main() -> io::Result<()> {
     let flags = Flags::parse("embedded_loop", &[]);
     let mut io = Io::new();
-    io.namespace("/").on_connect(|socket, _auth| {
+    io.of("/").on_connect(|_, socket| {
         if let Some(id) = socket.id_text() {
             println!("connected: {id}");
         }
-        Ok(())
     });
     let config = flags.apply_to(Config::default());
     let mut server = Server::bind_io(io, config, &*flags.listen)?;

@@ -6,15 +6,17 @@
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::{page, Flags};
 use pulsewheel::{
-    Args, Config, ConnectError, Error, Io, Joining, Message, RecoveryConfig, Server, Socket,
-    Verdict,
+    Args, Config, Error, Io, Joining, Next, RecoveryConfig, Refusal, Server, Socket, SocketId,
 };
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{json, Value};
+
+/// The names of everybody, of those too who may come back in a moment: what is sent to them arrives then.
+type People = BTreeMap<SocketId, String>;
 
 /// What a client says of itself when it connects.
 #[derive(Deserialize)]
@@ -23,27 +25,31 @@ struct Credentials {
     password: String,
 }
 
-/// What is kept with the socket of everybody.
-struct Person {
-    name: String,
-}
-
 fn main() {
     let flags = Flags::parse("private_messaging", &[]);
-    let mut io = Io::new();
-    io.namespace("/")
+    let mut io = Io::with_state(People::new());
+    io.of("/")
         .middleware(authenticate)
-        .on_connect(|socket, _auth| {
-            let Some(name) = name_of(socket) else {
-                return Ok(());
-            };
-            // One room for all the windows of one person.
-            socket.join(&room_of(&name))?;
-            tell_who_is_there(socket)
+        .on_connect(|people, socket| {
+            people.extend(
+                socket
+                    .data()
+                    .map(|name: &String| (socket.id(), name.clone())),
+            );
+            tell_who_is_there(people, socket)
         })
         .on("private message", private_message)
-        .on_disconnect(|socket, _reason| tell_who_is_there(socket))
-        .on_recovery_expired(tell_who_is_there);
+        .on_disconnect(|people, socket, _| {
+            let id = socket.id();
+            if !socket.endpoint().is_away(id) {
+                people.remove(&id);
+            }
+            tell_who_is_there(people, socket)
+        })
+        .on_recovery_expired(|people, socket| {
+            people.remove(&socket.id());
+            tell_who_is_there(people, socket)
+        });
     let config = Config {
         recovery: Some(RecoveryConfig::default()),
         ..flags.apply_to(page::config())
@@ -54,69 +60,55 @@ fn main() {
     });
 }
 
-/// Lets in whoever has a name and knows the password.
-fn authenticate(joining: &mut Joining<'_>) -> Result<Verdict, ConnectError> {
+/// Lets in whoever has a name and knows the password, with one room for all the windows of one person.
+fn authenticate(_: &mut People, joining: &mut Joining<'_>) -> Result<Next, Refusal> {
     let refused = |message: &str, field: &str| {
-        let error = ConnectError::new(message).with_data(&json!({ "field": field }));
-        error.unwrap_or_else(|_| ConnectError::new(message))
+        Err(Refusal::new(message).with_data(json!({ "field": field })))
     };
     let Ok(Credentials { name, password }) = joining.auth() else {
-        return Err(refused("A name and a password are needed", "name"));
+        return refused("A name and a password are needed", "name");
     };
-    let name = name.trim().to_owned();
+    let name = name.trim();
     if name.is_empty() {
-        return Err(refused("The name is empty", "name"));
+        return refused("The name is empty", "name");
     }
     if password != "wheel" {
-        return Err(refused("The password is wrong", "password"));
+        return refused("The password is wrong", "password");
     }
-    joining.set_data(Person { name })?;
-    Ok(Verdict::Next)
+    joining.join(room_of(name))?;
+    joining.set_data(name.to_owned())?;
+    Ok(Next::Go)
 }
 
 /// `private message` ({to, text}): goes to all windows of that person, and to the sender's other ones.
-fn private_message(socket: &mut Socket<'_>, message: &Message) -> Result<(), Error> {
+fn private_message(
+    people: &mut People,
+    socket: &mut Socket<'_, People>,
+    args: Args,
+) -> Result<Value, Box<dyn std::error::Error>> {
     #[derive(Deserialize)]
     struct Letter {
         to: String,
         text: String,
     }
-    let (Ok(letter), Some(from)) = (message.args.get::<Letter>(0), name_of(socket)) else {
-        return refuse(socket, message, "A letter is {to, text}.");
-    };
-    let theirs = socket.to(room_of(&letter.to))?;
-    // Whoever may come back in a moment counts.
-    if socket.endpoint().fetch_sockets_and_away(&theirs).is_empty() {
-        return refuse(socket, message, "Nobody of that name is here.");
+    const WHAT: &str = "A letter is {to, text}.";
+    let Letter { to, text } = args.get(0).map_err(|_| WHAT)?;
+    let from = people.get(&socket.id()).ok_or(WHAT)?;
+    if !people.values().any(|name| *name == to) {
+        return Err("Nobody of that name is here.".into());
     }
-    let both = theirs.to(room_of(&from));
-    let delivered = json!({ "from": from, "to": letter.to, "text": letter.text });
-    socket.emit_to(&both, "private message", &argument(delivered))?;
-    socket.acknowledge(message.ack, &argument(json!({ "sent": true })))
+    let letter = json!({ "from": from, "to": to, "text": text });
+    let both = socket.to([room_of(&to), room_of(from)]);
+    both.emit("private message", letter)?;
+    Ok(json!({ "sent": true }))
 }
 
-fn refuse(socket: &mut Socket<'_>, message: &Message, why: &str) -> Result<(), Error> {
-    socket.acknowledge(message.ack, &argument(json!({ "error": why })))
-}
-
-/// Everybody gets the names of everybody, also of those who may come back in a moment: what is sent to them arrives then.
-fn tell_who_is_there(socket: &mut Socket<'_>) -> Result<(), Error> {
-    let everybody = socket.everybody()?;
-    let endpoint = socket.endpoint();
-    let sockets = endpoint.fetch_sockets_and_away(&everybody).into_iter();
-    let people = sockets.filter_map(|socket| endpoint.data::<Person>(socket));
-    let names: BTreeSet<String> = people.map(|person| person.name.clone()).collect();
-    endpoint.emit(&everybody, "people", &argument(json!(names)))
-}
-
-fn name_of(socket: &Socket<'_>) -> Option<String> {
-    socket.data().map(|person: &Person| person.name.clone())
+/// Everybody gets the names of everybody.
+fn tell_who_is_there(people: &People, socket: &mut Socket<'_, People>) -> Result<(), Error> {
+    let names: BTreeSet<&String> = people.values().collect();
+    socket.everybody().emit("people", json!(names))
 }
 
 fn room_of(name: &str) -> String {
     format!("person:{name}")
-}
-
-fn argument(value: serde_json::Value) -> Args {
-    Args::one(&value).expect("JSON values have JSON text")
 }

@@ -100,6 +100,8 @@ pub enum Error {
     /// or the `allow_request` having been asked, because of how the host has wired its [`Io`](crate::Io). It has been
     /// disconnected.
     NotAsked(String),
+    /// A handler that is about no client has failed, with an error of the host's own: its text.
+    Failed(String),
     /// A handler has panicked, with this message. The client whose event it was about has been disconnected; a client about
     /// which a middleware or `allow_request` panicked has been refused.
     Panicked(String),
@@ -139,6 +141,7 @@ impl fmt::Display for Error {
                 "a client got into \"{namespace}\" past middlewares or allow_request, and was disconnected: \
                  use Server::bind_io, or settings of Io::configure, and dispatch every event"
             ),
+            Error::Failed(text) => f.write_str(text),
             Error::Panicked(message) => write!(f, "a handler panicked: {message}"),
             Error::OtherIo => f.write_str(
                 "a client was refused: the server's settings were configured by another Io than the one that gets its events",
@@ -149,3 +152,8 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// The arguments of the host have no JSON text.
+pub(crate) fn unserializable(error: serde_json::Error) -> Error {
+    Error::Unserializable(error.to_string())
+}

@@ -39,10 +39,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! **With handlers by event name**, as in the Socket.IO documentation: middlewares, rooms, questions with a time limit.
+//! **With handlers by event name**, as in the Socket.IO documentation: middlewares, rooms, questions with a time limit. They
+//! share a state, which is the first argument of each, and run one at a time, so that it needs no lock.
 //!
 //! ```
-//! use pulsewheel::{Args, Bytes, Config, ConnectError, Io, Server, Verdict};
+//! use std::time::Duration;
+//! use pulsewheel::{AckError, Bytes, Config, Io, Next, Server};
 //! use serde::Deserialize;
 //!
 //! #[derive(Deserialize)]
@@ -50,40 +52,37 @@
 //!     name: String,
 //! }
 //!
-//! let mut io = Io::new();
-//! io.namespace("/")
-//!     // An error is what the client's `connect_error` handler gets.
-//!     .middleware(|joining| match joining.auth::<Pass>() {
-//!         Ok(pass) => {
-//!             let _ = joining.set_data(pass.name);
-//!             Ok(Verdict::Next)
-//!         }
-//!         Err(_) => Err(ConnectError::new("a name is needed")),
+//! #[derive(Default)]
+//! struct App {
+//!     uploads: Vec<(String, Bytes)>,
+//! }
+//!
+//! let mut io = Io::with_state(App::default());
+//! io.of("/")
+//!     // A refusal is what the client's `connect_error` handler gets.
+//!     .middleware(|_, joining| {
+//!         let Pass { name } = joining.auth().map_err(|_| "a name is needed")?;
+//!         joining.set_data(name)?;
+//!         joining.join("lobby")?;
+//!         Ok(Next::Go)
 //!     })
-//!     .on_connect(|socket, _auth| socket.join("lobby"))
-//!     .on("say", |socket, message| {
-//!         let others = socket.to("lobby")?;
-//!         socket.emit_to(&others, "said", &message.args)?;
-//!         socket.acknowledge(message.ack, &Args::none())
-//!     })
-//!     .on("upload", |socket, message| {
-//!         // Arguments are read by their types; binary ones are `Bytes`.
-//!         let Ok((name, contents)) = message.args.get_all::<(String, Bytes)>() else {
-//!             return socket.disconnect(true);
-//!         };
-//!         println!("{name}: {} bytes", contents.len());
-//!         socket.emit_with_ack_within(5_000, "keep it?", &Args::none(), |socket, answer| {
-//!             match answer.map(|args| args.get::<bool>(0)) {
-//!                 Ok(Ok(true)) => socket.emit("kept", &Args::none()),
-//!                 _ => Ok(()), // No, something else than yes or no, or no answer within five seconds.
+//!     // Arguments are read by their types. What a handler returns is acknowledged: nothing, a value, or an error.
+//!     .on("say", |_, socket, text: String| socket.to("lobby").emit("said", text))
+//!     .on("uploads", |app, _, ()| app.uploads.len())
+//!     // Several arguments are a tuple; binary ones are `Bytes`.
+//!     .on("upload", |_, socket, (name, contents): (String, Bytes)| {
+//!         let soon = socket.timeout(Duration::from_secs(5));
+//!         soon.ask("keep it?", (), |app, socket, answer: Result<bool, AckError>| {
+//!             if let Ok(true) = answer {
+//!                 app.uploads.push((name, contents));
+//!                 return socket.emit("kept", app.uploads.len());
 //!             }
+//!             Ok(()) // No, something else than yes or no, no answer within five seconds, or gone.
 //!         })
 //!     });
 //! // Each namespace of such a name is made when its first client is let in.
-//! io.namespaces_like("/team-*").on("say", |socket, message| {
-//!     let team = socket.everybody()?;
-//!     socket.emit_to(&team, "said", &message.args)
-//! });
+//! io.of_pattern("/team-*").on("say", |_, socket, text: String| socket.everybody().emit("said", text));
+//! io.every(Duration::from_secs(60), |app, server| server.of("/").volatile().emit("total", app.uploads.len()));
 //! let mut server = Server::bind_io(io, Config::default(), "127.0.0.1:0")?;
 //! server.on_error(|error| eprintln!("a handler failed: {error}"));
 //! # server.handle().shut_down()?;
@@ -216,6 +215,7 @@
 
 mod clock;
 mod config;
+mod data;
 mod endpoint;
 pub mod engine;
 mod error;
@@ -246,17 +246,17 @@ pub use error::{AckError, DisconnectReason, Error};
 pub use frame::{Frame, FrameBuilder};
 pub use id::{ConnectionId, EngineSessionId, IdText};
 pub use io::{
-    AckTimeout, Answers, ConnectionError, Handlers, Io, IoTimer, Joining, Socket, Verdict,
+    BroadcastOperator, ConnectionError, Context, Failure, IntoAnswer, Io, IoTimer, Joining,
+    Namespace, Next, Opening, Refusal, Reply, Responses, Socket, SocketOperator, Ticket,
 };
 pub use net::{
-    BroadcastHandle, Handle, HandleError, Histogram, IntoRooms, IoServer, Job, JobIo, JobIter,
-    JobOptions, Listener, Pending, ProgressHandle, Responses, Server, SocketHandle, SocketRef,
-    Stats, Stream,
+    BroadcastHandle, Handle, HandleError, Histogram, IoServer, Job, JobIo, JobIter, JobOptions,
+    Listener, Pending, ProgressHandle, Server, SocketHandle, SocketRef, Stats, Stream,
 };
 pub use now::Now;
 pub use socket::{
     AckRequest, Adapter, Args, ArgsBuilder, ArgsError, Audience, Bytes, ConnectError, FromArgs,
-    InMemory, IntoArgs, NamespaceId, Parser, RecoveryConfig, RemoteSocket, RoomChange, SocketId,
-    Target,
+    InMemory, IntoArgs, IntoRooms, NamespaceId, Parser, RecoveryConfig, RemoteSocket, RoomChange,
+    SocketId, Target,
 };
 pub use transport::RequestId;

@@ -1,6 +1,7 @@
 //! The time as the core sees it: a value that is handed in, never a clock that is asked.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// One reading of both clocks, taken once per turn of the loop by whoever drives the core.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +17,11 @@ impl Now {
     pub fn rfc3339(&self) -> String {
         rfc3339_ms(self.unix_ms)
     }
+}
+
+/// Milliseconds, rounded up: nothing comes too early.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// Milliseconds since the Unix epoch as RFC 3339 text in UTC, always 24 characters up to the year 9999.

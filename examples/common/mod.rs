@@ -133,7 +133,7 @@ pub fn run(server: io::Result<Server>, on_event: impl FnMut(&mut Endpoint, Event
 }
 
 /// Runs a server with handlers until SIGTERM or SIGINT; what is not for the handlers goes to this function.
-pub fn run_io(server: io::Result<IoServer>, on_event: impl FnMut(&mut Endpoint, Event)) {
+pub fn run_io<S>(server: io::Result<IoServer<S>>, on_event: impl FnMut(&mut Endpoint, Event)) {
     or_exit(server.and_then(|mut server| {
         announce(server.handle(), &server.local_addrs()?)?;
         server.run_with(on_event)

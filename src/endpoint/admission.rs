@@ -1,5 +1,7 @@
 //! Sessions that the host decides about: who asks waits, with nothing of its input read, until there is a decision.
 
+use std::any::Any;
+
 use super::refusals::Refused;
 use super::{Endpoint, Event};
 use crate::engine::EngineError;
@@ -101,6 +103,26 @@ impl Endpoint {
         self.decide(key, admission).ok_or(Error::NoSuchRequest)
     }
 
+    /// Keeps something with the session that a request would open, once it does: [`Endpoint::session_data`]. There is one value of
+    /// each type.
+    ///
+    /// # Errors
+    ///
+    /// As [`Endpoint::admit`].
+    pub fn set_request_data<T: Any + Send>(
+        &mut self,
+        ticket: AdmissionId,
+        data: T,
+    ) -> Result<(), Error> {
+        let _verb = Verb::begin();
+        let AdmissionId(request) = ticket;
+        let is_known = self.transport.request_id(request.connection) == Some(request);
+        let undecided = is_known.then(|| self.undecided(request.connection));
+        let undecided = undecided.flatten().ok_or(Error::NoSuchRequest)?;
+        undecided.data.get_or_insert_default().insert(data);
+        Ok(())
+    }
+
     /// From now on a request is let in when it has been accepted so many times.
     pub(crate) fn expect_admissions(&mut self, ticket: AdmissionId, count: usize) {
         if let Some(undecided) = self.undecided(ticket.connection()) {
@@ -115,6 +137,7 @@ impl Endpoint {
             is_asked: false,
             missing: 1,
             fields: Vec::new(),
+            data: None,
         }));
         self.transport
             .begin_answered_by_head(&mut self.clock, key, head, sink);
@@ -142,12 +165,13 @@ impl Endpoint {
     fn decide(&mut self, key: ConnectionId, mut admission: Admission) -> Option<()> {
         let undecided = self.undecided(key)?;
         let (bytes, is_asked) = (std::mem::take(&mut undecided.head), undecided.is_asked);
+        let data = undecided.data.take();
         admission.fields.splice(..0, undecided.fields.drain(..));
         let Ok(Parsed::Complete { head, .. }) = self.transport.parse_head(&bytes) else {
             return None;
         };
         match admission.decision {
-            Decision::Accept => self.open_engine(key, &head, admission.fields, is_asked),
+            Decision::Accept => self.open_engine(key, &head, admission.fields, is_asked, data),
             Decision::Refuse(message) => self.refuse_with(
                 key,
                 &head,

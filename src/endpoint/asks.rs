@@ -28,6 +28,9 @@ pub(crate) type Reply = Box<dyn FnOnce(Result<Args, AckError>) + Send>;
 /// Where the answers of many go, and whether they are complete, or why they could not be asked.
 pub(crate) type Replies = Box<dyn FnOnce(Result<(Vec<Args>, bool), Error>) + Send>;
 
+/// Where the sockets go that have been asked for.
+pub(crate) type FetchReply = Box<dyn FnOnce(Vec<RemoteSocket>) + Send>;
+
 struct Ask {
     timer: Option<TimerKey>,
     /// What clients acknowledge.
@@ -55,8 +58,8 @@ enum Kind {
         waiting: BTreeSet<SocketId>,
         relay: u64,
     },
-    /// Sockets of other servers, behind those of this one.
-    Fetch(Vec<RemoteSocket>),
+    /// Sockets of other servers, behind those of this one; somebody may wait for them elsewhere.
+    Fetch(Vec<RemoteSocket>, Option<FetchReply>),
 }
 
 #[cfg(test)]
@@ -71,7 +74,7 @@ impl Ask {
         let is_local_complete = match &self.kind {
             Kind::One(_) | Kind::Waiter(..) => false,
             Kind::Many { waiting, .. } | Kind::Relay { waiting, .. } => waiting.is_empty(),
-            Kind::Fetch(_) => true,
+            Kind::Fetch(..) => true,
         };
         is_local_complete
             && self
@@ -279,9 +282,18 @@ impl Endpoint {
     /// known after so many milliseconds at the latest.
     pub fn fetch_cluster(&mut self, target: &Target, timeout_ms: u64) -> AskId {
         let _verb = Verb::begin();
+        self.fetch(target, timeout_ms, None)
+    }
+
+    /// As [`Endpoint::fetch_cluster`], for somebody who waits elsewhere.
+    pub(crate) fn fetch_with_reply(&mut self, target: &Target, timeout_ms: u64, reply: FetchReply) {
+        self.fetch(target, timeout_ms, Some(reply));
+    }
+
+    fn fetch(&mut self, target: &Target, timeout_ms: u64, reply: Option<FetchReply>) -> AskId {
         let sockets = self.fetch_sockets(target).into_iter();
         let sockets = sockets.filter_map(|socket| self.cluster().remote_socket(socket));
-        let kind = Kind::Fetch(sockets.collect());
+        let kind = Kind::Fetch(sockets.collect(), reply);
         let remote_expected = (!self.reaches_others(target)).then_some(0);
         let ask = self.open_ask(None, kind, remote_expected, Some(timeout_ms));
         self.publish(target, |adapter, audience| {
@@ -350,7 +362,7 @@ impl Endpoint {
                 self.outside.adapter.client_answered(*relay, &args);
                 false
             }
-            Kind::Fetch(_) => false,
+            Kind::Fetch(..) => false,
         };
         if let Some(key) = key.filter(|_| is_one) {
             self.close_ask(key);
@@ -449,7 +461,8 @@ impl Endpoint {
                     is_complete,
                 }
             }
-            Kind::Fetch(sockets) => Event::Fetched {
+            Kind::Fetch(sockets, Some(reply)) => return reply(sockets),
+            Kind::Fetch(sockets, None) => Event::Fetched {
                 ask: AskId(key),
                 sockets,
                 is_complete,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::{ClientInfo, Endpoint};
 use crate::config::Config;
+use crate::data::Data;
 use crate::engine::{
     EngineError, EngineRequest, HandshakeDetail, HandshakeDetails, Opening, Transport, Transports,
 };
@@ -75,7 +76,7 @@ impl Endpoint {
     /// A request that would open a session, good but for the version of its protocol.
     pub(super) fn handshake_request(&mut self, key: ConnectionId, head: &Head<'_>) {
         if !self.config.allow_request {
-            self.open_engine(key, head, Vec::new(), false);
+            self.open_engine(key, head, Vec::new(), false, None);
         } else if !head.upgrade || self.accept_websocket(key, head).is_some() {
             self.ask_host(key, head);
         }
@@ -88,6 +89,7 @@ impl Endpoint {
         head: &Head<'_>,
         mut fields: Vec<Field>,
         is_asked: bool,
+        data: Option<Box<Data>>,
     ) {
         let query = EngineQuery::of(head);
         let Some(revision) = query.request(head, &self.config).revision() else {
@@ -119,6 +121,7 @@ impl Endpoint {
             query: head.query,
             details: self.handshake_details(head),
             admitted: self.admitted(is_asked),
+            data,
         };
         if head.upgrade {
             self.open_websocket(key, head, opening, &fields);

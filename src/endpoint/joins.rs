@@ -5,6 +5,7 @@ use std::any::Any;
 use super::events::{Departure, DepartureStep, Queued};
 use super::recovery::Asked;
 use super::{ClientInfo, Endpoint, Event, JoinId};
+use crate::data::Data;
 use crate::engine::Revision;
 use crate::error::{DisconnectReason, Error};
 use crate::http::query_pairs;
@@ -34,7 +35,7 @@ pub(super) struct Join {
 #[derive(Default)]
 struct Beginning {
     /// What the host keeps with it.
-    data: Option<Box<dyn Any + Send>>,
+    data: Data,
     /// The rooms that it is to be in.
     rooms: Vec<Box<str>>,
 }
@@ -128,7 +129,8 @@ impl Endpoint {
         })
     }
 
-    /// Keeps something that the client's socket is to begin with ([`Endpoint::data`]) once it has been let in.
+    /// Keeps something that the client's socket is to begin with ([`Endpoint::data`]) once it has been let in. There is one value
+    /// of each type.
     pub fn set_connect_data<T: Any + Send>(
         &mut self,
         ticket: JoinId,
@@ -136,8 +138,14 @@ impl Endpoint {
     ) -> Result<(), Error> {
         let _verb = Verb::begin();
         let join = self.joins.get_mut(ticket.0).ok_or(Error::NoSuchTicket)?;
-        join.beginning.get_or_insert_default().data = Some(Box::new(data));
+        join.beginning.get_or_insert_default().data.insert(data);
         Ok(())
+    }
+
+    /// What the host has kept with the session of a client that waits to be let in, if there is something of this type.
+    pub fn connect_session_data<T: Any + Send>(&self, ticket: JoinId) -> Option<&T> {
+        let session = self.joins.get(ticket.0)?.session;
+        self.session_data.get(&session)?.get()
     }
 
     /// Has the client's socket be in a room as soon as it has been let in; a client that is refused was never there. Joining twice
@@ -390,11 +398,10 @@ impl Endpoint {
         let Some(beginning) = beginning else {
             return;
         };
-        // Looking for the place makes it, so only for what there is to keep.
         let data = beginning.data;
-        let place = data.is_some().then(|| self.sockets.data_mut(socket));
+        let place = (!data.is_empty()).then(|| self.sockets.data_mut(socket));
         if let Some(place) = place.flatten() {
-            *place = data;
+            place.extend(data);
         }
         for room in beginning.rooms {
             // One that is back may be in as many rooms as it may already.

@@ -43,8 +43,11 @@ pub use schedule::TimerId;
 pub use verbs::ClientInfo;
 pub use work::Work;
 
+use std::collections::BTreeMap;
+
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::data::Data;
 use crate::engine::{Revision, Sessions, Times};
 use crate::id::EngineSessionId;
 use crate::net::Handle;
@@ -77,6 +80,8 @@ pub struct Endpoint {
     clock: Clock,
     transport: Transport,
     sessions: Sessions<Client>,
+    /// What the host keeps with sessions, of those with which it keeps something.
+    session_data: BTreeMap<EngineSessionId, Box<Data>>,
     sockets: Sockets,
     /// Clients that wait for the host to let them into a namespace.
     joins: Slots<joins::Join>,
@@ -121,6 +126,7 @@ impl Endpoint {
                 ping_timeout_ms: config.ping_timeout_ms,
                 connect_timeout_ms: config.socket_io.then_some(config.connect_timeout_ms),
             }),
+            session_data: BTreeMap::new(),
             sockets: Sockets::new(config.room_events),
             joins: Slots::default(),
             asks: asks::Asks::default(),

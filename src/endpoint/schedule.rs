@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::events::Queued;
 use super::{Endpoint, Event};
+use crate::now::millis;
 use crate::panics::Verb;
 use crate::slots::{Key, Slots};
 use crate::timer::Timer;
@@ -108,9 +109,4 @@ impl Endpoint {
             is_due: false,
         }))
     }
-}
-
-/// Milliseconds, rounded up: nothing comes too early.
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

@@ -12,9 +12,10 @@ use crate::socket::Client;
 use crate::transport::cost;
 
 impl Endpoint {
-    pub(super) fn open_session(&mut self, opening: Opening<'_>) -> EngineSessionId {
-        let client = Client::default();
+    pub(super) fn open_session(&mut self, mut opening: Opening<'_>) -> EngineSessionId {
+        let (client, data) = (Client::default(), opening.data.take());
         let session = self.sessions.open(&mut self.clock, opening, client);
+        self.session_data.extend(data.map(|data| (session, data)));
         if !self.config.socket_io {
             self.push_event(Event::EngineOpened { session });
         }
@@ -211,6 +212,7 @@ impl Endpoint {
     /// The last trace of a session.
     pub(super) fn remove_session(&mut self, id: EngineSessionId) {
         self.abandon_upgrade(id);
+        self.session_data.remove(&id);
         let Some(mut entry) = self.sessions.remove(id) else {
             return;
         };

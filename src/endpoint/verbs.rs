@@ -199,22 +199,30 @@ impl Endpoint {
         self.sockets.auth(socket)
     }
 
-    /// What the host keeps with a socket, if it is of this type.
+    /// What the host keeps with a socket, if there is something of this type.
     pub fn data<T: Any + Send>(&self, socket: SocketId) -> Option<&T> {
-        self.sockets.data(socket)?.downcast_ref()
+        self.sockets.data(socket)?.get()
     }
 
     /// What the host keeps with a socket, to change.
     pub fn data_mut<T: Any + Send>(&mut self, socket: SocketId) -> Option<&mut T> {
-        self.sockets.data_mut(socket)?.as_mut()?.downcast_mut()
+        self.sockets.data(socket)?.get::<T>()?;
+        self.sockets.data_mut(socket)?.get_mut()
     }
 
-    /// Keeps something with a socket until the host has heard of that socket's end. One value of any type: the new one
-    /// replaces the old.
+    /// Keeps something with a socket until the host has heard of that socket's end. There is one value of each type: a new one
+    /// replaces that of its own type, and no other.
     pub fn set_data<T: Any + Send>(&mut self, socket: SocketId, data: T) -> Result<(), Error> {
         let _verb = Verb::begin();
-        *self.sockets.data_mut(socket).ok_or(Error::NoSuchSocket)? = Some(Box::new(data));
+        let kept = self.sockets.data_mut(socket).ok_or(Error::NoSuchSocket)?;
+        kept.insert(data);
         Ok(())
+    }
+
+    /// What the host has kept with the session of a socket ([`Endpoint::set_request_data`]), if there is something of this type.
+    pub fn session_data<T: Any + Send>(&self, socket: SocketId) -> Option<&T> {
+        let session = self.sockets.get_known(socket)?.session;
+        self.session_data.get(&session)?.get()
     }
 
     /// Takes back the memory of a message that has been handled, for the next one.

@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 
 use super::{encode_as_text, HandshakeDetails, Packet, Revision};
 use crate::clock::Clock;
+use crate::data::Data;
 use crate::error::DisconnectReason;
 use crate::frame::{Frame, PLACE_BYTES};
 use crate::id::{ConnectionId, EngineSessionId, Secret};
@@ -105,6 +106,8 @@ pub struct Opening<'a> {
     pub query: &'a str,
     pub details: Option<Box<HandshakeDetails>>,
     pub admitted: Admitted,
+    /// What the host keeps with it, for the layer above.
+    pub data: Option<Box<Data>>,
 }
 
 /// One session.
@@ -685,6 +688,7 @@ mod tests {
             query: "",
             details: None,
             admitted: Admitted::Freely,
+            data: None,
         };
         let times = Times {
             ping_interval_ms: 25_000,

@@ -1,22 +1,35 @@
 //! From each event to its handler.
 
-use super::handlers::{self, call_all, Handlers, Outcome, Verdict};
-use super::questions::{AckTimeout, Answers, Questions};
-use super::{ConnectionError, Io, Joining, Served, Socket};
+use std::net::SocketAddr;
+
+use super::decisions::{Joining, Next, Opening};
+use super::namespace::{heard, Outcome};
+use super::questions::{Done, Questions, Responses};
+use super::{ConnectionError, Context, Io, Namespace, Served, Socket};
+use crate::error::AckError;
+use crate::http::Request;
 use crate::panics::contain;
 use crate::{
     Admission, AdmissionId, Args, ConnectError, DisconnectReason, Endpoint, Error, Event, JoinId,
-    Message, NamespaceId, SocketId, Target,
+    Message, NamespaceId, SocketId,
 };
 
-impl Io {
+/// The handlers of one namespace, and what they need.
+pub(super) struct Found<'a, S: 'static> {
+    pub state: &'a mut S,
+    pub handlers: &'a mut Namespace<S>,
+    pub questions: &'a mut Questions<S>,
+}
+
+impl<S: 'static> Io<S> {
     /// Hands an event to its handler. An event that is not Socket.IO's, or is not awaited here, comes back.
     ///
     /// # Errors
     ///
-    /// A handler's error. [`Error::Panicked`] when it has panicked: its client is disconnected, and one that a middleware or
-    /// `allow_request` was to decide about refused. What the handler had done by then is done, and it is called again for the
-    /// next event. A panic out of a verb of [`Endpoint`] goes on, since the server is not what it should be then. [`Error::NotAsked`] and [`Error::OtherIo`] when a client has been disconnected or refused since a
+    /// A handler's mistake. [`Error::Panicked`] when it has panicked: its client is disconnected, and one that a middleware or
+    /// `allow_request` was to decide about refused. What the handler had done by then is done, the state may be half changed,
+    /// and it is called again for the next event. A panic out of a verb of [`Endpoint`] goes on, since the server is not what
+    /// it should be then. [`Error::NotAsked`] and [`Error::OtherIo`] when a client has been disconnected or refused since a
     /// middleware or the `allow_request` had not been asked about it.
     pub fn dispatch(
         &mut self,
@@ -40,17 +53,14 @@ impl Io {
         endpoint: &mut Endpoint,
         event: Event,
     ) -> Result<Option<Event>, Error> {
-        let result = match event {
+        let state = &mut self.state;
+        let mut context = Context {
+            endpoint,
+            questions: &mut self.questions,
+        };
+        let outcome = match event {
             Event::AllowRequest { ticket, head, peer } => {
-                // Each of them has to accept, at once or later, and all have been asked before any of that counts.
-                endpoint.expect_admissions(ticket, self.allow_request.len() + 1);
-                // An error says that it has been decided already, or that its sender is gone.
-                for decide in &mut self.allow_request {
-                    if let Some(admission) = decide(endpoint, ticket, &head, peer) {
-                        let _ = endpoint.admit(ticket, admission);
-                    }
-                }
-                let _ = endpoint.admit(ticket, Admission::accept());
+                self.request_opens(endpoint, ticket, &head, peer);
                 Ok(())
             }
             Event::ConnectionError {
@@ -67,25 +77,24 @@ impl Io {
                     message: &message,
                     context: &context,
                 };
-                for handler in &mut self.on_connection_error {
-                    handler(&error);
-                }
-                Ok(())
+                let handlers = self.on_connection_error.iter_mut();
+                first_error(handlers.map(|handler| handler(state, &error)))
             }
-            Event::NamespaceCreated { namespace } => call_all(&mut self.on_namespace, |handler| {
-                handler(endpoint, namespace)
-            }),
+            Event::NamespaceCreated { namespace } => {
+                let handlers = self.on_namespace.iter_mut();
+                first_error(handlers.map(|handler| handler(state, &mut context, namespace)))
+            }
             Event::Answered {
                 ask,
                 answers,
                 is_complete,
-            } => match self.questions.take_ask(ask) {
+            } => match context.questions.take_ask(ask) {
                 Some(handler) => {
-                    let answers = Answers {
-                        answers: &answers,
+                    let responses = Responses {
+                        answers,
                         is_complete,
                     };
-                    handler(endpoint, answers)
+                    told(handler(state, &mut context, responses))
                 }
                 None => {
                     return Ok(Some(Event::Answered {
@@ -99,8 +108,8 @@ impl Io {
                 ask,
                 sockets,
                 is_complete,
-            } => match self.questions.take_fetch(ask) {
-                Some(handler) => handler(endpoint, &sockets),
+            } => match context.questions.take_fetch(ask) {
+                Some(handler) => told(handler(state, &mut context, sockets)),
                 None => {
                     return Ok(Some(Event::Fetched {
                         ask,
@@ -113,24 +122,42 @@ impl Io {
                 namespace,
                 room,
                 change,
-            } => call_all(&mut self.on_room, |handler| {
-                handler(endpoint, namespace, &room, &change)
-            }),
-            Event::Timer { timer, token } => match Io::is_own_timer(token) {
-                true => self.timer_fired(endpoint, timer, token),
+            } => {
+                let handlers = self.on_room.iter_mut();
+                first_error(
+                    handlers.map(|handler| handler(state, &mut context, namespace, &room, &change)),
+                )
+            }
+            Event::Timer { timer, token } => match Self::is_own_timer(token) {
+                true => told(self.timer_fired(endpoint, timer, token)),
                 false => return Ok(Some(Event::Timer { timer, token })),
             },
-            Event::Emitted { target, args } => self.emitted(endpoint, &target, &args),
+            Event::Emitted { target, args } => match self.find(endpoint, target.namespace_id()) {
+                None => Ok(()),
+                Some(found) => {
+                    let mut context = Context {
+                        endpoint,
+                        questions: found.questions,
+                    };
+                    let handlers = found.handlers.on_any_outgoing.iter_mut();
+                    first_error(
+                        handlers.map(|handler| handler(found.state, &mut context, &target, &args)),
+                    )
+                }
+            },
             Event::ServerSide {
                 args,
                 namespace,
                 reply,
-            } => call_all(&mut self.on_server_side, |handler| {
-                handler(endpoint, namespace, &args, reply)
-            }),
+            } => {
+                let handlers = self.on_server_side.iter_mut();
+                first_error(
+                    handlers.map(|handler| handler(state, &mut context, namespace, &args, reply)),
+                )
+            }
             other => return self.dispatch_of_client(endpoint, other),
         };
-        heard(result)
+        outcome.map(|()| None)
     }
 
     /// What one client has done, or what has become of it.
@@ -139,13 +166,16 @@ impl Io {
         endpoint: &mut Endpoint,
         event: Event,
     ) -> Result<Option<Event>, Error> {
-        let result = match event {
+        let outcome = match event {
             Event::ConnectRequested {
                 ticket,
                 namespace,
                 auth,
                 passed,
-            } => self.connect_requested(endpoint, ticket, &namespace, &auth, passed),
+            } => {
+                let outcome = self.connect_requested(endpoint, ticket, &namespace, &auth, passed);
+                outcome.or_else(heard)
+            }
             Event::Connected {
                 socket,
                 namespace,
@@ -154,46 +184,75 @@ impl Io {
             } => self.connected(endpoint, socket, namespace, &auth, is_recovered),
             Event::Message(message) => self.message(endpoint, message),
             Event::Acknowledged { socket, id, args } => {
-                self.questions.acknowledged(endpoint, socket, id, Ok(&args))
+                self.acknowledged(endpoint, socket, id, Ok(&args))
             }
             Event::AckTimedOut { socket, id } => {
-                self.questions
-                    .acknowledged(endpoint, socket, id, Err(AckTimeout))
+                self.acknowledged(endpoint, socket, id, Err(AckError::TimedOut))
             }
             Event::Disconnecting {
                 socket,
                 namespace,
                 reason,
-            } => self.leaving(endpoint, socket, namespace, reason, |handlers| {
-                &mut handlers.on_disconnecting
-            }),
+            } => self.leaving(endpoint, socket, namespace, reason, true),
             Event::Disconnected {
                 socket,
                 namespace,
                 reason,
             } => {
-                self.questions.forget(socket);
-                let outcome = self.leaving(endpoint, socket, namespace, reason, |handlers| {
-                    &mut handlers.on_disconnect
-                });
+                let unanswered = self.give_up_answers(endpoint, socket);
+                let outcome = self.leaving(endpoint, socket, namespace, reason, false);
                 self.forget(endpoint, socket, namespace);
-                outcome
+                unanswered.and(outcome)
             }
             Event::RecoveryExpired { socket, namespace } => {
-                // It may have been asked while it was away.
-                self.questions.forget(socket);
-                let outcome = self.expired(endpoint, socket, namespace);
+                let outcome =
+                    self.with_socket(endpoint, socket, namespace, |state, handlers, socket| {
+                        let mut outcome = Outcome::default();
+                        for handler in &mut handlers.on_recovery_expired {
+                            outcome.add(handler(state, socket));
+                        }
+                        outcome
+                    });
                 self.forget(endpoint, socket, namespace);
                 outcome
             }
             other => return Ok(Some(other)),
         };
-        heard(result)
+        outcome.map(|()| None)
+    }
+
+    /// Each of them has to accept, at once or later, and all have been asked before any of that counts.
+    fn request_opens(
+        &mut self,
+        endpoint: &mut Endpoint,
+        ticket: AdmissionId,
+        request: &Request,
+        peer: SocketAddr,
+    ) {
+        endpoint.expect_admissions(ticket, self.allow_request.len() + 1);
+        for decide in &mut self.allow_request {
+            let mut opening = Opening {
+                endpoint,
+                id: ticket,
+                request,
+                peer,
+                admission: Admission::accept(),
+            };
+            let decision = decide(&mut self.state, &mut opening);
+            let admission = match decision {
+                Ok(Next::Go) => opening.admission,
+                Ok(Next::Later) => continue,
+                Err(refusal) => refusal.into_admission(),
+            };
+            // An error says that it has been decided already, or that its sender is gone.
+            let _ = endpoint.admit(ticket, admission);
+        }
+        let _ = endpoint.admit(ticket, Admission::accept());
     }
 
     /// Which handlers serve a namespace of this name, as far as that has been settled or needs no decision.
-    fn find(&mut self, endpoint: &Endpoint, name: &str) -> Option<usize> {
-        let is_named = |served: &Served| served.pattern.name() == Some(name);
+    fn find_by_name(&mut self, endpoint: &Endpoint, name: &str) -> Option<usize> {
+        let is_named = |served: &Served<S>| served.pattern.name() == Some(name);
         self.served.iter().position(is_named).or_else(|| {
             let namespace = endpoint.namespace(name).ok()?;
             self.by_namespace.get(&namespace).copied()
@@ -203,33 +262,32 @@ impl Io {
     fn connect_requested(
         &mut self,
         endpoint: &mut Endpoint,
-        ticket: JoinId,
+        id: JoinId,
         name: &str,
         auth: &Args,
         passed: u32,
-    ) -> Outcome {
-        let found = self.find(endpoint, name).or_else(|| {
-            let mut served = self.served.iter_mut();
-            served.position(|served| served.pattern.matches(name, auth))
-        });
+    ) -> Result<(), Error> {
+        let found = self
+            .find_by_name(endpoint, name)
+            .or_else(|| self.find_by_pattern(name, auth));
         let Some(index) = found else {
             return match endpoint.namespace(name) {
-                Ok(_) => endpoint.accept_connect(ticket).map(|_| ()),
-                Err(_) => endpoint.refuse_connect(ticket, &ConnectError::new("Invalid namespace")),
+                Ok(_) => endpoint.accept_connect(id).map(|_| ()),
+                Err(_) => endpoint.refuse_connect(id, &ConnectError::new("Invalid namespace")),
             };
         };
         let middlewares = &mut self.served[index].handlers.middlewares;
         for (middleware, number) in middlewares.iter_mut().zip(0..).skip(passed as usize) {
             // Where this one decides later, the client is passed on to the one behind it. A client that is gone by now, or has
             // been decided on, is none of the others' business.
-            endpoint.set_passed(ticket, number)?;
-            match middleware(&mut Joining { endpoint, ticket }) {
-                Ok(Verdict::Next) => {}
-                Ok(Verdict::Later) => return Ok(()),
-                Err(error) => return endpoint.refuse_connect(ticket, &error),
+            endpoint.set_passed(id, number)?;
+            match middleware(&mut self.state, &mut Joining { endpoint, id }) {
+                Ok(Next::Go) => {}
+                Ok(Next::Later) => return Ok(()),
+                Err(refusal) => return endpoint.refuse_connect(id, &refusal.into_connect_error()),
             }
         }
-        match endpoint.accept_connect(ticket) {
+        match endpoint.accept_connect(id) {
             // There are as many namespaces as may be, which the client has been told.
             Err(Error::BadNamespace(_)) => Ok(()),
             Err(error) => Err(error),
@@ -257,13 +315,18 @@ impl Io {
         namespace: NamespaceId,
         auth: &Args,
     ) {
-        if self.of(endpoint, namespace).is_none() {
+        if self.find(endpoint, namespace).is_none() {
             let name = endpoint.namespace_name(namespace).unwrap_or_default();
-            let mut served = self.served.iter_mut();
-            if let Some(index) = served.position(|served| served.pattern.matches(name, auth)) {
+            if let Some(index) = self.find_by_pattern(name, auth) {
                 self.settle(endpoint, namespace, index);
             }
         }
+    }
+
+    fn find_by_pattern(&mut self, name: &str, auth: &Args) -> Option<usize> {
+        let state = &mut self.state;
+        let mut served = self.served.iter_mut();
+        served.position(|served| served.pattern.matches(state, name, auth))
     }
 
     fn connected(
@@ -273,38 +336,30 @@ impl Io {
         namespace: NamespaceId,
         auth: &Args,
         is_recovered: bool,
-    ) -> Outcome {
+    ) -> Result<(), Error> {
         // Its first client may have been let in later, by somebody else than the middlewares.
         self.settle_by_pattern(endpoint, namespace, auth);
-        let Some((handlers, questions)) = self.of(endpoint, namespace) else {
-            return Ok(());
-        };
-        let mut socket = Socket::new(endpoint, questions, id);
-        socket.is_recovered = is_recovered;
-        call_all(&mut handlers.on_connect, |handler| {
-            handler(&mut socket, auth)
+        self.with_socket(endpoint, id, namespace, |state, handlers, socket| {
+            socket.is_recovered = is_recovered;
+            let mut outcome = Outcome::default();
+            for handler in &mut handlers.on_connect {
+                outcome.add(handler(state, socket));
+            }
+            outcome
         })
     }
 
-    fn message(&mut self, endpoint: &mut Endpoint, mut message: Message) -> Outcome {
-        let result = match self.of(endpoint, message.namespace) {
-            Some((handlers, questions)) => {
-                let mut socket = Socket::new(endpoint, questions, message.socket);
-                handlers.handle(&mut socket, &mut message)
+    fn message(&mut self, endpoint: &mut Endpoint, mut message: Message) -> Result<(), Error> {
+        let outcome = match self.find(endpoint, message.namespace) {
+            Some(found) => {
+                let mut socket = Socket::new(endpoint, found.questions, message.socket);
+                let handlers = found.handlers;
+                handlers.handle(found.state, &mut socket, &mut message)
             }
             None => Ok(()),
         };
         endpoint.recycle(message);
-        result
-    }
-
-    fn emitted(&mut self, endpoint: &mut Endpoint, target: &Target, args: &Args) -> Outcome {
-        let Some((handlers, _)) = self.of(endpoint, target.namespace_id()) else {
-            return Ok(());
-        };
-        call_all(&mut handlers.on_any_outgoing, |handler| {
-            handler(endpoint, target, args)
-        })
+        outcome
     }
 
     fn leaving(
@@ -313,56 +368,97 @@ impl Io {
         id: SocketId,
         namespace: NamespaceId,
         reason: DisconnectReason,
-        which: impl FnOnce(&mut Handlers) -> &mut [handlers::DisconnectHandler],
-    ) -> Outcome {
-        let Some((handlers, questions)) = self.of(endpoint, namespace) else {
-            return Ok(());
-        };
-        let mut socket = Socket::new(endpoint, questions, id);
-        call_all(which(handlers), |handler| handler(&mut socket, reason))
+        is_still_there: bool,
+    ) -> Result<(), Error> {
+        self.with_socket(endpoint, id, namespace, |state, handlers, socket| {
+            let mut outcome = Outcome::default();
+            let handlers = match is_still_there {
+                true => &mut handlers.on_disconnecting,
+                false => &mut handlers.on_disconnect,
+            };
+            for handler in handlers {
+                outcome.add(handler(state, socket, reason));
+            }
+            outcome
+        })
     }
 
-    fn expired(
+    /// Calls handlers of a socket, and has told what they have failed with.
+    fn with_socket(
         &mut self,
         endpoint: &mut Endpoint,
         id: SocketId,
         namespace: NamespaceId,
-    ) -> Outcome {
-        let Some((handlers, questions)) = self.of(endpoint, namespace) else {
+        call: impl FnOnce(&mut S, &mut Namespace<S>, &mut Socket<'_, S>) -> Outcome,
+    ) -> Result<(), Error> {
+        let Some(found) = self.find(endpoint, namespace) else {
             return Ok(());
         };
-        let mut socket = Socket::new(endpoint, questions, id);
-        call_all(&mut handlers.on_recovery_expired, |handler| {
-            handler(&mut socket)
-        })
+        let mut socket = Socket::new(endpoint, found.questions, id);
+        let outcome = call(found.state, found.handlers, &mut socket);
+        found.handlers.tell(found.state, &mut socket, outcome)
+    }
+
+    /// Hands an answer to who asked for it.
+    fn acknowledged(
+        &mut self,
+        endpoint: &mut Endpoint,
+        id: SocketId,
+        number: u64,
+        answer: Result<&Args, AckError>,
+    ) -> Result<(), Error> {
+        let Ok(namespace) = endpoint.namespace_of(id) else {
+            // It is gone for good, and so is who would hear of an error.
+            let questions = &mut self.questions;
+            let done = questions.acknowledged(&mut self.state, endpoint, id, number, answer);
+            return told(done);
+        };
+        let (state, questions) = (&mut self.state, &mut self.questions);
+        let mut outcome = Outcome::default();
+        outcome.add(questions.acknowledged(state, endpoint, id, number, answer));
+        self.with_socket(endpoint, id, namespace, |_, _, _| outcome)
+    }
+
+    /// Whoever has gone answers nothing any more, and who asked hears of it.
+    fn give_up_answers(&mut self, endpoint: &mut Endpoint, id: SocketId) -> Result<(), Error> {
+        let mut first = Ok(());
+        for number in self.questions.owed_by(id) {
+            let outcome = self.acknowledged(endpoint, id, number, Err(AckError::Disconnected));
+            first = first.and(outcome);
+        }
+        first
     }
 
     /// A client is gone, though it may come back where it is only away, or be back already.
     fn forget(&mut self, endpoint: &Endpoint, id: SocketId, namespace: NamespaceId) {
         let text = endpoint.socket_id(id);
         if text.is_none_or(|text| endpoint.find_socket(text.as_str()).is_none()) {
-            if let Some((handlers, _)) = self.of(endpoint, namespace) {
-                handlers.forget(id);
+            if let Some(found) = self.find(endpoint, namespace) {
+                found.handlers.forget(id);
             }
         }
     }
 
-    pub(super) fn of(
+    pub(super) fn find(
         &mut self,
         endpoint: &Endpoint,
         namespace: NamespaceId,
-    ) -> Option<(&mut Handlers, &mut Questions)> {
+    ) -> Option<Found<'_, S>> {
         let index = match self.by_namespace.get(&namespace) {
             Some(index) => *index,
             None => {
                 let name = endpoint.namespace_name(namespace)?;
-                let is_named = |served: &Served| served.pattern.name() == Some(name);
+                let is_named = |served: &Served<S>| served.pattern.name() == Some(name);
                 let index = self.served.iter().position(is_named)?;
                 self.settle(endpoint, namespace, index);
                 index
             }
         };
-        Some((&mut self.served[index].handlers, &mut self.questions))
+        Some(Found {
+            state: &mut self.state,
+            handlers: &mut self.served[index].handlers,
+            questions: &mut self.questions,
+        })
     }
 }
 
@@ -399,10 +495,12 @@ impl Subject {
     }
 }
 
-/// What a handler's work comes to, where a client that has gone meanwhile is no mistake of the host.
-fn heard(outcome: Outcome) -> Result<Option<Event>, Error> {
-    match outcome {
-        Ok(()) | Err(Error::NoSuchSocket | Error::NoSuchTicket) => Ok(None),
-        Err(error) => Err(error),
-    }
+/// The work of a handler that is about no client.
+fn told(done: Done) -> Result<(), Error> {
+    done.or_else(|failure| heard(failure.into_error()))
+}
+
+/// Calls all handlers, whatever becomes of one of them; the first mistake.
+fn first_error(handlers: impl Iterator<Item = Done>) -> Result<(), Error> {
+    handlers.fold(Ok(()), |first, done| first.and(told(done)))
 }

@@ -8,7 +8,7 @@ use crate::{
 /// What clients hear who are refused for a mistake of the host.
 const REFUSAL: &str = "Not allowed";
 
-impl Io {
+impl<S: 'static> Io<S> {
     /// Looks who an event is about. `Ok(false)` for an event that no handler shall see; an error when somebody has been turned
     /// away for it.
     pub(super) fn guard(&mut self, endpoint: &mut Endpoint, event: &Event) -> Result<bool, Error> {
@@ -112,8 +112,8 @@ impl Io {
         let auth = endpoint.auth(socket).unwrap_or("{}");
         let auth = Args::received(format!("[{auth}]"), 1, Vec::new());
         self.settle_by_pattern(endpoint, namespace, &auth);
-        let handlers = self.of(endpoint, namespace);
-        handlers.is_some_and(|(handlers, _)| !handlers.middlewares.is_empty())
+        let found = self.find(endpoint, namespace);
+        found.is_some_and(|found| !found.handlers.middlewares.is_empty())
     }
 
     /// Counts somebody who has been turned away, unless they had gone before.

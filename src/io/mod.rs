@@ -1,50 +1,78 @@
 //! Handlers registered by event name, in the words of the Socket.IO documentation.
 //!
 //! The core yields events and takes verbs; people who know Socket.IO think in `on("event", handler)`. This layer is
-//! nothing but the table between the two, outside of the core and built on its public interface; only what clients have to
-//! come in by ([`Door`]) is shared with the core.
+//! nothing but the table between the two, with a state that handlers share, outside of the core and built on its public
+//! interface; only what clients have to come in by ([`Door`]) is shared with the core.
 
+mod answer;
+mod context;
+mod decisions;
 mod dispatch;
 mod door;
-mod handlers;
+mod namespace;
+mod operators;
 mod pattern;
 mod questions;
 mod socket;
 mod timers;
 
-pub use handlers::{Handlers, Verdict};
-pub use questions::{AckTimeout, Answers};
-pub use socket::{Joining, Socket};
+pub use answer::{Failure, IntoAnswer, Reply};
+pub use context::Context;
+pub use decisions::{Joining, Next, Opening, Refusal, Ticket};
+pub use namespace::Namespace;
+pub(crate) use operators::DEFAULT_TIMEOUT;
+pub use operators::{BroadcastOperator, SocketOperator};
+pub use questions::Responses;
+pub use socket::Socket;
 pub use timers::IoTimer;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use self::handlers::Outcome;
 use self::pattern::Pattern;
-use self::questions::Questions;
+use self::questions::{done, Done, Questions};
+use self::timers::Repeated;
 use crate::http::Request;
-use crate::{
-    Admission, AdmissionId, Args, Config, Door, Endpoint, NamespaceId, RemoteSocket, RoomChange,
-    Target,
-};
+use crate::{Args, Config, Door, Endpoint, NamespaceId, RoomChange, Target};
 
-type AllowRequest =
-    Box<dyn FnMut(&mut Endpoint, AdmissionId, &Request, SocketAddr) -> Option<Admission> + Send>;
-type ConnectionErrorHandler = Box<dyn FnMut(&ConnectionError<'_>) + Send>;
-type NamespaceHandler = Box<dyn FnMut(&mut Endpoint, NamespaceId) -> Outcome + Send>;
-type RoomHandler = Box<dyn FnMut(&mut Endpoint, NamespaceId, &str, &RoomChange) -> Outcome + Send>;
-type ServerSideHandler =
-    Box<dyn FnMut(&mut Endpoint, NamespaceId, &Args, Option<u64>) -> Outcome + Send>;
+type AllowRequest<S> = Box<dyn FnMut(&mut S, &mut Opening<'_>) -> Result<Next, Refusal> + Send>;
+type ConnectionErrorHandler<S> = Box<dyn FnMut(&mut S, &ConnectionError<'_>) -> Done + Send>;
+type NamespaceHandler<S> = Box<dyn FnMut(&mut S, &mut Context<'_, S>, NamespaceId) -> Done + Send>;
+type RoomHandler<S> =
+    Box<dyn FnMut(&mut S, &mut Context<'_, S>, NamespaceId, &str, &RoomChange) -> Done + Send>;
+type ServerSideHandler<S> =
+    Box<dyn FnMut(&mut S, &mut Context<'_, S>, NamespaceId, &Args, Option<u64>) -> Done + Send>;
 
-/// Handlers of any number of namespaces.
+/// Handlers of any number of namespaces, and the state that they share: each of them gets it as its first argument, to change.
 ///
-/// Handlers run on the server's thread, one at a time: long work belongs to another thread, which answers through a
-/// [`Handle`](crate::Handle). A handler's error comes back from [`Io::dispatch`]; a client that has gone meanwhile is none. A
-/// handler's panic harms its own client alone, see there; where panics abort (`panic = "abort"`) it ends the process.
-#[derive(Default)]
-pub struct Io {
-    served: Vec<Served>,
+/// Handlers run on the server's thread, one at a time, so that the state needs no lock. Long work belongs to another thread, which
+/// answers by a [`Reply`], or through a [`Handle`](crate::Handle). A mistake of a handler comes back from [`Io::dispatch`]; a
+/// client that has gone meanwhile is none. A handler's panic harms its own client alone, see there; where panics abort
+/// (`panic = "abort"`) it ends the process.
+///
+/// ```
+/// use pulsewheel::{Config, Io, Server};
+///
+/// struct App {
+///     sum: i64,
+/// }
+///
+/// let mut io = Io::with_state(App { sum: 0 });
+/// // The arguments by their types; what is returned is the acknowledgement.
+/// io.of("/").on("add", |app, socket, (a, b): (i64, i64)| -> Result<i64, pulsewheel::Error> {
+///     app.sum += a + b;
+///     socket.others().emit("sum", app.sum)?;
+///     Ok(app.sum)
+/// });
+/// let mut server = Server::bind_io(io, Config::default(), "127.0.0.1:0")?;
+/// # server.handle().shut_down()?;
+/// server.run()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "Server")]
+pub struct Io<S: 'static = ()> {
+    state: S,
+    served: Vec<Served<S>>,
     /// What clients have to come in by; the endpoint knows it too.
     door: Door,
     turned_away: u64,
@@ -53,12 +81,13 @@ pub struct Io {
     by_namespace: BTreeMap<NamespaceId, usize>,
     /// Those that may have to take over a namespace that is there.
     new_names: Vec<usize>,
-    pub(crate) questions: Questions,
-    allow_request: Vec<AllowRequest>,
-    on_connection_error: Vec<ConnectionErrorHandler>,
-    on_namespace: Vec<NamespaceHandler>,
-    on_room: Vec<RoomHandler>,
-    on_server_side: Vec<ServerSideHandler>,
+    pub(crate) questions: Questions<S>,
+    repeated: Repeated<S>,
+    allow_request: Vec<AllowRequest<S>>,
+    on_connection_error: Vec<ConnectionErrorHandler<S>>,
+    on_namespace: Vec<NamespaceHandler<S>>,
+    on_room: Vec<RoomHandler<S>>,
+    on_server_side: Vec<ServerSideHandler<S>>,
 }
 
 /// A request that was refused with a code; see [`Event::ConnectionError`](crate::Event::ConnectionError).
@@ -76,50 +105,107 @@ pub struct ConnectionError<'a> {
     pub context: &'a [(&'static str, String)],
 }
 
-struct Served {
-    pattern: Pattern,
-    handlers: Handlers,
+struct Served<S: 'static> {
+    pattern: Pattern<S>,
+    handlers: Namespace<S>,
 }
 
 impl Io {
-    /// Without any handler.
+    /// Without any handler, and without a state to share.
     pub fn new() -> Io {
         Io::default()
     }
+}
 
-    /// The handlers of a namespace, such as `"/"` or `"/custom"`, to add to; a slash that is left out is added. They come instead of those of a pattern that the
-    /// name is like, middlewares included.
-    pub fn namespace(&mut self, name: &str) -> &mut Handlers {
+impl<S: Default + 'static> Default for Io<S> {
+    fn default() -> Self {
+        Io::with_state(S::default())
+    }
+}
+
+impl<S: 'static> Io<S> {
+    /// Without any handler. Each gets this state as its first argument.
+    pub fn with_state(state: S) -> Self {
+        Io {
+            state,
+            served: Vec::new(),
+            door: Door::default(),
+            turned_away: 0,
+            panics: 0,
+            by_namespace: BTreeMap::new(),
+            new_names: Vec::new(),
+            questions: Questions::default(),
+            repeated: Repeated::default(),
+            allow_request: Vec::new(),
+            on_connection_error: Vec::new(),
+            on_namespace: Vec::new(),
+            on_room: Vec::new(),
+            on_server_side: Vec::new(),
+        }
+    }
+
+    /// The state that handlers share.
+    pub fn state(&mut self) -> &mut S {
+        &mut self.state
+    }
+
+    /// The server as handlers see it, for a host that drives the endpoint itself: to emit, to ask, and so on.
+    pub fn context<'a>(&'a mut self, endpoint: &'a mut Endpoint) -> Context<'a, S> {
+        Context {
+            endpoint,
+            questions: &mut self.questions,
+        }
+    }
+
+    /// The handlers of a namespace, such as `"/"` or `"/custom"`, to add to; a slash that is left out is added. They come
+    /// instead of those of a pattern that the name is like, middlewares included.
+    pub fn of(&mut self, name: &str) -> &mut Namespace<S> {
         self.serve(Pattern::of_name(name))
     }
 
     /// The handlers of all namespaces whose names are like this, where `*` stands for any characters: `"/workspace-*"`. Each is
     /// made when the first client asks for it.
-    pub fn namespaces_like(&mut self, pattern: &str) -> &mut Handlers {
+    pub fn of_pattern(&mut self, pattern: &str) -> &mut Namespace<S> {
         self.serve(Pattern::like(pattern))
     }
 
     /// The handlers of all namespaces that a decision, given the name and the auth payload, lets clients join. The label
     /// names them in [`Io::children`]; with one that is known already the decision is replaced. It may be asked several times
     /// about one client, where a middleware takes its time.
-    pub fn namespaces_if(
+    pub fn of_dynamic(
         &mut self,
         label: &str,
-        decide: impl FnMut(&str, &Args) -> bool + Send + 'static,
-    ) -> &mut Handlers {
+        decide: impl FnMut(&mut S, &str, &Args) -> bool + Send + 'static,
+    ) -> &mut Namespace<S> {
         self.door.demand(|demands| demands.rules += 1);
         self.serve(Pattern::Decision(label.to_owned(), Box::new(decide)))
     }
 
-    /// Before a session opens: says what becomes of the request, or `None` when that is said later, by [`Endpoint::admit`]
-    /// with the same ticket. Without such a handler every request may open one; where there are several, each of them has to
-    /// accept, and the first that does not decides. Whenever it is registered, whoever joins a namespace from then on must have
-    /// been asked about.
+    /// Before a session opens: says what becomes of the request. Without such a handler every request may open one; where there
+    /// are several, each of them has to let it in, and the first that does not decides. Whenever it is registered, whoever
+    /// joins a namespace from then on must have been asked about.
+    ///
+    /// ```
+    /// use pulsewheel::{Io, Next};
+    ///
+    /// struct User(String);
+    ///
+    /// let mut io = Io::new();
+    /// io.allow_request(|_, opening| {
+    ///     let token = opening.request().query("token").ok_or("no token")?.into_owned();
+    ///     // Verified once; middlewares find it, and so do handlers, by `session_data`.
+    ///     opening.set_data(User(token))?;
+    ///     Ok(Next::Go)
+    /// });
+    /// io.of("/").middleware(|_, joining| match joining.session_data::<User>() {
+    ///     Some(User(name)) if name == "Eve" => Err("not you".into()),
+    ///     _ => Ok(Next::Go),
+    /// });
+    /// ```
+    #[doc(alias = "allowRequest")]
     pub fn allow_request(
         &mut self,
-        decide: impl FnMut(&mut Endpoint, AdmissionId, &Request, SocketAddr) -> Option<Admission>
-            + Send
-            + 'static,
+        decide: impl FnMut(&mut S, &mut Opening<'_>) -> Result<Next, Refusal> + Send + 'static,
     ) -> &mut Self {
         self.allow_request.push(Box::new(decide));
         self.door.demand(|demands| {
@@ -130,41 +216,59 @@ impl Io {
     }
 
     /// When a request has been refused with a code.
-    pub fn on_connection_error(
+    #[doc(alias = "connection_error")]
+    pub fn on_connection_error<R: IntoAnswer>(
         &mut self,
-        handler: impl FnMut(&ConnectionError<'_>) + Send + 'static,
+        mut handler: impl FnMut(&mut S, &ConnectionError<'_>) -> R + Send + 'static,
     ) -> &mut Self {
-        self.on_connection_error.push(Box::new(handler));
+        let handler: ConnectionErrorHandler<S> =
+            Box::new(move |state, error| done(handler(state, error)));
+        self.on_connection_error.push(handler);
         self.door.demand(|demands| demands.connection_errors = true);
         self
     }
 
     /// When a namespace has been added, be it for a client or by the host.
-    pub fn on_new_namespace(
+    #[doc(alias = "new_namespace")]
+    pub fn on_new_namespace<R: IntoAnswer>(
         &mut self,
-        handler: impl FnMut(&mut Endpoint, NamespaceId) -> Outcome + Send + 'static,
+        mut handler: impl FnMut(&mut S, &mut Context<'_, S>, NamespaceId) -> R + Send + 'static,
     ) -> &mut Self {
-        self.on_namespace.push(Box::new(handler));
+        let handler: NamespaceHandler<S> =
+            Box::new(move |state, context, namespace| done(handler(state, context, namespace)));
+        self.on_namespace.push(handler);
         self
     }
 
     /// When something has become of a room.
-    pub fn on_room(
+    pub fn on_room<R: IntoAnswer>(
         &mut self,
-        handler: impl FnMut(&mut Endpoint, NamespaceId, &str, &RoomChange) -> Outcome + Send + 'static,
+        mut handler: impl FnMut(&mut S, &mut Context<'_, S>, NamespaceId, &str, &RoomChange) -> R
+            + Send
+            + 'static,
     ) -> &mut Self {
-        self.on_room.push(Box::new(handler));
+        let handler: RoomHandler<S> = Box::new(move |state, context, namespace, room, change| {
+            done(handler(state, context, namespace, room, change))
+        });
+        self.on_room.push(handler);
         self.door.demand(|demands| demands.room_events = true);
         self
     }
 
     /// When another server of the cluster has emitted an event to this one: its name and arguments, and where an answer is
     /// wanted what to give [`Endpoint::reply_server_side`].
-    pub fn on_server_side(
+    #[doc(alias = "serverSideEmit")]
+    pub fn on_server_side<R: IntoAnswer>(
         &mut self,
-        handler: impl FnMut(&mut Endpoint, NamespaceId, &Args, Option<u64>) -> Outcome + Send + 'static,
+        mut handler: impl FnMut(&mut S, &mut Context<'_, S>, NamespaceId, &Args, Option<u64>) -> R
+            + Send
+            + 'static,
     ) -> &mut Self {
-        self.on_server_side.push(Box::new(handler));
+        let handler: ServerSideHandler<S> =
+            Box::new(move |state, context, namespace, args, reply| {
+                done(handler(state, context, namespace, args, reply))
+            });
+        self.on_server_side.push(handler);
         self
     }
 
@@ -210,40 +314,13 @@ impl Io {
 
     /// Everybody in each of the namespaces that a pattern or a decision's label has brought about: to emit to all of them.
     pub fn children(&self, endpoint: &Endpoint, pattern_or_label: &str) -> Vec<Target> {
-        let is_it = |served: &Served| served.pattern.is_called(pattern_or_label);
+        let is_it = |served: &Served<S>| served.pattern.is_called(pattern_or_label);
         let index = self.served.iter().position(is_it);
         let namespaces = endpoint.namespaces();
         namespaces
             .filter(|(id, _)| index.is_some() && self.by_namespace.get(id).copied() == index)
             .map(|(id, _)| Target::namespace(id))
             .collect()
-    }
-
-    /// Emits to all that a target means and gathers what they acknowledge within so many milliseconds.
-    pub fn broadcast_with_ack(
-        &mut self,
-        endpoint: &mut Endpoint,
-        target: &Target,
-        event: &str,
-        args: &Args,
-        timeout_ms: u64,
-        handler: impl FnOnce(&mut Endpoint, Answers<'_>) -> Outcome + Send + 'static,
-    ) -> Outcome {
-        let ask = endpoint.broadcast_with_ack(target, event, args, timeout_ms)?;
-        self.questions.ask(ask, Box::new(handler));
-        Ok(())
-    }
-
-    /// Asks all servers of the cluster for the sockets that a target means.
-    pub fn fetch_sockets(
-        &mut self,
-        endpoint: &mut Endpoint,
-        target: &Target,
-        timeout_ms: u64,
-        handler: impl FnOnce(&mut Endpoint, &[RemoteSocket]) -> Outcome + Send + 'static,
-    ) {
-        let ask = endpoint.fetch_cluster(target, timeout_ms);
-        self.questions.fetch(ask, Box::new(handler));
     }
 
     /// Handlers of a name come instead of those by which its namespace may have been made before.
@@ -257,8 +334,8 @@ impl Io {
         }
     }
 
-    fn serve(&mut self, pattern: Pattern) -> &mut Handlers {
-        let known = |served: &Served| served.pattern.is_same(&pattern);
+    fn serve(&mut self, pattern: Pattern<S>) -> &mut Namespace<S> {
+        let known = |served: &Served<S>| served.pattern.is_same(&pattern);
         let index = match self.served.iter().position(known) {
             Some(index) => {
                 self.served[index].pattern = pattern;
@@ -272,7 +349,7 @@ impl Io {
                 self.new_names.push(self.served.len());
                 self.served.push(Served {
                     pattern,
-                    handlers: Handlers::new(self.door.clone()),
+                    handlers: Namespace::new(self.door.clone()),
                 });
                 self.served.len() - 1
             }

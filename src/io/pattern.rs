@@ -6,26 +6,26 @@ use crate::socket::with_slash;
 use crate::Args;
 
 /// Whether a client with this auth payload may join the namespace of this name.
-pub(super) type Decision = Box<dyn FnMut(&str, &Args) -> bool + Send>;
+pub(super) type Decision<S> = Box<dyn FnMut(&mut S, &str, &Args) -> bool + Send>;
 
 /// Which namespaces a set of handlers serves.
-pub(super) enum Pattern {
+pub(super) enum Pattern<S> {
     /// The one of this name, which is there from the start.
     Name(String),
     /// Those whose names are like this; `*` stands for any characters.
     Like(String),
     /// Those that are let in, and a label for them.
-    Decision(String, Decision),
+    Decision(String, Decision<S>),
 }
 
-impl Pattern {
+impl<S> Pattern<S> {
     /// The one of this name, whose slash may be left out.
-    pub fn of_name(name: &str) -> Pattern {
+    pub fn of_name(name: &str) -> Self {
         Pattern::Name(with_slash(name).into_owned())
     }
 
     /// Those whose names are like this. Its slash may be left out too, and an asterisk in front stands for it as well.
-    pub fn like(pattern: &str) -> Pattern {
+    pub fn like(pattern: &str) -> Self {
         Pattern::Like(slashed(pattern).into_owned())
     }
 
@@ -47,7 +47,7 @@ impl Pattern {
     }
 
     /// Whether handlers of both are the same.
-    pub fn is_same(&self, other: &Pattern) -> bool {
+    pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Pattern::Name(a), Pattern::Name(b))
             | (Pattern::Like(a), Pattern::Like(b))
@@ -57,11 +57,11 @@ impl Pattern {
     }
 
     /// Whether a client may have the namespace of this name made.
-    pub fn matches(&mut self, name: &str, auth: &Args) -> bool {
+    pub fn matches(&mut self, state: &mut S, name: &str, auth: &Args) -> bool {
         match self {
             Pattern::Name(known) => known == name,
             Pattern::Like(pattern) => is_like(name, pattern),
-            Pattern::Decision(_, decide) => decide(name, auth),
+            Pattern::Decision(_, decide) => decide(state, name, auth),
         }
     }
 }

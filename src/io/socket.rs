@@ -1,33 +1,40 @@
 //! What handlers get to see of a client.
 
 use std::any::Any;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::handlers::Outcome;
-use super::questions::{AckTimeout, Answers, Questions};
+use super::answer::IntoAnswer;
+use super::operators::{BroadcastOperator, SocketOperator};
+use super::questions::Questions;
+use super::Context;
+use crate::error::AckError;
 use crate::{
-    AckId, Args, ClientInfo, ConnectRequest, Endpoint, Error, Handle, IdText, JoinId, SocketId,
-    Target,
+    AckId, Args, ClientInfo, Endpoint, Error, FromArgs, Handle, IdText, IntoArgs, IntoRooms,
+    SocketId, Target,
 };
 
-/// One client in one namespace, as a handler sees it.
+/// What a verb's work comes to.
+pub(super) type Outcome = Result<(), Error>;
+
+/// One client in one namespace, as a handler sees it, behind the state.
 ///
 /// The client may be gone: it is, in a handler of its end, and in any handler that has disconnected it. As in Socket.IO, verbs
 /// for it do nothing then, so that the rest of the handler runs; who wants to know asks [`Socket::is_connected`].
-pub struct Socket<'a> {
+pub struct Socket<'a, S: 'static = ()> {
     pub(super) endpoint: &'a mut Endpoint,
-    pub(super) questions: &'a mut Questions,
+    pub(super) questions: &'a mut Questions<S>,
     id: SocketId,
     pub(super) is_recovered: bool,
 }
 
-impl<'a> Socket<'a> {
+impl<'a, S: 'static> Socket<'a, S> {
     pub(super) fn new(
         endpoint: &'a mut Endpoint,
-        questions: &'a mut Questions,
+        questions: &'a mut Questions<S>,
         id: SocketId,
-    ) -> Socket<'a> {
+    ) -> Self {
         Socket {
             endpoint,
             questions,
@@ -42,6 +49,7 @@ impl<'a> Socket<'a> {
     }
 
     /// Whether its client is there to hear something. One that may come back (recovery) is not there.
+    #[doc(alias = "connected")]
     pub fn is_connected(&self) -> bool {
         self.endpoint.is_connected(self.id)
     }
@@ -51,37 +59,15 @@ impl<'a> Socket<'a> {
         self.endpoint.socket_id(self.id)
     }
 
-    /// In a handler of [`on_connect`](super::Handlers::on_connect): whether it is a socket that was lost and has come back.
+    /// In a handler of [`on_connect`](super::Namespace::on_connect): whether it is a socket that was lost and has come back.
+    #[doc(alias = "recovered")]
     pub fn is_recovered(&self) -> bool {
         self.is_recovered
     }
 
-    /// The whole server.
-    pub fn endpoint(&mut self) -> &mut Endpoint {
-        self.endpoint
-    }
-
-    /// The way back to the server for another thread, to which long work belongs.
-    ///
-    /// ```
-    /// use pulsewheel::{Args, Io, Target};
-    ///
-    /// let mut io = Io::new();
-    /// io.namespace("/").on("report", |socket, message| {
-    ///     let (handle, ack) = (socket.handle(), message.ack);
-    ///     std::thread::spawn(move || {
-    ///         let report = Args::one("a long one")?;
-    ///         handle.call(move |endpoint| ack.map(|ack| endpoint.acknowledge(ack, &report)))?;
-    ///         Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-    ///     });
-    ///     Ok(())
-    /// });
-    /// ```
-    pub fn handle(&self) -> Handle {
-        self.endpoint.handle()
-    }
-
     /// The request that opened the client's session.
+    #[doc(alias = "handshake")]
+    #[doc(alias = "request")]
     pub fn client(&self) -> Option<ClientInfo<'_>> {
         self.endpoint.client_info(self.id)
     }
@@ -91,7 +77,7 @@ impl<'a> Socket<'a> {
         serde_json::from_str(self.endpoint.auth(self.id).unwrap_or("{}"))
     }
 
-    /// What is kept with it, if that is of this type.
+    /// What is kept with it, if there is something of this type.
     pub fn data<T: Any + Send>(&self) -> Option<&T> {
         self.endpoint.data(self.id)
     }
@@ -101,64 +87,72 @@ impl<'a> Socket<'a> {
         self.endpoint.data_mut(self.id)
     }
 
-    /// Keeps something with it.
+    /// Keeps something with it. There is one value of each type, and one of another type stays.
     pub fn set_data<T: Any + Send>(&mut self, data: T) -> Outcome {
         unless_gone(self.endpoint.set_data(self.id, data))
     }
 
-    /// Emits an event to this client.
-    pub fn emit(&mut self, event: &str, args: &Args) -> Outcome {
-        unless_gone(self.endpoint.emit_to(self.id, event, args))
+    /// What was kept with its session ([`Opening::set_data`](super::Opening::set_data)), if there is something of this type.
+    pub fn session_data<T: Any + Send>(&self) -> Option<&T> {
+        self.endpoint.session_data(self.id)
+    }
+
+    /// Emits an event to this client, with what [`IntoArgs`] makes of the value as its arguments.
+    pub fn emit(&mut self, event: &str, args: impl IntoArgs) -> Outcome {
+        self.operator().emit(event, args)
     }
 
     /// Emits the event `message` to this client.
-    pub fn send(&mut self, args: &Args) -> Outcome {
+    #[doc(alias = "write")]
+    pub fn send(&mut self, args: impl IntoArgs) -> Outcome {
         self.emit("message", args)
     }
 
-    /// Emits an event to this client unless it would have to wait.
-    pub fn emit_volatile(&mut self, event: &str, args: &Args) -> Outcome {
-        unless_gone(self.endpoint.emit_volatile(self.id, event, args))
-    }
-
-    /// Emits an event to this client and has its acknowledgement handled, if it comes. Where the client is gone it does not.
-    pub fn emit_with_ack(
+    /// Emits an event to this client and has its answer handled: see [`SocketOperator::ask`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pulsewheel::{AckError, Io};
+    ///
+    /// let mut io = Io::new();
+    /// io.of("/").on("delete", |_, socket, name: String| {
+    ///     let soon = socket.timeout(Duration::from_secs(30));
+    ///     soon.ask("sure?", name.clone(), |_, socket, answer: Result<bool, AckError>| {
+    ///         match answer {
+    ///             Ok(true) => socket.emit("deleted", name),
+    ///             // No, no boolean, no answer in time, or nobody there any more.
+    ///             _ => Ok(()),
+    ///         }
+    ///     })
+    /// });
+    /// ```
+    #[doc(alias = "emitWithAck")]
+    pub fn ask<T: FromArgs, R: IntoAnswer>(
         &mut self,
         event: &str,
-        args: &Args,
-        handler: impl FnOnce(&mut Socket<'_>, &Args) -> Outcome + Send + 'static,
+        args: impl IntoArgs,
+        handler: impl FnOnce(&mut S, &mut Socket<'_, S>, Result<T, AckError>) -> R + Send + 'static,
     ) -> Outcome {
-        let ack = match self.endpoint.emit_with_ack(self.id, event, args) {
-            Err(Error::NoSuchSocket) => return Ok(()),
-            ack => ack?,
-        };
-        let handler = move |socket: &mut Socket<'_>, answer: Result<&Args, AckTimeout>| {
-            answer.map_or(Ok(()), |answer| handler(socket, answer))
-        };
-        self.questions
-            .expect(self.id, ack, false, Box::new(handler));
-        Ok(())
+        self.operator().ask(event, args, handler)
     }
 
-    /// As [`Socket::emit_with_ack`]; the handler is called in any case, with [`AckTimeout`] when no acknowledgement has come
-    /// within so many milliseconds; at once where the client is gone.
-    pub fn emit_with_ack_within(
-        &mut self,
-        timeout_ms: u64,
-        event: &str,
-        args: &Args,
-        handler: impl FnOnce(&mut Socket<'_>, Result<&Args, AckTimeout>) -> Outcome + Send + 'static,
-    ) -> Outcome {
-        let endpoint = &mut self.endpoint;
-        let ack = match endpoint.emit_with_ack_within(self.id, event, args, timeout_ms) {
-            Err(Error::NoSuchSocket) => return handler(self, Err(AckTimeout)),
-            ack => ack?,
-        };
-        self.questions.expect(self.id, ack, true, Box::new(handler));
-        Ok(())
+    /// This client, unless what is emitted would have to wait.
+    pub fn volatile(&mut self) -> SocketOperator<'_, S> {
+        self.operator().volatile()
     }
 
-    /// Acknowledges a message; does nothing where that was not asked for.
+    /// This client, who is to answer within this time.
+    pub fn timeout(&mut self, timeout: Duration) -> SocketOperator<'_, S> {
+        self.operator().timeout(timeout)
+    }
+
+    /// This client, and whether its answers to polls may be compressed.
+    pub fn compress(&mut self, compress: bool) -> SocketOperator<'_, S> {
+        self.operator().compress(compress)
+    }
+
+    /// Acknowledges a message; does nothing where that was not asked for. What a handler returns is acknowledged by itself: this
+    /// is for [`Namespace::on_raw`](super::Namespace::on_raw).
     pub fn acknowledge(&mut self, ack: Option<AckId>, args: &Args) -> Outcome {
         match ack {
             Some(ack) => unless_gone(self.endpoint.acknowledge(ack, args)),
@@ -166,14 +160,14 @@ impl<'a> Socket<'a> {
         }
     }
 
-    /// Joins a room.
-    pub fn join(&mut self, room: &str) -> Outcome {
-        unless_gone(self.endpoint.join(self.id, room))
+    /// Joins a room, or several.
+    pub fn join(&mut self, rooms: impl IntoRooms) -> Outcome {
+        unless_gone(rooms.try_each(|room| self.endpoint.join(self.id, room)))
     }
 
-    /// Leaves a room.
-    pub fn leave(&mut self, room: &str) -> Outcome {
-        unless_gone(self.endpoint.leave(self.id, room))
+    /// Leaves a room, or several.
+    pub fn leave(&mut self, rooms: impl IntoRooms) -> Outcome {
+        unless_gone(rooms.try_each(|room| self.endpoint.leave(self.id, room)))
     }
 
     /// The rooms that it has joined, its own not among them.
@@ -186,84 +180,87 @@ impl<'a> Socket<'a> {
         unless_gone(self.endpoint.disconnect(self.id, close))
     }
 
+    /// Everybody else who is in one of these rooms. The client itself need not be in them.
+    pub fn to(&mut self, rooms: impl IntoRooms) -> BroadcastOperator<'_, S> {
+        self.others().to(rooms)
+    }
+
+    /// Another word for [`Socket::to`].
+    #[doc(alias = "in")]
+    pub fn in_room(&mut self, rooms: impl IntoRooms) -> BroadcastOperator<'_, S> {
+        self.to(rooms)
+    }
+
+    /// Everybody else in the namespace who is in none of these rooms.
+    pub fn except(&mut self, rooms: impl IntoRooms) -> BroadcastOperator<'_, S> {
+        self.others().except(rooms)
+    }
+
+    /// Everybody else in the namespace whose client this server has.
+    pub fn local(&mut self) -> BroadcastOperator<'_, S> {
+        self.others().local()
+    }
+
+    /// Everybody else in the namespace.
+    #[doc(alias = "broadcast")]
+    pub fn others(&mut self) -> BroadcastOperator<'_, S> {
+        self.operator().others()
+    }
+
     /// Everybody in the namespace, this client too.
-    pub fn everybody(&self) -> Result<Target, Error> {
-        self.endpoint.namespace_of(self.id).map(Target::namespace)
+    #[doc(alias = "nsp")]
+    pub fn everybody(&mut self) -> BroadcastOperator<'_, S> {
+        let target = self.endpoint.namespace_of(self.id).map(Target::namespace);
+        BroadcastOperator::new(self.endpoint, self.questions, target)
     }
 
-    /// Everybody in the namespace but this client.
-    pub fn broadcast(&self) -> Result<Target, Error> {
-        Ok(self.everybody()?.except_socket(self.id))
+    /// Everybody in another namespace, or in this one.
+    pub fn of(&mut self, namespace: &str) -> BroadcastOperator<'_, S> {
+        let target = self.endpoint.namespace(namespace).map(Target::namespace);
+        BroadcastOperator::new(self.endpoint, self.questions, target)
     }
 
-    /// Everybody in a room but this client, which need not be in it.
-    pub fn to(&self, room: impl Into<String>) -> Result<Target, Error> {
-        Ok(self.broadcast()?.to(room))
-    }
-
-    /// Emits an event to a target.
-    pub fn emit_to(&mut self, target: &Target, event: &str, args: &Args) -> Outcome {
-        self.endpoint.emit(target, event, args)
-    }
-
-    /// Emits an event to a target and has the acknowledgements handled that have come within so many milliseconds, or all.
-    pub fn emit_to_with_ack_within(
+    /// Calls a handler once, after so long, whether the client is still there or not.
+    pub fn after<R: IntoAnswer>(
         &mut self,
-        timeout_ms: u64,
-        target: &Target,
-        event: &str,
-        args: &Args,
-        handler: impl FnOnce(&mut Endpoint, Answers<'_>) -> Outcome + Send + 'static,
-    ) -> Outcome {
-        let endpoint = &mut self.endpoint;
-        let ask = endpoint.broadcast_with_ack(target, event, args, timeout_ms)?;
-        self.questions.ask(ask, Box::new(handler));
-        Ok(())
+        delay: Duration,
+        handler: impl FnOnce(&mut S, &mut Context<'_, S>) -> R + Send + 'static,
+    ) {
+        self.context().after(delay, handler);
+    }
+
+    /// The whole server, as other handlers see it.
+    pub fn context(&mut self) -> Context<'_, S> {
+        Context {
+            endpoint: self.endpoint,
+            questions: self.questions,
+        }
+    }
+
+    /// The server's verbs.
+    pub fn endpoint(&mut self) -> &mut Endpoint {
+        self.endpoint
+    }
+
+    /// The way back to the server for another thread, to which long work belongs.
+    pub fn handle(&self) -> Handle {
+        self.endpoint.handle()
+    }
+
+    pub(super) fn everybody_but_it(&self) -> Result<Target, Error> {
+        let namespace = self.endpoint.namespace_of(self.id)?;
+        Ok(Target::namespace(namespace).except_socket(self.id))
+    }
+
+    fn operator(&mut self) -> SocketOperator<'_, S> {
+        SocketOperator::new(Socket::new(self.endpoint, self.questions, self.id))
     }
 }
 
 /// What a verb's work comes to, where one for a client that is gone does nothing.
-fn unless_gone(outcome: Outcome) -> Outcome {
+pub(super) fn unless_gone(outcome: Outcome) -> Outcome {
     match outcome {
         Err(Error::NoSuchSocket) => Ok(()),
         outcome => outcome,
-    }
-}
-
-/// A client that wants to join a namespace, as a middleware sees it.
-pub struct Joining<'a> {
-    pub(super) endpoint: &'a mut Endpoint,
-    pub(super) ticket: JoinId,
-}
-
-impl Joining<'_> {
-    /// Names it in a decision that comes later.
-    pub fn ticket(&self) -> JoinId {
-        self.ticket
-    }
-
-    /// The namespace, the auth payload, and the request that opened its session; `None` when the client is gone.
-    pub fn request(&self) -> Option<ConnectRequest<'_>> {
-        self.endpoint.connect_request(self.ticket)
-    }
-
-    /// The auth payload as a value of this type.
-    pub fn auth<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_str(self.request().map_or("{}", |request| request.auth))
-    }
-
-    /// Joins a room, in effect once the client has been let in.
-    pub fn join(&mut self, room: &str) -> Outcome {
-        self.endpoint.join_once_connected(self.ticket, room)
-    }
-
-    /// Keeps something with its socket once it has been let in.
-    pub fn set_data<T: Any + Send>(&mut self, data: T) -> Outcome {
-        self.endpoint.set_connect_data(self.ticket, data)
-    }
-
-    /// The whole server.
-    pub fn endpoint(&mut self) -> &mut Endpoint {
-        self.endpoint
     }
 }

@@ -3,74 +3,80 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::handlers::Outcome;
-use super::{Io, Socket};
+use super::answer::IntoAnswer;
+use super::questions::{done, Done};
+use super::{Context, Io};
 use crate::{Endpoint, TimerId};
 
-type TimerHandler = Box<dyn FnMut(&mut Endpoint) -> Outcome + Send>;
+type TimerHandler<S> = Box<dyn FnMut(&mut S, &mut Context<'_, S>) -> Done + Send>;
+type LaterHandler<S> = Box<dyn FnOnce(&mut S, &mut Context<'_, S>) -> Done + Send>;
 
 /// Names a timer of an [`Io`], to take it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IoTimer(u64);
 
-/// Tokens from here on are those of an [`Io`]; a host's own are below.
+/// Tokens from here on are those of an [`Io`]; a host's own are below. Even ones are of what comes again, odd ones of what comes
+/// once.
 const FIRST_TOKEN: u64 = 1 << 63;
 
-/// Who waits for which time.
-#[derive(Default)]
-pub(super) struct Timers {
-    waiting: BTreeMap<u64, Waiting>,
+/// What comes again and again.
+pub(super) struct Repeated<S: 'static> {
+    waiting: BTreeMap<u64, TimerHandler<S>>,
     /// How many there have been.
     count: u64,
 }
 
-struct Waiting {
-    handler: TimerHandler,
-    comes_once: bool,
+/// What comes once.
+pub(super) struct Later<S: 'static> {
+    waiting: BTreeMap<u64, LaterHandler<S>>,
+    /// How many there have been.
+    count: u64,
 }
 
-impl Io {
+impl<S: 'static> Io<S> {
     /// Calls a handler again and again, for the first time one period after the server has begun, or after this where it runs
     /// already. See [`Endpoint::schedule_every`](crate::Endpoint::schedule_every).
     ///
     /// ```
     /// use std::time::Duration;
-    /// use pulsewheel::{Args, Io, Target};
+    /// use pulsewheel::Io;
     ///
     /// let mut io = Io::new();
-    /// io.every(Duration::from_secs(1), |endpoint| {
-    ///     let everybody = Target::namespace(endpoint.namespace("/")?);
-    ///     endpoint.emit(&everybody.volatile(), "tick", &Args::none())
-    /// });
+    /// io.every(Duration::from_secs(1), |_, server| server.of("/").volatile().emit("tick", ()));
     /// ```
-    pub fn every(
+    pub fn every<R: IntoAnswer>(
         &mut self,
         period: Duration,
-        handler: impl FnMut(&mut Endpoint) -> Outcome + Send + 'static,
+        mut handler: impl FnMut(&mut S, &mut Context<'_, S>) -> R + Send + 'static,
     ) -> IoTimer {
-        let timer = self.questions.timers.add(Box::new(handler), false);
-        self.door.add_timer(timer.0, period, true);
-        timer
+        let token = FIRST_TOKEN + 2 * self.repeated.count;
+        self.repeated.count += 1;
+        let handler: TimerHandler<S> =
+            Box::new(move |state, context| done(handler(state, context)));
+        self.repeated.waiting.insert(token, handler);
+        self.door.add_timer(token, period, true);
+        IoTimer(token)
     }
 
     /// Calls a handler once, so long after the server has begun, or after this where it runs already. In a handler there is
-    /// [`Socket::after`].
-    pub fn after(
+    /// [`Socket::after`](super::Socket::after).
+    pub fn after<R: IntoAnswer>(
         &mut self,
         delay: Duration,
-        handler: impl FnOnce(&mut Endpoint) -> Outcome + Send + 'static,
+        handler: impl FnOnce(&mut S, &mut Context<'_, S>) -> R + Send + 'static,
     ) -> IoTimer {
-        let timer = self.questions.timers.add(once(handler), true);
-        self.door.add_timer(timer.0, delay, false);
-        timer
+        let token = self.questions.timers.add(handler);
+        self.door.add_timer(token, delay, false);
+        IoTimer(token)
     }
 
     /// Calls the handler of a timer no longer; false when it has been called for the last time before.
     pub fn stop(&mut self, timer: IoTimer) -> bool {
-        self.questions.timers.waiting.remove(&timer.0).is_some()
+        let was_repeated = self.repeated.waiting.remove(&timer.0).is_some();
+        was_repeated || self.questions.timers.waiting.remove(&timer.0).is_some()
     }
 
-    /// A timer is due; false when it is not one of these.
+    /// Whether a timer is one of these.
     pub(super) fn is_own_timer(token: u64) -> bool {
         token >= FIRST_TOKEN
     }
@@ -80,59 +86,60 @@ impl Io {
         endpoint: &mut Endpoint,
         timer: TimerId,
         token: u64,
-    ) -> Outcome {
-        let waiting = &mut self.questions.timers.waiting;
-        match waiting.get_mut(&token) {
-            // It has been stopped.
-            None => {
-                endpoint.unschedule(timer);
+    ) -> Done {
+        let handler = self.repeated.waiting.get_mut(&token);
+        let later = self.questions.timers.waiting.remove(&token);
+        let state = &mut self.state;
+        let mut context = Context {
+            endpoint,
+            questions: &mut self.questions,
+        };
+        match (handler, later) {
+            (Some(handler), _) => handler(state, &mut context),
+            (_, Some(handler)) => handler(state, &mut context),
+            (None, None) => {
+                // It has been stopped.
+                context.endpoint.unschedule(timer);
                 Ok(())
             }
-            Some(due) if !due.comes_once => (due.handler)(endpoint),
-            Some(_) => match waiting.remove(&token) {
-                Some(mut due) => (due.handler)(endpoint),
-                None => Ok(()),
-            },
         }
     }
 }
 
-impl Socket<'_> {
-    /// Calls a handler once, after so long, whether the client is still there or not.
-    pub fn after(
-        &mut self,
-        delay: Duration,
-        handler: impl FnOnce(&mut Endpoint) -> Outcome + Send + 'static,
-    ) {
-        let timer = self.questions.timers.add(once(handler), true);
-        self.endpoint.schedule(delay, timer.0);
+impl<S: 'static> Default for Repeated<S> {
+    fn default() -> Self {
+        Repeated {
+            waiting: BTreeMap::new(),
+            count: 0,
+        }
     }
 }
 
-impl Timers {
+impl<S: 'static> Default for Later<S> {
+    fn default() -> Self {
+        Later {
+            waiting: BTreeMap::new(),
+            count: 0,
+        }
+    }
+}
+
+impl<S: 'static> Later<S> {
+    /// The token of its timer.
+    pub fn add<R: IntoAnswer>(
+        &mut self,
+        handler: impl FnOnce(&mut S, &mut Context<'_, S>) -> R + Send + 'static,
+    ) -> u64 {
+        let token = FIRST_TOKEN + 2 * self.count + 1;
+        self.count += 1;
+        let handler: LaterHandler<S> =
+            Box::new(move |state, context| done(handler(state, context)));
+        self.waiting.insert(token, handler);
+        token
+    }
+
     #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
-
-    fn add(&mut self, handler: TimerHandler, comes_once: bool) -> IoTimer {
-        let token = FIRST_TOKEN + self.count;
-        self.count += 1;
-        self.waiting.insert(
-            token,
-            Waiting {
-                handler,
-                comes_once,
-            },
-        );
-        IoTimer(token)
-    }
-}
-
-fn once(handler: impl FnOnce(&mut Endpoint) -> Outcome + Send + 'static) -> TimerHandler {
-    let mut handler = Some(handler);
-    Box::new(move |endpoint| match handler.take() {
-        Some(handler) => handler(endpoint),
-        None => Ok(()),
-    })
 }

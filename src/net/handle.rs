@@ -92,6 +92,16 @@ impl Handle {
         self.command(|_, stats| stats.clone())
     }
 
+    /// Has the loop do something that is never refused for want of a place: an answer that somebody waits for. It does nothing
+    /// where the server is gone.
+    pub(crate) fn tell(&self, act: impl FnOnce(&mut Endpoint) + Send + 'static) {
+        let command: Command = Box::new(move |endpoint, _| {
+            act(endpoint);
+            Done::Well
+        });
+        self.queue.push_answer(command);
+    }
+
     fn command<T: Send + 'static>(
         &self,
         act: impl FnOnce(&mut Endpoint, &Stats) -> T + Send + 'static,

@@ -9,7 +9,7 @@ use mio::net::TcpListener;
 
 use super::{Handle, Listener, Server, Stats};
 use crate::http::Response;
-use crate::{Config, Endpoint, Error, Event, Io};
+use crate::{Config, Context, Endpoint, Error, Event, Io};
 
 /// How often a line about handlers' errors is written at the most.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -20,9 +20,9 @@ type ErrorHandler = Box<dyn FnMut(&Error) + Send>;
 ///
 /// Settings and handlers cannot come apart here: what is registered by [`IoServer::io`], however late, is asked from the next
 /// turn on, and every event goes to the handlers first.
-pub struct IoServer<L: Listener = TcpListener> {
+pub struct IoServer<S: 'static = (), L: Listener = TcpListener> {
     server: Server<L>,
-    io: Io,
+    io: Io<S>,
     on_error: ErrorHandler,
 }
 
@@ -30,31 +30,35 @@ impl Server<TcpListener> {
     /// Listens on an address such as `"127.0.0.1:8988"` with these handlers; port 0 takes a free one.
     ///
     /// ```
-    /// use pulsewheel::{Config, ConnectError, Io, Server};
+    /// use pulsewheel::{Config, Io, Server};
     ///
     /// let mut io = Io::new();
-    /// io.namespace("/").on("hi", |socket, message| socket.acknowledge(message.ack, &message.args));
+    /// io.of("/").on("hi", |_, socket, name: String| socket.others().emit("hi", &name));
     /// let mut server = Server::bind_io(io, Config::default(), "127.0.0.1:0")?;
     /// // Late, and asked all the same.
-    /// server.io().namespace("/").middleware(|_| Err(ConnectError::new("closed today")));
+    /// server.io().of("/").middleware(|_, _| Err("closed today".into()));
     /// # server.handle().shut_down()?;
     /// server.run()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn bind_io(io: Io, config: Config, address: impl ToSocketAddrs) -> io::Result<IoServer> {
+    pub fn bind_io<S>(
+        io: Io<S>,
+        config: Config,
+        address: impl ToSocketAddrs,
+    ) -> io::Result<IoServer<S>> {
         let mut server = IoServer::new(io, config)?;
         server.server.listen(address)?;
         Ok(server)
     }
 }
 
-impl<L: Listener> IoServer<L> {
+impl<S: 'static, L: Listener> IoServer<S, L> {
     /// A server with these handlers that listens nowhere yet.
     ///
     /// # Errors
     ///
     /// [`io::ErrorKind::InvalidInput`] when the settings were configured by another [`Io`], whose handlers nobody would ask.
-    pub fn new(io: Io, config: Config) -> io::Result<Self> {
+    pub fn new(io: Io<S>, config: Config) -> io::Result<Self> {
         if !io.is_of(&config) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -69,8 +73,13 @@ impl<L: Listener> IoServer<L> {
     }
 
     /// The handlers, to add to. What is added counts from the next turn on.
-    pub fn io(&mut self) -> &mut Io {
+    pub fn io(&mut self) -> &mut Io<S> {
         &mut self.io
+    }
+
+    /// The server as handlers see it: to emit, to ask, and so on.
+    pub fn context(&mut self) -> Context<'_, S> {
+        self.io.context(self.server.endpoint())
     }
 
     /// The server by itself, to add listeners for example. Events that are taken from it miss their handlers; whom they would
@@ -145,14 +154,14 @@ impl<L: Listener> IoServer<L> {
     }
 }
 
-impl IoServer<TcpListener> {
+impl<S: 'static> IoServer<S> {
     /// The addresses that are listened on, with their real ports.
     pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
         self.server.local_addrs()
     }
 }
 
-impl<L: Listener> AsRawFd for IoServer<L> {
+impl<S: 'static, L: Listener> AsRawFd for IoServer<S, L> {
     /// The descriptor to watch for readability in a loop of the host's own.
     fn as_raw_fd(&self) -> RawFd {
         self.server.as_raw_fd()

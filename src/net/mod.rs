@@ -19,7 +19,7 @@ pub use histogram::Histogram;
 pub use io_server::IoServer;
 pub use job::{Job, JobIo, JobIter, JobOptions, ProgressHandle};
 pub use pending::Pending;
-pub use reach::{BroadcastHandle, IntoRooms, Responses, SocketHandle, SocketRef};
+pub use reach::{BroadcastHandle, SocketHandle, SocketRef};
 pub use server::Server;
 pub use stats::Stats;
 pub use stream::{Listener, Stream};

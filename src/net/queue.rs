@@ -108,6 +108,14 @@ impl Queue {
         Ok(())
     }
 
+    /// Puts an answer that somebody waits for behind all others. There is always a place for it, since there are no more of them
+    /// than of questions; where the loop is gone it is dropped.
+    pub fn push_answer(&self, command: Command) {
+        if let Ok(state) = self.open() {
+            self.put(state, What::Command(command), true);
+        }
+    }
+
     /// A session begins with this: updates of one of the same id from before are not to be mixed with its own.
     pub fn push_begin(&self, id: Uuid, command: Command) -> Result<(), HandleError> {
         self.push(command)?;

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use super::pending::pending;
 use super::{Handle, HandleError, Pending};
-use crate::error::AckError;
-use crate::{Args, Endpoint, Error, FromArgs, IdText, IntoArgs, SocketId, Target};
-
-/// How long the answers of many are waited for where nothing else is said.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
+use crate::error::{unserializable, AckError};
+use crate::io::DEFAULT_TIMEOUT;
+use crate::now::millis;
+use crate::{
+    Args, Endpoint, Error, FromArgs, IdText, IntoArgs, IntoRooms, RemoteSocket, Responses,
+    SocketId, Target,
+};
 
 /// What a verb of the loop has come to.
 type Outcome = Result<Pending<Result<(), Error>>, HandleError>;
@@ -34,6 +36,8 @@ pub struct BroadcastHandle {
     rooms: Vec<String>,
     except: Vec<String>,
     is_volatile: bool,
+    is_local: bool,
+    is_compressed: bool,
     timeout: Duration,
 }
 
@@ -43,6 +47,7 @@ pub struct BroadcastHandle {
 pub struct SocketHandle {
     handle: Handle,
     socket: SocketRef,
+    is_volatile: bool,
     timeout: Option<Duration>,
 }
 
@@ -56,21 +61,6 @@ enum Named {
     Id(String),
 }
 
-/// Rooms by their names: one, or several.
-pub trait IntoRooms {
-    /// Their names.
-    fn into_rooms(self) -> Vec<String>;
-}
-
-/// What many clients have acknowledged.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Responses {
-    /// The arguments of each one's acknowledgement, in the order in which they came.
-    pub answers: Vec<Args>,
-    /// Whether all have answered in time.
-    pub is_complete: bool,
-}
-
 impl Handle {
     /// Everybody in a namespace, such as `"/"`; less with [`BroadcastHandle::to`].
     pub fn of(&self, namespace: &str) -> BroadcastHandle {
@@ -80,6 +70,8 @@ impl Handle {
             rooms: Vec::new(),
             except: Vec::new(),
             is_volatile: false,
+            is_local: false,
+            is_compressed: true,
             timeout: DEFAULT_TIMEOUT,
         }
     }
@@ -104,6 +96,7 @@ impl Handle {
         SocketHandle {
             handle: self.clone(),
             socket: socket.into(),
+            is_volatile: false,
             timeout: None,
         }
     }
@@ -114,6 +107,12 @@ impl BroadcastHandle {
     pub fn to(mut self, rooms: impl IntoRooms) -> Self {
         self.rooms.extend(rooms.into_rooms());
         self
+    }
+
+    /// Another word for [`BroadcastHandle::to`].
+    #[doc(alias = "in")]
+    pub fn in_room(self, rooms: impl IntoRooms) -> Self {
+        self.to(rooms)
     }
 
     /// But nobody who is in one of these rooms. A socket's id is the name of its own room.
@@ -128,7 +127,19 @@ impl BroadcastHandle {
         self
     }
 
-    /// For how long [`BroadcastHandle::ask`] waits. Default 20 seconds.
+    /// Only clients of this server, not those of others in a cluster.
+    pub fn local(mut self) -> Self {
+        self.is_local = true;
+        self
+    }
+
+    /// Whether answers to polls may be compressed for it. Default true.
+    pub fn compress(mut self, compress: bool) -> Self {
+        self.is_compressed = compress;
+        self
+    }
+
+    /// For how long [`BroadcastHandle::ask`] and [`BroadcastHandle::fetch_sockets`] wait. Default 20 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -172,13 +183,31 @@ impl BroadcastHandle {
         Ok(answer)
     }
 
+    /// The sockets, those of other servers of the cluster too.
+    #[doc(alias = "fetchSockets")]
+    pub fn fetch_sockets(&self) -> Result<Pending<Result<Vec<RemoteSocket>, Error>>, HandleError> {
+        let (answer_to, answer) = pending(self.handle.queue());
+        let (this, timeout_ms) = (self.clone(), millis(self.timeout));
+        self.handle
+            .call(move |endpoint| match this.target(endpoint) {
+                Err(error) => answer_to.give(Ok(Err(error))),
+                Ok(target) => {
+                    let found = Box::new(|sockets| answer_to.give(Ok(Ok(sockets))));
+                    endpoint.fetch_with_reply(&target, timeout_ms, found);
+                }
+            })?;
+        Ok(answer)
+    }
+
     /// Puts them into rooms.
+    #[doc(alias = "socketsJoin")]
     pub fn join(&self, rooms: impl IntoRooms) -> Outcome {
         let rooms = rooms.into_rooms();
         self.on_loop(move |endpoint, target| endpoint.sockets_join(&target, &texts(&rooms)))
     }
 
     /// Takes them out of rooms.
+    #[doc(alias = "socketsLeave")]
     pub fn leave(&self, rooms: impl IntoRooms) -> Outcome {
         let rooms = rooms.into_rooms();
         self.on_loop(move |endpoint, target| {
@@ -188,6 +217,7 @@ impl BroadcastHandle {
     }
 
     /// Disconnects them from the namespace; with `close`, their connections too.
+    #[doc(alias = "disconnectSockets")]
     pub fn disconnect(&self, close: bool) -> Outcome {
         self.on_loop(move |endpoint, target| {
             endpoint.disconnect_sockets(&target, close);
@@ -210,14 +240,25 @@ impl BroadcastHandle {
         let everybody = Target::namespace(endpoint.namespace(&self.namespace)?);
         let target = self.rooms.iter().fold(everybody, Target::to);
         let target = self.except.iter().fold(target, Target::except);
-        Ok(match self.is_volatile {
+        let target = match self.is_volatile {
             true => target.volatile(),
             false => target,
-        })
+        };
+        let target = match self.is_local {
+            true => target.local(),
+            false => target,
+        };
+        Ok(target.compress(self.is_compressed))
     }
 }
 
 impl SocketHandle {
+    /// Unless it would have to wait.
+    pub fn volatile(mut self) -> Self {
+        self.is_volatile = true;
+        self
+    }
+
     /// For how long [`SocketHandle::ask`] waits. Default: for as long as the client is there.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -226,9 +267,13 @@ impl SocketHandle {
 
     /// Emits an event, with what [`IntoArgs`] makes of the value as its arguments.
     pub fn emit(&self, event: &str, args: impl IntoArgs) -> Outcome {
-        let (event, args) = (event.to_owned(), args.into_args());
+        let (event, args, is_volatile) = (event.to_owned(), args.into_args(), self.is_volatile);
         self.on_loop(move |endpoint, socket| {
-            endpoint.emit_to(socket, &event, &args.map_err(unserializable)?)
+            let args = args.map_err(unserializable)?;
+            match is_volatile {
+                true => endpoint.emit_volatile(socket, &event, &args),
+                false => endpoint.emit_to(socket, &event, &args),
+            }
         })
     }
 
@@ -329,51 +374,6 @@ impl From<IdText> for SocketRef {
     }
 }
 
-impl IntoRooms for &str {
-    fn into_rooms(self) -> Vec<String> {
-        vec![self.to_owned()]
-    }
-}
-
-impl IntoRooms for String {
-    fn into_rooms(self) -> Vec<String> {
-        vec![self]
-    }
-}
-
-impl IntoRooms for &String {
-    fn into_rooms(self) -> Vec<String> {
-        vec![self.clone()]
-    }
-}
-
-impl<T: Into<String>, const N: usize> IntoRooms for [T; N] {
-    fn into_rooms(self) -> Vec<String> {
-        self.into_iter().map(Into::into).collect()
-    }
-}
-
-impl<T: Into<String>> IntoRooms for Vec<T> {
-    fn into_rooms(self) -> Vec<String> {
-        self.into_iter().map(Into::into).collect()
-    }
-}
-
-impl<T: AsRef<str>> IntoRooms for &[T] {
-    fn into_rooms(self) -> Vec<String> {
-        self.iter().map(|room| room.as_ref().to_owned()).collect()
-    }
-}
-
 fn texts(rooms: &[String]) -> Vec<&str> {
     rooms.iter().map(String::as_str).collect()
-}
-
-fn unserializable(error: serde_json::Error) -> Error {
-    Error::Unserializable(error.to_string())
-}
-
-/// Milliseconds, rounded up.
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

@@ -15,7 +15,9 @@ pub(super) struct ArgList<I> {
     count: usize,
     /// Whether one more has been asked for than there are.
     is_at_end: bool,
-    /// Whether that was by a type which has to have so many.
+    /// Whether the type has to have so many.
+    is_fixed: bool,
+    /// Whether that was by such a type.
     is_short: bool,
 }
 
@@ -25,6 +27,7 @@ impl<I> ArgList<I> {
             texts,
             count: 0,
             is_at_end: false,
+            is_fixed: false,
             is_short: false,
         }
     }
@@ -50,6 +53,7 @@ impl<I> ArgList<I> {
     where
         I: Iterator<Item = &'de str>,
     {
+        self.is_fixed = true;
         let result = visitor.visit_seq(&mut *self);
         self.is_short = result.is_err() && self.is_at_end;
         result
@@ -65,7 +69,12 @@ impl<'de, I: Iterator<Item = &'de str>> SeqAccess<'de> for &mut ArgList<I> {
     ) -> Result<Option<T::Value>, Error> {
         let Some(text) = self.texts.next() else {
             self.is_at_end = true;
-            return Ok(None);
+            if !self.is_fixed {
+                return Ok(None);
+            }
+            let value = seed.deserialize(Absent)?;
+            self.count += 1;
+            return Ok(Some(value));
         };
         let mut reader = serde_json::Deserializer::from_str(text);
         let value = seed.deserialize(&mut reader)?;
@@ -128,6 +137,26 @@ impl<'de, I: Iterator<Item = &'de str>> Deserializer<'de> for &mut ArgList<I> {
     }
 }
 
+/// An argument that is not there: `None` for whoever can do without.
+struct Absent;
+
+impl<'de> Deserializer<'de> for Absent {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Error> {
+        Err(serde::de::Error::custom("there is no such argument"))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_none()
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
@@ -149,6 +178,20 @@ mod tests {
         assert_eq!(args.get_all::<(u8,)>().unwrap(), (1,));
         args.get_all::<()>().unwrap();
         Args::none().get_all::<()>().unwrap();
+    }
+
+    #[test]
+    fn an_argument_that_is_not_there_is_none_where_it_may_be() {
+        let (number, text, list, more): (u8, Option<String>, Vec<u8>, Option<u8>) =
+            args().get_all().unwrap();
+        assert_eq!(
+            (number, text.as_deref(), list, more),
+            (1, Some("two"), vec![3], None)
+        );
+        let none: (Option<u8>, Option<u8>) = Args::none().get_all().unwrap();
+        assert_eq!(none, (None, None));
+        let missing = Args::none().get_all::<(Option<u8>, u8)>();
+        assert!(matches!(missing, Err(ArgsError::Missing(1))));
     }
 
     #[test]

@@ -37,5 +37,5 @@ pub use recovery::RecoveryConfig;
 pub(crate) use recovery::{PacketLog, Recovery};
 pub(crate) use sockets::{Keeping, Sockets};
 pub use sockets::{NamespaceId, RoomChange, SocketId};
-pub use target::Target;
+pub use target::{IntoRooms, Target};
 pub use values::{FromArgs, IntoArgs};

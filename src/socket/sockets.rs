@@ -13,10 +13,10 @@ pub use rooms::RoomChange;
 use acks::OwedAcks;
 use rooms::Room;
 
-use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 
 use super::{Client, PacketLog, Recovery};
+use crate::data::Data;
 use crate::id::{EngineSessionId, IdText, Secret};
 use crate::slots::{Key, Slots};
 
@@ -63,7 +63,7 @@ struct Extra {
     /// The auth payload, unless it was empty.
     auth: Option<Box<str>>,
     /// Whatever the host keeps with it.
-    data: Option<Box<dyn Any + Send>>,
+    data: Data,
 }
 
 impl Socket {
@@ -351,12 +351,12 @@ impl Sockets {
     }
 
     /// What the host keeps with a socket.
-    pub fn data(&self, id: SocketId) -> Option<&(dyn Any + Send)> {
-        self.get_known(id)?.extra.as_ref()?.data.as_deref()
+    pub fn data(&self, id: SocketId) -> Option<&Data> {
+        Some(&self.get_known(id)?.extra.as_ref()?.data)
     }
 
-    /// What the host keeps with a socket, to change.
-    pub fn data_mut(&mut self, id: SocketId) -> Option<&mut Option<Box<dyn Any + Send>>> {
+    /// What the host keeps with a socket, to change. Looking for the place makes it.
+    pub fn data_mut(&mut self, id: SocketId) -> Option<&mut Data> {
         Some(&mut self.sockets.get_mut(id.0)?.extra().data)
     }
 

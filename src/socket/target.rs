@@ -135,3 +135,66 @@ impl Target {
         !self.is_uncompressed
     }
 }
+
+/// Rooms by their names: one, or several.
+///
+/// ```
+/// use pulsewheel::IntoRooms;
+///
+/// assert_eq!("ops".into_rooms(), ["ops"]);
+/// assert_eq!(["ops", "sre"].into_rooms(), ["ops", "sre"]);
+/// ```
+pub trait IntoRooms: Sized {
+    /// Their names.
+    fn into_rooms(self) -> Vec<String>;
+
+    /// Does something with each of them, until that fails.
+    fn try_each<E>(self, act: impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
+        let mut act = act;
+        self.into_rooms().iter().try_for_each(|room| act(room))
+    }
+}
+
+impl IntoRooms for &str {
+    fn into_rooms(self) -> Vec<String> {
+        vec![self.to_owned()]
+    }
+
+    fn try_each<E>(self, mut act: impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
+        act(self)
+    }
+}
+
+impl IntoRooms for String {
+    fn into_rooms(self) -> Vec<String> {
+        vec![self]
+    }
+}
+
+impl IntoRooms for &String {
+    fn into_rooms(self) -> Vec<String> {
+        vec![self.clone()]
+    }
+
+    fn try_each<E>(self, act: impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
+        self.as_str().try_each(act)
+    }
+}
+
+impl<T: Into<String>, const N: usize> IntoRooms for [T; N] {
+    fn into_rooms(self) -> Vec<String> {
+        self.into_iter().map(Into::into).collect()
+    }
+}
+
+impl<T: Into<String>> IntoRooms for Vec<T> {
+    fn into_rooms(self) -> Vec<String> {
+        self.into_iter().map(Into::into).collect()
+    }
+}
+
+impl<T: AsRef<str>> IntoRooms for &[T] {
+    fn into_rooms(self) -> Vec<String> {
+        self.iter().map(|room| room.as_ref().to_owned()).collect()
+    }
+}

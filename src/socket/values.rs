@@ -25,9 +25,14 @@ use super::{Args, ArgsError};
 /// assert!(().into_args()?.is_empty());
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-pub trait IntoArgs {
+pub trait IntoArgs: Sized {
     /// The arguments, or why they have no JSON text.
     fn into_args(self) -> Result<Args, serde_json::Error>;
+
+    /// Does something with the arguments. What is there already is not copied for it.
+    fn with_args<R>(self, act: impl FnOnce(&Args) -> R) -> Result<R, serde_json::Error> {
+        Ok(act(&self.into_args()?))
+    }
 }
 
 impl IntoArgs for Args {
@@ -39,6 +44,10 @@ impl IntoArgs for Args {
 impl IntoArgs for &Args {
     fn into_args(self) -> Result<Args, serde_json::Error> {
         Ok(self.clone())
+    }
+
+    fn with_args<R>(self, act: impl FnOnce(&Args) -> R) -> Result<R, serde_json::Error> {
+        Ok(act(self))
     }
 }
 
@@ -56,7 +65,7 @@ impl<T: Serialize> IntoArgs for T {
 /// What arguments can be read as: [`Args`], and everything that serde can read.
 ///
 /// A tuple takes the first arguments, as an array does; `()` takes none; anything else is the first one. Further arguments are
-/// ignored, as a handler in JavaScript does; an `Option` is `None` where there is none.
+/// ignored, as a handler in JavaScript does; an `Option` is `None` where there is none, in a tuple too.
 ///
 /// ```
 /// use pulsewheel::{Args, FromArgs};

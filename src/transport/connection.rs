@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::data::Data;
 #[cfg(feature = "compression")]
 use crate::http::Coding;
 use crate::http::{BodyDecoder, Field, HeadOptions, HeadScan};
@@ -111,6 +112,8 @@ pub(crate) struct Undecided {
     pub missing: usize,
     /// What those who have accepted it want in the answer.
     pub fields: Vec<Field>,
+    /// What is kept with its session, once that opens.
+    pub data: Option<Box<Data>>,
 }
 
 /// The body of a `POST` to a session.

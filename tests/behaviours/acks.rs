@@ -1,27 +1,29 @@
 //! Questions of the server and their answers.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use pulsewheel::{AckTimeout, Answers, Args, Config, Endpoint, Io, Socket};
+use pulsewheel::{AckError, Args, Config, Io, Responses, Socket};
 
-use crate::support::{assert_passed_ms, notes, run_io, Client, Notes, Running};
+use crate::support::{assert_passed_ms, notes, run_io, Client, Notes, Running, LIMIT};
 
 /// A server that asks whoever says `ask`, and notes what it is answered and who leaves.
 fn asking() -> (Running, Notes) {
     let (sender, notes) = notes();
     let mut io = Io::new();
     let left = sender.clone();
-    io.namespace("/")
-        .on("ask", move |socket, _| {
+    io.of("/")
+        .on_raw("ask", move |_, socket, _| {
             let sender = sender.clone();
-            socket.emit_with_ack("question", &Args::none(), move |_, answer| {
-                let _ = sender.send(answer.raw(0).unwrap_or_default().to_owned());
-                Ok(())
-            })
+            socket.ask(
+                "question",
+                (),
+                move |_, _, answer: Result<String, AckError>| {
+                    let _ = sender.send(answer.unwrap_or_else(|error| error.to_string()));
+                },
+            )
         })
-        .on_disconnect(move |_, _| {
+        .on_disconnect(move |_, _, _| {
             let _ = left.send("left".to_owned());
-            Ok(())
         });
     (run_io(Config::default(), io), notes)
 }
@@ -42,7 +44,7 @@ fn b89_answers_are_told_apart_by_their_ids() {
     assert_eq!(ids, [0, 1, 2]);
     for id in [2, 0, 1] {
         client.send(&format!("43{id}[\"to {id}\"]"));
-        assert_eq!(notes.next(), format!("\"to {id}\""));
+        assert_eq!(notes.next(), format!("to {id}"));
     }
 }
 
@@ -50,21 +52,16 @@ fn b89_answers_are_told_apart_by_their_ids() {
 fn b116_a_missing_acknowledgement_is_an_error_only_where_there_is_a_timeout() {
     let (sender, notes) = notes();
     let mut io = Io::new();
-    io.namespace("/").on("ask", move |socket, message| {
+    io.of("/").on("ask", move |_, socket, timeout_ms: u64| {
         let sender = sender.clone();
-        let timeout_ms = message.args.get(0).expect("a time");
-        let handler = move |_: &mut Socket<'_>, answer: Result<&Args, AckTimeout>| {
-            let note = match answer {
-                Ok(args) => args.raw(0).unwrap_or_default().to_owned(),
-                Err(timeout) => timeout.to_string(),
-            };
-            let _ = sender.send(note);
-            Ok(())
+        let handler = move |_: &mut (), _: &mut Socket<'_>, answer: Result<String, AckError>| {
+            let _ = sender.send(answer.unwrap_or_else(|error| error.to_string()));
         };
-        socket.emit_with_ack("without a timeout", &Args::none(), |_, _| {
-            unreachable!("it is not answered")
+        socket.ask("without a timeout", (), |_, _, answer: Result<(), _>| {
+            assert_eq!(answer, Err(AckError::Disconnected), "no answer has come");
         })?;
-        socket.emit_with_ack_within(timeout_ms, "question", &Args::none(), handler)
+        let timeout = Duration::from_millis(timeout_ms);
+        socket.timeout(timeout).ask("question", (), handler)
     });
     let server = run_io(Config::default(), io);
     let mut client = Client::joined(server.address);
@@ -79,7 +76,7 @@ fn b116_a_missing_acknowledgement_is_an_error_only_where_there_is_a_timeout() {
     client.text();
     assert_eq!(client.text(), "423[\"question\"]");
     client.send("433[\"in time\"]");
-    assert_eq!(notes.next(), "\"in time\"");
+    assert_eq!(notes.next(), "in time");
     assert!(client.settled().is_empty());
     assert!(notes.so_far().is_empty());
 }
@@ -88,27 +85,28 @@ fn b116_a_missing_acknowledgement_is_an_error_only_where_there_is_a_timeout() {
 fn b117_a_broadcast_gathers_its_acknowledgements() {
     let (sender, notes) = notes();
     let mut io = Io::new();
-    io.namespace("/").on("ask", move |socket, message| {
-        let sender = sender.clone();
-        let everybody = socket.everybody()?;
-        let target = match message.args.get::<String>(1) {
-            Ok(room) => everybody.to(room),
-            Err(_) => everybody,
-        };
-        let timeout_ms = message.args.get(0).expect("a time");
-        let note = move |_: &mut Endpoint, answers: Answers<'_>| {
-            let first = |args: &Args| args.raw(0).unwrap_or_default().to_owned();
-            let mut all: Vec<_> = answers.answers.iter().map(first).collect();
-            all.sort();
-            let outcome = match answers.all() {
-                Ok(_) => "all".to_owned(),
-                Err(timeout) => timeout.to_string(),
+    io.of("/").on(
+        "ask",
+        move |_, socket, (timeout_ms, room): (u64, Option<String>)| {
+            let sender = sender.clone();
+            let everybody = socket.everybody();
+            let asked = match room {
+                Some(room) => everybody.to(room),
+                None => everybody,
             };
-            let _ = sender.send(format!("{outcome} {}", all.join(" ")));
-            Ok(())
-        };
-        socket.emit_to_with_ack_within(timeout_ms, &target, "question", &Args::none(), note)
-    });
+            let asked = asked.timeout(Duration::from_millis(timeout_ms));
+            asked.ask("question", (), move |_, _, answers: Responses| {
+                let first = |args: &Args| args.raw(0).unwrap_or_default().to_owned();
+                let mut all: Vec<_> = answers.answers.iter().map(first).collect();
+                all.sort();
+                let outcome = match answers.all() {
+                    Ok(_) => "all".to_owned(),
+                    Err(timeout) => timeout.to_string(),
+                };
+                let _ = sender.send(format!("{outcome} {}", all.join(" ")));
+            })
+        },
+    );
     let server = run_io(Config::default(), io);
     let mut clients: Vec<_> = (0..3).map(|_| Client::joined(server.address)).collect();
 
@@ -133,23 +131,27 @@ fn b117_a_broadcast_gathers_its_acknowledgements() {
 }
 
 #[test]
-fn b118_with_a_timeout_it_says_that_the_answer_never_came() {
-    let (sender, notes) = notes();
-    let mut io = Io::new();
-    io.namespace("/").on("ask", move |socket, _| {
-        let sender = sender.clone();
-        let handler = move |_: &mut Socket<'_>, answer: Result<&Args, AckTimeout>| {
-            let _ = sender.send(format!("{:?}", answer.err()));
-            Ok(())
-        };
-        socket.emit_with_ack_within(300, "question", &Args::none(), handler)
-    });
-    let server = run_io(Config::default(), io);
-    let mut client = Client::joined(server.address);
-    client.send("42[\"ask\"]");
-    assert_eq!(client.text(), "420[\"question\"]");
-    client.cut();
-    assert_eq!(notes.next(), "Some(AckTimeout)");
+fn b118_who_asked_hears_that_the_socket_is_gone() {
+    for with_timeout in [false, true] {
+        let (sender, notes) = notes();
+        let mut io = Io::new();
+        io.of("/").on("ask", move |_, socket, ()| {
+            let sender = sender.clone();
+            let handler = move |_: &mut (), _: &mut Socket<'_>, answer: Result<(), AckError>| {
+                let _ = sender.send(format!("{answer:?}"));
+            };
+            match with_timeout {
+                true => socket.timeout(LIMIT).ask("question", (), handler),
+                false => socket.ask("question", (), handler),
+            }
+        });
+        let server = run_io(Config::default(), io);
+        let mut client = Client::joined(server.address);
+        client.send("42[\"ask\"]");
+        assert_eq!(client.text(), "420[\"question\"]");
+        client.cut();
+        assert_eq!(notes.next(), "Err(Disconnected)");
+    }
 }
 
 #[test]
@@ -159,6 +161,7 @@ fn b118_an_answer_that_is_due_when_its_socket_leaves_never_comes() {
     client.send("42[\"ask\"]");
     assert_eq!(client.text(), "420[\"question\"]");
     client.send("41");
+    assert_eq!(notes.next(), "the client is gone");
     assert_eq!(notes.next(), "left");
     client.join("/", "");
     client.send("430[\"late\"]");

@@ -15,13 +15,12 @@ fn noting(config: Config) -> (Running, Notes) {
     add_echo(&mut io);
     for namespace in ["/", "/other"] {
         let sender = sender.clone();
-        io.namespace(namespace)
-            .on_disconnect(move |socket, reason| {
+        io.of(namespace)
+            .on_disconnect(move |_, socket, reason| {
                 assert!(socket.rooms().next().is_none(), "it has left its rooms");
                 let _ = sender.send(reason.to_string());
-                Ok(())
             })
-            .on("kick", |socket, message| {
+            .on_raw("kick", |_, socket, message| {
                 socket.disconnect(message.args.get(0).expect("a choice"))
             });
     }
@@ -84,16 +83,14 @@ fn b76_disconnecting_comes_while_the_rooms_are_still_there() {
     let mut io = Io::new();
     add_echo(&mut io);
     let left = sender.clone();
-    io.namespace("/")
-        .on_disconnecting(move |socket, reason| {
+    io.of("/")
+        .on_disconnecting(move |_, socket, reason| {
             let rooms: Vec<&str> = socket.rooms().collect();
             let _ = sender.send(format!("disconnecting {rooms:?} {reason}"));
-            Ok(())
         })
-        .on_disconnect(move |socket, reason| {
+        .on_disconnect(move |_, socket, reason| {
             let rooms: Vec<&str> = socket.rooms().collect();
             let _ = left.send(format!("disconnect {rooms:?} {reason}"));
-            Ok(())
         });
     let server = run_io(Config::default(), io);
     let end_by = |way: fn(Client), reason: &str| {

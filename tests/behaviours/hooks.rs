@@ -4,7 +4,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use pulsewheel::http::{HeaderHook, Response};
-use pulsewheel::{Admission, Config, Error, Event, HandshakeDetail, Io};
+use pulsewheel::{Admission, Config, Error, Event, HandshakeDetail, Io, Next, Refusal};
 
 use crate::support::{
     add_echo, ask, assert_passed_ms, get, notes, run, run_io, until, Client, Http, Polling, LIMIT,
@@ -84,11 +84,12 @@ fn b23_the_handshake_tells_what_is_known_of_a_client() {
     for detail in [HandshakeDetail::Minimal, HandshakeDetail::Full] {
         let (sender, notes) = notes();
         let mut io = Io::new();
-        io.namespace("/").on_connect(move |socket, auth| {
+        io.of("/").on_connect(move |_, socket| {
             let client = socket.client().expect("there");
             let _ = sender.send(client.address.ip().to_string());
             let _ = sender.send(client.query.to_owned());
-            let _ = sender.send(auth.raw(0).unwrap_or_default().to_owned());
+            let auth: serde_json::Value = socket.auth().expect("JSON");
+            let _ = sender.send(auth.to_string());
             let details = client.details.map(|details| {
                 let origin = details.header("ORIGIN").map(str::to_owned);
                 let is_recent = details.issued_ms > 1_700_000_000_000;
@@ -101,7 +102,6 @@ fn b23_the_handshake_tells_what_is_known_of_a_client() {
                 )
             });
             let _ = sender.send(format!("{details:?}"));
-            Ok(())
         });
         let config = Config {
             handshake: detail,
@@ -139,7 +139,7 @@ fn b24_the_host_hears_why_requests_are_refused() {
     let (sender, notes) = notes();
     let mut io = Io::new();
     add_echo(&mut io);
-    io.on_connection_error(move |error| {
+    io.on_connection_error(move |_, error| {
         let context: Vec<String> = error
             .context
             .iter()
@@ -205,13 +205,13 @@ fn b24_the_host_hears_why_requests_are_refused() {
 fn b25_the_host_refuses_in_its_own_words() {
     let mut io = Io::new();
     add_echo(&mut io);
-    io.allow_request(|_, _, request, _| {
-        Some(match request.query("token").as_deref() {
-            Some("good") => Admission::accept(),
-            Some("busy") => Admission::respond(Response::text(503, "come back later")),
-            _ => Admission::refuse("no token, no session"),
-        })
-    });
+    io.allow_request(
+        |_, opening| match opening.request().query("token").as_deref() {
+            Some("good") => Ok(Next::Go),
+            Some("busy") => Err(Refusal::respond(Response::text(503, "come back later"))),
+            _ => Err("no token, no session".into()),
+        },
+    );
     let server = run_io(Config::default(), io);
     let polling = |token: &str| get(server.address, &format!("{POLLING}&token={token}"), &[]);
     let websocket = |token: &str| {
@@ -238,9 +238,9 @@ fn b26_the_host_may_decide_later() {
     let (sender, tickets) = channel();
     let mut io = Io::new();
     add_echo(&mut io);
-    io.allow_request(move |_, ticket, _, _| {
-        let _ = sender.send(ticket);
-        None
+    io.allow_request(move |_, opening| {
+        let _ = sender.send(opening.id());
+        Ok(Next::Later)
     });
     let config = Config {
         connect_timeout_ms: 2_000,

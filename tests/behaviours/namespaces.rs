@@ -3,7 +3,7 @@
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
-use pulsewheel::{Args, Config, ConnectError, Error, Io, Verdict};
+use pulsewheel::{Args, Config, Error, Io, Next, Refusal};
 use serde_json::json;
 
 use crate::support::{add_echo, notes, run_io, Client, LIMIT};
@@ -12,14 +12,11 @@ use crate::support::{add_echo, notes, run_io, Client, LIMIT};
 fn b94_a_refused_client_hears_why_and_may_try_again() {
     let mut io = Io::new();
     add_echo(&mut io);
-    io.namespace("/").middleware(|joining| {
-        let auth: serde_json::Value = joining.auth().map_err(|error| error.to_string())?;
+    io.of("/").middleware(|_, joining| {
+        let auth: serde_json::Value = joining.auth()?;
         match auth["token"].as_str() {
-            Some("good") => Ok(Verdict::Next),
-            Some("bad") => {
-                let error = ConnectError::new("nope").with_data(&json!({"code": 7}));
-                Err(error.expect("JSON"))
-            }
+            Some("good") => Ok(Next::Go),
+            Some("bad") => Err(Refusal::new("nope").with_data(json!({"code": 7}))),
             _ => Err("a token, please".into()),
         }
     });
@@ -46,22 +43,21 @@ fn b95_middlewares_run_in_order_and_may_answer_later() {
     let mut io = Io::new();
     let first = sender.clone();
     let connected = sender.clone();
-    io.namespace("/")
-        .middleware(move |_| {
+    io.of("/")
+        .middleware(move |_, _| {
             let _ = first.send("first".to_owned());
-            Ok(Verdict::Next)
+            Ok(Next::Go)
         })
-        .middleware(move |joining| {
-            let _ = ticket_sender.send(joining.ticket());
-            Ok(Verdict::Later)
+        .middleware(move |_, joining| {
+            let _ = ticket_sender.send(joining.id());
+            Ok(Next::Later)
         })
-        .middleware(move |_| {
+        .middleware(move |_, _| {
             let _ = sender.send("third".to_owned());
-            Ok(Verdict::Next)
+            Ok(Next::Go)
         })
         .on_connect(move |_, _| {
             let _ = connected.send("connected".to_owned());
-            Ok(())
         });
     let server = run_io(Config::default(), io);
     let mut client = Client::session(server.address);
@@ -87,7 +83,7 @@ fn b95_middlewares_run_in_order_and_may_answer_later() {
 fn b95_an_event_before_the_middlewares_have_agreed_closes_the_connection() {
     let mut io = Io::new();
     add_echo(&mut io);
-    io.namespace("/").middleware(|_| Ok(Verdict::Later));
+    io.of("/").middleware(|_, _| Ok(Next::Later));
     let server = run_io(Config::default(), io);
     let mut client = Client::session(server.address);
     client.send("40");
@@ -99,13 +95,12 @@ fn b95_an_event_before_the_middlewares_have_agreed_closes_the_connection() {
 fn b96_whoever_is_refused_is_in_no_room() {
     let mut io = Io::new();
     add_echo(&mut io);
-    io.namespace("/")
-        .middleware(|joining| {
-            let kept = joining.set_data("seen".to_owned());
-            kept.map_err(|error| error.to_string())?;
-            Ok(Verdict::Next)
+    io.of("/")
+        .middleware(|_, joining| {
+            joining.set_data("seen".to_owned())?;
+            Ok(Next::Go)
         })
-        .middleware(|_| Err("nobody gets in".into()));
+        .middleware(|_, _| Err("nobody gets in".into()));
     let server = run_io(Config::default(), io);
     let mut client = Client::session(server.address);
     client.send("40");
@@ -126,14 +121,13 @@ fn b97_a_packet_middleware_withholds_events() {
     let (sender, notes) = notes();
     let mut io = Io::new();
     add_echo(&mut io);
-    io.namespace("/")
-        .packet_middleware(|_, message| match message.args.raw(0) {
-            Some("\"bad\"") => Err("a bad word".to_owned()),
+    io.of("/")
+        .packet_middleware(|_, _, message| match message.args.raw(0) {
+            Some("\"bad\"") => Err("a bad word".into()),
             _ => Ok(()),
         })
-        .on_error(move |_, error| {
+        .on_error(move |_, _, error| {
             let _ = sender.send(error.to_owned());
-            Ok(())
         });
     let server = run_io(Config::default(), io);
     let mut client = Client::joined(server.address);
@@ -148,9 +142,11 @@ fn b97_a_packet_middleware_withholds_events() {
 fn b98_dynamic_namespaces_come_into_being_as_they_are_asked_for() {
     let mut io = Io::new();
     add_echo(&mut io);
-    io.namespaces_like("/room-*")
-        .on("echo", |socket, message| socket.emit("echo", &message.args));
-    io.namespaces_if("tokens", |name, auth| {
+    io.of_pattern("/room-*")
+        .on_raw("echo", |_, socket, message| {
+            socket.emit("echo", &message.args)
+        });
+    io.of_dynamic("tokens", |_, name, auth| {
         name.starts_with("/token/") && auth.raw(0) == Some("{\"t\":1}")
     });
     let io = Arc::new(Mutex::new(io));
@@ -203,9 +199,8 @@ fn b99_an_empty_child_goes_where_that_is_wanted() {
         let (sender, notes) = notes();
         let mut io = Io::new();
         add_echo(&mut io);
-        io.namespaces_like("/child-*").on_disconnect(move |_, _| {
+        io.of_pattern("/child-*").on_disconnect(move |_, _, _| {
             let _ = sender.send("left".to_owned());
-            Ok(())
         });
         let config = Config {
             cleanup_empty_child_namespaces: cleanup,
@@ -239,11 +234,10 @@ fn b100_the_host_hears_of_new_namespaces() {
     let (sender, notes) = notes();
     let mut io = Io::new();
     add_echo(&mut io);
-    io.namespaces_like("/child-*");
-    io.on_new_namespace(move |endpoint, namespace| {
-        let name = endpoint.namespace_name(namespace).expect("there");
+    io.of_pattern("/child-*");
+    io.on_new_namespace(move |_, server, namespace| {
+        let name = server.endpoint().namespace_name(namespace).expect("there");
         let _ = sender.send(name.to_owned());
-        Ok(())
     });
     let server = run_io(Config::default(), io);
     let mut client = Client::session(server.address);
@@ -265,11 +259,9 @@ fn b100_the_host_hears_of_new_namespaces() {
 fn b145_old_clients_are_refused_by_the_data_or_the_message_alone() {
     let mut io = Io::new();
     add_echo(&mut io);
-    io.namespace("/plain").middleware(|_| Err("nope".into()));
-    io.namespace("/data").middleware(|_| {
-        let error = ConnectError::new("nope").with_data(&json!({"code": 7}));
-        Err(error.expect("JSON"))
-    });
+    io.of("/plain").middleware(|_, _| Err("nope".into()));
+    io.of("/data")
+        .middleware(|_, _| Err(Refusal::new("nope").with_data(json!({"code": 7}))));
     let config = Config {
         allow_eio3: true,
         ..Config::default()

@@ -10,15 +10,14 @@ fn server() -> (Running, Notes) {
     let mut io = Io::new();
     for namespace in ["/", "/other"] {
         let sender = sender.clone();
-        io.namespace(namespace)
-            .on_connect(|socket, auth| {
-                let name: serde_json::Value = auth.get(0).expect("JSON");
+        io.of(namespace)
+            .on_connect(|_, socket| {
+                let name: serde_json::Value = socket.auth().expect("JSON");
                 socket.set_data(name["name"].as_str().unwrap_or_default().to_owned())
             })
-            .on_disconnect(move |socket, reason| {
+            .on_disconnect(move |_, socket, reason| {
                 let name: &String = socket.data().expect("its name");
                 let _ = sender.send(format!("{name}: {reason}"));
-                Ok(())
             });
     }
     (run_io(Config::default(), io), notes)

@@ -1,6 +1,6 @@
 //! Clients that lose their connection and come back.
 
-use pulsewheel::{Args, Config, Error, Event, Io, RecoveryConfig, Target, Verdict};
+use pulsewheel::{Args, Config, Error, Event, Io, Next, RecoveryConfig, Target};
 use serde_json::Value;
 
 use crate::support::{assert_passed_ms, notes, run, until, Client, Notes, Running};
@@ -190,12 +190,12 @@ fn b126_rooms_and_data_stay_and_middlewares_are_skipped_where_wanted() {
         let (sender, notes) = notes();
         let mut io = Io::new();
         let asked = sender.clone();
-        io.namespace("/")
-            .middleware(move |_| {
+        io.of("/")
+            .middleware(move |_, _| {
                 let _ = asked.send("asked".to_owned());
-                Ok(Verdict::Next)
+                Ok(Next::Go)
             })
-            .on_connect(move |socket, _| {
+            .on_connect(move |_, socket| -> Result<(), Error> {
                 if !socket.is_recovered() {
                     socket.join("room")?;
                     socket.set_data("kept".to_owned())?;

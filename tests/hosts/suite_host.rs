@@ -6,16 +6,15 @@
 mod common;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use common::Flags;
 use pulsewheel::http::query_pairs;
 use pulsewheel::{
-    Admission, AdmissionId, Args, Bytes, Config, Endpoint, Error, Event, Handlers, HandshakeDetail,
-    Io, Message, RecoveryConfig, Server, Socket, Verdict,
+    AckError, Args, Bytes, Config, Error, HandshakeDetail, Io, Message, Namespace, Next,
+    RecoveryConfig, Server, Socket, SocketId,
 };
-use serde::Serialize;
 use serde_json::{json, Value};
 
 /// How long a session's opening is held up, so that clients with less patience notice.
@@ -24,25 +23,40 @@ const ADMISSION_DELAY: Duration = Duration::from_millis(10);
 /// What every binary event of this server carries.
 const BYTES: &[u8] = b"asdfasdf";
 
-/// Requests that wait to be let in, by the token of their timer.
-type Waiting = Arc<Mutex<HashMap<u64, AdmissionId>>>;
+/// The events of which a client's next ones make sense.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    abuff1: bool,
+    blob1: bool,
+    blob2: bool,
+}
+
+/// What has been seen of each client.
+type Host = HashMap<SocketId, Seen>;
 
 fn main() {
     let flags = Flags::parse("suite_host", &[]);
-    let mut io = Io::new();
-    let waiting = Waiting::default();
-    let_in_later(&mut io, waiting.clone());
-    register_root(io.namespace("/"));
-    for name in ["/timeout_socket", "/valid", "/asd"] {
-        io.namespace(name);
-    }
-    io.namespace("/foo").on("getId", acknowledge_id);
-    io.namespace("/abc").on_connect(|socket, _| {
-        let handshake = one(&handshake(socket));
-        socket.emit("handshake", &handshake)
+    let mut io = Io::with_state(Host::new());
+    // Each request that opens a session waits for a moment.
+    io.allow_request(|_, opening| {
+        let ticket = opening.ticket();
+        thread::spawn(move || {
+            thread::sleep(ADMISSION_DELAY);
+            ticket.go();
+        });
+        Ok(Next::Later)
     });
-    io.namespace("/no")
-        .middleware(|_| Err("Auth failed (custom namespace)".into()));
+    register_root(io.of("/"));
+    for name in ["/timeout_socket", "/valid", "/asd"] {
+        io.of(name);
+    }
+    io.of("/foo").on("getId", id_of);
+    io.of("/abc").on_connect(|_, socket| {
+        let handshake = handshake(socket);
+        socket.emit("handshake", handshake)
+    });
+    io.of("/no")
+        .middleware(|_, _| Err("Auth failed (custom namespace)".into()));
     let config = Config {
         progress: None,
         ping_interval_ms: 2_000,
@@ -53,150 +67,104 @@ fn main() {
         recovery: Some(RecoveryConfig::default()),
         ..config
     };
-    common::run_io(
-        Server::bind_io(io, config, &*flags.listen),
-        move |endpoint, event| admit_due(endpoint, &waiting, event),
-    );
+    common::run_io(Server::bind_io(io, config, &*flags.listen), |_, _| {});
 }
 
-/// Has each request that opens a session wait for a moment.
-fn let_in_later(io: &mut Io, waiting: Waiting) {
-    let mut next_token = 0;
-    io.allow_request(move |endpoint, ticket, _, _| {
-        next_token += 1;
-        waiting.lock().expect("no panic").insert(next_token, ticket);
-        endpoint.schedule(ADMISSION_DELAY, next_token);
-        None
-    });
-}
-
-fn admit_due(endpoint: &mut Endpoint, waiting: &Waiting, event: Event) {
-    if let Event::Timer { token, .. } = event {
-        let due = waiting.lock().expect("no panic").remove(&token);
-        if let Some(ticket) = due {
-            // Its sender may have lost its patience.
-            let _ = endpoint.admit(ticket, Admission::accept());
-        }
-    }
-}
-
-fn register_root(root: &mut Handlers) {
-    root.middleware(|joining| {
+fn register_root(root: &mut Namespace<Host>) {
+    root.middleware(|_, joining| {
         let request = joining.request().ok_or("gone")?;
         let mut query = query_pairs(request.client.query);
         match query.any(|(name, value)| name == "fail" && !value.is_empty()) {
             true => Err("Auth failed (main namespace)".into()),
-            false => Ok(Verdict::Next),
+            false => Ok(Next::Go),
         }
     })
-    .on("hi", |socket, _| socket.emit("hi", &Args::none()))
-    .on("echo", |socket, message| {
-        let first: Value = message.args.get(0).unwrap_or_default();
-        socket.acknowledge(message.ack, &one(&first))
-    })
-    .on("ack", |socket, _| {
-        socket.emit_with_ack("ack", &Args::none(), |socket, answer| {
-            match answer.get_all::<(u64, Value)>() {
-                Ok((5, object)) if object["test"] == true => socket.emit("got it", &Args::none()),
+    .on("hi", |_, socket, ()| socket.emit("hi", ()))
+    .on("echo", |_, _, first: Option<Value>| first)
+    .on("ack", |_, socket, ()| {
+        socket.ask(
+            "ack",
+            (),
+            |_, socket, answer: Result<(u64, Value), AckError>| match answer {
+                Ok((5, object)) if object["test"] == true => socket.emit("got it", ()),
                 _ => Ok(()),
-            }
-        })
+            },
+        )
     })
-    .on("false", |socket, _| socket.emit("false", &one(&false)))
-    .on("getUtf8", |socket, _| {
-        for text in [
+    .on("false", |_, socket, ()| socket.emit("false", false))
+    .on("getUtf8", |_, socket, ()| {
+        let texts = [
             "てすと",
             "Я Б Г Д Ж Й",
             "Ä ä Ü ü ß",
             "utf8 — string",
             "utf8 — string",
-        ] {
-            socket.emit("takeUtf8", &one(text))?;
-        }
-        Ok(())
+        ];
+        texts
+            .iter()
+            .try_for_each(|text| socket.emit("takeUtf8", text))
     })
-    .on("getHandshake", |socket, message| {
-        let handshake = one(&handshake(socket));
-        socket.acknowledge(message.ack, &handshake)
+    .on("getHandshake", |_, socket, ()| handshake(socket))
+    .on("getId", id_of)
+    .on("getAckDate", |_, socket, _: Args| now(socket))
+    .on("getDate", |_, socket, ()| {
+        let now = now(socket);
+        socket.emit("takeDate", now)
     })
-    .on("getId", acknowledge_id);
-    register_dates(root);
+    .on("getDateObj", |_, socket, ()| {
+        let now = now(socket);
+        socket.emit("takeDateObj", json!({ "date": now }))
+    });
     register_binary(root);
 }
 
-fn register_dates(root: &mut Handlers) {
-    root.on("getAckDate", |socket, message| {
-        let now = now(socket);
-        socket.acknowledge(message.ack, &one(&now))
+fn register_binary(root: &mut Namespace<Host>) {
+    root.on("doge", |_, socket, ()| {
+        socket.emit("doge", Bytes::from(BYTES))
     })
-    .on("getDate", |socket, _| {
-        let now = now(socket);
-        socket.emit("takeDate", &one(&now))
+    .on("getbin", |_, socket, ()| {
+        socket.emit("takebin", Bytes::from(BYTES))
     })
-    .on("getDateObj", |socket, _| {
-        let now = now(socket);
-        socket.emit("takeDateObj", &one(&json!({ "date": now })))
+    .on_raw("buffa", |_, socket, message| {
+        reply_if(socket, is_binary(message), "buffack")
+    })
+    .on_raw("blob", |_, socket, message| {
+        reply_if(socket, is_binary(message), "back")
+    })
+    .on_raw("jsonbuff", |_, socket, message| {
+        reply_if(socket, is_mixed(message), "jsonbuff-ack")
+    })
+    .on_raw("jsonblob", |_, socket, message| {
+        reply_if(socket, is_mixed(message), "jsonblob-ack")
+    })
+    .on_raw("abuff1", |host, socket, message| {
+        host.entry(socket.id()).or_default().abuff1 = is_binary(message);
+    })
+    .on_raw("abuff2", |host, socket, _| {
+        let seen = host.entry(socket.id()).or_default();
+        reply_if(socket, seen.abuff1, "abuff2-ack")
+    })
+    .on_raw("blob1", |host, socket, message| {
+        host.entry(socket.id()).or_default().blob1 = is_binary(message);
+    })
+    .on_raw("blob2", |host, socket, message| {
+        let text: Result<String, _> = message.args.get(0);
+        let is_second = text.is_ok_and(|text| text == "second");
+        let seen = host.entry(socket.id()).or_default();
+        seen.blob2 = seen.blob1 && is_second;
+    })
+    .on_raw("blob3", |host, socket, message| {
+        let seen = host.entry(socket.id()).or_default();
+        reply_if(socket, seen.blob2 && is_binary(message), "blob3-ack")
+    })
+    .on_disconnect(|host, socket, _| {
+        host.remove(&socket.id());
     });
 }
 
-/// The events of which this client's next ones make sense.
-#[derive(Clone, Copy, Default)]
-struct Seen {
-    abuff1: bool,
-    blob1: bool,
-    blob2: bool,
-}
-
-fn register_binary(root: &mut Handlers) {
-    root.on_connect(|socket, _| socket.set_data(Seen::default()))
-        .on("doge", |socket, _| socket.emit("doge", &bytes()))
-        .on("getbin", |socket, _| socket.emit("takebin", &bytes()))
-        .on("buffa", |socket, message| {
-            reply_if(socket, is_binary(message), "buffack")
-        })
-        .on("blob", |socket, message| {
-            reply_if(socket, is_binary(message), "back")
-        })
-        .on("jsonbuff", |socket, message| {
-            reply_if(socket, is_mixed(message), "jsonbuff-ack")
-        })
-        .on("jsonblob", |socket, message| {
-            reply_if(socket, is_mixed(message), "jsonblob-ack")
-        })
-        .on("abuff1", |socket, message| {
-            note(socket, |seen| seen.abuff1 = is_binary(message))
-        })
-        .on("abuff2", |socket, _| {
-            reply_if(socket, seen(socket).abuff1, "abuff2-ack")
-        })
-        .on("blob1", |socket, message| {
-            note(socket, |seen| seen.blob1 = is_binary(message))
-        })
-        .on("blob2", |socket, message| {
-            let text: Result<String, _> = message.args.get(0);
-            let is_second = text.is_ok_and(|text| text == "second");
-            note(socket, |seen| seen.blob2 = seen.blob1 && is_second)
-        })
-        .on("blob3", |socket, message| {
-            let is_third = seen(socket).blob2 && is_binary(message);
-            reply_if(socket, is_third, "blob3-ack")
-        });
-}
-
-fn seen(socket: &Socket<'_>) -> Seen {
-    socket.data().copied().unwrap_or_default()
-}
-
-fn note(socket: &mut Socket<'_>, change: impl FnOnce(&mut Seen)) -> Result<(), Error> {
-    if let Some(seen) = socket.data_mut() {
-        change(seen);
-    }
-    Ok(())
-}
-
-fn reply_if(socket: &mut Socket<'_>, condition: bool, event: &str) -> Result<(), Error> {
+fn reply_if(socket: &mut Socket<'_, Host>, condition: bool, event: &str) -> Result<(), Error> {
     match condition {
-        true => socket.emit(event, &Args::none()),
+        true => socket.emit(event, ()),
         false => Ok(()),
     }
 }
@@ -219,13 +187,12 @@ fn is_mixed(message: &Message) -> bool {
     })
 }
 
-fn acknowledge_id(socket: &mut Socket<'_>, message: &Message) -> Result<(), Error> {
-    let id = socket.id_text().map(|id| id.to_string());
-    socket.acknowledge(message.ack, &one(&id))
+fn id_of(_: &mut Host, socket: &mut Socket<'_, Host>, (): ()) -> Option<String> {
+    socket.id_text().map(|id| id.to_string())
 }
 
 /// What is known of the request that opened the client's session, under the names of the Socket.IO documentation.
-fn handshake(socket: &Socket<'_>) -> Value {
+fn handshake(socket: &Socket<'_, Host>) -> Value {
     let Some(client) = socket.client() else {
         return Value::Null;
     };
@@ -251,14 +218,6 @@ fn handshake(socket: &Socket<'_>) -> Value {
 }
 
 /// The time as JavaScript writes a date.
-fn now(socket: &mut Socket<'_>) -> String {
+fn now(socket: &mut Socket<'_, Host>) -> String {
     socket.endpoint().now().rfc3339()
-}
-
-fn bytes() -> Args {
-    one(&Bytes::from(BYTES))
-}
-
-fn one(value: &(impl Serialize + ?Sized)) -> Args {
-    Args::one(value).expect("it has a JSON text")
 }

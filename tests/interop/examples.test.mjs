@@ -1,4 +1,4 @@
-// The examples that people copy from: a chat, private messages, and the server in a host's own loop.
+// The examples that people copy from: a chat, private messages, todos, a tour, and the server in a host's own loop.
 import assert from "node:assert/strict";
 import dgram from "node:dgram";
 import { describe, test } from "node:test";
@@ -20,7 +20,7 @@ async function received(socket, name, count) {
   return eventsOf(socket, name);
 }
 
-for (const kind of ["chat", "private_messaging", "embedded_loop"]) {
+for (const kind of ["chat", "private_messaging", "todo", "tour", "embedded_loop"]) {
   test(`${kind} refuses flags it does not know and a command line without --listen`, async () => {
     for (const args of [[], ["--listen", "127.0.0.1:0", "--no-such-flag"]]) {
       const end = await runToExit(kind, args);
@@ -237,6 +237,88 @@ describe("private_messaging", () => {
     assert.deepEqual(lettersTo(ivy).map(({ text }) => text), ["round 1", "round 2", "the last"]);
     const away = eventsOf(jon, "people").filter(([names]) => !names.includes("Ivy"));
     assert.deepEqual(away, [], "whoever may come back in a moment is still named");
+  });
+});
+
+describe("todo", () => {
+  const server = sharedServer("todo");
+
+  test("what one client creates, changes and deletes is acknowledged, and the others hear of it", async (t) => {
+    const [ann, bob] = [await joined(t, server), await joined(t, server)];
+    const [id] = await ack(ann, "todo:create", { title: " Buy milk ", id: 77 });
+    assert.equal(typeof id, "number");
+    const created = { id, title: "Buy milk", is_done: false };
+    assert.deepEqual(await received(bob, "todo:created", 1), [[created]]);
+    assert.deepEqual(await ack(bob, "todo:read", id), [created]);
+    const changed = { id, title: "Buy oat milk", is_done: true };
+    assert.deepEqual(await ack(bob, "todo:update", changed), []);
+    assert.deepEqual(await received(ann, "todo:updated", 1), [[changed]]);
+    const [list] = await ack(ann, "todo:list");
+    assert.deepEqual(list.filter((todo) => todo.id === id), [changed]);
+    assert.deepEqual(await ack(ann, "todo:delete", id), []);
+    assert.deepEqual(await received(bob, "todo:deleted", 1), [[id]]);
+    assert.deepEqual(await ack(ann, "todo:read", id), [{ error: `There is no todo ${id}.` }]);
+    assert.deepEqual(eventsOf(ann, "todo:created"), [], "nobody hears of what it did itself");
+  });
+
+  test("bad input is acknowledged with an error that names what is wrong", async (t) => {
+    const socket = await joined(t, server);
+    const errorOf = async (...args) => (await ack(socket, ...args))[0].error;
+    assert.match(await errorOf("todo:create"), /argument 0 is missing/);
+    assert.match(await errorOf("todo:create", { name: "x" }), /argument 0: missing field `title`/);
+    assert.match(await errorOf("todo:create", { title: 7 }), /argument 0: .*expected a string/);
+    assert.match(await errorOf("todo:read", "one"), /argument 0: .*expected u64/);
+    assert.equal(await errorOf("todo:create", { title: "  " }), "A title is needed.");
+    assert.equal(await errorOf("todo:update", { id: 1e6, title: "x" }), "There is no todo 1000000.");
+    assert.match(await errorOf("todo:create", { title: "x".repeat(201) }), /201 bytes is too long/);
+    // Without an acknowledgement asked for there is nowhere to put the error.
+    socket.emit("todo:create", null);
+    const [id] = await ack(socket, "todo:create", { title: "still here" });
+    assert.equal((await ack(socket, "todo:read", id))[0].title, "still here");
+  });
+});
+
+describe("tour", () => {
+  const server = sharedServer("tour");
+  const named = (t, token) => joined(t, server, { query: { token } });
+
+  test("a request without a token opens no session, and a name that is taken does not join", async (t) => {
+    const refused = await request(server.port, "GET", "/socket.io/?EIO=4&transport=polling");
+    assert.deepEqual([refused.status, refused.body], [403, '{"code":4,"message":"no token, no session"}']);
+    await named(t, "taken");
+    const second = client(t, server, { query: { token: "taken" } });
+    const [error] = await once(second, "connect_error");
+    assert.equal(error.message, "this name is taken");
+  });
+
+  test("typed arguments come in and return values are the acknowledgements", async (t) => {
+    const [ann, bob] = [await named(t, "Ann"), await named(t, "Bob")];
+    assert.deepEqual(await received(ann, "hi", 1), [["Bob"]]);
+    const [before] = await ack(ann, "note", "first");
+    assert.deepEqual(await ack(ann, "note", "second", true), [before + 1]);
+    assert.deepEqual(await received(bob, "noted", 2), [["first", null], ["second", true]]);
+    assert.deepEqual(await ack(ann, "note", ""), [{ error: "an empty note" }]);
+    const [{ error }] = await ack(ann, "note", "x", "loud");
+    assert.match(error, /^argument 1: .*expected a boolean/);
+    bob.disconnect();
+    assert.deepEqual(await received(ann, "bye", 1), [["Bob", "client namespace disconnect"]]);
+  });
+
+  test("another thread answers later, tells how far it is, and hears of a cancellation", async (t) => {
+    const socket = await named(t, "Cid");
+    const [{ year, pages }] = await ack(socket, "report", 1999);
+    assert.deepEqual([year, typeof pages], [1999, "number"]);
+    const [[created]] = await received(socket, "session_created", 1);
+    await until(() => eventsOf(socket, "import_complete").some(([{ sessionId }]) => sessionId === created.sessionId), "end of the job");
+  });
+
+  test("timers tick, and another thread asks everybody", async (t) => {
+    const socket = await named(t, "Dan");
+    socket.on("still there?", (reply) => reply(true));
+    await received(socket, "tick", 2);
+    await until(() => eventsOf(socket, "counted").length > 0, "count");
+    const ticks = eventsOf(socket, "tick").map(([tick]) => tick);
+    assert.deepEqual(ticks, [...ticks].sort((a, b) => a - b));
   });
 });
 

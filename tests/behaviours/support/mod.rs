@@ -73,9 +73,11 @@ pub fn run_echo(config: Config) -> Running {
 }
 
 pub fn add_echo(io: &mut Io) {
-    io.namespace("/")
-        .on("echo", |socket, message| socket.emit("echo", &message.args))
-        .on("join", |socket, message| {
+    io.of("/")
+        .on_raw("echo", |_, socket, message| {
+            socket.emit("echo", &message.args)
+        })
+        .on_raw("join", |_, socket, message| {
             let room: String = message.args.get(0).expect("a room");
             socket.join(&room)?;
             socket.acknowledge(message.ack, &Args::none())

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::endpoint::Admission;
-use crate::io::Verdict;
-use crate::socket::{ConnectError, RecoveryConfig};
+use crate::io::{Next, Refusal};
+use crate::socket::RecoveryConfig;
 
 /// Settings that nobody has configured.
 fn raw() -> Config {
@@ -17,28 +17,24 @@ fn raw() -> Config {
 fn guarded() -> (Io, Log) {
     let (log, note) = log();
     let mut io = Io::new();
-    guard(io.namespace("/"), note);
+    guard(io.of("/"), note);
     (io, log)
 }
 
-fn guard(handlers: &mut crate::Handlers, note: impl Fn(String) + Clone + Send + 'static) {
+fn guard(handlers: &mut crate::Namespace, note: impl Fn(String) + Clone + Send + 'static) {
     let (connected, said, leaving, left) = (note.clone(), note.clone(), note.clone(), note);
     ask_for_word(handlers)
         .on_connect(move |_, _| {
             connected("connected".to_owned());
-            Ok(())
         })
-        .on("hi", move |_, _| {
+        .on_raw("hi", move |_, _, _| {
             said("hi".to_owned());
-            Ok(())
         })
-        .on_disconnecting(move |_, _| {
+        .on_disconnecting(move |_, _, _| {
             leaving("leaving".to_owned());
-            Ok(())
         })
-        .on_disconnect(move |_, _| {
+        .on_disconnect(move |_, _, _| {
             left("left".to_owned());
-            Ok(())
         });
 }
 
@@ -47,10 +43,10 @@ struct Words {
     word: String,
 }
 
-fn ask_for_word(handlers: &mut crate::Handlers) -> &mut crate::Handlers {
-    handlers.middleware(|joining| match joining.auth::<Words>() {
-        Ok(words) if words.word == "wheel" => Ok(Verdict::Next),
-        _ => Err(ConnectError::new("the word?")),
+fn ask_for_word(handlers: &mut crate::Namespace) -> &mut crate::Namespace {
+    handlers.middleware(|_, joining| match joining.auth::<Words>() {
+        Ok(words) if words.word == "wheel" => Ok(Next::Go),
+        _ => Err("the word?".into()),
     })
 }
 
@@ -93,7 +89,7 @@ fn assert_thrown_out(world: &World, frames: &[String], errors: &[Error], namespa
 fn a_middleware_that_is_registered_after_the_settings_were_made_is_asked() {
     let mut io = Io::new();
     let mut world = World::new(io.configure(raw()));
-    ask_for_word(io.namespace("/"));
+    ask_for_word(io.of("/"));
     let (frames, errors) = try_it(&mut world, &mut io, "40");
     assert_eq!((frames, errors), (vec![refusal("")], vec![]));
     let key = enter(&mut world, &mut io, "40{\"word\":\"wheel\"}");
@@ -105,7 +101,7 @@ fn a_middleware_that_is_registered_after_the_settings_were_made_is_asked() {
 fn a_middleware_that_is_registered_between_settings_and_server_is_asked() {
     let mut io = Io::new();
     let config = io.configure(raw());
-    ask_for_word(io.namespace("/"));
+    ask_for_word(io.of("/"));
     let mut world = World::new(config);
     let (frames, errors) = try_it(&mut world, &mut io, "40");
     assert_eq!((frames, errors), (vec![refusal("")], vec![]));
@@ -129,7 +125,7 @@ fn settings_that_were_never_configured_let_nobody_in() {
 #[test]
 fn middlewares_of_one_namespace_throw_nobody_out_of_another() {
     let (mut io, _) = guarded();
-    io.namespace("/open");
+    io.of("/open");
     let config = Config {
         namespaces: vec!["/".to_owned(), "/open".to_owned()],
         ..raw()
@@ -214,7 +210,7 @@ fn another_io_than_the_configured_one_lets_nobody_in() {
             let (mut first, mut second) = (Io::new(), Io::new());
             let register = |first: &mut Io, second: &mut Io| {
                 let guarded = if is_first { first } else { second };
-                ask_for_word(guarded.namespace("/"));
+                ask_for_word(guarded.of("/"));
             };
             if !is_late {
                 register(&mut first, &mut second);
@@ -239,9 +235,7 @@ fn another_io_than_the_configured_one_lets_nobody_in() {
 #[test]
 fn another_io_is_as_good_where_nothing_was_to_be_asked() {
     let (first, mut second) = (Io::new(), Io::new());
-    second
-        .namespace("/")
-        .on_connect(|socket, _| socket.join("a"));
+    second.of("/").on_connect(|_, socket| socket.join("a"));
     let mut world = World::new(first.configure(raw()));
     let (frames, errors) = try_it(&mut world, &mut second, "40");
     assert!(frames[0].starts_with("40{") && errors.is_empty());
@@ -253,12 +247,12 @@ fn an_allow_request_that_is_registered_late_is_asked() {
     let mut world = World::new(io.configure(raw()));
     let old = world.open_websocket();
     let (inside, _) = world.enter("40");
-    io.allow_request(|_, _, head, _| {
-        Some(match head.query("word").as_deref() {
-            Some("wheel") => Admission::accept(),
-            _ => Admission::refuse("the word?"),
-        })
-    });
+    io.allow_request(
+        |_, opening| match opening.request().query("word").as_deref() {
+            Some("wheel") => Ok(Next::Go),
+            _ => Err("the word?".into()),
+        },
+    );
     let ask = |world: &mut World, io: &mut Io, query: &str| {
         let key = world.open();
         world.feed(key, get(query));
@@ -281,7 +275,7 @@ fn an_allow_request_that_is_registered_late_is_asked() {
 #[test]
 fn an_allow_request_that_nobody_asks_lets_nobody_in() {
     let mut io = Io::new();
-    io.allow_request(|_, _, _, _| Some(Admission::accept()));
+    io.allow_request(|_, _| Ok(Next::Go));
     let mut world = World::new(raw());
     let (frames, errors) = try_it(&mut world, &mut io, "40");
     assert_thrown_out(&world, &frames, &errors, "/");
@@ -307,9 +301,9 @@ fn an_allow_request_that_decides_later_has_been_asked() {
     let mut io = Io::new();
     let tickets = Arc::<Mutex<Vec<_>>>::default();
     let into = tickets.clone();
-    io.allow_request(move |_, ticket, _, _| {
-        into.lock().unwrap().push(ticket);
-        None
+    io.allow_request(move |_, opening| {
+        into.lock().unwrap().push(opening.id());
+        Ok(Next::Later)
     });
     let mut world = World::new(io.configure(raw()));
     let key = world.open();
@@ -326,10 +320,10 @@ fn an_allow_request_that_decides_later_has_been_asked() {
 #[test]
 fn each_of_several_allow_requests_has_to_accept() {
     // What the first and the second say, and which of them the host gives its acceptance for later; whether that is enough.
-    let accept = || Some(Admission::accept().header("X-Seen", "yes"));
-    let refuse = || Some(Admission::refuse("no"));
-    type Say = fn() -> Option<Admission>;
-    let (later, accept, refuse): (Say, Say, Say) = (|| None, accept, refuse);
+    type Say = fn() -> Result<Next, Refusal>;
+    let accept: Say = || Ok(Next::Go);
+    let refuse: Say = || Err("no".into());
+    let later: Say = || Ok(Next::Later);
     for (first, second, acceptances, expected) in [
         (accept, accept, 0, Some(200)),
         (accept, refuse, 0, Some(403)),
@@ -345,8 +339,9 @@ fn each_of_several_allow_requests_has_to_accept() {
         let tickets = Arc::<Mutex<Vec<_>>>::default();
         for say in [first, second] {
             let into = tickets.clone();
-            io.allow_request(move |_, ticket, _, _| {
-                into.lock().unwrap().push(ticket);
+            io.allow_request(move |_, opening| {
+                into.lock().unwrap().push(opening.id());
+                opening.header("X-Seen", "yes");
                 say()
             });
         }
@@ -362,7 +357,11 @@ fn each_of_several_allow_requests_has_to_accept() {
         let answer = world.take_text(key);
         let given = (!answer.is_empty()).then(|| status(&answer));
         assert_eq!(given, expected);
-        let seen = [first(), second()].iter().flatten().count();
+        let seen = [first(), second()];
+        let seen = seen
+            .iter()
+            .filter(|said| matches!(said, Ok(Next::Go)))
+            .count();
         if expected == Some(200) {
             assert_eq!(answer.matches("X-Seen: yes").count(), seen);
         }
@@ -372,7 +371,7 @@ fn each_of_several_allow_requests_has_to_accept() {
 #[test]
 fn bare_sessions_that_allow_request_was_not_asked_about_are_closed() {
     let mut io = Io::new();
-    io.allow_request(|_, _, _, _| Some(Admission::accept()));
+    io.allow_request(|_, _| Ok(Next::Go));
     let mut world = World::new(Config::engine_only("/socket.io/"));
     let key = world.open_websocket();
     let errors = dispatch(&mut world, &mut io);
@@ -400,7 +399,7 @@ fn middlewares_of_a_pattern_guard_namespaces_of_the_settings_and_of_the_host() {
             config
         });
         world.endpoint.add_namespace("/room-2").unwrap();
-        ask_for_word(io.namespaces_like("/room-*"));
+        ask_for_word(io.of_pattern("/room-*"));
         for name in ["/room-1", "/room-2"] {
             let (frames, errors) = try_it(&mut world, &mut io, &format!("40{name},"));
             if is_configured || name == "/room-2" {
@@ -422,8 +421,8 @@ fn a_pattern_or_a_decision_that_is_registered_late_is_asked() {
         let unknown = r#"44/team-1,{"message":"Invalid namespace"}"#;
         assert_eq!((frames, errors), (vec![unknown.to_owned()], vec![]));
         ask_for_word(match is_decision {
-            true => io.namespaces_if("teams", |name, _| name.starts_with("/team-")),
-            false => io.namespaces_like("/team-*"),
+            true => io.of_dynamic("teams", |_, name, _| name.starts_with("/team-")),
+            false => io.of_pattern("/team-*"),
         });
         let (frames, errors) = try_it(&mut world, &mut io, "40/team-1,");
         assert_eq!((frames, errors), (vec![refusal("/team-1,")], vec![]));
@@ -435,10 +434,10 @@ fn a_pattern_or_a_decision_that_is_registered_late_is_asked() {
 #[test]
 fn a_middleware_added_to_a_pattern_guards_the_children_that_live() {
     let mut io = Io::new();
-    io.namespaces_like("/team-*");
+    io.of_pattern("/team-*");
     let mut world = World::new(io.configure(raw()));
     let inside = enter(&mut world, &mut io, "40/team-1,");
-    ask_for_word(io.namespaces_like("/team-*"));
+    ask_for_word(io.of_pattern("/team-*"));
     let (frames, errors) = try_it(&mut world, &mut io, "40/team-1,");
     assert_eq!((frames, errors), (vec![refusal("/team-1,")], vec![]));
     say(&mut world, &mut io, inside, "42/team-1,[\"hi\"]");
@@ -449,8 +448,8 @@ fn a_middleware_added_to_a_pattern_guards_the_children_that_live() {
 fn a_namespace_that_is_registered_late_is_there_with_its_middlewares() {
     let mut io = Io::new();
     let mut world = World::new(io.configure(raw()));
-    io.namespace("/open");
-    ask_for_word(io.namespace("/closed"));
+    io.of("/open");
+    ask_for_word(io.of("/closed"));
     let (frames, errors) = try_it(&mut world, &mut io, "40/open,");
     assert!(frames[0].starts_with("40/open,{") && errors.is_empty());
     let (frames, errors) = try_it(&mut world, &mut io, "40/closed,");
@@ -461,10 +460,10 @@ fn a_namespace_that_is_registered_late_is_there_with_its_middlewares() {
 fn handlers_of_a_name_come_instead_of_a_patterns_for_whoever_asks_from_then_on() {
     let (log, note) = log();
     let mut io = Io::new();
-    io.namespaces_like("/team-*");
+    io.of_pattern("/team-*");
     let mut world = World::new(io.configure(raw()));
     enter(&mut world, &mut io, "40/team-1,");
-    guard(io.namespace("/team-1"), note);
+    guard(io.of("/team-1"), note);
     let (frames, errors) = try_it(&mut world, &mut io, "40/team-1,");
     assert_eq!((frames, errors), (vec![refusal("/team-1,")], vec![]));
     let key = enter(&mut world, &mut io, "40/team-1,{\"word\":\"wheel\"}");
@@ -477,8 +476,8 @@ fn a_middleware_for_events_that_is_registered_late_sees_the_next_one() {
     let (mut io, log) = guarded();
     let mut world = World::new(io.configure(raw()));
     let key = enter(&mut world, &mut io, "40{\"word\":\"wheel\"}");
-    io.namespace("/")
-        .packet_middleware(|_, _| Err("not that".to_owned()));
+    io.of("/")
+        .packet_middleware(|_, _, _| Err("not that".into()));
     say(&mut world, &mut io, key, "42[\"hi\"]");
     assert_eq!(taken(&log), ["connected"]);
 }
@@ -488,7 +487,7 @@ fn who_comes_back_is_let_in_by_the_rules_of_today() {
     // Nothing has changed; a middleware was added, for somebody else; one that refuses was.
     for (added, is_let_in) in [(None, true), (Some("/other"), true), (Some("/"), false)] {
         let mut io = Io::new();
-        io.namespace("/").middleware(|_| Ok(Verdict::Next));
+        io.of("/").middleware(|_, _| Ok(Next::Go));
         let mut world = World::new(io.configure(Config {
             recovery: Some(RecoveryConfig::default()),
             ..raw()
@@ -500,7 +499,7 @@ fn who_comes_back_is_let_in_by_the_rules_of_today() {
         world.turn();
         dispatch(&mut world, &mut io);
         if let Some(name) = added {
-            ask_for_word(io.namespace(name));
+            ask_for_word(io.of(name));
         }
         let back = format!("40{{\"pid\":\"{}\"}}", &pid[..20]);
         let (frames, errors) = try_it(&mut world, &mut io, &back);
@@ -541,17 +540,13 @@ fn what_is_wanted_beside_decisions_may_be_wanted_late_too() {
     let mut io = Io::new();
     let mut world = World::new(io.configure(raw()));
     let (emitted, rooms, refused) = (note.clone(), note.clone(), note);
-    io.namespace("/")
-        .on_connect(|socket, _| socket.join("a"))
-        .on_any_outgoing(move |_, _, args| {
+    io.of("/")
+        .on_connect(|_, socket| socket.join("a"))
+        .on_any_outgoing(move |_, _, _, args| {
             emitted(args.event_name().into_owned());
-            Ok(())
         });
-    io.on_room(move |_, _, room, _| {
-        rooms(room.to_owned());
-        Ok(())
-    });
-    io.on_connection_error(move |error| refused(error.message.to_owned()));
+    io.on_room(move |_, _, _, room, _| rooms(room.to_owned()));
+    io.on_connection_error(move |_, error| refused(error.message.to_owned()));
     enter(&mut world, &mut io, "40");
     assert!(taken(&log).contains(&"a".to_owned()));
     let everybody = world.everybody();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::endpoint::JoinId;
-use crate::io::Verdict;
+use crate::io::{Next, Refusal};
 use crate::socket::{ConnectError, NamespaceId, RecoveryConfig};
 
 #[derive(serde::Deserialize)]
@@ -14,18 +14,17 @@ struct Auth {
 fn middlewares_run_in_order_before_the_client_is_in() {
     let (log, note) = log();
     let mut io = Io::new();
-    let handlers = io.namespace("/");
+    let handlers = io.of("/");
     for number in 1..=3 {
         let note = note.clone();
-        handlers.middleware(move |joining| {
+        handlers.middleware(move |_, joining| {
             note(format!("{number} {}", joining.auth::<Auth>().unwrap().name));
             assert_eq!(joining.request().unwrap().namespace, "/");
-            Ok(Verdict::Next)
+            Ok(Next::Go)
         });
     }
-    handlers.on_connect(move |socket, _| {
+    handlers.on_connect(move |_, socket| {
         note(format!("in {}", socket.auth::<Auth>().unwrap().name));
-        Ok(())
     });
     let mut world = world(&io);
     let key = enter(&mut world, &mut io, r#"40{"name":"Ada"}"#);
@@ -37,14 +36,14 @@ fn middlewares_run_in_order_before_the_client_is_in() {
 fn a_middleware_that_refuses_is_the_last_one_asked() {
     let (log, note) = log();
     let mut io = Io::new();
-    io.namespace("/")
-        .middleware(|joining| match joining.auth::<Auth>() {
-            Ok(_) => Ok(Verdict::Next),
-            Err(_) => Err(ConnectError::new("who are you?").with_data(&1).unwrap()),
+    io.of("/")
+        .middleware(|_, joining| match joining.auth::<Auth>() {
+            Ok(_) => Ok(Next::Go),
+            Err(_) => Err(Refusal::new("who are you?").with_data(1)),
         })
-        .middleware(move |_| {
+        .middleware(move |_, _| {
             note("second".to_owned());
-            Ok(Verdict::Next)
+            Ok(Next::Go)
         });
     let mut world = world(&io);
     let key = enter(&mut world, &mut io, "40");
@@ -60,30 +59,29 @@ fn a_middleware_that_refuses_is_the_last_one_asked() {
 
 /// Handlers of which the second middleware decides later; its tickets.
 fn deciding_later(
-    handlers: &mut crate::Handlers,
+    handlers: &mut crate::Namespace,
     note: impl Fn(String) + Clone + Send + 'static,
 ) -> Arc<Mutex<Vec<JoinId>>> {
     let tickets = Arc::<Mutex<Vec<JoinId>>>::default();
     let into = tickets.clone();
     let (first, second, third, connected) = (note.clone(), note.clone(), note.clone(), note);
     handlers
-        .middleware(move |joining| {
+        .middleware(move |_, joining| {
             first("first".to_owned());
             joining.set_data("from a middleware").unwrap();
-            Ok(Verdict::Next)
+            Ok(Next::Go)
         })
-        .middleware(move |joining| {
+        .middleware(move |_, joining| {
             second("second".to_owned());
-            into.lock().unwrap().push(joining.ticket());
-            Ok(Verdict::Later)
+            into.lock().unwrap().push(joining.id());
+            Ok(Next::Later)
         })
-        .middleware(move |_| {
+        .middleware(move |_, _| {
             third("third".to_owned());
-            Ok(Verdict::Next)
+            Ok(Next::Go)
         })
-        .on_connect(move |socket, _| {
+        .on_connect(move |_, socket| {
             connected(format!("in, {}", socket.data::<&str>().unwrap()));
-            Ok(())
         });
     tickets
 }
@@ -92,7 +90,7 @@ fn deciding_later(
 fn whoever_is_passed_on_later_comes_to_the_next_middleware() {
     let (log, note) = log();
     let mut io = Io::new();
-    let tickets = deciding_later(io.namespace("/"), note);
+    let tickets = deciding_later(io.of("/"), note);
     let mut world = world(&io);
     let key = enter(&mut world, &mut io, "40");
     assert_eq!(taken(&log), ["first", "second"]);
@@ -111,9 +109,9 @@ fn whoever_is_accepted_later_is_asked_no_more() {
         let (log, note) = log();
         let mut io = Io::new();
         let handlers = match name {
-            "/" => io.namespace("/"),
-            "/child-1" => io.namespaces_like("/child-*"),
-            _ => io.namespaces_if("some", |name, _| name == "/decided"),
+            "/" => io.of("/"),
+            "/child-1" => io.of_pattern("/child-*"),
+            _ => io.of_dynamic("some", |_, name, _| name == "/decided"),
         };
         let tickets = deciding_later(handlers, note);
         let mut world = world(&io);
@@ -135,7 +133,7 @@ fn whoever_is_accepted_later_is_asked_no_more() {
 fn whoever_is_refused_later_hears_of_it_and_whoever_is_gone_does_not() {
     let (log, note) = log();
     let mut io = Io::new();
-    let tickets = deciding_later(io.namespace("/"), note);
+    let tickets = deciding_later(io.of("/"), note);
     let mut world = world(&io);
     let key = enter(&mut world, &mut io, "40");
     let ticket = tickets.lock().unwrap().pop().unwrap();
@@ -158,13 +156,13 @@ fn whoever_is_refused_later_hears_of_it_and_whoever_is_gone_does_not() {
 fn a_middleware_that_decides_by_itself_leaves_out_the_others() {
     let (log, note) = log();
     let mut io = Io::new();
-    io.namespace("/")
-        .middleware(|joining| {
-            let ticket = joining.ticket();
+    io.of("/")
+        .middleware(|_, joining| {
+            let ticket = joining.id();
             joining.endpoint().accept_connect(ticket).unwrap();
-            Ok(Verdict::Next)
+            Ok(Next::Go)
         })
-        .middleware(move |_| {
+        .middleware(move |_, _| {
             note("too late".to_owned());
             Err("no".into())
         });
@@ -179,24 +177,21 @@ fn namespaces_are_made_where_their_names_match_or_a_decision_says_so() {
     let (log, note) = log();
     let mut io = Io::new();
     let made = note.clone();
-    io.on_new_namespace(move |endpoint, namespace| {
+    io.on_new_namespace(move |_, server, namespace| {
         made(format!(
             "new {}",
-            endpoint.namespace_name(namespace).unwrap()
+            server.endpoint().namespace_name(namespace).unwrap()
         ));
-        Ok(())
     });
     let (like, decided) = (note.clone(), note);
-    io.namespaces_like("/workspace-*").on("hi", move |_, _| {
+    io.of_pattern("/workspace-*").on_raw("hi", move |_, _, _| {
         like("like".to_owned());
-        Ok(())
     });
-    io.namespaces_if("members", |name, auth| {
+    io.of_dynamic("members", |_, name, auth| {
         name.starts_with('/') && auth.get::<Auth>(0).is_ok_and(|auth| auth.name == "Ada")
     })
-    .on("hi", move |_, _| {
+    .on_raw("hi", move |_, _, _| {
         decided("decided".to_owned());
-        Ok(())
     });
     let mut world = world(&io);
     let key = enter(&mut world, &mut io, "40/workspace-1,");
@@ -247,9 +242,8 @@ fn namespaces_are_made_where_their_names_match_or_a_decision_says_so() {
 fn a_namespace_that_went_and_came_again_has_its_handlers() {
     let (log, note) = log();
     let mut io = Io::new();
-    io.namespaces_like("/child-*").on_connect(move |socket, _| {
+    io.of_pattern("/child-*").on_connect(move |_, socket| {
         note(format!("{:?}", socket.rooms().count()));
-        Ok(())
     });
     let mut world = World::new(io.configure(Config {
         cleanup_empty_child_namespaces: true,
@@ -276,20 +270,20 @@ fn the_settings_are_those_that_the_handlers_need() {
         (config.namespaces, flags)
     };
     let mut io = Io::new();
-    io.namespace("/").on("x", |_, _| Ok(()));
+    io.of("/").on_raw("x", |_, _, _| ());
     assert_eq!(settings(&io), (vec!["/".to_owned()], [false; 3]));
-    io.namespace("/custom").on_any_outgoing(|_, _, _| Ok(()));
+    io.of("/custom").on_any_outgoing(|_, _, _, _| ());
     assert_eq!(settings(&io).1, [false, true, false]);
-    io.on_room(|_, _, _, _| Ok(()));
+    io.on_room(|_, _, _, _, _| ());
     assert_eq!(settings(&io).1, [false, true, true]);
-    io.namespaces_like("/a*");
+    io.of_pattern("/a*");
     let names = vec!["/".to_owned(), "/custom".to_owned()];
     assert_eq!(settings(&io), (names, [true; 3]));
     let mut io = Io::new();
-    io.namespace("/").middleware(|_| Ok(Verdict::Next));
+    io.of("/").middleware(|_, _| Ok(Next::Go));
     assert_eq!(settings(&io).1, [true, false, false]);
     let mut io = Io::new();
-    io.namespaces_if("label", |_, _| true);
+    io.of_dynamic("label", |_, _, _| true);
     assert_eq!(settings(&io), (vec!["/".to_owned()], [true, false, false]));
     let none = Config {
         namespaces: Vec::new(),
@@ -311,20 +305,19 @@ fn data_has_a_type_and_is_there_until_the_client_has_left() {
     let (log, note) = log();
     let mut io = Io::new();
     let (disconnecting, disconnected) = (note.clone(), note);
-    io.namespace("/")
-        .on_connect(|socket, _| socket.set_data(vec![1]))
-        .on("count", |socket, message| {
+    io.of("/")
+        .on_connect(|_, socket| socket.set_data(vec![1]))
+        .on_raw("count", |_, socket, message| {
             let data = socket.data_mut::<Vec<i32>>().unwrap();
             data.push(2);
             let length = Args::one(&data.len()).unwrap();
             socket.acknowledge(message.ack, &length)
         })
-        .on_disconnecting(move |socket, reason| {
+        .on_disconnecting(move |_, socket, reason| {
             let (rooms, data) = (socket.rooms().count(), socket.data::<Vec<i32>>());
             disconnecting(format!("disconnecting {reason} {rooms} {data:?}"));
-            Ok(())
         })
-        .on_disconnect(move |socket, reason| {
+        .on_disconnect(move |_, socket, reason| {
             assert!(socket.data::<String>().is_none() && socket.client().is_some());
             let (rooms, data) = (socket.rooms().count(), socket.data::<Vec<i32>>());
             disconnected(format!("disconnected {reason} {rooms} {data:?}"));
@@ -352,8 +345,8 @@ fn a_socket_that_comes_back_is_told_from_a_new_one_and_one_that_does_not_expires
     let (log, note) = log();
     let mut io = Io::new();
     let (connected, expired) = (note.clone(), note);
-    io.namespace("/")
-        .on_connect(move |socket, _| {
+    io.of("/")
+        .on_connect(move |_, socket| {
             connected(format!(
                 "{} {:?}",
                 socket.is_recovered(),
@@ -361,9 +354,8 @@ fn a_socket_that_comes_back_is_told_from_a_new_one_and_one_that_does_not_expires
             ));
             socket.set_data(7_u8)
         })
-        .on_recovery_expired(move |socket| {
+        .on_recovery_expired(move |_, socket| {
             expired(format!("expired {:?}", socket.data::<u8>()));
-            Ok(())
         });
     let mut world = World::new(io.configure(Config {
         recovery: Some(RecoveryConfig::default()),
@@ -394,9 +386,13 @@ fn a_socket_that_comes_back_is_told_from_a_new_one_and_one_that_does_not_expires
 fn what_becomes_of_rooms_is_told_with_names() {
     let (log, note) = log();
     let mut io = Io::new();
-    io.namespace("/").on("join", |socket, _| socket.join("a"));
-    io.on_room(move |endpoint, namespace: NamespaceId, room, change| {
-        let namespace = endpoint.namespace_name(namespace).unwrap_or_default();
+    io.of("/").on_raw("join", |_, socket, _| socket.join("a"));
+    io.on_room(move |_, server, namespace: NamespaceId, room, change| {
+        let namespace = server
+            .endpoint()
+            .namespace_name(namespace)
+            .unwrap_or_default()
+            .to_owned();
         if room == "a" {
             let change = format!("{change:?}");
             let kind: String = change
@@ -405,7 +401,6 @@ fn what_becomes_of_rooms_is_told_with_names() {
                 .collect();
             note(format!("{namespace} {room} {kind}"));
         }
-        Ok(())
     });
     let mut world = world(&io);
     let key = enter(&mut world, &mut io, "40");
@@ -423,16 +418,14 @@ fn b162_handlers_are_found_though_the_slash_of_their_name_is_left_out() {
     let mut io = Io::new();
     for name in ["chat", "/chat"] {
         let note = note.clone();
-        io.namespace(name).on_connect(move |_, _| {
+        io.of(name).on_connect(move |_, _| {
             note(format!("{name} in"));
-            Ok(())
         });
     }
     for pattern in ["dyn-*", "*-any"] {
         let note = note.clone();
-        io.namespaces_like(pattern).on_connect(move |_, _| {
+        io.of_pattern(pattern).on_connect(move |_, _| {
             note(format!("{pattern} in"));
-            Ok(())
         });
     }
     let mut world = world(&io);
@@ -452,8 +445,8 @@ fn b162_handlers_are_found_though_the_slash_of_their_name_is_left_out() {
 #[test]
 fn b165_a_middleware_may_have_its_client_join_rooms() {
     let mut io = Io::new();
-    io.namespace("/")
-        .middleware(|joining| {
+    io.of("/")
+        .middleware(|_, joining| {
             let auth: Auth = joining.auth().map_err(|error| error.to_string())?;
             joining
                 .join(&auth.name)
@@ -461,13 +454,13 @@ fn b165_a_middleware_may_have_its_client_join_rooms() {
             joining
                 .join("everybody")
                 .map_err(|error| error.to_string())?;
-            Ok(Verdict::Next)
+            Ok(Next::Go)
         })
-        .middleware(|joining| match joining.auth::<Auth>() {
+        .middleware(|_, joining| match joining.auth::<Auth>() {
             Ok(auth) if auth.name == "Eve" => Err("not you".into()),
-            _ => Ok(Verdict::Next),
+            _ => Ok(Next::Go),
         })
-        .on_connect(|socket, _| {
+        .on_connect(|_, socket| {
             let rooms: Vec<&str> = socket.rooms().collect();
             let rooms = Args::one(&rooms).expect("texts");
             socket.emit("rooms", &rooms)

@@ -6,15 +6,19 @@ mod panics;
 mod questions;
 mod talking;
 mod timers;
+mod typed;
 
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::error::Error;
+use crate::error::{AckError, Error};
 use crate::io::Io;
 use crate::socket::Args;
 
 type Log = Arc<Mutex<Vec<String>>>;
+
+/// What a client has answered.
+type Answer = Result<Args, AckError>;
 
 /// Handlers that note what they are called for.
 fn noting() -> (Io, Log) {
@@ -25,34 +29,33 @@ fn noting() -> (Io, Log) {
     };
     let mut io = Io::new();
     let (connected, gone, any, answered) = (note(&log), note(&log), note(&log), note(&log));
-    io.namespace("/")
-        .on_connect(move |socket, auth| {
-            connected(format!("connected {}", auth.raw(0).unwrap_or_default()));
+    io.of("/")
+        .on_connect(move |_, socket| {
+            let auth: serde_json::Value = socket.auth().unwrap();
+            connected(format!("connected {auth}"));
             socket.emit("welcome", auth)
         })
-        .on_disconnect(move |_, reason| {
+        .on_disconnect(move |_, _, reason| {
             gone(format!("gone: {reason}"));
-            Ok(())
         })
-        .on_any(move |_, message| {
+        .on_any(move |_, _, message| {
             any(format!("any {}", message.name()));
-            Ok(())
         })
-        .on("ask me", move |socket, _| {
+        .on_raw("ask me", move |_, socket, _| {
             let answered = answered.clone();
-            socket.emit_with_ack("question", &Args::none(), move |socket, answer| {
-                answered(format!("answer {}", answer.raw(0).unwrap_or_default()));
-                socket.emit("thanks", &Args::none())
+            socket.ask("question", (), move |_, socket, answer: Answer| {
+                let answer = answer.map(|args| args.raw(0).unwrap().to_owned());
+                answered(format!("answer {answer:?}"));
+                socket.emit("thanks", ())
             })
         })
-        .on("echo", |socket, message| {
+        .on_raw("echo", |_, socket, message| {
             socket.acknowledge(message.ack, &message.args)
         })
-        .on("others", |socket, message| {
-            let others = socket.broadcast()?;
-            socket.emit_to(&others, "news", &message.args)
+        .on_raw("others", |_, socket, message| {
+            socket.others().emit("news", &message.args)
         })
-        .on("mistake", |socket, _| socket.emit("connect", &Args::none()));
+        .on("mistake", |_, socket, ()| socket.emit("connect", ()));
     (io, log)
 }
 
@@ -134,7 +137,7 @@ fn events_find_their_handlers_and_others_are_ignored() {
         taken(&log),
         ["any echo", "any nobody listens", "any others"]
     );
-    io.namespace("/").off("others");
+    io.of("/").off("others");
     world.send(one, "42[\"others\",7]");
     dispatch(&mut world, &mut io);
     assert!(world.frames(other).is_empty());
@@ -152,7 +155,10 @@ fn an_acknowledgement_finds_who_asked_for_it() {
     world.send(key, "430[\"because\"]");
     dispatch(&mut world, &mut io);
     assert_eq!(world.frames(key), ["42[\"thanks\"]"]);
-    assert_eq!(taken(&log), ["any ask me", "answer \"because\""]);
+    assert_eq!(
+        taken(&log),
+        ["any ask me", "answer Ok(\"\\\"because\\\"\")"]
+    );
 }
 
 #[test]
@@ -165,7 +171,14 @@ fn whoever_leaves_is_told_of_and_owes_nothing_any_more() {
     taken(&log);
     world.send(key, "41");
     dispatch(&mut world, &mut io);
-    assert_eq!(taken(&log), ["gone: client namespace disconnect"]);
+    assert_eq!(
+        taken(&log),
+        [
+            "answer Err(Disconnected)",
+            "gone: client namespace disconnect"
+        ]
+    );
+    assert!(io.questions.is_empty());
 }
 
 #[test]

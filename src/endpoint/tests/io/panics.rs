@@ -3,8 +3,7 @@
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use super::*;
-use crate::endpoint::Admission;
-use crate::io::Verdict;
+use crate::io::Next;
 use crate::socket::{Adapter, Audience};
 
 fn panicked(text: &str) -> Vec<Error> {
@@ -14,7 +13,7 @@ fn panicked(text: &str) -> Vec<Error> {
 #[test]
 fn a_handler_that_panics_costs_its_client_and_nobody_else() {
     let (mut io, _) = noting();
-    io.namespace("/").on("panic", |_, message| {
+    io.of("/").on_raw("panic", |_, _, message| -> () {
         let text: String = message.args.get(0).expect("a text");
         panic!("{text}");
     });
@@ -40,14 +39,14 @@ fn a_handler_that_panics_costs_its_client_and_nobody_else() {
 #[test]
 fn handlers_of_coming_answering_and_going_may_panic_too() {
     let mut io = Io::new();
-    io.namespace("/connect")
-        .on_connect(|_, _| panic!("connect"));
-    io.namespace("/ack").on("ask", |socket, _| {
-        socket.emit_with_ack("question", &Args::none(), |_, _| panic!("ack"))
+    io.of("/connect")
+        .on_connect(|_, _| -> () { panic!("connect") });
+    io.of("/ack").on_raw("ask", |_, socket, _| {
+        socket.ask("question", (), |_, _, _: Answer| -> () { panic!("ack") })
     });
-    io.namespace("/gone")
-        .on_disconnecting(|_, _| panic!("disconnecting"))
-        .on_disconnect(|_, _| panic!("disconnect"));
+    io.of("/gone")
+        .on_disconnecting(|_, _, _| -> () { panic!("disconnecting") })
+        .on_disconnect(|_, _, _| -> () { panic!("disconnect") });
     let mut world = world(&io);
     let connect = enter_and_tell(&mut world, &mut io, &["40/connect,"]);
     assert_eq!(connect, panicked("connect"));
@@ -82,13 +81,13 @@ fn enter_and_tell(world: &mut World, io: &mut Io, packets: &[&str]) -> Vec<Error
 fn whoever_a_middleware_or_a_decision_panics_about_is_refused() {
     let (log, note) = log();
     let mut io = Io::new();
-    io.namespace("/")
-        .middleware(|_| panic!("middleware"))
-        .middleware(move |_| {
+    io.of("/")
+        .middleware(|_, _| panic!("middleware"))
+        .middleware(move |_, _| {
             note("the next one".to_owned());
-            Ok(Verdict::Next)
+            Ok(Next::Go)
         });
-    io.namespaces_if("some", |_, _| panic!("decision"));
+    io.of_dynamic("some", |_, _, _| panic!("decision"));
     let mut world = world(&io);
     for (connect, answer, message) in [
         ("40", "44", "middleware"),
@@ -107,9 +106,9 @@ fn whoever_a_middleware_or_a_decision_panics_about_is_refused() {
 #[test]
 fn a_request_that_allow_request_panics_about_is_refused() {
     let mut io = Io::new();
-    io.allow_request(|_, _, head, _| {
-        assert!(head.query("word").is_some(), "no word");
-        Some(Admission::accept())
+    io.allow_request(|_, opening| {
+        assert!(opening.request().query("word").is_some(), "no word");
+        Ok(Next::Go)
     });
     let mut world = world(&io);
     for (query, expected, errors) in [

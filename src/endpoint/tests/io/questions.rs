@@ -1,24 +1,29 @@
 //! Acknowledgements and other answers, and who waits for them.
 
+use std::time::Duration;
+
 use super::*;
-use crate::io::AckTimeout;
+use crate::io::Responses;
+
+const SOON: Duration = Duration::from_millis(50);
 
 /// A question to each client that says `ask`, with a time limit of 100 milliseconds.
 fn asking(note: impl Fn(String) + Clone + Send + 'static) -> Io {
     let mut io = Io::new();
-    io.namespace("/")
-        .on("ask", move |socket, _| {
-            let note = note.clone();
-            socket.emit_with_ack_within(100, "q", &Args::none(), move |socket, answer| {
-                let is_there = socket.id_text().is_some();
+    io.of("/")
+        .on_raw("ask", move |_, socket, _| {
+            let (note, limit) = (note.clone(), Duration::from_millis(100));
+            let soon = socket.timeout(limit);
+            soon.ask("q", (), move |_, socket, answer: Result<String, _>| {
+                let is_there = socket.is_connected();
                 match answer {
-                    Ok(answer) => note(format!("{} {is_there}", answer.raw(0).unwrap())),
+                    Ok(answer) => note(format!("{answer} {is_there}")),
                     Err(error) => note(format!("{error} {is_there}")),
                 }
-                socket.emit("thanks", &Args::none())
+                socket.emit("thanks", ())
             })
         })
-        .on("out", |socket, _| socket.disconnect(false));
+        .on_raw("out", |_, socket, _| socket.disconnect(false));
     io
 }
 
@@ -32,7 +37,7 @@ fn a_question_with_a_limit_is_answered_in_any_case_and_once() {
     say(&mut world, &mut io, key, "430[\"yes\"]");
     world.pass_ms(200);
     assert_eq!(dispatch(&mut world, &mut io), []);
-    assert_eq!(taken(&log), ["\"yes\" true"]);
+    assert_eq!(taken(&log), ["yes true"]);
     assert_eq!(world.frames(key)[2], "42[\"thanks\"]");
 
     say(&mut world, &mut io, key, "42[\"ask\"]");
@@ -42,12 +47,18 @@ fn a_question_with_a_limit_is_answered_in_any_case_and_once() {
     assert_eq!(taken(&log), ["operation has timed out true"]);
 
     say(&mut world, &mut io, key, "42[\"ask\"]");
+    say(&mut world, &mut io, key, "432[7]");
+    let mismatch = "the answer is not what it should be: argument 0: invalid type: integer `7`, \
+                    expected a string at line 1 column 1 true";
+    assert_eq!(taken(&log), [mismatch]);
+
+    say(&mut world, &mut io, key, "42[\"ask\"]");
     say(&mut world, &mut io, key, "41");
-    assert!(taken(&log).is_empty());
+    assert_eq!(taken(&log), ["the client is gone false"]);
+    assert!(io.questions.is_empty());
     world.pass_ms(100);
     assert_eq!(dispatch(&mut world, &mut io), []);
-    assert_eq!(taken(&log), ["operation has timed out false"]);
-    assert!(io.questions.is_empty());
+    assert!(taken(&log).is_empty());
 }
 
 #[test]
@@ -62,7 +73,7 @@ fn an_answer_counts_though_its_sender_is_disconnected_in_the_same_turn() {
     dispatch_at_once(&mut world, &mut io);
     world.pass_ms(200);
     dispatch(&mut world, &mut io);
-    assert_eq!(taken(&log), ["\"yes\" true"]);
+    assert_eq!(taken(&log), ["yes false"]);
     assert!(io.questions.is_empty());
 }
 
@@ -70,18 +81,17 @@ fn an_answer_counts_though_its_sender_is_disconnected_in_the_same_turn() {
 fn what_many_answer_comes_together() {
     let (log, note) = log();
     let mut io = Io::new();
-    io.namespace("/").on("ask", move |socket, message| {
-        let others = socket.broadcast()?;
+    io.of("/").on_raw("ask", move |_, socket, message| {
         let note = note.clone();
-        let limit_ms = message.args.get(0).unwrap();
-        socket.emit_to_with_ack_within(limit_ms, &others, "q", &Args::none(), move |_, answers| {
+        let limit = Duration::from_millis(message.args.get(0).unwrap());
+        let soon = socket.others().timeout(limit);
+        soon.ask("q", (), move |_, _, answers: Responses| {
             let texts: Vec<&str> = answers
                 .answers
                 .iter()
                 .filter_map(|args| args.raw(0))
                 .collect();
             note(format!("{} {}", texts.join(" "), answers.all().is_ok()));
-            Ok(())
         })
     });
     let mut world = world(&io);
@@ -106,51 +116,39 @@ fn what_many_answer_comes_together() {
 fn a_host_asks_many_and_fetches_sockets_outside_of_handlers() {
     let (log, note) = log();
     let mut io = Io::new();
-    io.namespace("/")
-        .on_connect(|socket, _| socket.join("room"));
+    io.of("/").on_connect(|_, socket| socket.join("room"));
     let mut world = world(&io);
     let key = enter(&mut world, &mut io, "40{\"a\":1}");
-    let room = world.everybody().to("room");
     let asked = note.clone();
-    io.broadcast_with_ack(
-        &mut world.endpoint,
-        &room,
-        "q",
-        &Args::none(),
-        50,
-        move |_, answers| {
-            asked(format!("{:?}", answers.all().map(<[Args]>::len)));
-            Ok(())
-        },
-    )
+    let mut server = io.context(&mut world.endpoint);
+    let room = server.of("/").to("room").timeout(SOON);
+    room.ask("q", (), move |_, _, answers| {
+        asked(format!("{:?}", answers.all().map(<[Args]>::len)));
+    })
     .unwrap();
-    io.fetch_sockets(&mut world.endpoint, &room, 50, move |_, sockets| {
+    let room = server.of("/").in_room(["room"]).timeout(SOON);
+    room.fetch_sockets(move |_, _, sockets| {
         note(format!("{} {:?}", sockets[0].auth, sockets[0].rooms));
-        Ok(())
-    });
+    })
+    .unwrap();
     world.turn();
     dispatch(&mut world, &mut io);
     assert_eq!(taken(&log), ["{\"a\":1} [\"room\"]"]);
     world.send(key, "430[]");
     dispatch(&mut world, &mut io);
     assert_eq!(taken(&log), ["Ok(1)"]);
-    let asked = io.broadcast_with_ack(
-        &mut world.endpoint,
-        &room,
-        "connect",
-        &Args::none(),
-        50,
-        |_, _| Ok(()),
-    );
+    let mut server = io.context(&mut world.endpoint);
+    let asked = server.of("/").ask("connect", (), |_, _, _| ());
     assert_eq!(asked, Err(Error::ReservedEvent("connect".to_owned())));
+    let asked = server.of("/nope").ask("q", (), |_, _, _| ());
+    assert_eq!(asked, Err(Error::NoSuchNamespace));
     assert!(io.questions.is_empty());
-    assert_eq!(AckTimeout.to_string(), "operation has timed out");
 }
 
 #[test]
 fn answers_that_nobody_here_waits_for_come_back() {
     let mut io = Io::new();
-    io.namespace("/");
+    io.of("/");
     let mut world = world(&io);
     let everybody = world.everybody();
     world
@@ -169,10 +167,14 @@ fn answers_that_nobody_here_waits_for_come_back() {
 }
 
 #[test]
-fn whoever_is_asked_while_away_and_never_comes_back_leaves_nothing_behind() {
+fn whoever_is_asked_while_away_is_gone_and_leaves_nothing_behind() {
+    let (log, note) = log();
     let mut io = Io::new();
-    io.namespace("/").on_disconnect(|socket, _| {
-        socket.emit_with_ack("still there?", &Args::none(), |_, _| Ok(()))
+    io.of("/").on_disconnect(move |_, socket, _| {
+        let note = note.clone();
+        socket.ask("still there?", (), move |_, _, answer: Answer| {
+            note(format!("{answer:?}"));
+        })
     });
     let mut world = World::new(io.configure(Config {
         progress: None,
@@ -183,8 +185,6 @@ fn whoever_is_asked_while_away_and_never_comes_back_leaves_nothing_behind() {
     world.endpoint.hang_up(key);
     world.turn();
     assert_eq!(dispatch(&mut world, &mut io), []);
-    assert!(!io.questions.is_empty());
-    world.pass_ms(120_000);
-    assert_eq!(dispatch(&mut world, &mut io), []);
+    assert_eq!(taken(&log), ["Err(Disconnected)"]);
     assert!(io.questions.is_empty());
 }

@@ -1,38 +1,37 @@
 //! Events on their way to handlers and to clients.
 
+use std::time::Duration;
+
 use super::*;
+use crate::io::Socket;
 
 #[test]
 fn packet_middlewares_change_events_or_refuse_them() {
     let (log, note) = log();
     let mut io = Io::new();
     let (failed, any, heard, renamed) = (note.clone(), note.clone(), note.clone(), note);
-    io.namespace("/")
-        .packet_middleware(|_, message| match &*message.name() {
-            "forbidden" => Err("not that".to_owned()),
+    io.of("/")
+        .packet_middleware(|_, _, message| match &*message.name() {
+            "forbidden" => Err("not that".into()),
             _ => Ok(()),
         })
-        .packet_middleware(|_, message| {
+        .packet_middleware(|_, _, message| {
             if message.name() == "raw" {
                 message.args = message.args.named("cooked");
             }
             Ok(())
         })
-        .on_error(move |_, error| {
+        .on_error(move |_, _, error| {
             failed(format!("error {error}"));
-            Ok(())
         })
-        .on_any(move |_, message| {
+        .on_any(move |_, _, message| {
             any(format!("any {}", message.name()));
-            Ok(())
         })
-        .on("forbidden", move |_, _| {
+        .on_raw("forbidden", move |_, _, _| {
             heard("heard".to_owned());
-            Ok(())
         })
-        .on("cooked", move |_, message| {
+        .on_raw("cooked", move |_, _, message| {
             renamed(format!("cooked {}", message.args.raw(0).unwrap()));
-            Ok(())
         });
     let mut world = world(&io);
     let key = enter(&mut world, &mut io, "40");
@@ -48,14 +47,10 @@ fn once_is_once_for_each_client_and_off_is_never() {
     let (log, note) = log();
     let mut io = Io::new();
     let (once, always) = (note.clone(), note);
-    io.namespace("/")
-        .once("x", move |_, message| {
-            once(format!("once {}", message.args.raw(0).unwrap()));
-            Ok(())
-        })
-        .on("x", move |_, _| {
+    io.of("/")
+        .once("x", move |_, _, x: u32| once(format!("once {x}")))
+        .on_raw("x", move |_, _, _| {
             always("on".to_owned());
-            Ok(())
         });
     let mut world = world(&io);
     let (one, two) = (
@@ -80,7 +75,7 @@ fn once_is_once_for_each_client_and_off_is_never() {
     say(&mut world, &mut io, one, "40");
     say(&mut world, &mut io, one, "42[\"x\",0]");
     assert_eq!(taken(&log), ["once 0", "on"]);
-    io.namespace("/").off("x");
+    io.of("/").off("x");
     say(&mut world, &mut io, two, "42[\"x\",0]");
     assert!(taken(&log).is_empty());
 }
@@ -89,22 +84,20 @@ fn once_is_once_for_each_client_and_off_is_never() {
 fn everything_emitted_is_seen_but_acknowledgements_are_not() {
     let (log, note) = log();
     let mut io = Io::new();
-    io.namespace("/")
-        .on("go", |socket, message| {
+    io.of("/")
+        .on_raw("go", |_, socket, message| {
             socket.acknowledge(message.ack, &Args::none())?;
-            socket.emit("one", &Args::one(&1).unwrap())?;
-            let everybody = socket.everybody()?;
-            socket.emit_to(&everybody, "all", &Args::none())?;
-            let room = socket.to("room")?;
-            socket.emit_to(&room, "room", &Args::none())?;
-            socket.send(&Args::none())?;
-            socket.emit_with_ack("asked", &Args::none(), |_, _| Ok(()))?;
-            socket.emit_to_with_ack_within(9, &everybody, "all asked", &Args::none(), |_, _| Ok(()))
+            socket.emit("one", 1)?;
+            socket.everybody().emit("all", ())?;
+            socket.to("room").emit("room", ())?;
+            socket.send(())?;
+            socket.ask("asked", (), |_, _, _: Answer| ())?;
+            let soon = socket.everybody().timeout(Duration::from_millis(9));
+            soon.ask("all asked", (), |_, _, _| ())
         })
-        .on_any_outgoing(move |_, target, args| {
+        .on_any_outgoing(move |_, _, target, args| {
             let rooms = target.rooms().len();
             note(format!("{} {rooms} {}", args.event_name(), args.len()));
-            Ok(())
         });
     let mut world = world(&io);
     let key = enter(&mut world, &mut io, "40");
@@ -126,14 +119,13 @@ fn everything_emitted_is_seen_but_acknowledgements_are_not() {
 #[test]
 fn one_clients_broadcast_reaches_the_others() {
     let mut io = Io::new();
-    io.namespace("/")
-        .on_connect(|socket, _| socket.join("room"))
-        .on("leave", |socket, _| socket.leave("room"))
-        .on("tell", |socket, _| {
-            let (room, others) = (socket.to("room")?, socket.broadcast()?);
-            socket.emit_to(&room, "room", &Args::none())?;
-            socket.emit_to(&others.except("room"), "outside", &Args::none())?;
-            socket.emit_volatile("me", &Args::none())
+    io.of("/")
+        .on_connect(|_, socket| socket.join("room"))
+        .on_raw("leave", |_, socket, _| socket.leave("room"))
+        .on_raw("tell", |_, socket, _| {
+            socket.to("room").emit("room", ())?;
+            socket.except("room").emit("outside", ())?;
+            socket.volatile().emit("me", ())
         });
     let mut world = world(&io);
     let keys = [0; 3].map(|_| enter(&mut world, &mut io, "40"));
@@ -149,17 +141,17 @@ fn one_clients_broadcast_reaches_the_others() {
 #[test]
 fn a_handler_that_acts_on_somebody_who_has_just_gone_makes_no_mistake() {
     let mut io = Io::new();
-    io.namespace("/")
-        .on("out", |socket, _| {
+    io.of("/")
+        .on_raw("out", |_, socket, _| {
             socket.disconnect(false)?;
-            socket.emit("too late", &Args::none())
+            socket.emit("too late", ())
         })
-        .on("ask", |socket, _| {
-            let everybody = socket.everybody()?;
+        .on_raw("ask", |_, socket, _| {
             let id = socket.id();
-            socket.emit_to_with_ack_within(5, &everybody, "q", &Args::none(), move |endpoint, _| {
-                endpoint.disconnect(id, false)?;
-                endpoint.emit_to(id, "too late", &Args::none())
+            let soon = socket.everybody().timeout(Duration::from_millis(5));
+            soon.ask("q", (), move |_, server, _| {
+                server.endpoint().disconnect(id, false)?;
+                server.endpoint().emit_to(id, "too late", &Args::none())
             })
         });
     let mut world = world(&io);
@@ -192,39 +184,34 @@ fn all_handlers_of_an_event_are_called_in_the_order_of_their_registration() {
         );
         let (once, later, sent) = (noting("once"), noting("later"), noting("sent"));
         // Each module adds its own without knowing of the other.
-        io.namespace("/")
-            .on_connect(move |socket, _| {
+        io.of("/")
+            .on_connect(move |_, socket| {
                 connect();
-                socket.emit("connect", &Args::none())
+                socket.emit("connect", ())
             })
-            .on_any(move |_, _| {
+            .on_any(move |_, _, _| {
                 any();
-                Ok(())
             })
-            .on("x", move |socket, _| {
+            .on_raw("x", move |_, socket, _| {
                 on();
                 // A mistake, which is no matter of the others.
                 socket.emit("connect_error", &Args::none())
             })
-            .once("x", move |socket, _| {
+            .once("x", move |_, socket, ()| {
                 once();
-                socket.emit("y", &Args::none())
+                socket.emit("y", ())
             })
-            .on("x", move |_, _| {
+            .on_raw("x", move |_, _, _| {
                 later();
-                Ok(())
             })
-            .on_any_outgoing(move |_, _, _| {
+            .on_any_outgoing(move |_, _, _, _| {
                 sent();
-                Ok(())
             })
-            .on_disconnecting(move |_, _| {
+            .on_disconnecting(move |_, _, _| {
                 leave();
-                Ok(())
             })
-            .on_disconnect(move |_, _| {
+            .on_disconnect(move |_, _, _| {
                 left();
-                Ok(())
             });
     }
     let mut world = world(&io);
@@ -256,33 +243,35 @@ fn all_handlers_of_an_event_are_called_in_the_order_of_their_registration() {
 fn verbs_for_a_client_that_is_gone_do_nothing_and_the_rest_of_the_handler_runs() {
     let (log, note) = log();
     let mut io = Io::new();
-    io.namespace("/")
-        .on_connect(|socket, _| {
+    io.of("/")
+        .on_connect(|_, socket| {
             assert!(socket.is_connected());
             socket.join("lobby")
         })
-        .on("bye", |socket, message| {
+        .on_raw("bye", |_, socket, message| {
             socket.disconnect(false)?;
             assert!(!socket.is_connected());
             socket.acknowledge(message.ack, &Args::none())
         })
-        .on_disconnect(move |socket, reason| {
-            let none = Args::none();
-            socket.emit("too late", &none)?;
-            socket.emit_volatile("too late", &none)?;
-            socket.emit_with_ack("too late", &none, |_, _| panic!("nobody answers"))?;
-            let unanswered = note.clone();
-            socket.emit_with_ack_within(5_000, "too late", &none, move |_, answer| {
-                unanswered(format!("{answer:?}"));
-                Ok(())
-            })?;
+        .on_disconnect(move |_, socket, reason| {
+            socket.emit("too late", ())?;
+            socket.volatile().emit("too late", ())?;
+            for timeout in [None, Some(Duration::from_secs(5))] {
+                let unanswered = note.clone();
+                let asked = move |_: &mut (), _: &mut Socket<'_>, answer: Answer| {
+                    unanswered(format!("{answer:?}"));
+                };
+                match timeout {
+                    None => socket.ask("too late", (), asked)?,
+                    Some(timeout) => socket.timeout(timeout).ask("too late", (), asked)?,
+                }
+            }
             socket.join("elsewhere")?;
             socket.leave("lobby")?;
             socket.disconnect(true)?;
-            let others = socket.to("lobby")?;
-            socket.emit_to(&others, "left", &none)?;
+            socket.to("lobby").emit("left", ())?;
             note(reason.to_string());
-            Ok(())
+            Ok::<(), Error>(())
         });
     let mut world = world(&io);
     let one = enter(&mut world, &mut io, "40");
@@ -292,9 +281,15 @@ fn verbs_for_a_client_that_is_gone_do_nothing_and_the_rest_of_the_handler_runs()
     let mut bye = masked(0x81, b"421[\"bye\"]");
     world.endpoint.feed(one, &mut bye);
     dispatch_at_once(&mut world, &mut io);
+    // The questions are answered once the handler has returned.
+    dispatch(&mut world, &mut io);
     assert_eq!(
         taken(&log),
-        ["Err(AckTimeout)", "server namespace disconnect"]
+        [
+            "server namespace disconnect",
+            "Err(Disconnected)",
+            "Err(Disconnected)"
+        ]
     );
     assert_eq!(world.frames(other), ["42[\"left\"]"]);
     assert!(io.questions.is_empty());

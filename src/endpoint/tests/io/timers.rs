@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use super::*;
+use crate::io::Context;
 
 fn noting_timer(
     note: &(impl Fn(String) + Clone + Send + 'static),
     what: &'static str,
-) -> impl FnMut(&mut Endpoint) -> Result<(), Error> + Send + 'static {
+) -> impl FnMut(&mut (), &mut Context<'_>) + Send + 'static {
     let note = note.clone();
-    move |endpoint| {
-        note(format!("{what} {}", endpoint.now().mono_ms - START_MS));
-        Ok(())
+    move |_, server| {
+        let now_ms = server.endpoint().now().mono_ms;
+        note(format!("{what} {}", now_ms - START_MS));
     }
 }
 
@@ -44,16 +45,14 @@ fn handlers_are_called_in_their_time_whenever_they_were_registered() {
 #[test]
 fn a_handler_may_have_something_done_later_and_a_mistake_is_told() {
     let mut io = Io::new();
-    io.namespace("/").on("remind", |socket, message| {
+    io.of("/").on_raw("remind", |_, socket, message| {
         let (id, what) = (socket.id(), message.args.clone());
-        socket.after(Duration::from_secs(1), move |endpoint| {
-            endpoint.emit_to(id, "reminder", &what)
+        socket.after(Duration::from_secs(1), move |_, server| {
+            server.socket(id).emit("reminder", &what)
         });
-        Ok(())
     });
-    io.after(Duration::from_millis(500), |endpoint| {
-        let everybody = Target::namespace(endpoint.namespace("/")?);
-        endpoint.emit(&everybody, "connect", &Args::none())
+    io.after(Duration::from_millis(500), |_, server| {
+        server.of("/").emit("connect", ())
     });
     let mut world = world(&io);
     let (stays, goes) = (

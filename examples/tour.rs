@@ -1,0 +1,119 @@
+//! Most of what a host can say, in one program: state, decisions, typed events, late answers, timers, progress, other threads.
+//!
+//! `cargo run --example tour -- --listen 127.0.0.1:3000`; clients say who they are by `?token=NAME` in the address.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::Duration;
+
+use common::Flags;
+use pulsewheel::{
+    Config, Context, Error, Handle, HandleError, Io, JobOptions, Next, Reply, Server, Socket,
+    SocketId,
+};
+use serde_json::{json, Value};
+
+/// Shared by all handlers, which run one at a time: no lock, no reference counter.
+#[derive(Default)]
+struct App {
+    ticks: u64,
+    notes: Vec<String>,
+    names: BTreeMap<SocketId, String>,
+}
+
+/// Who a client is, which is kept with its session.
+struct Claims(String);
+
+fn main() {
+    let flags = Flags::parse("tour", &[]);
+    let config = flags.apply_to(Config::default());
+    let server = Server::bind_io(handlers(), config, &*flags.listen);
+    if let Ok(handle) = server.as_ref().map(|server| server.handle()) {
+        thread::spawn(move || count(&handle));
+    }
+    common::run_io(server, |_, _| {});
+}
+
+fn handlers() -> Io<App> {
+    let mut io = Io::with_state(App::default());
+    // Before a session opens. What is found out is kept with the session.
+    io.allow_request(|_, opening| {
+        let token = opening.request().query("token");
+        let claims = Claims(token.ok_or("no token, no session")?.into_owned());
+        opening.set_data(claims)?;
+        Ok(Next::Go)
+    });
+    io.of("/")
+        // Before a client joins. A refusal is what its `connect_error` handler gets.
+        .middleware(|app, joining| {
+            let Claims(name) = joining.session_data().ok_or("who are you?")?;
+            if app.names.values().any(|taken| taken == name) {
+                return Err("this name is taken".into());
+            }
+            joining.join("everybody")?;
+            Ok(Next::Go)
+        })
+        .on_connect(|app, socket| {
+            let claims = socket.session_data();
+            let name = claims.map_or_else(String::new, |Claims(name)| name.clone());
+            app.names.insert(socket.id(), name.clone());
+            socket.others().emit("hi", name)
+        })
+        // Arguments by their types. What is returned is acknowledged, an error as `{"error": …}`.
+        .on("note", note)
+        // Later, by another thread, whose progress everybody sees.
+        .on_later("report", |app, socket, year: u16, reply: Reply<Value>| {
+            let (handle, pages) = (socket.handle(), app.notes.len());
+            thread::spawn(move || {
+                let options = JobOptions::new("report").metadata("year", year);
+                let job = handle.progress().start(options);
+                for step in job.wrap_iter(0..100) {
+                    thread::sleep(Duration::from_micros(100 * step));
+                }
+                if job.is_cancelled() {
+                    return reply.err("cancelled");
+                }
+                job.complete(json!({}));
+                reply.ok(json!({ "year": year, "pages": pages }));
+            });
+        })
+        .on_disconnect(|app, socket, reason| {
+            let bye = (app.names.remove(&socket.id()), reason.as_str());
+            socket.to("everybody").emit("bye", bye)
+        });
+    io.every(Duration::from_millis(250), tick);
+    io
+}
+
+fn note(
+    app: &mut App,
+    socket: &mut Socket<'_, App>,
+    (text, loud): (String, Option<bool>),
+) -> Result<usize, Box<dyn std::error::Error>> {
+    if text.is_empty() {
+        return Err("an empty note".into());
+    }
+    let others = socket.to(["everybody", "auditors"]).compress(false);
+    others.emit("noted", (&text, loud))?;
+    app.notes.push(text);
+    Ok(app.notes.len())
+}
+
+fn tick(app: &mut App, server: &mut Context<'_, App>) -> Result<(), Error> {
+    app.ticks += 1;
+    server.of("/").volatile().emit("tick", app.ticks)
+}
+
+/// Another thread: it asks everybody, waits for the answers, and tells how many there were.
+fn count(handle: &Handle) -> Result<(), HandleError> {
+    loop {
+        thread::sleep(Duration::from_millis(200));
+        let everybody = handle.of("/").in_room("everybody");
+        let asked = everybody.clone().timeout(Duration::from_secs(1));
+        if let Ok(responses) = asked.ask("still there?", ())?.wait()? {
+            everybody.emit("counted", responses.answers.len())?;
+        }
+    }
+}

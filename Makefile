@@ -60,6 +60,15 @@ lint: need-cc web ## check format, lints and documentation
 	cargo fmt --all --check --manifest-path benches/compare/Cargo.toml
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	@if cargo package --list --allow-dirty --locked --package pulsewheel | grep -E '(^|/)tests(/|\.rs$$)'; then \
+		echo "Tests do not belong into the package." >&2; exit 1; \
+	fi
+
+# What rustdoc knows as JSON is not stable yet, so the compiler has to be told that this is known.
+.PHONY: public-api
+public-api: need-rust ## compare the public interface with docs/public-api.txt (UPDATE=1 renews that)
+	RUSTC_BOOTSTRAP=1 cargo rustdoc --package pulsewheel --lib --locked -- -Z unstable-options --output-format json
+	PUBLIC_API_JSON=$(TARGET)/doc/pulsewheel.json UPDATE=$(UPDATE) cargo test --package pulsewheel --locked --test public_api
 
 .PHONY: test-rust
 test-rust: need-cc web ## unit, property and integration tests in Rust
@@ -102,7 +111,7 @@ test-rust-client: fixtures need-cc ## the client rust_socketio against the examp
 		$$(pkg-config --exists openssl 2>/dev/null || echo --features vendored)
 
 .PHONY: acceptance
-acceptance: test soak ## all tests, then the longer sweeps: what a release has to pass
+acceptance: test public-api soak ## all tests, then the longer sweeps: what a release has to pass
 
 .PHONY: soak
 soak: fixtures tests/interop/node_modules/.package-lock.json ## longer sweeps: ordering, lost connections, waves of clients, recovery, seeds

@@ -17,6 +17,7 @@ pub struct Config {
     pub path: String,
     /// Whether [`Config::path`] ends with a slash, whatever it is given as. Default true; else `/socket.io?EIO=4` is
     /// served too.
+    #[doc(alias = "addTrailingSlash")]
     pub add_trailing_slash: bool,
     /// Whether Socket.IO runs on top. Default true; without it the host gets bare Engine.IO messages
     /// ([`Event::EngineMessage`](crate::Event::EngineMessage)).
@@ -32,6 +33,7 @@ pub struct Config {
     /// `allow_request` of that [`Io`](crate::Io) are asked however late they are registered. Default `None`.
     pub door: Option<Door>,
     /// Whether a namespace that was made for a client goes when nobody is in it any more. Default false, as in the reference.
+    #[doc(alias = "cleanupEmptyChildNamespaces")]
     pub cleanup_empty_child_namespaces: bool,
     /// Namespaces that may be made for clients. Default 1,000. Beyond it: `CONNECT_ERROR`.
     pub max_child_namespaces: usize,
@@ -49,14 +51,17 @@ pub struct Config {
     pub host_http: bool,
     /// Whether `GET` for `*.js` and `*.map` under [`Config::path`] goes to the host, which then serves the client's
     /// files. Default false: such a request is answered 400, code 0.
+    #[doc(alias = "serveClient")]
     pub serve_client: bool,
 
     /// Milliseconds after which a WebSocket handshake for another path is closed if the host, which got it by
     /// [`Config::host_http`], has not answered it. Default 1,000; `None` for never.
+    #[doc(alias = "destroyUpgradeTimeout")]
     pub destroy_upgrade_ms: Option<u64>,
 
     /// Whether the host is asked before a session opens ([`Event::AllowRequest`](crate::Event::AllowRequest)). Default
     /// false. What it has not decided within [`Config::connect_timeout_ms`] is refused.
+    #[doc(alias = "allowRequest")]
     pub allow_request: bool,
     /// Whether the host hears of every request that is refused with a code
     /// ([`Event::ConnectionError`](crate::Event::ConnectionError)). Default false, as each is copied for it.
@@ -68,18 +73,21 @@ pub struct Config {
     pub headers: Option<HeaderHook>,
     /// A message that each session begins with: it comes along with the open packet. Default `None`. Clients of Socket.IO
     /// expect none that they have not joined a namespace for; it is of use to those of bare Engine.IO.
+    #[doc(alias = "initialPacket")]
     pub initial_packet: Option<String>,
     /// How much is kept of the request that opened a session. Default [`HandshakeDetail::Minimal`].
     pub handshake: HandshakeDetail,
     /// Which answers to polls are compressed, with gzip or deflate as their clients accept. Default: those of 1,024 bytes
     /// and more. `None`: no answer.
     #[cfg(feature = "compression")]
+    #[doc(alias = "httpCompression")]
     pub http_compression: Option<HttpCompression>,
 
     /// The transports that are offered. Default both; one that is not is answered 400, code 0.
     pub transports: Transports,
     /// Whether a session may go from polling to WebSocket. Default true; else handshakes offer no upgrade, and one that is
     /// tried all the same is closed.
+    #[doc(alias = "allowUpgrades")]
     pub allow_upgrades: bool,
     /// What pages of other origins may read. Default `None`: nothing, as in the reference.
     pub cors: Option<Cors>,
@@ -87,9 +95,11 @@ pub struct Config {
     pub cookie: Option<Cookie>,
     /// Whether clients of Engine.IO 3, which are those of Socket.IO 2, are served too. Default false: such a request is
     /// answered 400, code 5.
+    #[doc(alias = "allowEIO3")]
     pub allow_eio3: bool,
     /// Connection state recovery: what a client missed while its connection was gone is sent to it when it comes back.
     /// Default `None`: off, as in the reference.
+    #[doc(alias = "connectionStateRecovery")]
     pub recovery: Option<RecoveryConfig>,
     /// How Socket.IO packets are written. Default [`Parser::Json`]; clients have to use the same.
     pub parser: Parser,
@@ -103,17 +113,22 @@ pub struct Config {
     pub allowed_origins: Option<Vec<String>>,
 
     /// Milliseconds between a pong and the next ping. Default 25,000. Announced in the handshake.
+    #[doc(alias = "pingInterval")]
     pub ping_interval_ms: u64,
     /// Milliseconds that a pong may take. Default 20,000, then the session is closed with the reason `ping timeout`.
     /// Announced in the handshake.
+    #[doc(alias = "pingTimeout")]
     pub ping_timeout_ms: u64,
     /// Milliseconds that an upgrade may take from its WebSocket handshake to its last packet. Default 10,000, then that
     /// WebSocket is closed and the session goes on by polling.
+    #[doc(alias = "upgradeTimeout")]
     pub upgrade_timeout_ms: u64,
     /// Milliseconds in which a new session has to join a namespace. Default 45,000, then it is closed, whatever it waits for.
+    #[doc(alias = "connectTimeout")]
     pub connect_timeout_ms: u64,
     /// Largest body of a `POST` and largest WebSocket message, in bytes. Default 1,000,000, as `maxHttpBufferSize` of the
     /// reference. Announced in the handshake as `maxPayload`. Beyond it: 413, or close code 1009, and the session ends.
+    #[doc(alias = "maxHttpBufferSize")]
     pub max_payload_bytes: usize,
     /// Packets in one answer to a poll. Default 16: python-engineio gives up on a payload of more.
     pub max_packets_per_poll: usize,

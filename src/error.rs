@@ -4,6 +4,7 @@ use std::fmt;
 
 /// Why a socket or an Engine.IO session ended, in the words of the Socket.IO documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum DisconnectReason {
     /// The connection is gone: the peer closed it, or the network did.
     TransportClose,
@@ -47,6 +48,7 @@ impl fmt::Display for DisconnectReason {
 
 /// Why a client that was asked has not answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AckError {
     /// Its time was over.
     TimedOut,
@@ -73,6 +75,7 @@ impl std::error::Error for AckError {}
 
 /// What a host asked for and cannot have. Peers never cause one, unless the host asks in their words.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Error {
     /// The socket is gone, or never was.
     NoSuchSocket,

@@ -249,6 +249,10 @@ pub use io::{
     BroadcastOperator, ConnectionError, Context, Failure, IntoAnswer, Io, IoTimer, Joining,
     Namespace, Next, Opening, Refusal, Reply, Responses, Socket, SocketOperator, Ticket,
 };
+/// What stands in signatures here, in the version that is used: [`mio`] with [`Stream`] and [`Listener`], [`serde_json`] with values,
+/// [`uuid`] with the ids of progress sessions.
+pub use {mio, serde_json, uuid};
+
 pub use net::{
     BroadcastHandle, Handle, HandleError, Histogram, IoServer, Job, JobIo, JobIter, JobOptions,
     Listener, Pending, ProgressHandle, Server, SocketHandle, SocketRef, Stats, Stream,

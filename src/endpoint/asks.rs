@@ -536,7 +536,7 @@ impl ClusterView<'_> {
     pub fn receive_sockets(&mut self, ask: AskId, sockets: Vec<RemoteSocket>) {
         let _verb = Verb::begin();
         if let Some(open) = self.endpoint.asks.open.get_mut(ask.0) {
-            if let Kind::Fetch(known) = &mut open.kind {
+            if let Kind::Fetch(known, _) = &mut open.kind {
                 open.remote += 1;
                 known.extend(sockets);
             }

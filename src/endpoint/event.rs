@@ -66,6 +66,7 @@ impl Message {
 
 /// What has happened. Events come in the order in which things happened.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Event {
     /// A client wants to join a namespace ([`Config::connect_requests`](crate::Config::connect_requests) is on). Let it in with
     /// [`Endpoint::accept_connect`](crate::Endpoint::accept_connect) or answer it with

@@ -502,5 +502,9 @@ fn told(done: Done) -> Result<(), Error> {
 
 /// Calls all handlers, whatever becomes of one of them; the first mistake.
 fn first_error(handlers: impl Iterator<Item = Done>) -> Result<(), Error> {
-    handlers.fold(Ok(()), |first, done| first.and(told(done)))
+    let mut first = Ok(());
+    for done in handlers {
+        first = first.and(told(done));
+    }
+    first
 }

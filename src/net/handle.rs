@@ -26,6 +26,7 @@ pub struct Handle {
 
 /// Why a handle could not do what it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HandleError {
     /// The queue is full: the loop is busy, or nobody drives it. Nothing was queued.
     Full,

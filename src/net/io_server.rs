@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpListener;
@@ -158,6 +158,13 @@ impl<S: 'static> IoServer<S> {
     /// The addresses that are listened on, with their real ports.
     pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
         self.server.local_addrs()
+    }
+}
+
+impl<S: 'static, L: Listener> AsFd for IoServer<S, L> {
+    /// The descriptor to watch for readability in a loop of the host's own.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.server.as_fd()
     }
 }
 

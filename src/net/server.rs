@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -83,6 +83,15 @@ struct Listening<L> {
 struct Connected<S> {
     key: ConnectionId,
     stream: S,
+}
+
+impl<S: Stream> Connected<S> {
+    /// Has a stream that keeps bytes back give them out. Where it fails, so will the next read or write, which tell.
+    fn flush(&mut self) {
+        if !S::SHORT_IS_BLOCKED {
+            let _ = self.stream.flush();
+        }
+    }
 }
 
 impl Server<TcpListener> {
@@ -302,9 +311,12 @@ impl<L: Listener> Server<L> {
                 self.listeners[number - FIRST_LISTENER].is_ready = true;
                 continue;
             }
-            let Some(Some(connected)) = self.connections.get(number) else {
+            let Some(Some(connected)) = self.connections.get_mut(number) else {
                 continue;
             };
+            if event.is_writable() {
+                connected.flush();
+            }
             let readiness = Readiness {
                 is_readable: event.is_readable(),
                 is_writable: event.is_writable(),
@@ -335,8 +347,18 @@ impl<L: Listener> Server<L> {
         };
         self.stats.reads += 1;
         let read = connected.stream.read(&mut self.buffer[..bytes]);
+        // What was read may want to be answered by the stream itself, as in a handshake.
+        connected.flush();
+        let is_short = matches!(read, Ok(length) if length > 0 && length < bytes);
         self.stats.read_bytes += read.as_ref().map_or(0, |length| *length as u64);
         self.endpoint.on_read(key, &mut self.buffer[..bytes], read);
+        if is_short && !L::Stream::SHORT_IS_BLOCKED {
+            let readiness = Readiness {
+                is_readable: true,
+                ..Readiness::default()
+            };
+            self.endpoint.on_ready(key, readiness);
+        }
     }
 
     fn write_to(&mut self, key: ConnectionId) {
@@ -351,14 +373,25 @@ impl<L: Listener> Server<L> {
         let (count, offered) = self.endpoint.gather(key, &mut slices);
         self.stats.writes += 1;
         let written = write(&mut connected.stream, &slices[..count], &mut self.buffer);
+        connected.flush();
+        let is_taken = matches!(written, Ok(bytes) if bytes > 0);
         self.stats.written_bytes += written.as_ref().map_or(0, |bytes| *bytes as u64);
         self.endpoint.on_written(key, offered, written);
+        if is_taken && !L::Stream::SHORT_IS_BLOCKED {
+            let readiness = Readiness {
+                is_writable: true,
+                ..Readiness::default()
+            };
+            self.endpoint.on_ready(key, readiness);
+        }
     }
 
     fn shut_down_writing(&mut self, key: ConnectionId) {
-        let is_broken =
-            |connected: &Connected<L::Stream>| connected.stream.shut_down_writing().is_err();
-        if self.connected(key).is_some_and(is_broken) {
+        let connected = self.connections.get_mut(key.index());
+        let connected = connected
+            .and_then(Option::as_mut)
+            .filter(|it| it.key == key);
+        if connected.is_some_and(|it| it.stream.shut_down_writing().is_err()) {
             self.endpoint.on_ready(key, Readiness::broken());
         }
     }
@@ -443,6 +476,13 @@ impl<L: Listener> Server<L> {
 impl<L: Listener> Drop for Server<L> {
     fn drop(&mut self) {
         self.queue.close();
+    }
+}
+
+impl<L: Listener> AsFd for Server<L> {
+    /// The descriptor to watch for readability in a loop of the host's own.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.poll.registry().as_fd()
     }
 }
 

@@ -8,6 +8,7 @@ use super::histogram::Histogram;
 ///
 /// Every count is of calls, successful or not.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Stats {
     /// Turns of the loop.
     pub turns: u64,

@@ -68,9 +68,8 @@ fn handlers_that_nobody_configured_let_nobody_in_and_the_host_is_told() {
 #[test]
 fn a_server_with_its_handlers_takes_turns_in_a_loop_of_the_hosts_own() {
     let mut io = Io::new();
-    io.of("/").on_raw("mistake", |_, socket, _| {
-        socket.emit("connect", &Args::none())
-    });
+    io.of("/")
+        .on_raw("mistake", |_, socket, _| socket.emit("connect", ()));
     let config = Config {
         host_http: true,
         ..no_progress()

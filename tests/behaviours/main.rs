@@ -15,5 +15,6 @@ mod queries;
 mod reach;
 mod recovery;
 mod rooms;
+mod streams;
 mod support;
 mod upgrade;

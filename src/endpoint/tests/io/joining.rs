@@ -321,7 +321,7 @@ fn data_has_a_type_and_is_there_until_the_client_has_left() {
             assert!(socket.data::<String>().is_none() && socket.client().is_some());
             let (rooms, data) = (socket.rooms().count(), socket.data::<Vec<i32>>());
             disconnected(format!("disconnected {reason} {rooms} {data:?}"));
-            socket.emit("too late", &Args::none())
+            socket.emit("too late", ())
         });
     let mut world = world(&io);
     let key = enter(&mut world, &mut io, "40");

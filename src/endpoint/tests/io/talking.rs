@@ -195,7 +195,7 @@ fn all_handlers_of_an_event_are_called_in_the_order_of_their_registration() {
             .on_raw("x", move |_, socket, _| {
                 on();
                 // A mistake, which is no matter of the others.
-                socket.emit("connect_error", &Args::none())
+                socket.emit("connect_error", ())
             })
             .once("x", move |_, socket, ()| {
                 once();

@@ -170,10 +170,15 @@ fn one_after_the_other(script: &Script, segment: u64) -> Script {
             ..script::Line::default()
         };
     }
-    // A client that comes right after another one would be let in sooner or later than that, depending on its segments.
-    script
-        .steps
-        .retain(|step| !matches!(step.verb, Verb::Stall | Verb::TellVolatile | Verb::Attack));
+    // A client that comes right after another one would be let in sooner or later than that, depending on its segments; and where
+    // a write fails, or a client breaks the rules, more or less of what is sent behind that is still heard.
+    let depends_on_segments = |step: &script::Step| {
+        matches!(
+            step.verb,
+            Verb::Stall | Verb::TellVolatile | Verb::Attack | Verb::Tear | Verb::FailWrite
+        )
+    };
+    script.steps.retain(|step| !depends_on_segments(step));
     script
 }
 

@@ -92,7 +92,7 @@ impl Endpoint {
         }
     }
 
-    /// What came of [`Work::Read`]: `buffer` is as long as was asked for, and `read` says how much of it has been filled, as
+    /// What came of [`Work::Read`](super::Work::Read): `buffer` is as long as was asked for, and `read` says how much of it has been filled, as
     /// [`Read`](std::io::Read) does: nothing at the end of the input.
     ///
     /// The bytes are unmasked in place; what cannot be handled yet is kept. A read that leaves room in the buffer counts as having

@@ -96,7 +96,7 @@ impl ProgressView<'_> {
     }
 
     /// Asks for a session to be cancelled: at once, or by the host where the session is managed. That host hears of it by
-    /// [`Event::CancelRequested`].
+    /// [`Event::CancelRequested`](super::Event::CancelRequested).
     pub fn request_cancel(
         &mut self,
         id: Uuid,
@@ -108,7 +108,7 @@ impl ProgressView<'_> {
             .track(|tracker, wheel| tracker.request_cancel(now, wheel, id, reason))
     }
 
-    /// From now on the host rolls a session back before it is cancelled; see [`Event::CancelRequested`].
+    /// From now on the host rolls a session back before it is cancelled; see [`Event::CancelRequested`](super::Event::CancelRequested).
     pub fn manage_session(&mut self, id: Uuid) -> Result<(), ProgressError> {
         let _verb = Verb::begin();
         self.endpoint.track(|tracker, _| tracker.manage(id))

@@ -7,6 +7,7 @@ mod common;
 use common::{Flags, Limit};
 use pulsewheel::{AckError, Args, Config, Error, Io, Server, Socket};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use serde_json::Value;
 
 /// Bytes that may wait for one client, 5,000 echoes among them.
@@ -29,7 +30,7 @@ fn main() {
 fn register(io: &mut Io, namespace: &str) {
     io.of(namespace)
         .on_connect(|_, socket| {
-            let auth: Value = socket.auth().unwrap_or_default();
+            let auth: Option<Box<RawValue>> = socket.auth().ok();
             socket.emit("auth", auth)
         })
         .on_raw("message", |_, socket, message| {

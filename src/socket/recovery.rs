@@ -183,6 +183,9 @@ impl PacketLog {
         if let Some(oldest) = self.entries.pop_front() {
             self.bytes -= oldest.bytes();
             self.dropped += 1;
+            if self.entries.len() < self.entries.capacity() / 4 {
+                self.entries.shrink_to(2 * self.entries.len().max(32));
+            }
         }
     }
 

@@ -23,7 +23,9 @@ describe("the package", { timeout: 120_000 }, () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "pulsewheel-package-"));
     const packed = await run("npm", ["pack", "--json", "--pack-destination", folder], { cwd: join(web, "client") });
-    const [{ filename, files: content }] = JSON.parse(packed.stdout.slice(packed.stdout.indexOf("["))) as [
+    // Behind what the build says, in colours or without.
+    const list = packed.stdout.slice(packed.stdout.lastIndexOf("\n[\n") + 1);
+    const [{ filename, files: content }] = JSON.parse(list) as [
       { filename: string; files: { path: string }[] },
     ];
     files = content.map(({ path }) => path);

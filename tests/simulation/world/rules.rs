@@ -94,13 +94,13 @@ impl World {
         let config = self.driver.endpoint.config();
         let counts = self.driver.endpoint.counts();
         let (payload, queued) = (config.max_payload_bytes, config.max_queued_bytes);
+        // What was queued for a session stays with its connection when the session has ended, until it is written.
         let of_connection =
-            CONNECTION_BYTES + 2 * (READ_BYTES + payload.max(config.max_head_bytes));
+            CONNECTION_BYTES + 2 * (READ_BYTES + payload.max(config.max_head_bytes)) + 2 * queued;
         let of_packets = (config.max_attachments + 1) * payload + 2 * queued + payload;
         let of_socket = SOCKET_BYTES + config.max_auth_bytes + ROOMS_BYTES;
         let of_progress = self.host.work.len() * PROGRESS_BYTES;
-        let recovery = config.recovery.as_ref();
-        let of_recovery = recovery.map_or(0, |recovery| 2 * recovery.max_bytes);
+        let of_recovery = self.recovery_bytes();
         let most = self.held_by_itself as usize
             + SPARE_BYTES
             + counts.connections * of_connection
@@ -115,10 +115,17 @@ impl World {
         );
     }
 
+    /// What is kept for those who may come back, the oldest of which goes when something is sent.
+    fn recovery_bytes(&self) -> usize {
+        let recovery = self.driver.endpoint.config().recovery.as_ref();
+        recovery.map_or(0, |recovery| 2 * recovery.max_bytes)
+    }
+
     /// When everybody has gone, all has been given back but what is kept for those who come next.
     pub fn check_nothing_held(&self) {
         let of_progress = self.host.work.len() * PROGRESS_BYTES;
-        let most = self.held_by_itself + (SPARE_BYTES + of_progress) as u64;
+        let others = SPARE_BYTES + of_progress + self.recovery_bytes();
+        let most = self.held_by_itself + others as u64;
         let held = held_bytes();
         assert!(held <= most, "{held} bytes are held for nobody, not {most}");
     }

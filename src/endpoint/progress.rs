@@ -8,6 +8,7 @@ use super::news::News;
 use super::{AckId, Endpoint, Event, Message};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::now::Now;
 use crate::progress::{
     command, CancelRequest, Command, ErrorCode, ListQuery, Output, ProgressError, ProgressTracker,
     SessionPage, Target as Audience,
@@ -16,6 +17,7 @@ use crate::slots::Key;
 use crate::socket::{Args, SocketId, Target};
 use crate::timer::Timer;
 use crate::transport::cost;
+use crate::wheel::Wheel;
 
 /// Progress sessions, and what of them concerns clients.
 pub(super) struct Tracking {
@@ -75,12 +77,11 @@ impl Endpoint {
     }
 
     pub(super) fn progress_timer(&mut self, timer: Timer) {
-        let now = self.clock.now;
         let memory = match timer {
             Timer::Heartbeat => (self.outside.environment.memory)(),
             _ => Default::default(),
         };
-        let done = self.track(|tracker, wheel| {
+        let done = self.track(|tracker, now, wheel| {
             tracker.on_timer(now, wheel, timer, memory);
             Ok(())
         });
@@ -222,16 +223,13 @@ impl Endpoint {
         let _ = self.acknowledge(ack, &args);
     }
 
-    /// Calls the tracker, then does what it wants done.
+    /// Calls the tracker with the time of this turn, then does what it wants done.
     pub(super) fn track<T>(
         &mut self,
-        verb: impl FnOnce(
-            &mut ProgressTracker,
-            &mut crate::wheel::Wheel<Timer>,
-        ) -> Result<T, ProgressError>,
+        verb: impl FnOnce(&mut ProgressTracker, Now, &mut Wheel<Timer>) -> Result<T, ProgressError>,
     ) -> Result<T, ProgressError> {
         let tracker = self.tracking.tracker.as_mut().ok_or_else(switched_off)?;
-        let result = verb(tracker, &mut self.clock.wheel);
+        let result = verb(tracker, self.clock.now, &mut self.clock.wheel);
         while let Some(output) = self
             .tracking
             .tracker

@@ -29,9 +29,8 @@ impl ProgressView<'_> {
         let _verb = Verb::begin();
         let mut random = [0; 16];
         (self.endpoint.outside.environment.random)(&mut random);
-        let now = self.endpoint.clock.now;
         self.endpoint
-            .track(|tracker, wheel| tracker.create_session(now, wheel, random, options))
+            .track(|tracker, now, wheel| tracker.create_session(now, wheel, random, options))
     }
 
     /// As [`ProgressView::create_session`], with an id of the caller's.
@@ -41,9 +40,8 @@ impl ProgressView<'_> {
         options: SessionOptions,
     ) -> Result<(), ProgressError> {
         let _verb = Verb::begin();
-        let now = self.endpoint.clock.now;
         self.endpoint
-            .track(|tracker, wheel| tracker.create_session_with_id(now, wheel, id, options))
+            .track(|tracker, now, wheel| tracker.create_session_with_id(now, wheel, id, options))
     }
 
     /// Says how far a session has come, 0.0 to 1.0. Emits `import_progress`, at most every 100 ms; the newest value is
@@ -56,17 +54,16 @@ impl ProgressView<'_> {
     ) -> Result<(), ProgressError> {
         let _verb = Verb::begin();
         self.endpoint.keep_story(id);
-        let now = self.endpoint.clock.now;
-        self.endpoint
-            .track(|tracker, wheel| tracker.update_progress(now, wheel, id, progress, metadata))
+        self.endpoint.track(|tracker, now, wheel| {
+            tracker.update_progress(now, wheel, id, progress, metadata)
+        })
     }
 
     /// Ends a session well. Emits `import_complete`.
     pub fn complete_session(&mut self, id: Uuid, result: JsonObject) -> Result<(), ProgressError> {
         let _verb = Verb::begin();
-        let now = self.endpoint.clock.now;
         self.endpoint
-            .track(|tracker, wheel| tracker.complete_session(now, wheel, id, result))
+            .track(|tracker, now, wheel| tracker.complete_session(now, wheel, id, result))
     }
 
     /// Ends a session with an error: a text, or an object with `code` and `message`. Emits `import_error`.
@@ -77,9 +74,9 @@ impl ProgressView<'_> {
         partial_results: Option<JsonObject>,
     ) -> Result<(), ProgressError> {
         let _verb = Verb::begin();
-        let now = self.endpoint.clock.now;
-        self.endpoint
-            .track(|tracker, wheel| tracker.error_session(now, wheel, id, error, partial_results))
+        self.endpoint.track(|tracker, now, wheel| {
+            tracker.error_session(now, wheel, id, error, partial_results)
+        })
     }
 
     /// Cancels a session and gives it back as JSON text for the last time. Emits `import_cancelled`.
@@ -90,9 +87,9 @@ impl ProgressView<'_> {
         partial_results: Option<JsonObject>,
     ) -> Result<String, ProgressError> {
         let _verb = Verb::begin();
-        let now = self.endpoint.clock.now;
-        self.endpoint
-            .track(|tracker, wheel| tracker.cancel_session(now, wheel, id, reason, partial_results))
+        self.endpoint.track(|tracker, now, wheel| {
+            tracker.cancel_session(now, wheel, id, reason, partial_results)
+        })
     }
 
     /// Asks for a session to be cancelled: at once, or by the host where the session is managed. That host hears of it by
@@ -103,53 +100,40 @@ impl ProgressView<'_> {
         reason: Option<String>,
     ) -> Result<CancelRequest, ProgressError> {
         let _verb = Verb::begin();
-        let now = self.endpoint.clock.now;
         self.endpoint
-            .track(|tracker, wheel| tracker.request_cancel(now, wheel, id, reason))
+            .track(|tracker, now, wheel| tracker.request_cancel(now, wheel, id, reason))
     }
 
     /// From now on the host rolls a session back before it is cancelled; see [`Event::CancelRequested`](super::Event::CancelRequested).
     pub fn manage_session(&mut self, id: Uuid) -> Result<(), ProgressError> {
         let _verb = Verb::begin();
-        self.endpoint.track(|tracker, _| tracker.manage(id))
+        self.endpoint.track(|tracker, _, _| tracker.manage(id))
     }
 
     /// Forgets a session that has ended. Emits nothing.
     pub fn cleanup(&mut self, id: Uuid) -> Result<(), ProgressError> {
         let _verb = Verb::begin();
         self.endpoint
-            .track(|tracker, wheel| tracker.cleanup(wheel, id))
+            .track(|tracker, _, wheel| tracker.cleanup(wheel, id))
     }
 
     /// Cancels, with the reason `stale`, all sessions that have not been updated for long, and says how many those were.
     /// Happens by itself for each session in its time.
     pub fn cleanup_stale_sessions(&mut self) -> usize {
         let _verb = Verb::begin();
-        let now = self.endpoint.clock.now;
         self.endpoint
-            .track(|tracker, wheel| Ok(tracker.cleanup_stale_sessions(now, wheel)))
+            .track(|tracker, now, wheel| Ok(tracker.cleanup_stale_sessions(now, wheel)))
             .unwrap_or(0)
     }
 
     /// A session as JSON text.
     pub fn session(&self, id: Uuid) -> Result<String, ProgressError> {
-        let tracker = self
-            .endpoint
-            .tracking
-            .tracker
-            .as_ref()
-            .ok_or_else(switched_off)?;
-        tracker.session(self.endpoint.clock.now, id)
+        self.tracker()?.session(self.endpoint.clock.now, id)
     }
 
     /// Where a session stands.
     pub fn session_status(&self, id: Uuid) -> Result<Status, ProgressError> {
-        self.endpoint
-            .tracking
-            .tracker
-            .as_ref()
-            .ok_or_else(switched_off)?
-            .status(id)
+        self.tracker()?.status(id)
     }
 
     /// A page of all sessions, or of those of one status, the newest first. Cancelled ones are in no list.
@@ -160,20 +144,14 @@ impl ProgressView<'_> {
     /// Refuses what comes from outside for a session that its host feeds, but for a cancellation: `SESSION_MANAGED`. To be
     /// asked by hosts that pass on updates, completions and failures of strangers.
     pub fn check_unmanaged(&self, id: Uuid) -> Result<(), ProgressError> {
-        let tracker = self
-            .endpoint
-            .tracking
-            .tracker
-            .as_ref()
-            .ok_or_else(switched_off)?;
-        tracker.check_unmanaged(id)
+        self.tracker()?.check_unmanaged(id)
     }
 
     /// How far the numbers of changes have come; see [`ProgressConfig`](crate::progress::ProgressConfig) for what hosts that
     /// restart do with it.
     pub fn seq_state(&self) -> SeqState {
-        let tracker = self.endpoint.tracking.tracker.as_ref();
-        tracker.map_or_else(SeqState::default, ProgressTracker::seq_state)
+        let tracker = self.tracker();
+        tracker.map_or_else(|_| SeqState::default(), ProgressTracker::seq_state)
     }
 
     /// Lets the wall clock count for `seq` up to here; see
@@ -188,16 +166,19 @@ impl ProgressView<'_> {
     /// Tells everybody that data has changed. Emits `data_updated`.
     pub fn data_updated(&mut self, payload: JsonObject) -> Result<(), ProgressError> {
         let _verb = Verb::begin();
-        let now = self.endpoint.clock.now;
         self.endpoint
-            .track(|tracker, _| tracker.data_updated(now, payload))
+            .track(|tracker, now, _| tracker.data_updated(now, payload))
     }
 
     /// Tells everybody something about the system. Emits `system_alert`.
     pub fn system_alert(&mut self, payload: JsonObject) -> Result<(), ProgressError> {
         let _verb = Verb::begin();
-        let now = self.endpoint.clock.now;
         self.endpoint
-            .track(|tracker, _| tracker.system_alert(now, payload))
+            .track(|tracker, now, _| tracker.system_alert(now, payload))
+    }
+
+    fn tracker(&self) -> Result<&ProgressTracker, ProgressError> {
+        let tracker = self.endpoint.tracking.tracker.as_ref();
+        tracker.ok_or_else(switched_off)
     }
 }

@@ -117,10 +117,9 @@ impl<S: 'static> Namespace<S> {
     #[doc(alias = "connection")]
     pub fn on_connect<R: IntoAnswer>(
         &mut self,
-        mut handler: impl FnMut(&mut S, &mut Socket<'_, S>) -> R + Send + 'static,
+        handler: impl FnMut(&mut S, &mut Socket<'_, S>) -> R + Send + 'static,
     ) -> &mut Self {
-        let handler: SocketHandler<S> = Box::new(move |state, socket| done(handler(state, socket)));
-        self.on_connect.push(handler);
+        self.on_connect.push(socket_handler(handler));
         self
     }
 
@@ -145,10 +144,9 @@ impl<S: 'static> Namespace<S> {
     /// When a client whose connection was lost can come back no longer. What was kept with it is still there.
     pub fn on_recovery_expired<R: IntoAnswer>(
         &mut self,
-        mut handler: impl FnMut(&mut S, &mut Socket<'_, S>) -> R + Send + 'static,
+        handler: impl FnMut(&mut S, &mut Socket<'_, S>) -> R + Send + 'static,
     ) -> &mut Self {
-        let handler: SocketHandler<S> = Box::new(move |state, socket| done(handler(state, socket)));
-        self.on_recovery_expired.push(handler);
+        self.on_recovery_expired.push(socket_handler(handler));
         self
     }
 
@@ -373,6 +371,12 @@ impl Outcome {
     pub fn add(&mut self, done: Done) {
         self.failures.extend(done.err());
     }
+}
+
+fn socket_handler<S: 'static, R: IntoAnswer>(
+    mut handler: impl FnMut(&mut S, &mut Socket<'_, S>) -> R + Send + 'static,
+) -> SocketHandler<S> {
+    Box::new(move |state, socket| done(handler(state, socket)))
 }
 
 fn disconnect_handler<S: 'static, R: IntoAnswer>(

@@ -353,11 +353,7 @@ impl<L: Listener> Server<L> {
         self.stats.read_bytes += read.as_ref().map_or(0, |length| *length as u64);
         self.endpoint.on_read(key, &mut self.buffer[..bytes], read);
         if is_short && !L::Stream::SHORT_IS_BLOCKED {
-            let readiness = Readiness {
-                is_readable: true,
-                ..Readiness::default()
-            };
-            self.endpoint.on_ready(key, readiness);
+            self.endpoint.on_ready(key, Readiness::readable());
         }
     }
 
@@ -378,11 +374,7 @@ impl<L: Listener> Server<L> {
         self.stats.written_bytes += written.as_ref().map_or(0, |bytes| *bytes as u64);
         self.endpoint.on_written(key, offered, written);
         if is_taken && !L::Stream::SHORT_IS_BLOCKED {
-            let readiness = Readiness {
-                is_writable: true,
-                ..Readiness::default()
-            };
-            self.endpoint.on_ready(key, readiness);
+            self.endpoint.on_ready(key, Readiness::writable());
         }
     }
 

@@ -59,7 +59,7 @@ fn noting() -> (Io, Log) {
     (io, log)
 }
 
-fn world(io: &Io) -> World {
+fn world<S: Send + 'static>(io: &Io<S>) -> World {
     World::new(io.configure(Config {
         progress: None,
         ..Config::default()
@@ -67,7 +67,7 @@ fn world(io: &Io) -> World {
 }
 
 /// Hands all events to their handlers, those that come of it too, and gives the errors of handlers.
-fn dispatch(world: &mut World, io: &mut Io) -> Vec<Error> {
+fn dispatch<S: Send + 'static>(world: &mut World, io: &mut Io<S>) -> Vec<Error> {
     let mut errors = Vec::new();
     loop {
         let events = world.take_events();

@@ -14,30 +14,9 @@ struct App {
     sum: i64,
 }
 
-fn world_of(io: &Io<App>) -> World {
-    World::new(io.configure(Config {
-        progress: None,
-        ..Config::default()
-    }))
-}
-
 /// Hands all events to their handlers, who make no mistake.
 fn settle(world: &mut World, io: &mut Io<App>) {
-    assert_eq!(errors(world, io), []);
-}
-
-fn errors(world: &mut World, io: &mut Io<App>) -> Vec<Error> {
-    let mut errors = Vec::new();
-    loop {
-        let events = world.take_events();
-        if events.is_empty() {
-            return errors;
-        }
-        for event in events {
-            errors.extend(io.dispatch(&mut world.endpoint, event).err());
-        }
-        world.turn();
-    }
+    assert_eq!(dispatch(world, io), []);
 }
 
 fn joined(world: &mut World, io: &mut Io<App>) -> ConnectionId {
@@ -61,7 +40,7 @@ fn handlers_share_a_state_and_their_answers_are_acknowledged() {
         .on("list", |_, _, ()| vec![1, 2])
         .on("as it came", |_, _, args: Args| args)
         .on("fail", |_, _, ()| Err::<(), _>("not today"));
-    let mut world = world_of(&io);
+    let mut world = world(&io);
     let key = joined(&mut world, &mut io);
     for (packet, answer) in [
         ("421[\"add\",1,2]", "431[3]"),
@@ -97,7 +76,7 @@ fn what_no_acknowledgement_can_say_goes_to_the_handlers_of_errors() {
         .on("fail", |_, _, ()| Err::<(), _>("not today"))
         .on_connect(|_, _| Err::<(), _>("nor at the beginning".to_owned()))
         .on_disconnect(|_, _, _| Err::<(), _>("nor at the end"));
-    let mut world = world_of(&io);
+    let mut world = world(&io);
     let key = joined(&mut world, &mut io);
     for packet in ["42[\"add\",1]", "42[\"fail\"]", "421[\"fail\"]", "41"] {
         world.send(key, packet);
@@ -121,7 +100,7 @@ fn mistakes_of_the_host_come_back_also_out_of_a_box_and_the_client_hears_that_it
             socket.of("/nowhere").emit("x", ())
         });
     io.after(Duration::from_millis(1), |_, _| Err::<(), _>("too early"));
-    let mut world = world_of(&io);
+    let mut world = world(&io);
     let key = joined(&mut world, &mut io);
     for (event, error) in [
         ("plain", Error::ReservedEvent("connect".to_owned())),
@@ -130,11 +109,11 @@ fn mistakes_of_the_host_come_back_also_out_of_a_box_and_the_client_hears_that_it
     ] {
         world.send(key, &format!("421[\"{event}\"]"));
         let answer = format!("431{}", json!([{ "error": error.to_string() }]));
-        assert_eq!(errors(&mut world, &mut io), [error]);
+        assert_eq!(dispatch(&mut world, &mut io), [error]);
         assert_eq!(world.frames(key), [answer]);
     }
     world.pass_ms(1);
-    let told = errors(&mut world, &mut io);
+    let told = dispatch(&mut world, &mut io);
     assert_eq!(told, [Error::Failed("too early".to_owned())]);
 }
 
@@ -168,7 +147,7 @@ fn what_allow_request_finds_out_stays_with_the_session_and_sockets_keep_one_valu
                 Ok::<_, Error>((kept.0, kept.1, kept.2, kept.3, has_address))
             });
     }
-    let mut world = world_of(&io);
+    let mut world = world(&io);
     let key = world.open();
     world.feed(key, upgrade("EIO=4&transport=websocket&token=t1"));
     settle(&mut world, &mut io);
@@ -211,7 +190,7 @@ fn whom_an_event_goes_to_is_said_alike_by_clients_and_by_the_server() {
             socket.to("d").emit("moved", ())?;
             socket.to("b").disconnect(false)
         });
-    let mut world = world_of(&io);
+    let mut world = world(&io);
     let keys = [0; 3].map(|_| joined(&mut world, &mut io));
     for (key, rooms) in [(keys[1], "[\"a\"]"), (keys[2], "[\"b\"]")] {
         world.send(key, &format!("42[\"join\",{rooms}]"));
@@ -254,7 +233,7 @@ fn whatever_a_handler_fails_with_the_others_are_called_and_the_first_answer_is_t
         .on("y", |app, _, ()| app.log.push("quiet".to_owned()))
         .on("y", |_, _, number: i64| number)
         .on("y", |_, _, ()| "too late");
-    let mut world = world_of(&io);
+    let mut world = world(&io);
     let key = joined(&mut world, &mut io);
     for number in [1, 2] {
         world.send(key, &format!("42{number}[\"x\",{number}]"));

@@ -5,22 +5,19 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { beforeEach, describe, test } from "node:test";
 import {
   cardOf,
-  ensureOutputFolder,
   getJson,
   importInPage,
-  launchBrowser,
   live,
   postJson,
   reasonToSkip,
-  scratchFolder,
-  startServer,
   testid,
   withDashboard,
   writeScan,
 } from "./harness.mjs";
+import { worldOfTests } from "./world.mjs";
 
 const skip = reasonToSkip();
 if (skip) console.log(skip);
@@ -35,31 +32,18 @@ const LOOKS = [
 ];
 
 describe("the page for everybody", { skip, timeout: 300_000 }, () => {
-  let folder, server, browser;
-
-  before(async () => {
-    ensureOutputFolder();
-    folder = scratchFolder();
-    server = await startServer(folder.path);
-    browser = await launchBrowser();
-  });
-
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-    folder?.remove();
-  });
+  const world = worldOfTests();
 
   /** Each test begins with a page of no sessions. */
   beforeEach(async () => {
-    const { sessions } = await getJson(server.url, "/api/sessions");
+    const { sessions } = await getJson(world.server.url, "/api/sessions");
     for (const { id, status } of sessions) {
-      if (status === "processing") await postJson(server.url, `/api/sessions/${id}/cancel`, {});
-      else await fetch(`${server.url}/api/sessions/${id}`, { method: "DELETE" });
+      if (status === "processing") await postJson(world.server.url, `/api/sessions/${id}/cancel`, {});
+      else await fetch(`${world.server.url}/api/sessions/${id}`, { method: "DELETE" });
     }
   });
 
-  const scan = (name, rows) => writeScan(folder.path, name, `host,title,severity\n${rows.join("\n")}\n`);
+  const scan = (name, rows) => writeScan(world.folder.path, name, `host,title,severity\n${rows.join("\n")}\n`);
 
   /** Fails with the rules that are broken, and where. */
   async function check(page, when) {
@@ -72,19 +56,19 @@ describe("the page for everybody", { skip, timeout: 300_000 }, () => {
 
   for (const { name, options } of LOOKS) {
     test(`breaks no rule in ${name}`, async () => {
-      await withDashboard(browser, server.url, `rules ${name}`, options, async (page) => {
+      await withDashboard(world.browser, world.server.url, `rules ${name}`, options, async (page) => {
         await check(page, "as it opens");
         await importInPage(page, scan(`rules ${name}.csv`, ["web-1,Old,High", "web-2,Weak,Critical", "web-3,Odd,Xyzzy", "web-4,Open,Medium", "web-5,Chatty,Low"]));
         await page.locator(testid("session-card")).filter({ hasText: `rules ${name}.csv` }).locator(testid("rejection-rows")).waitFor();
-        await importInPage(page, writeScan(folder.path, `unknown ${name}.csv`, "flavour,sweetness\nlemon,2\n"));
+        await importInPage(page, writeScan(world.folder.path, `unknown ${name}.csv`, "flavour,sweetness\nlemon,2\n"));
         await page.locator(testid("upload")).locator(testid("columns")).waitFor();
         await page.locator(testid("preview-again")).click();
         await page.locator(testid("upload")).locator(testid("error-code")).waitFor();
-        const running = await postJson(server.url, "/api/sessions", { metadata: { operation: "nightly_backup", title: `vault ${name}` } });
-        await postJson(server.url, `/api/sessions/${running.sessionId}/progress`, { progress: 0.4, metadata: { current_step: "Copying" } });
+        const running = await postJson(world.server.url, "/api/sessions", { metadata: { operation: "nightly_backup", title: `vault ${name}` } });
+        await postJson(world.server.url, `/api/sessions/${running.sessionId}/progress`, { progress: 0.4, metadata: { current_step: "Copying" } });
         await cardOf(page, running.sessionId).locator(`${testid("progress-bar")}[aria-valuenow="40"]`).waitFor();
         const alert = { level: "warning", category: "system", message: "Nearly full", action_required: true };
-        await postJson(server.url, "/api/events/system_alert", alert);
+        await postJson(world.server.url, "/api/events/system_alert", alert);
         await page.locator(testid("toast")).first().waitFor();
         await page.locator(`${testid("findings-table")} tbody tr`).first().waitFor();
         await page.locator(testid("chart")).waitFor();
@@ -93,7 +77,7 @@ describe("the page for everybody", { skip, timeout: 300_000 }, () => {
         await page.locator(testid("alert")).first().waitFor();
         await check(page, "with the list of alerts");
         await page.keyboard.press("Escape");
-        await page.goto(`${server.url}/#/session/${running.sessionId}`);
+        await page.goto(`${world.server.url}/#/session/${running.sessionId}`);
         await page.locator(testid("session-details")).waitFor();
         await check(page, "with the page of a session");
       });
@@ -101,9 +85,9 @@ describe("the page for everybody", { skip, timeout: 300_000 }, () => {
   }
 
   for (const others of [0, 9]) test(`the keyboard alone reaches what a session among ${others} others offers, and comes back`, async () => {
-    for (let other = 0; other < others; other += 1) await postJson(server.url, "/api/sessions", { metadata: { title: `other ${other}` } });
-    const { sessionId } = await postJson(server.url, "/api/sessions", { metadata: { title: `keyboard ${randomUUID()}` } });
-    await withDashboard(browser, server.url, "keyboard", {}, async (page) => {
+    for (let other = 0; other < others; other += 1) await postJson(world.server.url, "/api/sessions", { metadata: { title: `other ${other}` } });
+    const { sessionId } = await postJson(world.server.url, "/api/sessions", { metadata: { title: `keyboard ${randomUUID()}` } });
+    await withDashboard(world.browser, world.server.url, "keyboard", {}, async (page) => {
       const cancel = cardOf(page, sessionId).locator(testid("cancel"));
       await cancel.waitFor();
       const focused = () => page.evaluate(() => document.activeElement?.getAttribute("data-testid"));
@@ -124,8 +108,8 @@ describe("the page for everybody", { skip, timeout: 300_000 }, () => {
   });
 
   test("nothing moves by itself where less motion is asked for", async () => {
-    await withDashboard(browser, server.url, "motion", { reducedMotion: "reduce" }, async (page) => {
-      await postJson(server.url, "/api/sessions", { metadata: { title: "still" } });
+    await withDashboard(world.browser, world.server.url, "motion", { reducedMotion: "reduce" }, async (page) => {
+      await postJson(world.server.url, "/api/sessions", { metadata: { title: "still" } });
       await page.locator(testid("session-card")).first().waitFor();
       await live(page);
       assert.deepEqual(await page.evaluate(() => document.getAnimations().map(({ animationName }) => animationName)), []);

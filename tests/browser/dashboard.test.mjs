@@ -1,52 +1,37 @@
 // The dashboard in headless Chromium, as a person uses it.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import {
   OUTPUT,
   cardOf,
-  ensureOutputFolder,
   getJson,
   heldUpload,
   importInPage,
-  launchBrowser,
   live,
   openDashboard,
   postJson,
   reasonToSkip,
   scanCsv,
-  scratchFolder,
   startServer,
   testid,
   writeLargeScan,
   writeScan,
 } from "./harness.mjs";
+import { worldOfTests } from "./world.mjs";
 
 const skip = reasonToSkip();
 if (skip) console.log(skip);
 
 describe("dashboard", { skip, timeout: 300_000 }, () => {
-  let folder, server, browser;
-
-  before(async () => {
-    ensureOutputFolder();
-    folder = scratchFolder();
-    server = await startServer(folder.path);
-    browser = await launchBrowser();
-  });
-
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-    folder?.remove();
-  });
+  const world = worldOfTests();
 
   /** A test with pages of its own that must end without a word on the console but those it expects. */
   function pageTest(name, body, expected = []) {
     test(name, async () => {
       const opened = [];
       const open = async (options) => {
-        const dashboard = await openDashboard(browser, server.url, options);
+        const dashboard = await openDashboard(world.browser, world.server.url, options);
         opened.push(dashboard);
         return dashboard.page;
       };
@@ -65,11 +50,11 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
     });
   }
 
-  const findingsTotal = async () => (await getJson(server.url, "/api/vulnerabilities?limit=1")).total;
+  const findingsTotal = async () => (await getJson(world.server.url, "/api/vulnerabilities?limit=1")).total;
 
   /** The import that the session worked for, as the history tells it. */
   async function importRecord(sessionId) {
-    const { items } = await getJson(server.url, "/api/imports?limit=100");
+    const { items } = await getJson(world.server.url, "/api/imports?limit=100");
     return items.find((item) => item.sessionId === sessionId);
   }
 
@@ -105,7 +90,7 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
         window.seenTitles.add(document.title);
       }).observe(document.documentElement, { subtree: true, childList: true, attributes: true, attributeFilter: ["aria-valuenow"] });
     });
-    await importInPage(page, writeLargeScan(folder.path));
+    await importInPage(page, writeLargeScan(world.folder.path));
     const card = page.locator(testid("session-card")).filter({ hasText: "large-scan.csv" });
     await card.locator(testid("summary-new_vulnerabilities")).waitFor({ timeout: 120_000 });
 
@@ -136,7 +121,7 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
   });
 
   pageTest("who opens the page while an import runs sees its bar, and a reload keeps it", async (open) => {
-    const [first, upload] = [await open(), heldUpload(server.url, "held.csv", scanCsv(30_000, 1))];
+    const [first, upload] = [await open(), heldUpload(world.server.url, "held.csv", scanCsv(30_000, 1))];
     await moving(first, upload.sessionId);
     const late = await open();
     await moving(late, upload.sessionId);
@@ -159,7 +144,7 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
   pageTest("cancel ends the import for everybody and leaves the findings as they were", async (open) => {
     const [page, other] = [await open(), await open()];
     const before = await findingsTotal();
-    const upload = heldUpload(server.url, "unwanted.csv", scanCsv(30_000, 2));
+    const upload = heldUpload(world.server.url, "unwanted.csv", scanCsv(30_000, 2));
     await moving(page, upload.sessionId);
     await cardOf(page, upload.sessionId).locator(testid("cancel")).click();
     await cardOf(page, upload.sessionId).locator(testid("cancel-confirm")).click();
@@ -172,7 +157,7 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
 
   pageTest("a file of an unknown format is answered with a code and with suggestions", async (open) => {
     const page = await open();
-    await importInPage(page, writeScan(folder.path, "not-a-scan.csv", "flavour,sweetness\nlemon,2\nvanilla,7\n"));
+    await importInPage(page, writeScan(world.folder.path, "not-a-scan.csv", "flavour,sweetness\nlemon,2\nvanilla,7\n"));
     const card = page.locator(testid("session-card")).filter({ hasText: "not-a-scan.csv" });
     assert.equal(await card.locator(testid("error-code")).innerText(), "CSV_UNKNOWN_FORMAT");
     assert.equal(await card.getAttribute("data-status"), "error");
@@ -185,8 +170,8 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
     const rows = Array.from({ length: 24 }, (_, index) => `web-${index},Finding ${index},Xyzzy`);
     const good = "web-1,Out of date,High";
     await importInPage(page, [
-      writeScan(folder.path, "partly.csv", `host,title,severity\n${good}\n,No host,High\n${rows.join("\n")}\n`),
-      writeScan(folder.path, "nothing.csv", `host,title,severity\n${rows.join("\n")}\n`),
+      writeScan(world.folder.path, "partly.csv", `host,title,severity\n${good}\n,No host,High\n${rows.join("\n")}\n`),
+      writeScan(world.folder.path, "nothing.csv", `host,title,severity\n${rows.join("\n")}\n`),
     ]);
     const partly = page.locator(testid("session-card")).filter({ hasText: "partly.csv" });
     assert.equal(await partly.locator(testid("summary-validation_errors")).innerText(), "25");
@@ -209,7 +194,7 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
   pageTest("several files are imported one after another", async (open) => {
     const page = await open();
     const names = ["first.csv", "second.csv", "third.csv"];
-    await importInPage(page, names.map((name, index) => writeScan(folder.path, name, scanCsv(200, 10 + index))));
+    await importInPage(page, names.map((name, index) => writeScan(world.folder.path, name, scanCsv(200, 10 + index))));
     for (const name of names) {
       const card = page.locator(testid("session-card")).filter({ hasText: name });
       await card.locator(testid("summary-new_vulnerabilities")).waitFor();
@@ -221,7 +206,7 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
 
   pageTest("the keyboard alone is enough to import a file", async (open) => {
     const page = await open();
-    const path = writeScan(folder.path, "by-keyboard.csv", scanCsv(300, 20));
+    const path = writeScan(world.folder.path, "by-keyboard.csv", scanCsv(300, 20));
     // Listened to from the start, since telling Chromium to hand choosers over takes a moment.
     const chooser = page.waitForEvent("filechooser");
     const focused = () => page.evaluate(() => document.activeElement?.getAttribute("data-testid"));
@@ -239,11 +224,11 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
 
   pageTest("findings are filtered by severity, status and host, and paged", async (open) => {
     const page = await open();
-    await importInPage(page, writeScan(folder.path, "filters.csv", scanCsv(500, 30)));
+    await importInPage(page, writeScan(world.folder.path, "filters.csv", scanCsv(500, 30)));
     const card = page.locator(testid("session-card")).filter({ hasText: "filters.csv" });
     await card.locator(testid("summary-new_vulnerabilities")).waitFor();
     const expectTotal = async (query) => {
-      const { total } = await getJson(server.url, `/api/vulnerabilities?limit=1${query}`);
+      const { total } = await getJson(world.server.url, `/api/vulnerabilities?limit=1${query}`);
       await page.locator(`${testid("findings-total")}[data-total="${total}"]`).waitFor();
     };
     await page.locator(testid("filter-severity")).selectOption("Medium");
@@ -265,20 +250,20 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
   pageTest("work of other programs shows as it goes, and its text stays text", async (open) => {
     const page = await open();
     const title = '<img src="/nowhere.png" onerror="document.body.dataset.harmed=1">';
-    const { sessionId } = await postJson(server.url, "/api/sessions", {
+    const { sessionId } = await postJson(world.server.url, "/api/sessions", {
       metadata: { operation: "nightly_backup", filename: title },
     });
     const card = cardOf(page, sessionId);
     await card.waitFor();
     assert.equal(await card.locator(testid("progress-bar")).getAttribute("aria-valuenow"), null);
-    await postJson(server.url, `/api/sessions/${sessionId}/progress`, {
+    await postJson(world.server.url, `/api/sessions/${sessionId}/progress`, {
       progress: 0.5,
       metadata: { current_step: "Copying <b>files</b>", processed_rows: 5, total_rows: 10 },
     });
     await card.locator(testid("rows")).filter({ hasText: "5 of 10 rows" }).waitFor();
     assert.equal(await card.locator(testid("current-step")).innerText(), "Copying <b>files</b>");
     assert.equal(await card.locator("h3").innerText(), title);
-    await postJson(server.url, `/api/sessions/${sessionId}/complete`, { result: { files_copied: 10 } });
+    await postJson(world.server.url, `/api/sessions/${sessionId}/complete`, { result: { files_copied: 10 } });
     await ended(page, sessionId, "completed");
     assert.match(await card.innerText(), /Files copied\s+10/);
     assert.equal(await page.evaluate(() => document.body.dataset.harmed), undefined);
@@ -288,14 +273,14 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
   pageTest("alerts show as toasts and go by keyboard or by themselves", async (open) => {
     const page = await open();
     const alert = { level: "critical", category: "security", message: "Certificate expires tomorrow" };
-    await postJson(server.url, "/api/events/system_alert", alert);
+    await postJson(world.server.url, "/api/events/system_alert", alert);
     const toast = page.locator(testid("toast")).filter({ hasText: alert.message });
     await toast.waitFor();
     assert.equal(await toast.getAttribute("data-level"), "critical");
     await toast.getByRole("button", { name: "Dismiss" }).focus();
     await page.keyboard.press("Enter");
     await toast.waitFor({ state: "detached" });
-    await postJson(server.url, "/api/events/system_alert", { ...alert, level: "info", message: "Short", auto_dismiss: 300 });
+    await postJson(world.server.url, "/api/events/system_alert", { ...alert, level: "info", message: "Short", auto_dismiss: 300 });
     const short = page.locator(testid("toast")).filter({ hasText: "Short" });
     await short.waitFor();
     await short.waitFor({ state: "detached" });
@@ -310,15 +295,15 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
     await page.locator(testid("findings-table")).waitFor();
     await narrow("with findings");
     const name = "a-very-long-name-without-a-single-space-as-scanners-like-to-write-them.csv";
-    const upload = heldUpload(server.url, name, scanCsv(20_000, 40));
+    const upload = heldUpload(world.server.url, name, scanCsv(20_000, 40));
     await moving(page, upload.sessionId);
-    await postJson(server.url, "/api/events/system_alert", { level: "info", category: "system", message: "m".repeat(200) });
+    await postJson(world.server.url, "/api/events/system_alert", { level: "info", category: "system", message: "m".repeat(200) });
     await page.locator(testid("toast")).waitFor();
     await narrow("during an import");
     await page.screenshot({ path: `${OUTPUT}phone.png`, fullPage: true });
     await upload.finish();
     await ended(page, upload.sessionId, "completed");
-    await importInPage(page, writeScan(folder.path, "wrong.csv", `${"column".repeat(30)},b\n1,2\n`));
+    await importInPage(page, writeScan(world.folder.path, "wrong.csv", `${"column".repeat(30)},b\n1,2\n`));
     const failed = page.locator(testid("session-card")).filter({ hasText: "wrong.csv" });
     await failed.locator(testid("error-code")).waitFor();
     await narrow("with an error");
@@ -327,7 +312,7 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
   pageTest("without WebSocket the page works by polling", async (open) => {
     const page = await open({ before: (fresh) => fresh.addInitScript(() => delete window.WebSocket) });
     assert.equal(await page.locator(testid("transport")).innerText(), "polling");
-    const upload = heldUpload(server.url, "polled.csv", scanCsv(20_000, 50));
+    const upload = heldUpload(world.server.url, "polled.csv", scanCsv(20_000, 50));
     await moving(page, upload.sessionId);
     await upload.finish();
     await ended(page, upload.sessionId, "completed");
@@ -336,7 +321,7 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
   pageTest("a file that could not be sent is sent again at the press of a button", async (open) => {
     const page = await open();
     await page.route("**/api/vulnerabilities/import**", (route) => route.abort("connectionaborted"), { times: 1 });
-    await importInPage(page, writeScan(folder.path, "second-try.csv", scanCsv(50, 60)));
+    await importInPage(page, writeScan(world.folder.path, "second-try.csv", scanCsv(50, 60)));
     const row = page.locator(testid("upload")).filter({ hasText: "second-try.csv" });
     assert.equal(await row.locator(testid("error-code")).innerText(), "NETWORK_ERROR");
     await row.locator(testid("retry-upload")).click();
@@ -347,17 +332,17 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
 
   // The last one: it stops the server for a moment, and the console may say so.
   test("the page comes back by itself after a restart of the server", async (t) => {
-    if (!server.own) return t.skip("SKIP: the server is not the test's own to restart");
-    const { page } = await openDashboard(browser, server.url);
-    const { sessionId } = await postJson(server.url, "/api/sessions", { metadata: { operation: "long_work" } });
+    if (!world.server.own) return t.skip("SKIP: the server is not the test's own to restart");
+    const { page } = await openDashboard(world.browser, world.server.url);
+    const { sessionId } = await postJson(world.server.url, "/api/sessions", { metadata: { operation: "long_work" } });
     await cardOf(page, sessionId).waitFor();
-    const address = new URL(server.url).host;
+    const address = new URL(world.server.url).host;
     const total = await findingsTotal();
-    await server.stop();
+    await world.server.stop();
     await page.locator(`${testid("connection")}[data-state="reconnecting"]`).waitFor();
     await page.locator(testid("banner")).waitFor();
     await page.screenshot({ path: `${OUTPUT}reconnecting.png` });
-    server = await startServer(folder.path, address);
+    world.server = await startServer(world.folder.path, address);
     await page.locator(testid("retry")).click();
     await live(page);
     await ended(page, sessionId, "lost");

@@ -2,50 +2,34 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import {
   OUTPUT,
-  ensureOutputFolder,
   getJson,
   importInPage,
-  launchBrowser,
   reasonToSkip,
-  scratchFolder,
-  startServer,
   testid,
   withDashboard,
   writeScan,
 } from "./harness.mjs";
+import { worldOfTests } from "./world.mjs";
 
 const skip = reasonToSkip();
 if (skip) console.log(skip);
 
 describe("imports on the page", { skip, timeout: 300_000 }, () => {
-  let folder, server, browser;
-
-  before(async () => {
-    ensureOutputFolder();
-    folder = scratchFolder();
-    server = await startServer(folder.path);
-    browser = await launchBrowser();
-  });
-
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-    folder?.remove();
-  });
+  const world = worldOfTests();
 
   /** A test whose page must end without a word on the console but those it expects. */
   function pageTest(name, body, expected = []) {
     test(name, async () => {
-      const problems = await withDashboard(browser, server.url, name, {}, body);
+      const problems = await withDashboard(world.browser, world.server.url, name, {}, body);
       assert.deepEqual(problems.filter((problem) => !expected.some((words) => words.test(problem))), []);
     });
   }
 
-  const scan = (name, rows, header = "host,title,severity,last seen") => writeScan(folder.path, name, `${header}\n${rows.join("\n")}\n`);
-  const total = async (query = "") => (await getJson(server.url, `/api/vulnerabilities?limit=1${query}`)).total;
+  const scan = (name, rows, header = "host,title,severity,last seen") => writeScan(world.folder.path, name, `${header}\n${rows.join("\n")}\n`);
+  const total = async (query = "") => (await getJson(world.server.url, `/api/vulnerabilities?limit=1${query}`)).total;
   const choose = (page, path) => page.locator(testid("file-input")).setInputFiles(path);
   const vendor = async (page, name) => {
     await page.locator(testid("vendor")).selectOption("other");
@@ -68,7 +52,7 @@ describe("imports on the page", { skip, timeout: 300_000 }, () => {
     assert.match(await preview.locator(`${testid("columns")} summary`).innerText(), /Host from “host”, Finding from “title”/);
     assert.equal(await card(page, "preview.csv").count(), 0);
     assert.equal(await total(), before);
-    assert.equal((await getJson(server.url, "/api/imports")).items.some(({ filename }) => filename === "preview.csv"), false);
+    assert.equal((await getJson(world.server.url, "/api/imports")).items.some(({ filename }) => filename === "preview.csv"), false);
     await page.screenshot({ path: `${OUTPUT}preview.png`, fullPage: true });
     await preview.locator(testid("word-Xyzzy")).selectOption("Critical");
     await page.locator(testid("upload-button")).click();
@@ -124,7 +108,7 @@ describe("imports on the page", { skip, timeout: 300_000 }, () => {
     await page.locator(testid("scan-date")).fill("2026-01-12");
     await importInPage(page, scan("second-half.csv", ["f-1,Three,High,"]));
     await completed(page, "second-half.csv");
-    const { items } = await getJson(server.url, "/api/vulnerabilities?host=f-1&sort=title");
+    const { items } = await getJson(world.server.url, "/api/vulnerabilities?host=f-1&sort=title");
     assert.deepEqual(items.map(({ title, status }) => [title, status]), [["One", "active"], ["Three", "active"], ["Two", "active"]]);
     assert.equal(items[1].lastSeen, "2026-01-12T00:00:00.000Z");
   });
@@ -133,7 +117,7 @@ describe("imports on the page", { skip, timeout: 300_000 }, () => {
     await vendor(page, "undoing");
     await importInPage(page, scan("kept.csv", ["u-1,One,High,", "u-1,Two,Low,"]));
     await completed(page, "kept.csv");
-    const before = await getJson(server.url, "/api/vulnerabilities?vendor=undoing");
+    const before = await getJson(world.server.url, "/api/vulnerabilities?vendor=undoing");
     await importInPage(page, scan("mistaken.csv", ["u-1,One,Low,", "u-1,Three,Low,"]));
     await completed(page, "mistaken.csv");
     const row = importRow(page, "mistaken.csv");
@@ -146,7 +130,7 @@ describe("imports on the page", { skip, timeout: 300_000 }, () => {
     await page.locator(testid("toast")).filter({ hasText: "mistaken.csv was undone: findings 1 removed, 1 active again, 1 as before." }).waitFor();
     await row.locator('[data-kind="undone"]').waitFor();
     assert.equal(await row.locator(testid("undo")).count(), 0);
-    assert.deepEqual(await getJson(server.url, "/api/vulnerabilities?vendor=undoing"), before);
+    assert.deepEqual(await getJson(world.server.url, "/api/vulnerabilities?vendor=undoing"), before);
   });
 
   pageTest("findings are searched, sorted, and saved as they are shown", async (page) => {

@@ -3,22 +3,20 @@
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import {
   OUTPUT,
   cardOf,
-  ensureOutputFolder,
-  launchBrowser,
   live,
   openPage,
   postJson,
   reasonToSkip,
-  scratchFolder,
   startProxy,
   startServer,
   testid,
   withDashboard,
 } from "./harness.mjs";
+import { worldOfTests } from "./world.mjs";
 
 const skip = reasonToSkip();
 if (skip) console.log(skip);
@@ -26,33 +24,20 @@ if (skip) console.log(skip);
 const HASH = `sha256:${"0123456789abcdef".repeat(4)}`;
 
 describe("sessions of other programs", { skip, timeout: 300_000 }, () => {
-  let folder, server, browser;
+  const world = worldOfTests();
 
-  before(async () => {
-    ensureOutputFolder();
-    folder = scratchFolder();
-    server = await startServer(folder.path);
-    browser = await launchBrowser();
-  });
-
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-    folder?.remove();
-  });
-
-  const withPage = (name, options, body) => withDashboard(browser, options.url ?? server.url, name, options, body);
+  const withPage = (name, options, body) => withDashboard(world.browser, options.url ?? world.server.url, name, options, body);
 
   /** A test whose page must end without a word on the console. */
   function pageTest(name, options, body) {
     test(name, async () => assert.deepEqual(await withPage(name, options, body), []));
   }
 
-  const create = (metadata, sessionId) => postJson(server.url, "/api/sessions", { metadata, ...(sessionId && { sessionId }) });
-  const update = (id, progress, metadata = {}) => postJson(server.url, `/api/sessions/${id}/progress`, { progress, metadata });
-  const complete = (id, result = {}) => postJson(server.url, `/api/sessions/${id}/complete`, { result });
+  const create = (metadata, sessionId) => postJson(world.server.url, "/api/sessions", { metadata, ...(sessionId && { sessionId }) });
+  const update = (id, progress, metadata = {}) => postJson(world.server.url, `/api/sessions/${id}/progress`, { progress, metadata });
+  const complete = (id, result = {}) => postJson(world.server.url, `/api/sessions/${id}/complete`, { result });
   const remove = async (id) => {
-    const { status } = await fetch(`${server.url}/api/sessions/${id}`, { method: "DELETE" });
+    const { status } = await fetch(`${world.server.url}/api/sessions/${id}`, { method: "DELETE" });
     assert.equal(status, 204);
   };
   const shows = (page, id, percent) =>
@@ -74,7 +59,7 @@ describe("sessions of other programs", { skip, timeout: 300_000 }, () => {
 
   test("what ended and began anew while the connection was lost is shown anew", async () => {
     const [replaced, gone] = [randomUUID(), randomUUID()];
-    const proxy = await startProxy(server.url);
+    const proxy = await startProxy(world.server.url);
     const open = { url: proxy.url };
     await withPage("lost connection", open, async (page) => {
       for (const id of [replaced, gone]) {
@@ -102,21 +87,21 @@ describe("sessions of other programs", { skip, timeout: 300_000 }, () => {
   });
 
   test("a job that begins again after the server was killed is followed again, in page and class", async (t) => {
-    if (!server.own) return t.skip("SKIP: the server is not the test's own to restart");
+    if (!world.server.own) return t.skip("SKIP: the server is not the test's own to restart");
     const id = randomUUID();
-    const address = new URL(server.url).host;
+    const address = new URL(world.server.url).host;
     await withPage("killed", {}, async (page) => {
       await create({ title: "before" }, id);
       for (const percent of [20, 40, 60]) await update(id, percent / 100);
       await shows(page, id, 60);
-      await server.kill();
+      await world.server.kill();
       await page.locator(`${testid("connection")}[data-state="reconnecting"]`).waitFor();
-      server = await startServer(folder.path, address);
+      world.server = await startServer(world.folder.path, address);
       const again = async () => {
-        const listed = await fetch(`${server.url}/api/sessions/${id}`);
+        const listed = await fetch(`${world.server.url}/api/sessions/${id}`);
         if (listed.status === 200) {
           const { status } = (await listed.json()).session;
-          if (status === "processing") await postJson(server.url, `/api/sessions/${id}/error`, { error: "killed" });
+          if (status === "processing") await postJson(world.server.url, `/api/sessions/${id}/error`, { error: "killed" });
           await remove(id);
         }
         await create({ title: "after" }, id);
@@ -162,7 +147,7 @@ describe("sessions of other programs", { skip, timeout: 300_000 }, () => {
     await update(sessionId, 0.5, { current_step: `Verifying ${HASH} ${HASH}`, [`key${"x".repeat(60)}`]: HASH });
     const message = Array.from({ length: 60 }, (_, line) => `line ${line}`).join("\n");
     const alert = { level: "error", category: "system", message, action_required: true, action_details: { description: HASH, endpoint: `/${HASH}` } };
-    await postJson(server.url, "/api/events/system_alert", alert);
+    await postJson(world.server.url, "/api/events/system_alert", alert);
     await shows(page, sessionId, 50);
     const toast = page.locator(testid("toast"));
     await toast.waitFor();
@@ -181,7 +166,7 @@ describe("sessions of other programs", { skip, timeout: 300_000 }, () => {
 
   pageTest("alerts are kept in a list, those that need action until a person removes them", {}, async (page) => {
     const alert = (message, more = {}) =>
-      postJson(server.url, "/api/events/system_alert", { level: "warning", category: "system", message, ...more });
+      postJson(world.server.url, "/api/events/system_alert", { level: "warning", category: "system", message, ...more });
     await alert("Renew the certificate", { action_required: true, auto_dismiss: 100 });
     for (let number = 1; number <= 6; number += 1) await alert(`Passing ${number}`, { auto_dismiss: 60_000 });
     await page.locator(testid("alerts-count")).filter({ hasText: "7" }).waitFor();
@@ -217,7 +202,7 @@ describe("sessions of other programs", { skip, timeout: 300_000 }, () => {
     await page.locator(testid("back")).click();
     await cardOf(page, sessionId).waitFor();
     assert.equal(await own.isVisible(), false);
-    await page.goto(`${server.url}/#/session/${randomUUID()}`);
+    await page.goto(`${world.server.url}/#/session/${randomUUID()}`);
     await page.locator(testid("session-missing")).filter({ hasText: "does not know" }).waitFor();
   });
 
@@ -283,14 +268,14 @@ describe("sessions of other programs", { skip, timeout: 300_000 }, () => {
     await complete(sessionId);
     assert.equal(await page.evaluate(() => window.ended), "completed");
     await element.getByText("Done").waitFor();
-    await page.addScriptTag({ url: `${server.url}/pulsewheel-client.js` });
+    await page.addScriptTag({ url: `${world.server.url}/pulsewheel-client.js` });
     assert.equal(await page.evaluate(() => typeof window.pulsewheel?.WebSocketClient), "function");
   });
 
   test("a page is fed over HTTP while neither WebSocket nor polling gets through", async () => {
     const { sessionId } = await create({ title: "behind a wall" });
     await update(sessionId, 0.5);
-    const { page } = await openPage(browser, server.url, {
+    const { page } = await openPage(world.browser, world.server.url, {
       before: (fresh) => fresh.route("**/socket.io/**", (route) => route.abort()),
       serviceWorkers: "block",
     });
@@ -353,7 +338,7 @@ describe("sessions of other programs", { skip, timeout: 300_000 }, () => {
     const filler = "x".repeat(14_000);
     const mark = randomUUID().slice(0, 8);
     for (let index = 0; index < 320; index += 1) {
-      const { status } = await fetch(`${server.url}/api/sessions`, {
+      const { status } = await fetch(`${world.server.url}/api/sessions`, {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify({ metadata: { title: `${mark} ${index}`, filler } }),

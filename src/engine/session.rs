@@ -11,6 +11,12 @@
 //!      └────────────┴────────────┘  the WebSocket is given up
 //! ```
 
+mod heartbeat;
+mod transport;
+
+pub use heartbeat::MAX_DRIFT_MS;
+pub use transport::{PollAction, PostAction, ProbeAction, Transport};
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -23,53 +29,13 @@ use crate::id::{ConnectionId, EngineSessionId, Secret};
 use crate::priority::Priority;
 use crate::timer::Timer;
 use crate::wheel::TimerKey;
+use heartbeat::Heartbeat;
+use transport::Upgrade;
 
 /// The packet that ends a session, the last of it.
 pub const CLOSE: &str = "1";
 /// The packet that answers a poll when there is nothing to say.
 pub const NOOP: &str = "6";
-
-/// What carries a session's packets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// HTTP long-polling: at most one waiting `GET` and one `POST` that is being received.
-    Polling {
-        poll: Option<ConnectionId>,
-        post: Option<ConnectionId>,
-    },
-    /// One WebSocket.
-    WebSocket(ConnectionId),
-}
-
-impl Transport {
-    /// The WebSocket, if it is one.
-    pub fn websocket(self) -> Option<ConnectionId> {
-        match self {
-            Transport::WebSocket(connection) => Some(connection),
-            Transport::Polling { .. } => None,
-        }
-    }
-}
-
-/// A WebSocket that is about to take over from polling.
-#[derive(Clone, Copy, Debug)]
-struct Upgrade {
-    connection: ConnectionId,
-    /// Whether its probe has been answered: from then on polls end at once.
-    is_probed: bool,
-    /// What [`Session::reads_binary`] is from then on.
-    reads_binary: bool,
-    timer: TimerKey,
-}
-
-/// Where the heartbeat stands; the instant is the one at which the timer of the state fires.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Heartbeat {
-    /// The next ping goes out then.
-    PingAt(u64),
-    /// A pong has to be here by then.
-    PongBy(u64),
-}
 
 /// How far the end of a session has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,9 +57,6 @@ pub enum Admitted {
     /// There was no door.
     Unseen,
 }
-
-/// Milliseconds by which the loop may be late without anybody being given more time for that.
-pub const MAX_DRIFT_MS: u64 = 5;
 
 /// What a session begins with.
 pub struct Opening<'a> {
@@ -120,7 +83,6 @@ pub struct Session {
     transport: Transport,
     upgrade: Option<Box<Upgrade>>,
     heartbeat: Heartbeat,
-    heartbeat_timer: TimerKey,
     /// Pending while no namespace has been joined.
     connect_timer: Option<TimerKey>,
     /// What waits for a poll. On a WebSocket, packets wait in the connection's outbox instead.
@@ -156,32 +118,6 @@ pub enum Sent {
     ToWebSocket(ConnectionId, Frame),
 }
 
-/// What a `GET` leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PollAction {
-    /// There is something to answer with, now.
-    Answer,
-    /// It waits.
-    Wait,
-    /// An upgrade is under way and nothing is queued: answer a noop.
-    Noop,
-    /// Another poll waits already: both end, and the session too.
-    Overlap(ConnectionId),
-    /// The session is not on polling.
-    WrongTransport,
-}
-
-/// What a `POST` leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PostAction {
-    /// Its body is read.
-    Read,
-    /// Another one is being read: the session ends.
-    Overlap,
-    /// The session is not on polling.
-    WrongTransport,
-}
-
 /// What a packet leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PacketAction<'a> {
@@ -199,17 +135,6 @@ pub enum PacketAction<'a> {
     Close(DisconnectReason),
 }
 
-/// What a packet on an upgrading WebSocket leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProbeAction {
-    /// `3probe` is the answer.
-    Answer,
-    /// This WebSocket is the transport from now on.
-    Complete,
-    /// It is closed; the session goes on by polling.
-    Refuse,
-}
-
 impl Session {
     /// A session that begins now, with the timers of its heartbeat and, where there are namespaces, of its first CONNECT.
     pub fn new(
@@ -220,9 +145,11 @@ impl Session {
     ) -> Session {
         let ping_at_ms = clock.in_ms(times.ping_interval_ms);
         let heartbeat = match opening.revision {
-            Revision::V4 => Heartbeat::PingAt(ping_at_ms),
+            Revision::V4 => Heartbeat::ping_at(clock, id, ping_at_ms),
             // Its client sends the pings; what is awaited is the next of them.
-            Revision::V3 => Heartbeat::PongBy(ping_at_ms.saturating_add(times.ping_timeout_ms)),
+            Revision::V3 => {
+                Heartbeat::pong_by(clock, id, ping_at_ms.saturating_add(times.ping_timeout_ms))
+            }
         };
         let connect_by_ms = times.connect_timeout_ms.map(|ms| clock.in_ms(ms));
         Session {
@@ -232,7 +159,6 @@ impl Session {
             transport: opening.transport,
             upgrade: None,
             heartbeat,
-            heartbeat_timer: heartbeat.arm(clock, id),
             connect_timer: connect_by_ms.map(|by_ms| clock.arm(by_ms, Timer::Connect(id))),
             queue: VecDeque::new(),
             queued_bytes: 0,
@@ -317,13 +243,13 @@ impl Session {
     pub fn begin_draining(&mut self, clock: &mut Clock, id: EngineSessionId, by_ms: u64) -> bool {
         self.stage = Stage::Draining;
         // A client that polls no more is forgotten like one that pongs no more.
-        self.set_heartbeat(clock, id, Heartbeat::PongBy(by_ms));
+        self.heartbeat.await_pong_by(clock, id, by_ms);
         matches!(self.transport, Transport::Polling { poll: Some(_), .. })
     }
 
     /// Takes back its timers.
     pub fn cancel_timers(&mut self, clock: &mut Clock) {
-        clock.cancel(self.heartbeat_timer);
+        self.heartbeat.cancel(clock);
         self.joined(clock);
     }
 
@@ -337,13 +263,6 @@ impl Session {
     /// Gives it until `by_ms` to join a namespace, as its timer has fired.
     pub fn put_off_connect(&mut self, clock: &mut Clock, id: EngineSessionId, by_ms: u64) {
         self.connect_timer = Some(clock.arm(by_ms, Timer::Connect(id)));
-    }
-
-    /// Gives its upgrade until `by_ms`, as the timer of that has fired.
-    pub fn put_off_upgrade(&mut self, clock: &mut Clock, id: EngineSessionId, by_ms: u64) {
-        if let Some(upgrade) = &mut self.upgrade {
-            upgrade.timer = clock.arm(by_ms, Timer::Upgrade(id));
-        }
     }
 
     /// Queues a packet, or says where it goes at once.
@@ -394,173 +313,6 @@ impl Session {
         frames
     }
 
-    /// The WebSocket that carries it, if one does and it takes packets.
-    pub fn websocket(&self) -> Option<ConnectionId> {
-        match self.transport {
-            Transport::WebSocket(connection) if self.takes_output() => Some(connection),
-            _ => None,
-        }
-    }
-
-    /// Whether it is on polling.
-    pub fn is_on_polling(&self) -> bool {
-        matches!(self.transport, Transport::Polling { .. })
-    }
-
-    /// The `GET` that waits for packets.
-    pub fn waiting_poll(&self) -> Option<ConnectionId> {
-        match self.transport {
-            Transport::Polling { poll, .. } => poll,
-            Transport::WebSocket(_) => None,
-        }
-    }
-
-    /// The waiting `GET` is about to be answered.
-    pub fn take_poll(&mut self) -> Option<ConnectionId> {
-        match &mut self.transport {
-            Transport::Polling { poll, .. } => poll.take(),
-            Transport::WebSocket(_) => None,
-        }
-    }
-
-    /// The `POST` that is being received.
-    pub fn incoming_post(&self) -> Option<ConnectionId> {
-        match self.transport {
-            Transport::Polling { post, .. } => post,
-            Transport::WebSocket(_) => None,
-        }
-    }
-
-    /// The `POST` on this connection is done with: what comes next on it may be for somebody else.
-    pub fn end_post(&mut self, connection: ConnectionId) {
-        if let Transport::Polling { post, .. } = &mut self.transport {
-            if *post == Some(connection) {
-                *post = None;
-            }
-        }
-    }
-
-    /// A connection has been cut. True when its poll or its `POST` was on it.
-    pub fn cut(&mut self, connection: ConnectionId) -> bool {
-        let Transport::Polling { poll, post } = &mut self.transport else {
-            return false;
-        };
-        let request = match *poll == Some(connection) {
-            true => poll,
-            false => post,
-        };
-        let is_its = *request == Some(connection);
-        if is_its {
-            *request = None;
-        }
-        is_its
-    }
-
-    /// A `GET` with this session's id has come in on `connection`. `has_news` says whether there is more to answer with than what is
-    /// queued here.
-    pub fn poll(&mut self, connection: ConnectionId, has_news: bool) -> PollAction {
-        let has_output = has_news || !self.queue.is_empty();
-        let is_probed = self.is_probed();
-        match &mut self.transport {
-            Transport::WebSocket(_) => PollAction::WrongTransport,
-            Transport::Polling {
-                poll: Some(first), ..
-            } => PollAction::Overlap(*first),
-            Transport::Polling { poll, .. } => {
-                if !has_output && is_probed {
-                    return PollAction::Noop;
-                }
-                *poll = Some(connection);
-                if has_output {
-                    PollAction::Answer
-                } else {
-                    PollAction::Wait
-                }
-            }
-        }
-    }
-
-    /// The head of a `POST` with this session's id has come in on `connection`.
-    pub fn post(&mut self, connection: ConnectionId) -> PostAction {
-        match &mut self.transport {
-            Transport::WebSocket(_) => PostAction::WrongTransport,
-            Transport::Polling { post: Some(_), .. } => PostAction::Overlap,
-            Transport::Polling { post, .. } => {
-                *post = Some(connection);
-                PostAction::Read
-            }
-        }
-    }
-
-    /// Whether a WebSocket that is opened now can take over.
-    pub fn can_upgrade(&self) -> bool {
-        self.is_on_polling() && self.upgrade.is_none() && self.takes_input()
-    }
-
-    /// A WebSocket with this session's id has been opened.
-    pub fn begin_upgrade(&mut self, connection: ConnectionId, reads_binary: bool, timer: TimerKey) {
-        self.upgrade = Some(Box::new(Upgrade {
-            connection,
-            is_probed: false,
-            reads_binary,
-            timer,
-        }));
-    }
-
-    /// The WebSocket that is about to take over.
-    pub fn upgrading_to(&self) -> Option<ConnectionId> {
-        self.upgrade.as_ref().map(|upgrade| upgrade.connection)
-    }
-
-    /// Whether the WebSocket that is about to take over waits for polls to end.
-    pub fn is_probed(&self) -> bool {
-        self.upgrade
-            .as_ref()
-            .is_some_and(|upgrade| upgrade.is_probed)
-    }
-
-    /// Gives up on the WebSocket that was to take over, and names it.
-    pub fn abandon_upgrade(&mut self, clock: &mut Clock) -> Option<ConnectionId> {
-        let upgrade = self.upgrade.take()?;
-        clock.cancel(upgrade.timer);
-        Some(upgrade.connection)
-    }
-
-    /// A WebSocket takes over: what was queued for polls goes there.
-    pub fn complete_upgrade(&mut self, clock: &mut Clock, websocket: ConnectionId) -> Vec<Frame> {
-        if let Some(upgrade) = self.upgrade.take() {
-            clock.cancel(upgrade.timer);
-            self.reads_binary = upgrade.reads_binary;
-        }
-        let queue = self.take_queue(usize::MAX, usize::MAX);
-        self.transport = Transport::WebSocket(websocket);
-        let queue = queue.into_iter();
-        queue.map(|frame| self.for_websocket(frame)).collect()
-    }
-
-    /// The connections that carry the session now.
-    pub fn carriers(&self) -> impl Iterator<Item = ConnectionId> {
-        let carriers = match self.transport {
-            Transport::WebSocket(websocket) => [Some(websocket), None],
-            Transport::Polling { poll, post } => [poll, post],
-        };
-        carriers.into_iter().flatten()
-    }
-
-    /// Whether this connection carries the session now, or is about to.
-    pub fn uses(&self, connection: ConnectionId) -> bool {
-        self.upgrading_to() == Some(connection) || self.carriers().any(|it| it == connection)
-    }
-
-    /// Whether a packet emitted now would go out at once: the rule by which volatile ones are kept or dropped.
-    pub fn is_writable(&self, websocket_outbox_is_empty: bool) -> bool {
-        match self.transport {
-            _ if !self.takes_output() => false,
-            Transport::WebSocket(_) => websocket_outbox_is_empty,
-            Transport::Polling { poll, .. } => poll.is_some() && self.queue.is_empty(),
-        }
-    }
-
     /// A packet has come in on the session's transport.
     pub fn receive<'a>(&self, packet: Option<Packet<'a>>) -> PacketAction<'a> {
         match packet {
@@ -575,32 +327,15 @@ impl Session {
             }
             // Heartbeats come from the server in revision 4; a client that pings speaks another one.
             Some(Packet::Ping(_)) => PacketAction::Close(DisconnectReason::TransportError),
-            Some(Packet::Pong(_)) => match self.heartbeat {
-                Heartbeat::PongBy(_) => PacketAction::Alive,
-                Heartbeat::PingAt(_) => PacketAction::Ignore,
+            Some(Packet::Pong(_)) => match self.heartbeat.awaits_pong() {
+                true => PacketAction::Alive,
+                false => PacketAction::Ignore,
             },
             Some(Packet::Open | Packet::Upgrade | Packet::Noop) => PacketAction::Ignore,
         }
     }
 
-    /// A packet has come in on the WebSocket that is to take over.
-    pub fn receive_probe(&mut self, packet: Option<Packet<'_>>) -> ProbeAction {
-        match packet {
-            Some(Packet::Ping("probe")) => {
-                if let Some(upgrade) = &mut self.upgrade {
-                    upgrade.is_probed = true;
-                }
-                ProbeAction::Answer
-            }
-            Some(Packet::Upgrade) if self.is_probed() => ProbeAction::Complete,
-            _ => ProbeAction::Refuse,
-        }
-    }
-
     /// The ping that was due at `scheduled_ms` goes out: its pong is awaited.
-    ///
-    /// Its time counts from when the ping was due, so that what clients see does not drift by the milliseconds that a turn takes; a
-    /// ping that goes out later than that gives its client the whole time all the same.
     pub fn sent_ping(
         &mut self,
         clock: &mut Clock,
@@ -608,26 +343,20 @@ impl Session {
         scheduled_ms: u64,
         timeout_ms: u64,
     ) {
-        let by_ms = pong_deadline(scheduled_ms, clock.now_ms(), timeout_ms);
-        self.set_heartbeat(clock, id, Heartbeat::PongBy(by_ms));
+        self.heartbeat
+            .sent_ping(clock, id, scheduled_ms, timeout_ms);
     }
 
     /// A sign of life is awaited in so many milliseconds.
     pub fn await_pong(&mut self, clock: &mut Clock, id: EngineSessionId, timeout_ms: u64) {
         let by_ms = clock.in_ms(timeout_ms);
-        self.set_heartbeat(clock, id, Heartbeat::PongBy(by_ms));
+        self.heartbeat.await_pong_by(clock, id, by_ms);
     }
 
     /// The next ping goes out in so many milliseconds.
     pub fn await_ping(&mut self, clock: &mut Clock, id: EngineSessionId, interval_ms: u64) {
         let at_ms = clock.in_ms(interval_ms);
-        self.set_heartbeat(clock, id, Heartbeat::PingAt(at_ms));
-    }
-
-    fn set_heartbeat(&mut self, clock: &mut Clock, id: EngineSessionId, heartbeat: Heartbeat) {
-        clock.cancel(self.heartbeat_timer);
-        self.heartbeat = heartbeat;
-        self.heartbeat_timer = heartbeat.arm(clock, id);
+        self.heartbeat.await_ping_at(clock, id, at_ms);
     }
 
     /// Part of the endpoint's check of its invariants.
@@ -641,24 +370,8 @@ impl Session {
 
     /// Whether the pong is overdue, whatever the timer has done so far.
     pub fn is_overdue(&self, now_ms: u64) -> bool {
-        matches!(self.heartbeat, Heartbeat::PongBy(deadline) if deadline <= now_ms)
+        self.heartbeat.is_overdue(now_ms)
     }
-}
-
-impl Heartbeat {
-    fn arm(self, clock: &mut Clock, id: EngineSessionId) -> TimerKey {
-        match self {
-            Heartbeat::PingAt(at_ms) => clock.arm(at_ms, Timer::Ping(id)),
-            Heartbeat::PongBy(by_ms) => clock.arm(by_ms, Timer::Pong(id)),
-        }
-    }
-}
-
-/// When the pong of a ping has to be here that was due at `scheduled_ms` and goes out at `now_ms`.
-fn pong_deadline(scheduled_ms: u64, now_ms: u64, ping_timeout_ms: u64) -> u64 {
-    let is_late = now_ms.saturating_sub(scheduled_ms) > MAX_DRIFT_MS;
-    let sent_ms = if is_late { now_ms } else { scheduled_ms };
-    sent_ms.saturating_add(ping_timeout_ms)
 }
 
 #[cfg(test)]
@@ -668,7 +381,15 @@ mod tests {
     use crate::now::Now;
     use crate::slots::Slots;
 
-    fn session() -> (Session, ConnectionId, ConnectionId) {
+    /// A session on polling, and the ids of two connections.
+    pub(super) fn session() -> (Session, ConnectionId, ConnectionId) {
+        let (session, _, _, a, b) = session_with_clock();
+        (session, a, b)
+    }
+
+    /// As [`session`], with the clock and the id of the session.
+    pub(super) fn session_with_clock(
+    ) -> (Session, Clock, EngineSessionId, ConnectionId, ConnectionId) {
         let mut slots = Slots::default();
         let mut key = || slots.insert(());
         let (a, b, id) = (
@@ -699,21 +420,9 @@ mod tests {
             mono_ms: 0,
             unix_ms: 0,
         };
-        let session = Session::new(&mut Clock::new(now), id, opening, &times);
-        (session, a, b)
-    }
-
-    #[test]
-    fn a_poll_waits_until_there_is_something() {
-        let (mut session, a, b) = session();
-        assert_eq!(session.poll(a, false), PollAction::Wait);
-        assert_eq!(session.poll(b, false), PollAction::Overlap(a));
-        session.transport = Transport::Polling {
-            poll: None,
-            post: None,
-        };
-        session.queue.push_back(Frame::text("4x"));
-        assert_eq!(session.poll(b, false), PollAction::Answer);
+        let mut clock = Clock::new(now);
+        let session = Session::new(&mut clock, id, opening, &times);
+        (session, clock, id, a, b)
     }
 
     #[test]
@@ -729,50 +438,10 @@ mod tests {
     }
 
     #[test]
-    fn one_post_at_a_time() {
-        let (mut session, a, b) = session();
-        assert_eq!(session.post(a), PostAction::Read);
-        assert_eq!(session.post(b), PostAction::Overlap);
-        session.transport = Transport::WebSocket(a);
-        assert_eq!(session.post(b), PostAction::WrongTransport);
-        assert_eq!(session.poll(b, false), PollAction::WrongTransport);
-    }
-
-    #[test]
-    fn polls_end_at_once_between_probe_and_upgrade() {
-        let (mut session, a, b) = session();
-        session.begin_upgrade(a, true, session.heartbeat_timer);
-        assert_eq!(
-            session.receive_probe(Packet::decode("4x")),
-            ProbeAction::Refuse
-        );
-        assert_eq!(
-            session.receive_probe(Packet::decode("2")),
-            ProbeAction::Refuse
-        );
-        assert_eq!(
-            session.receive_probe(Packet::decode("5")),
-            ProbeAction::Refuse,
-            "it has not been probed"
-        );
-        assert_eq!(
-            session.receive_probe(Packet::decode("2probe")),
-            ProbeAction::Answer
-        );
-        assert_eq!(session.poll(b, false), PollAction::Noop);
-        session.queue.push_back(Frame::text("4x"));
-        assert_eq!(session.poll(b, false), PollAction::Answer);
-        assert_eq!(
-            session.receive_probe(Packet::decode("5")),
-            ProbeAction::Complete
-        );
-    }
-
-    #[test]
     fn only_an_awaited_pong_counts() {
-        let (mut session, _, _) = session();
+        let (mut session, mut clock, id, _, _) = session_with_clock();
         assert_eq!(session.receive(Packet::decode("3")), PacketAction::Ignore);
-        session.heartbeat = Heartbeat::PongBy(5);
+        session.await_pong(&mut clock, id, 5);
         assert_eq!(
             session.receive(Packet::decode("4x")),
             PacketAction::Message("x")
@@ -813,12 +482,5 @@ mod tests {
             session.receive(Packet::decode("3")),
             PacketAction::Close(DisconnectReason::TransportError)
         );
-    }
-
-    #[test]
-    fn a_late_ping_leaves_the_client_its_whole_time() {
-        assert_eq!(pong_deadline(300, 301, 200), 500);
-        assert_eq!(pong_deadline(300, 400, 200), 600);
-        assert_eq!(pong_deadline(300, 9_000, 200), 9_200);
     }
 }

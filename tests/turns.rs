@@ -126,6 +126,25 @@ fn what_comes_together_is_read_and_answered_together() {
 }
 
 #[test]
+fn what_comes_together_from_each_of_many_is_read_and_answered_together() {
+    const CLIENTS: usize = 50;
+    let event = format!("42[\"echo\",\"{}\"]", "x".repeat(90));
+    let eight: Vec<u8> = (0..8).flat_map(|_| masked(&event)).collect();
+    let mut driven = Driven::new();
+    let mut clients: Vec<TcpStream> = (0..CLIENTS).map(|_| driven.join()).collect();
+    let before = driven.stats();
+    for client in &mut clients {
+        client.write_all(&eight).expect("sent");
+    }
+    for client in &mut clients {
+        driven.turn_until_received(client, 8 * (2 + event.len()));
+    }
+    let after = driven.stats();
+    assert_eq!(after.reads - before.reads, CLIENTS as u64);
+    assert_eq!(after.writes - before.writes, CLIENTS as u64);
+}
+
+#[test]
 fn a_broadcast_is_one_write_per_client_spread_over_turns() {
     const CLIENTS: usize = 300;
     let mut driven = Driven::new();

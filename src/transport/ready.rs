@@ -21,8 +21,8 @@ use writes::Writes;
 
 /// What work costs, in units.
 pub(crate) mod cost {
-    /// A read from a connection, whatever comes of it.
-    pub const READ: usize = 2_000;
+    /// A read from a connection, whatever comes of it: a system call, and a place in memory that was not looked at of late.
+    pub const READ: usize = 5_000;
     /// So many bytes are copied for one unit.
     pub const COPIES: usize = 4;
     /// A request, a frame, a packet or a piece of a body, and one more unit for each of its bytes.
@@ -52,8 +52,9 @@ pub(crate) const TURN_UNITS: i64 = 500_000;
 pub(crate) const TIMERS_UNITS: usize = 250_000;
 /// Units of one visit to a connection while few others have something to do: one read that fills the buffer.
 const MAX_SHARE_UNITS: i64 = 64 * 1024;
-/// Units of one visit, however many others have something to do.
-const MIN_SHARE_UNITS: i64 = 8 * 1024;
+/// Units of one visit, however many others have something to do: a handful of events that came in one read are answered in one
+/// write.
+const MIN_SHARE_UNITS: i64 = 24 * 1024;
 /// A connection is fresh that has used fewer units than these in this cycle of the ring. What one large message costs beyond
 /// its share, those who send small ones may use too.
 const FRESH_UNITS: i64 = 2 * MAX_SHARE_UNITS;

@@ -55,7 +55,7 @@ fn a_turn_goes_on_where_the_last_one_stopped() {
     let mut crowd = Crowd::new(200);
     crowd.readable(0..200);
     let mut visits = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..50 {
         visits.extend(crowd.turn());
     }
     assert!(visits.len() >= 1_000);
@@ -65,8 +65,8 @@ fn a_turn_goes_on_where_the_last_one_stopped() {
 }
 
 #[test]
-fn fifty_that_are_always_busy_are_all_visited_in_each_turn() {
-    for count in [1, 2, 16, 50] {
+fn twenty_that_are_always_busy_are_all_visited_in_each_turn() {
+    for count in [1, 2, 16, 20] {
         let mut crowd = Crowd::new(count);
         crowd.readable(0..count);
         for _ in 0..5 {
@@ -82,7 +82,7 @@ fn fifty_that_are_always_busy_are_all_visited_in_each_turn() {
 fn one_that_had_nothing_to_do_comes_before_those_that_are_busy() {
     let mut crowd = Crowd::new(100);
     crowd.readable(0..99);
-    (0..3).for_each(|_| drop(crowd.turn()));
+    (0..5).for_each(|_| drop(crowd.turn()));
     crowd.ready.begin_turn();
     crowd.readable([99]);
     assert_eq!(crowd.short_visit(), Some(99));
@@ -174,7 +174,7 @@ fn a_round_is_over_when_all_that_were_ready_have_been_visited() {
     crowd.ready.on_polled(5, true);
     assert_eq!(crowd.ready.heard_until_ms(), 5, "nobody was ready");
     crowd.readable(0..99);
-    (0..3).for_each(|_| drop(crowd.turn()));
+    (0..5).for_each(|_| drop(crowd.turn()));
     crowd.ready.on_polled(10, true);
     crowd.ready.begin_turn();
     let mut visited = 0;
@@ -188,7 +188,7 @@ fn a_round_is_over_when_all_that_were_ready_have_been_visited() {
         crowd.ready.begin_turn();
         crowd.readable([99]);
         crowd.ready.on_polled(20, true);
-        assert_eq!(crowd.busy_visit(), Some(99));
+        assert_eq!(crowd.short_visit(), Some(99));
     }
     assert_eq!(crowd.ready.heard_until_ms(), 10);
 }

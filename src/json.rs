@@ -227,8 +227,18 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Passes over bytes of a string that stand for themselves, eight at a time, while there are eight.
+    /// Passes over bytes of a string that stand for themselves: 32 at a time, which compilers make a few vector instructions of,
+    /// then eight at a time, while there are eight.
     fn skip_plain(&mut self) {
+        while let Some(bytes) = self.text[self.at..].first_chunk::<32>() {
+            let special = bytes.iter().fold(0, |any, &byte| {
+                any | u8::from(byte < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\')
+            });
+            if special != 0 {
+                break;
+            }
+            self.at += bytes.len();
+        }
         while let Some(&bytes) = self.text[self.at..].first_chunk() {
             match special_bytes(u64::from_le_bytes(bytes)) {
                 0 => self.at += 8,

@@ -94,19 +94,33 @@ impl<'b> Head<'b> {
     /// Leniency: values may hold bytes from 0x80 on, which "a recipient SHOULD treat [...] as opaque data" (RFC 9110 section
     /// 5.5). A value that is no UTF-8 reads as `"\u{fffd}"`, so that it is never taken for an absent one.
     pub fn header(&self, name: &str) -> Option<&'b str> {
-        self.headers()
-            .find(|(field, _)| field.eq_ignore_ascii_case(name))
-            .map(|(_, value)| std::str::from_utf8(value).unwrap_or("\u{fffd}"))
+        let is_named = |line: &&[u8]| {
+            line.get(name.len()) == Some(&b':')
+                && line[..name.len()].eq_ignore_ascii_case(name.as_bytes())
+        };
+        let line = self.lines().find(is_named)?;
+        let value = line[name.len() + 1..].trim_ascii();
+        Some(std::str::from_utf8(value).unwrap_or("\u{fffd}"))
     }
 
     /// All header fields in their order, names as sent, values without the white space around them.
     pub fn headers(&self) -> impl Iterator<Item = (&'b str, &'b [u8])> {
-        // Parsing has made sure of the shape `token ":" value CR LF`, with no other CR, LF or NUL in it.
-        self.lines.split_inclusive(|&b| b == b'\n').map(|line| {
+        self.lines().map(|line| {
             let colon = line.iter().position(|&b| b == b':').unwrap_or(0);
             let name = std::str::from_utf8(&line[..colon]).unwrap_or_default();
             let value = line.get(colon + 1..).unwrap_or_default();
             (name, value.trim_ascii())
+        })
+    }
+
+    /// The header lines. Parsing has made sure of their shape: `token ":" value CR LF`, with no other CR, LF or NUL in it.
+    fn lines(&self) -> impl Iterator<Item = &'b [u8]> {
+        let mut rest = self.lines;
+        std::iter::from_fn(move || {
+            let end = memchr::memchr(b'\n', rest)?;
+            let line;
+            (line, rest) = rest.split_at(end + 1);
+            Some(line)
         })
     }
 

@@ -40,7 +40,11 @@ impl<S: 'static> Io<S> {
             return Ok(None);
         }
         let subject = Subject::of(&event);
-        let outcome = contain(|| self.dispatch_guarded(endpoint, event));
+        let outcome = contain(|| match event {
+            // Of these there are by far the most.
+            Event::Message(message) => self.message(endpoint, message).map(|()| None),
+            event => self.dispatch_guarded(endpoint, event),
+        });
         outcome.unwrap_or_else(|message| {
             self.panics += 1;
             subject.give_up(endpoint);
@@ -182,7 +186,6 @@ impl<S: 'static> Io<S> {
                 auth,
                 is_recovered,
             } => self.connected(endpoint, socket, namespace, &auth, is_recovered),
-            Event::Message(message) => self.message(endpoint, message),
             Event::Acknowledged { socket, id, args } => {
                 self.acknowledged(endpoint, socket, id, Ok(&args))
             }

@@ -140,6 +140,12 @@ pub struct Config {
     /// Default 10,000, then the session is closed with the reason `forced close`, and what has come is dropped. The MessagePack
     /// parser has no such packets.
     pub attachment_timeout_ms: u64,
+    /// Bytes of what has come in part and is kept until the rest is here, of all peers together: request heads, bodies of
+    /// `POST`s, WebSocket messages, packets without all of their attachments. Default 20 MiB. Beyond it those give way who
+    /// have most of it: a WebSocket is closed with code 1013, a request is answered 503, and their sessions end with the reason
+    /// `transport error`. All is counted whenever an eighth of it has been added, so there may be an eighth more. A server to
+    /// which many upload large messages at a time needs more.
+    pub max_incomplete_bytes: usize,
     /// Levels of nesting in the JSON of one packet. Default and maximum 128. Beyond it the session is closed.
     pub max_json_depth: u32,
     /// Namespaces that one client may have joined, or wait to be let into, at a time. Default 32. Beyond it: `CONNECT_ERROR`.
@@ -233,6 +239,7 @@ impl Default for Config {
             max_packets_per_poll: 16,
             max_attachments: 10,
             attachment_timeout_ms: 10_000,
+            max_incomplete_bytes: 20 * 1024 * 1024,
             max_json_depth: 128,
             max_namespaces_per_client: 32,
             max_auth_bytes: 16 * 1024,

@@ -6,7 +6,7 @@ mod world;
 use pulsewheel::{Args, Config, ConnectionId, Endpoint, Event, Target};
 use stats_alloc::{Region, StatsAlloc, INSTRUMENTED_SYSTEM};
 use std::alloc::System;
-use world::{ignore, masked_binary, masked_text, World};
+use world::{ignore, masked_binary, masked_text, post_head, World};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -23,7 +23,7 @@ fn new_world() -> World {
 /// Everything is counted for the whole process, so the tests run one after the other and nothing beside them: the standard
 /// harness has threads of its own.
 fn main() {
-    let tests: [(&str, fn()); 8] = [
+    let tests: [(&str, fn()); 9] = [
         (
             "an_idle_websocket_client_holds_its_slots_and_nothing_else",
             an_idle_websocket_client_holds_its_slots_and_nothing_else,
@@ -43,6 +43,10 @@ fn main() {
         (
             "attachments_that_others_never_follow_give_their_memory_back",
             attachments_that_others_never_follow_give_their_memory_back,
+        ),
+        (
+            "what_many_send_in_part_takes_less_than_24_mib",
+            what_many_send_in_part_takes_less_than_24_mib,
         ),
         ("an_echo_costs_no_allocation", an_echo_costs_no_allocation),
         (
@@ -128,23 +132,28 @@ fn whoever_has_left_holds_nothing() {
     assert!(grown <= 1024 * 1024, "{resident:?}");
 }
 
+/// A message that is as long as one may be, and what it takes with the head of its frame.
+const PART_BYTES: usize = 1_000_000;
+
+/// The beginning of a packet with ten attachments, and nine of those.
+fn nine_of_ten() -> Vec<u8> {
+    let place = r#"{"_placeholder":true,"num":0}"#;
+    let header = format!(r#"4510-["x",{place}]"#);
+    [masked_text(&header), masked_binary(PART_BYTES).repeat(9)].concat()
+}
+
 fn attachments_that_others_never_follow_give_their_memory_back() {
-    const PART_BYTES: usize = 1_000_000;
-    let header = br#"451-["x",{"_placeholder":true,"num":0}]"#;
-    let header = String::from_utf8_lossy(header).replace("451-", "4510-");
     let mut world = new_world();
+    let sent = nine_of_ten();
     // What the slots take for as many, and no more.
     let held_by_crowd = |world: &mut World| {
         let region = Region::new(ALLOCATOR);
         let clients: Vec<ConnectionId> = (0..30).map(|_| world.join_by_websocket()).collect();
         for client in &clients {
-            world.turn(*client, &masked_text(&header), ignore);
-            for _ in 0..9 {
-                world.turn(*client, &masked_binary(PART_BYTES), ignore);
-            }
+            world.offer(*client, &sent, ignore);
         }
         let change = region.change();
-        assert!(change.bytes_allocated - change.bytes_deallocated > 30 * 9 * PART_BYTES);
+        assert!(change.bytes_allocated - change.bytes_deallocated > 9 * PART_BYTES);
         while world.endpoint.counts().sessions > 0 {
             world.sleep_until_next_deadline();
         }
@@ -159,6 +168,57 @@ fn attachments_that_others_never_follow_give_their_memory_back() {
     };
     held_by_crowd(&mut world);
     assert_eq!(held_by_crowd(&mut world), 0);
+}
+
+fn what_many_send_in_part_takes_less_than_24_mib() {
+    let frame = masked_binary(PART_BYTES);
+    let mut fragment = masked_binary(64 * 1024);
+    fragment[0] = 0x02;
+    let mut continuation = fragment.clone();
+    continuation[0] = 0x00;
+    let fragments = [fragment, continuation.repeat(14)].concat();
+    let body = vec![b'x'; PART_BYTES - 1];
+    for (name, count, sent) in [
+        ("attachments", 30, nine_of_ten()),
+        ("frames", 100, frame[..frame.len() - 1].to_vec()),
+        ("fragments", 100, fragments),
+        ("bodies", 100, body),
+    ] {
+        let mut world = new_world();
+        let healthy = world.join_by_websocket();
+        let peers: Vec<ConnectionId> = (0..count)
+            .map(|_| {
+                if name != "bodies" {
+                    return world.join_by_websocket();
+                }
+                let (peer, sid) = world.open_polling();
+                world.turn(peer, post_head(&sid, PART_BYTES).as_bytes(), ignore);
+                peer
+            })
+            .collect();
+        let region = Region::new(ALLOCATOR);
+        let (mut most, mut echoes, mut rounds) = (0, 0, 0);
+        for at in (0..sent.len()).step_by(64 * 1024) {
+            let piece = &sent[at..sent.len().min(at + 64 * 1024)];
+            for peer in &peers {
+                world.offer(*peer, piece, ignore);
+                let change = region.change();
+                let held = change.bytes_allocated as isize - change.bytes_deallocated as isize;
+                most = most.max(held);
+            }
+            rounds += 1;
+            world.turn(healthy, &masked_text("42[\"echo\"]"), |endpoint, event| {
+                echoes += usize::from(matches!(event, Event::Message(_)));
+                echo(endpoint, event);
+            });
+        }
+        println!("{name}: at most {most} bytes");
+        assert!(most <= 24 * 1024 * 1024, "{name}: {most} bytes");
+        assert_eq!(echoes, rounds, "{name}");
+        // As many as there is room for are still there.
+        let left = world.endpoint.counts().sessions - 1;
+        assert!(left >= 1 && left < count, "{name}: {left} of {count}");
+    }
 }
 
 /// How often memory was asked for, reallocations included, while this ran.

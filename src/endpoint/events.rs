@@ -40,7 +40,7 @@ pub(super) enum Ending {
     ByPeer,
     /// From our side: its client still gets what is queued, and then hears of the end.
     AfterFlush(DisconnectReason),
-    /// Its WebSocket broke the rules in a way that has this close code.
+    /// Its WebSocket broke the rules, or there is no room for what it sends; this close code says which.
     Protocol(u16),
 }
 

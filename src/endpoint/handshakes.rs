@@ -16,7 +16,7 @@ use crate::timer::Timer;
 use crate::websocket::{accept, write_switching_protocols, Accepted, Handshake};
 
 /// Seconds after which somebody who found the server full may try again.
-const RETRY_AFTER_S: &str = "5";
+pub(super) const RETRY_AFTER_S: &str = "5";
 
 /// The part of a query that Engine.IO looks at: the first value of each parameter.
 #[derive(Default)]

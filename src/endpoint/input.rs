@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::events::Ending;
 use super::{Endpoint, Event};
 use crate::error::DisconnectReason;
-use crate::http::{Refusal, Response};
+use crate::http::Response;
 use crate::id::ConnectionId;
 use crate::priority::Priority;
 use crate::transport::{cost, Connection, Failure, Sink, Step, Use};
@@ -140,6 +140,7 @@ impl Endpoint {
             let key = self.transport.ready.next_visit()?;
             if self.transport.ready.take_more(key) {
                 self.resume(key);
+                self.bound_incomplete();
             }
         }
     }
@@ -187,6 +188,7 @@ impl Endpoint {
         } else {
             self.transport.linger(key, bytes.len());
         }
+        self.bound_incomplete();
         if is_unasked {
             let can_go_on = self.transport.wants_input(key);
             self.transport.ready.end_visit(can_go_on);
@@ -332,24 +334,24 @@ impl Endpoint {
     fn input_failed(&mut self, key: ConnectionId, failure: Failure) {
         match failure {
             Failure::Head(refusal) => self.answer_finally(key, Response::from(refusal)),
-            Failure::Body(refusal) => self.body_failed(key, refusal),
+            Failure::Body(refusal) => self.body_failed(key, Response::from(refusal)),
             Failure::BodyTooLong => self.body_too_long(key),
             Failure::Frame(failure) => {
                 if let Some(session) = self.transport.session_of(key) {
-                    self.websocket_failed(key, session, failure);
+                    self.websocket_failed(key, session, failure.close_code());
                 }
             }
         }
     }
 
-    /// The framing of a body is broken. A request that has its answer gets no second one, which its sender would take for that of
-    /// the next.
-    fn body_failed(&mut self, key: ConnectionId, refusal: Refusal) {
+    /// The rest of a request will not be read, as when the framing of its body is broken. A request that has its answer gets
+    /// no second one, which its sender would take for that of the next.
+    pub(super) fn body_failed(&mut self, key: ConnectionId, response: Response) {
         if self.transport.is_answered(key) {
             return self.finish(key);
         }
         self.cut(key);
-        self.answer_finally(key, Response::from(refusal));
+        self.answer_finally(key, response);
     }
 
     /// A body is longer than what is taken of it.

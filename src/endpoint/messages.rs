@@ -54,6 +54,7 @@ impl Endpoint {
         let Some(client) = self.sessions.client_mut(session) else {
             return;
         };
+        self.transport.note_kept(attachment.payload().len());
         let handled = match client.attach(attachment) {
             Err(error) => Err(error),
             Ok(None) => Ok(()),

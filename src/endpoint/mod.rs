@@ -10,6 +10,7 @@ mod event;
 mod events;
 mod handshakes;
 mod heartbeat;
+mod incomplete;
 mod input;
 mod joins;
 mod messages;

@@ -7,7 +7,7 @@ use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::id::{ConnectionId, EngineSessionId};
 use crate::priority::Priority;
-use crate::websocket::{pong_frame, Failure, Message};
+use crate::websocket::{pong_frame, Message};
 
 impl Endpoint {
     /// Whether this WebSocket is about to take over from polling while packets of a `POST` are still being handled, which were
@@ -71,13 +71,13 @@ impl Endpoint {
         &mut self,
         key: ConnectionId,
         session: EngineSessionId,
-        failure: Failure,
+        close_code: u16,
     ) {
         if self.is_transport(session, key) {
-            self.end(session, Ending::Protocol(failure.close_code()));
+            self.end(session, Ending::Protocol(close_code));
         } else {
             // The close frame first: giving up the upgrade would send one without a code.
-            self.close_websocket(key, Some(failure.close_code()));
+            self.close_websocket(key, Some(close_code));
             self.abandon_upgrade_of(session, key);
         }
     }

@@ -84,6 +84,12 @@ impl Client {
         self.more.as_ref().is_some_and(|more| more.packet.is_some())
     }
 
+    /// Bytes of the packet that waits for its attachments, those that have come included.
+    pub fn incomplete_bytes(&self) -> usize {
+        let packet = self.more.as_ref().and_then(|more| more.packet.as_ref());
+        packet.map_or(0, |waiting| waiting.packet.bytes())
+    }
+
     /// Has a packet wait for its attachments until this time, for which this timer is set.
     pub fn begin_packet(&mut self, packet: PendingPacket, by_ms: u64, timer: TimerKey) {
         self.more.get_or_insert_default().packet = Some(Incomplete {
@@ -251,6 +257,13 @@ impl PendingPacket {
     pub fn add(&mut self, attachment: Frame) -> bool {
         self.attachments.push(attachment);
         self.attachments.len() == self.wanted
+    }
+
+    /// Bytes of it that are here.
+    fn bytes(&self) -> usize {
+        let attachments = self.attachments.iter();
+        let attached: usize = attachments.map(|it| it.payload().len()).sum();
+        self.text.len() + attached
     }
 
     /// Whether it has arguments at all, as events have.

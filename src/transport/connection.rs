@@ -128,6 +128,14 @@ pub(crate) enum Payload {
 }
 
 impl Payload {
+    /// Bytes of memory for it.
+    pub fn kept_bytes(&self) -> usize {
+        match self {
+            Payload::Incoming(bytes) | Payload::Octets(bytes) => bytes.capacity(),
+            Payload::Text(text) => text.capacity(),
+        }
+    }
+
     /// The same once all of it has come.
     pub fn complete(self, is_octets: bool) -> Payload {
         match self {
@@ -186,6 +194,32 @@ impl Connection {
         match &mut self.protocol {
             Protocol::Http(http) => http.exchange.as_deref_mut(),
             Protocol::WebSocket(_) => None,
+        }
+    }
+
+    /// Bytes of memory for what has come in part, and for a `POST` whose packets are still being handled.
+    pub fn incomplete_bytes(&self) -> usize {
+        let taken = match &self.protocol {
+            Protocol::WebSocket(websocket) => websocket.decoder.kept_bytes(),
+            Protocol::Http(http) => match http.exchange.as_deref().map(|it| &it.sink) {
+                Some(Sink::Post { payload, .. }) => payload.kept_bytes(),
+                _ => 0,
+            },
+        };
+        taken + self.unread.incomplete_bytes()
+    }
+
+    /// Gives back the memory of all that has come in: nothing will be done with it.
+    pub fn forget_input(&mut self) {
+        self.unread = Unread::default();
+        match &mut self.protocol {
+            Protocol::WebSocket(websocket) => websocket.decoder = Decoder::default(),
+            Protocol::Http(http) => {
+                let exchange = http.exchange.as_deref_mut();
+                if let Some(Sink::Post { payload, .. }) = exchange.map(|it| &mut it.sink) {
+                    **payload = Payload::default();
+                }
+            }
         }
     }
 

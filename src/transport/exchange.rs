@@ -83,7 +83,10 @@ impl Transport {
             Err(refusal) => Step::Failed(Failure::Body(refusal)),
             Ok((bytes, BodyPart::Data(data))) => match exchange.take(data, max_payload_bytes) {
                 Err(TooLong) => Step::Failed(Failure::BodyTooLong),
-                Ok(()) => self.took(clock, key, data, bytes),
+                Ok(grown_bytes) => {
+                    self.note_kept(grown_bytes);
+                    self.took(clock, key, data, bytes)
+                }
             },
             Ok((bytes, BodyPart::End)) => {
                 self.end_body(clock, key);
@@ -438,8 +441,8 @@ impl Transport {
 struct TooLong;
 
 impl Exchange {
-    /// Takes a piece of the body in, or throws it away.
-    fn take(&mut self, data: &[u8], max_payload_bytes: usize) -> Result<(), TooLong> {
+    /// Takes a piece of the body in, or throws it away. By how many bytes the memory for the body has grown.
+    fn take(&mut self, data: &[u8], max_payload_bytes: usize) -> Result<usize, TooLong> {
         match &mut self.sink {
             Sink::Discard { left_bytes } | Sink::Poll { left_bytes, .. } => {
                 let left = left_bytes.checked_sub(data.len() as u64);
@@ -450,13 +453,15 @@ impl Exchange {
                     if payload.len() + data.len() > max_payload_bytes {
                         return Err(TooLong);
                     }
+                    let before = payload.capacity();
                     payload.extend_from_slice(data);
+                    return Ok(payload.capacity() - before);
                 }
             }
             Sink::Host { credit_bytes } => *credit_bytes -= data.len(),
             Sink::Admission(_) => {}
         }
-        Ok(())
+        Ok(0)
     }
 
     /// Whether all of a `POST` has come, and is still to be taken out of memory.

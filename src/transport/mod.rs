@@ -54,6 +54,8 @@ pub(crate) struct Transport {
     /// Connections with something to write.
     write_queue: PriorityQueue<ConnectionId>,
     closings: VecDeque<(ConnectionId, Closing)>,
+    /// By how many bytes at the most there is more that waits for its rest than when all of it was counted.
+    pub added_bytes: isize,
     limits: Limits,
     /// Memory of output that has been written, for the next.
     spares: Spares,
@@ -138,6 +140,7 @@ impl Transport {
             ready,
             write_queue: PriorityQueue::default(),
             closings: VecDeque::new(),
+            added_bytes: 0,
             limits: Limits {
                 head: HeadLimits {
                     max_bytes: config.max_head_bytes,
@@ -236,7 +239,7 @@ impl Transport {
     pub fn finish(&mut self, clock: &mut Clock, key: ConnectionId) {
         if let Some(connection) = self.get_mut(key).filter(|it| it.is_open()) {
             connection.phase = Phase::Finishing;
-            connection.unread = Unread::default();
+            connection.forget_input();
             // Also bounds how long a peer that does not read can keep what waits for it.
             self.arm(clock, key, Timeout::Linger, self.limits.request_timeout_ms);
             self.queue_write(key, Priority::Normal);
@@ -329,8 +332,14 @@ impl Transport {
     /// Appends to what waits, unless the connection has ended meanwhile.
     pub fn push_unread(&mut self, key: ConnectionId, bytes: &[u8], is_incomplete: bool) {
         if let Some(connection) = self.get_mut(key).filter(|it| it.is_open()) {
-            connection.unread.push(bytes, is_incomplete);
+            let grown_bytes = connection.unread.push(bytes, is_incomplete);
+            self.note_kept(grown_bytes);
         }
+    }
+
+    /// Memory for what waits for its rest has grown by so many bytes.
+    pub fn note_kept(&mut self, bytes: usize) {
+        self.added_bytes = self.added_bytes.saturating_add_unsigned(bytes);
     }
 
     /// Input has come in on a connection that has been answered for the last time, and is thrown away. A peer that goes on

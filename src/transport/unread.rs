@@ -31,6 +31,12 @@ impl Unread {
         self.0.as_ref().is_none_or(|waiting| waiting.is_incomplete)
     }
 
+    /// Bytes of memory for the beginning of something.
+    pub fn incomplete_bytes(&self) -> usize {
+        let incomplete = self.0.as_ref().filter(|waiting| waiting.is_incomplete);
+        incomplete.map_or(0, |waiting| waiting.bytes.capacity())
+    }
+
     /// The bytes that wait.
     pub fn bytes(&mut self) -> &mut [u8] {
         match &mut self.0 {
@@ -39,16 +45,19 @@ impl Unread {
         }
     }
 
-    /// Appends bytes. Few are moved for that: only the beginning of one frame or head.
-    pub fn push(&mut self, bytes: &[u8], is_incomplete: bool) {
+    /// Appends bytes, and says by how many the memory for them has grown. Few are moved for that: only the beginning of one
+    /// frame or head.
+    pub fn push(&mut self, bytes: &[u8], is_incomplete: bool) -> usize {
         if bytes.is_empty() {
-            return;
+            return 0;
         }
         let waiting = self.0.get_or_insert_default();
+        let before = waiting.bytes.capacity();
         waiting.bytes.drain(..waiting.handled);
         waiting.handled = 0;
         waiting.bytes.extend_from_slice(bytes);
         waiting.is_incomplete = is_incomplete;
+        waiting.bytes.capacity() - before
     }
 
     /// So many bytes have been handled, and the rest is the beginning of something, or waits. Memory goes back when nothing

@@ -51,6 +51,8 @@ impl Transport {
             return Step::Blocked;
         };
         *decoder = std::mem::take(&mut websocket.decoder);
+        let kept_bytes = decoder.kept_bytes();
+        self.added_bytes = self.added_bytes.saturating_sub_unsigned(kept_bytes);
         match decoder.decode(input, max_bytes) {
             Ok(Decoded::Incomplete { .. }) => Step::NeedMore,
             Ok(Decoded::Complete { consumed, message }) => match message {
@@ -67,8 +69,10 @@ impl Transport {
     /// Gives back what [`Transport::step`] has put into the decoder.
     pub fn keep_decoder(&mut self, key: ConnectionId, mut decoder: Decoder) {
         decoder.release();
+        let kept_bytes = decoder.kept_bytes();
         if let Some(websocket) = self.websocket(key) {
             websocket.decoder = decoder;
+            self.note_kept(kept_bytes);
         }
     }
 

@@ -136,6 +136,12 @@ impl Decoder {
         }
     }
 
+    /// Bytes of memory for the message that is being put together.
+    pub fn kept_bytes(&self) -> usize {
+        let fragments = self.fragments.as_ref();
+        fragments.map_or(0, |fragments| fragments.payload.capacity())
+    }
+
     /// What may follow upon what, and how much of it.
     fn check_sequence(&self, header: &Header, max_message_bytes: usize) -> Result<(), Failure> {
         let (kept_bytes, count) = match (header.opcode, &self.fragments) {

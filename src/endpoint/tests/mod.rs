@@ -9,6 +9,7 @@ mod compression;
 mod crowded;
 mod handshakes;
 mod host_requests;
+mod incomplete;
 mod io;
 mod joins;
 mod leaving;

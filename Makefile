@@ -15,11 +15,15 @@ SOAK_SECONDS ?= 300
 SOAK_SEED ?= $(shell date +%s)
 FUZZ_TARGETS := request_head engine_payload socket_packet websocket_stream endpoint
 
+# The builds that the test suites drive: `dev` has all checks and is there once the Rust tests have been built.
+PROFILE ?= dev
+BUILT := $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+
 # What the test suites look for.
-export PULSEWHEEL_BIN := $(TARGET)/release/pulsewheel
-export PULSEWHEEL_ECHO := $(TARGET)/release/examples/echo
-export PULSEWHEEL_ENGINE_ECHO := $(TARGET)/release/examples/engine_echo
-export PULSEWHEEL_EXAMPLES := $(TARGET)/release/examples
+export PULSEWHEEL_BIN := $(BUILT)/pulsewheel
+export PULSEWHEEL_ECHO := $(BUILT)/examples/echo
+export PULSEWHEEL_ENGINE_ECHO := $(BUILT)/examples/engine_echo
+export PULSEWHEEL_EXAMPLES := $(BUILT)/examples
 
 # The cargo features of the library, each of which has to work alone.
 FEATURES := compression msgpack
@@ -34,7 +38,7 @@ help: ## list these commands
 
 .PHONY: run
 run: build ## start the server with the dashboard on http://127.0.0.1:8988, data in ./data
-	$(PULSEWHEEL_BIN) serve --listen $(LISTEN) --data-dir $(DATA)
+	$(TARGET)/release/pulsewheel serve --listen $(LISTEN) --data-dir $(DATA)
 
 .PHONY: build
 build: web need-cc ## build the program, dashboard included
@@ -96,8 +100,8 @@ test-web: web ## unit tests of the browser client
 	cd web && npm test --silent
 
 .PHONY: fixtures
-fixtures: need-rust
-	cargo build --release --locked --package pulsewheel --examples
+fixtures: need-cc web
+	cargo build --profile $(PROFILE) --locked --workspace --bins --examples
 
 .PHONY: test-interop
 test-interop: fixtures tests/interop/node_modules/.package-lock.json .venv/ready test-rust-client ## real Socket.IO clients against the examples
@@ -111,7 +115,8 @@ test-rust-client: fixtures need-cc ## the client rust_socketio against the examp
 		$$(pkg-config --exists openssl 2>/dev/null || echo --features vendored)
 
 .PHONY: acceptance
-acceptance: test public-api soak ## all tests, then the longer sweeps: what a release has to pass
+acceptance: test public-api ## all tests, those of clients and browsers on the release build as well, then the longer sweeps
+	$(MAKE) PROFILE=release test-interop test-program test-counts test-browser test-attacks soak
 
 .PHONY: soak
 soak: fixtures tests/interop/node_modules/.package-lock.json ## longer sweeps: ordering, lost connections, waves of clients, recovery, seeds
@@ -119,23 +124,23 @@ soak: fixtures tests/interop/node_modules/.package-lock.json ## longer sweeps: o
 	SIM_FIRST=$(SOAK_SEED) SIM_SECONDS=$(SOAK_SECONDS) cargo test --profile simulation --package pulsewheel --locked --test simulation every_seed -- --nocapture
 
 .PHONY: test-program
-test-program: build tests/interop/node_modules/.package-lock.json ## the program from outside: HTTP, imports, events
+test-program: fixtures tests/interop/node_modules/.package-lock.json ## the program from outside: HTTP, imports, events
 	cd tests/program && $(NODE_TEST)
 
 .PHONY: test-counts
-test-counts: build need-python ## what imports count against an independent count (also of files in PULSEWHEEL_SCANS)
+test-counts: fixtures need-python ## what imports count against an independent count (also of files in PULSEWHEEL_SCANS)
 	$(PYTHON) tests/counts/compare.py
 
 .PHONY: test-attacks
-test-attacks: build fixtures tests/interop/node_modules/.package-lock.json ## peers that want time or memory for themselves, beside healthy ones
+test-attacks: fixtures tests/interop/node_modules/.package-lock.json ## peers that want time or memory for themselves, beside healthy ones
 	cd tests/attacks && $(NODE_TEST:2=1)
 
 .PHONY: test-browser
-test-browser: build fixtures tests/browser/node_modules/.package-lock.json chromium ## the dashboard and the examples' pages in headless Chromium
+test-browser: fixtures tests/browser/node_modules/.package-lock.json chromium ## the dashboard and the examples' pages in headless Chromium
 	cd tests/browser && npm test --silent
 
 .PHONY: screenshots
-screenshots: build tests/browser/node_modules/.package-lock.json chromium ## renew the pictures of the README
+screenshots: fixtures tests/browser/node_modules/.package-lock.json chromium ## renew the pictures of the README
 	cd tests/browser && npm run --silent screenshots
 
 .PHONY: chromium

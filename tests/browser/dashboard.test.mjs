@@ -17,6 +17,7 @@ import {
   testid,
   writeLargeScan,
   writeScan,
+  waitForCount,
 } from "./harness.mjs";
 import { worldOfTests } from "./world.mjs";
 
@@ -177,14 +178,14 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
     assert.equal(await partly.locator(testid("summary-validation_errors")).innerText(), "25");
     assert.match(await partly.locator(testid("rejections-by-reason")).innerText(), /^24 .*severity.*\n1 .*host/i);
     const rejected = partly.locator(`${testid("rejection-rows")} tbody tr`);
-    assert.equal(await rejected.count(), 20);
+    await waitForCount(rejected, 20);
     assert.match(await rejected.nth(1).innerText(), /^4\s+severity\s+Xyzzy\s+\S/i);
     const nothing = page.locator(testid("session-card")).filter({ hasText: "nothing.csv" });
     assert.equal(await nothing.locator(testid("error-code")).innerText(), "NO_VALID_ROWS");
     assert.match(await nothing.locator(testid("rejections-by-reason")).innerText(), /^24 .*severity/i);
     const line = page.locator(`${testid("imports-table")} tbody tr`).filter({ hasText: "partly.csv" });
     await line.getByText("Why 25 rows were rejected").click();
-    assert.equal(await line.locator(`${testid("rejection-rows")} tbody tr`).count(), 20);
+    await waitForCount(line.locator(`${testid("rejection-rows")} tbody tr`), 20);
     const failed = page.locator(`${testid("imports-table")} tbody tr`).filter({ hasText: "nothing.csv" });
     await failed.getByText("Why 24 rows were rejected").click();
     assert.match(await failed.locator(testid("rejections-by-reason")).innerText(), /^24 .*severity/i);
@@ -199,7 +200,7 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
       const card = page.locator(testid("session-card")).filter({ hasText: name });
       await card.locator(testid("summary-new_vulnerabilities")).waitFor();
     }
-    assert.equal(await page.locator(testid("upload")).count(), 0);
+    await waitForCount(page.locator(testid("upload")), 0);
     await page.locator(testid("clear-ended")).click();
     await page.locator(testid("no-sessions")).waitFor();
   });
@@ -267,7 +268,7 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
     await ended(page, sessionId, "completed");
     assert.match(await card.innerText(), /Files copied\s+10/);
     assert.equal(await page.evaluate(() => document.body.dataset.harmed), undefined);
-    assert.equal(await page.locator("main img").count(), 0);
+    await waitForCount(page.locator("main img"), 0);
   });
 
   pageTest("alerts show as toasts and go by keyboard or by themselves", async (open) => {
@@ -327,7 +328,7 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
     await row.locator(testid("retry-upload")).click();
     const card = page.locator(testid("session-card")).filter({ hasText: "second-try.csv" });
     await card.locator(testid("summary-new_vulnerabilities")).waitFor();
-    assert.equal(await page.locator(testid("upload")).count(), 0);
+    await waitForCount(page.locator(testid("upload")), 0);
   }, [/ERR_CONNECTION_ABORTED/]);
 
   // The last one: it stops the server for a moment, and the console may say so.

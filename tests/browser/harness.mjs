@@ -284,6 +284,11 @@ export function ensureOutputFolder() {
 
 export const testid = (name) => `[data-testid="${name}"]`;
 
+/** Waits until so many elements are on the page. */
+export async function waitForCount(locator, count) {
+  while ((await locator.count()) !== count) await locator.page().waitForTimeout(20);
+}
+
 export const cardOf = (page, sessionId) => page.locator(`${testid("session-card")}[data-session-id="${sessionId}"]`);
 
 /** Chooses files in the page and starts their import. */

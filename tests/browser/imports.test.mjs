@@ -11,6 +11,7 @@ import {
   testid,
   withDashboard,
   writeScan,
+  waitForCount,
 } from "./harness.mjs";
 import { worldOfTests } from "./world.mjs";
 
@@ -50,14 +51,14 @@ describe("imports on the page", { skip, timeout: 300_000 }, () => {
     assert.equal(await preview.locator(testid("summary-dates_unread")).innerText(), "1");
     assert.match(await preview.locator(testid("rejections-by-reason")).innerText(), /^1 .*severity/i);
     assert.match(await preview.locator(`${testid("columns")} summary`).innerText(), /Host from “host”, Finding from “title”/);
-    assert.equal(await card(page, "preview.csv").count(), 0);
+    await waitForCount(card(page, "preview.csv"), 0);
     assert.equal(await total(), before);
     assert.equal((await getJson(world.server.url, "/api/imports")).items.some(({ filename }) => filename === "preview.csv"), false);
     await page.screenshot({ path: `${OUTPUT}preview.png`, fullPage: true });
     await preview.locator(testid("word-Xyzzy")).selectOption("Critical");
     await page.locator(testid("upload-button")).click();
     await completed(page, "preview.csv");
-    assert.equal(await page.locator(testid("upload")).count(), 0);
+    await waitForCount(page.locator(testid("upload")), 0);
     assert.equal(await card(page, "preview.csv").locator(testid("summary-new_vulnerabilities")).innerText(), "3");
     assert.equal(await total("&host=p-3&severity=Critical"), 1);
   });
@@ -122,14 +123,14 @@ describe("imports on the page", { skip, timeout: 300_000 }, () => {
     await completed(page, "mistaken.csv");
     const row = importRow(page, "mistaken.csv");
     await row.locator(testid("undo")).waitFor();
-    assert.equal(await importRow(page, "kept.csv").locator(testid("undo")).count(), 0);
+    await waitForCount(importRow(page, "kept.csv").locator(testid("undo")), 0);
     await row.locator(testid("undo")).click();
     await row.locator(testid("undo-keep")).click();
     await row.locator(testid("undo")).click();
     await row.locator(testid("undo-confirm")).click();
     await page.locator(testid("toast")).filter({ hasText: "mistaken.csv was undone: findings 1 removed, 1 active again, 1 as before." }).waitFor();
     await row.locator('[data-kind="undone"]').waitFor();
-    assert.equal(await row.locator(testid("undo")).count(), 0);
+    await waitForCount(row.locator(testid("undo")), 0);
     assert.deepEqual(await getJson(world.server.url, "/api/vulnerabilities?vendor=undoing"), before);
   });
 
@@ -178,7 +179,7 @@ describe("imports on the page", { skip, timeout: 300_000 }, () => {
     await completed(page, "counting.csv");
     const active = await total("&status=active");
     await page.locator(testid("chart-words")).filter({ hasText: `to ${active} active findings` }).waitFor();
-    assert.equal(await page.locator(`${testid("chart")} svg rect.day`).count(), 30);
+    await waitForCount(page.locator(`${testid("chart")} svg rect.day`), 30);
     await page.locator(testid("top-hosts")).getByRole("button", { name: "t-1" }).click();
     await shows(page, 40);
     await page.locator(testid("count-Low")).filter({ hasText: String(await total("&status=active&severity=Low")) }).waitFor();

@@ -15,6 +15,7 @@ import {
   startServer,
   testid,
   withDashboard,
+  waitForCount,
 } from "./harness.mjs";
 import { worldOfTests } from "./world.mjs";
 
@@ -132,7 +133,7 @@ describe("sessions of other programs", { skip, timeout: 300_000 }, () => {
     const card = cardOf(page, sessionId);
     const rows = card.locator(`${testid("rejection-rows")} tbody tr`);
     await rows.first().waitFor();
-    assert.equal(await rows.count(), 20);
+    await waitForCount(rows, 20);
     for (const part of ["1,000", HASH, value, "The severity is not known"]) {
       assert.ok((await rows.first().innerText()).toLowerCase().includes(part.toLowerCase()), part);
     }
@@ -170,12 +171,12 @@ describe("sessions of other programs", { skip, timeout: 300_000 }, () => {
     await alert("Renew the certificate", { action_required: true, auto_dismiss: 100 });
     for (let number = 1; number <= 6; number += 1) await alert(`Passing ${number}`, { auto_dismiss: 60_000 });
     await page.locator(testid("alerts-count")).filter({ hasText: "7" }).waitFor();
-    assert.equal(await page.locator(testid("toast")).count(), 5);
+    await waitForCount(page.locator(testid("toast")), 5);
     await page.locator(testid("toast")).filter({ hasText: "Renew the certificate" }).waitFor();
     await page.locator(testid("alerts-button")).click();
-    assert.equal(await page.locator(testid("alert")).count(), 7);
+    await waitForCount(page.locator(testid("alert")), 7);
     await page.locator(testid("alerts-clear")).click();
-    assert.equal(await page.locator(testid("alert")).count(), 1);
+    await waitForCount(page.locator(testid("alert")), 1);
     await page.keyboard.press("Escape");
     assert.equal(await page.locator(testid("alerts-count")).innerText(), "1");
   });
@@ -322,7 +323,7 @@ describe("sessions of other programs", { skip, timeout: 300_000 }, () => {
     await range.filter({ hasText: /^40 sessions$/ }).waitFor();
     await search.fill(`${mark} NEEDLE`);
     await shows(page, ids[59], 25);
-    assert.equal(await page.locator(testid("session-card")).count(), 1);
+    await waitForCount(page.locator(testid("session-card")), 1);
     const row = cardOf(page, ids[59]);
     await row.locator(testid("toggle")).click();
     await row.and(page.locator(".card")).waitFor();

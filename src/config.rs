@@ -78,7 +78,7 @@ pub struct Config {
     /// How much is kept of the request that opened a session. Default [`HandshakeDetail::Minimal`].
     pub handshake: HandshakeDetail,
     /// Which answers to polls are compressed, with gzip or deflate as their clients accept. Default: those of 1,024 bytes
-    /// and more. `None`: no answer.
+    /// to 64 KiB. `None`: no answer.
     #[cfg(feature = "compression")]
     #[doc(alias = "httpCompression")]
     pub http_compression: Option<HttpCompression>,

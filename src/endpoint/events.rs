@@ -10,12 +10,19 @@ use crate::slots::Key;
 use crate::socket::SocketId;
 use crate::transport::cost;
 
+/// Units of one turn for taking sockets out of their rooms: what else there is to do does not hold that up, nor that it.
+const LEAVING_UNITS: usize = 250_000;
+
 /// Everything that waits for the host.
 #[derive(Default)]
 pub(super) struct Events {
     queue: VecDeque<Queued>,
     /// Sockets that are leaving now. They come before the queue.
     departures: VecDeque<Departure>,
+    /// Sockets that leave in the next turn, as this one has taken others out of as many rooms as it may.
+    put_off: VecDeque<Departure>,
+    /// Units left of this turn for taking sockets out of their rooms.
+    leaving_units: usize,
 }
 
 /// What waits for the host.
@@ -68,6 +75,8 @@ pub(super) enum DepartureStep {
     TellDisconnecting,
     /// Take it out of its rooms.
     LeaveRooms,
+    /// Take a socket that has not come back out of its rooms.
+    LeaveRoomsExpired,
     /// Tell that it has disconnected. What is known of it is still there.
     TellDisconnected,
     /// Forget it.
@@ -81,8 +90,29 @@ pub(super) enum DepartureStep {
 }
 
 impl Events {
+    /// A turn begins, with all its units.
+    pub fn begin_turn(&mut self) {
+        self.leaving_units = LEAVING_UNITS;
+        self.departures.append(&mut self.put_off);
+    }
+
+    /// The next step of a departure that may be done in this turn. What comes from others does not wait for the rest.
+    fn next_departure(&mut self) -> Option<Departure> {
+        loop {
+            let departure = self.departures.pop_front()?;
+            let leaves_rooms = matches!(
+                departure.step,
+                DepartureStep::LeaveRooms | DepartureStep::LeaveRoomsExpired
+            );
+            if !leaves_rooms || self.leaving_units > 0 {
+                return Some(departure);
+            }
+            self.put_off.push_back(departure);
+        }
+    }
+
     pub fn len(&self) -> usize {
-        self.queue.len() + self.departures.len()
+        self.queue.len() + self.departures.len() + self.put_off.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -115,7 +145,8 @@ impl Events {
 impl Endpoint {
     /// The next thing that the host should know.
     ///
-    /// Ask for it when the one before has been handled: where a client is about to leave, this is what makes it leave.
+    /// Ask for it when the one before has been handled: where a client is about to leave, this is what makes it leave. Of
+    /// very many that leave very many rooms at once, some do that in later turns, and are told of then.
     pub fn poll_event(&mut self) -> Option<Event> {
         loop {
             // What has become of rooms comes before everything that may go on with those rooms.
@@ -126,7 +157,7 @@ impl Endpoint {
                     change,
                 });
             }
-            let event = match self.events.departures.pop_front() {
+            let event = match self.events.next_departure() {
                 Some(departure) => self.depart(departure),
                 None => {
                     let queued = self.events.pop(2 * self.config.max_pending_events)?;
@@ -185,8 +216,12 @@ impl Endpoint {
                 (Some(disconnecting), Some(DepartureStep::LeaveRooms))
             }
             DepartureStep::LeaveRooms => {
-                self.sockets.leave_all(socket);
+                self.leave_rooms(socket);
                 (None, Some(DepartureStep::TellDisconnected))
+            }
+            DepartureStep::LeaveRoomsExpired => {
+                self.leave_rooms(socket);
+                (None, Some(DepartureStep::TellExpired))
             }
             DepartureStep::TellDisconnected => (Some(disconnected), Some(DepartureStep::Forget)),
             DepartureStep::Forget => {
@@ -211,6 +246,14 @@ impl Endpoint {
             });
         }
         event
+    }
+
+    /// Takes a socket out of all its rooms. For each of them, the rooms of whoever takes its place there may be looked through.
+    fn leave_rooms(&mut self, socket: SocketId) {
+        let rooms = self.sockets.rooms(socket).count();
+        let units = rooms * (cost::ELEMENT + rooms / 2);
+        self.events.leaving_units = self.events.leaving_units.saturating_sub(units);
+        self.sockets.leave_all(socket);
     }
 
     pub(super) fn push_event(&mut self, event: Event) {

@@ -72,11 +72,10 @@ impl Endpoint {
             self.clock.cancel(timer);
         }
         if self.sockets.begin_leaving(socket) {
-            self.sockets.leave_all(socket);
             self.push_departure(Some(Departure {
                 socket,
                 reason: DisconnectReason::TransportClose,
-                step: DepartureStep::TellExpired,
+                step: DepartureStep::LeaveRoomsExpired,
             }));
         }
     }

@@ -64,7 +64,7 @@ impl Endpoint {
             match self.turn.phase {
                 Phase::Begin => {
                     if now == self.clock.now {
-                        self.transport.ready.begin_turn();
+                        self.grant_units();
                     } else {
                         self.begin_turn(now);
                     }
@@ -112,11 +112,17 @@ impl Endpoint {
         let before_ms = self.clock.now_ms();
         self.turn.stalls.begin_turn(before_ms, now.mono_ms);
         self.clock.now = now;
-        self.transport.ready.begin_turn();
+        self.grant_units();
         self.look_at_door();
         if let Some(tracker) = &mut self.tracking.tracker {
             tracker.see(now);
         }
+    }
+
+    /// What a turn may spend.
+    fn grant_units(&mut self) {
+        self.transport.ready.begin_turn();
+        self.events.begin_turn();
     }
 
     /// Whether there is something to do without waiting for input or a deadline.

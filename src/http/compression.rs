@@ -10,12 +10,16 @@ use flate2::Compression;
 pub struct HttpCompression {
     /// The smallest body that is, in bytes. Default 1,024, as in the reference.
     pub threshold_bytes: usize,
+    /// The largest body that is, in bytes. Default 64 KiB: everybody waits while a body is compressed, for about a millisecond
+    /// then. Beyond it the body is sent as it is.
+    pub max_bytes: usize,
 }
 
 impl Default for HttpCompression {
     fn default() -> Self {
         HttpCompression {
             threshold_bytes: 1024,
+            max_bytes: 64 * 1024,
         }
     }
 }

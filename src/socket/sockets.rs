@@ -293,12 +293,12 @@ impl Sockets {
         }
         // In the order in which it has joined them, its own first.
         self.note_own_room(id, [RoomChange::Left(id), RoomChange::Deleted]);
-        while let Some((room, _)) = self
-            .sockets
-            .get(id.0)
-            .and_then(|s| s.rooms.first().copied())
-        {
-            self.leave_seat(id, room);
+        let Some(socket) = self.sockets.get_mut(id.0) else {
+            return false;
+        };
+        let (namespace, rooms) = (socket.namespace, std::mem::take(&mut socket.rooms));
+        for (index, (room, seat)) in rooms.into_iter().enumerate() {
+            self.vacate(id, namespace, room, index, seat);
         }
         let Some(socket) = self.sockets.get_mut(id.0) else {
             return false;

@@ -23,10 +23,11 @@ impl Transport {
         let Some(coding) = exchange.and_then(|exchange: &mut Exchange| exchange.coding) else {
             return;
         };
-        if response.body.len() < settings.threshold_bytes {
+        let bytes = response.body.len();
+        if bytes < settings.threshold_bytes || bytes > settings.max_bytes {
             return;
         }
-        let units = response.body.len() * cost::COMPRESSED;
+        let units = bytes * cost::COMPRESSED;
         self.ready.charge(units);
         self.ready.charge_answer(units);
         let compressed = coding.compress(&response.body);

@@ -65,7 +65,7 @@ fn long_answers_are_compressed_as_their_client_accepts() {
 }
 
 #[test]
-fn short_answers_and_those_to_clients_that_do_not_accept_it_are_plain() {
+fn short_and_very_long_answers_and_those_to_clients_that_do_not_accept_it_are_plain() {
     let off = Config {
         http_compression: None,
         ..config()
@@ -73,11 +73,14 @@ fn short_answers_and_those_to_clients_that_do_not_accept_it_are_plain() {
     let higher = Config {
         http_compression: Some(HttpCompression {
             threshold_bytes: 5000,
+            ..HttpCompression::default()
         }),
         ..config()
     };
     for (config, accepted, bytes) in [
         (config(), "gzip", 1023),
+        (config(), "gzip", 64 * 1024 + 1),
+        (config(), "gzip", 900_000),
         (config(), "br", 5000),
         (config(), "gzip;q=0", 5000),
         (config(), "identity", 5000),
@@ -119,7 +122,10 @@ fn what_does_not_shrink_is_sent_as_it_is() {
     assert_eq!(head.contains("Content-Encoding"), is_smaller);
     let (head, body) = poll_of(
         Config {
-            http_compression: Some(HttpCompression { threshold_bytes: 1 }),
+            http_compression: Some(HttpCompression {
+                threshold_bytes: 1,
+                ..HttpCompression::default()
+            }),
             ..config()
         },
         "gzip",

@@ -8,7 +8,7 @@ use crate::transport::ready::TURN_UNITS;
 use crate::Event;
 
 /// A turn ends with the first piece of work that goes beyond its units.
-const TURN_LIMIT: i64 = TURN_UNITS + 300_000;
+pub(super) const TURN_LIMIT: i64 = TURN_UNITS + 300_000;
 
 fn config() -> Config {
     Config {
@@ -53,7 +53,7 @@ fn flooded(pattern: &[u8], attackers: usize) -> (World, ConnectionId) {
 }
 
 /// One turn, in which the events of this client are echoed and those of others are not.
-fn echo_turn(world: &mut World, socket: crate::SocketId) {
+pub(super) fn echo_turn(world: &mut World, socket: crate::SocketId) {
     world.one_turn();
     for event in world.take_events() {
         if let Event::Message(message) = event {

@@ -12,6 +12,7 @@ mod host_requests;
 mod incomplete;
 mod io;
 mod joins;
+mod large;
 mod leaving;
 mod leniency;
 #[cfg(feature = "msgpack")]

@@ -75,8 +75,9 @@ impl Sockets {
         let socket = self.get(id)?;
         let log = self.namespaces.get(socket.namespace.0)?.log.as_ref()?;
         let own = socket.secret.id(id.0.index);
-        let is_in =
-            |room: &str| room == own.as_str() || self.rooms(id).any(|joined| joined == room);
+        let mut joined: Vec<&str> = self.rooms(id).collect();
+        joined.sort_unstable();
+        let is_in = |room: &str| room == own.as_str() || joined.binary_search(&room).is_ok();
         log.missed(socket.recovery()?, offset, max_bytes, |target| {
             target.means(id, is_in)
         })

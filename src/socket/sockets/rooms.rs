@@ -199,17 +199,35 @@ impl Sockets {
             return false;
         };
         let (_, seat) = socket.rooms.remove(index);
-        let namespace_id = socket.namespace;
+        let namespace = socket.namespace;
+        self.vacate(id, namespace, room_key, index, seat);
+        true
+    }
+
+    /// Takes a socket off the members of a room, which has been at `index` of its rooms. Whoever takes its seat is likely to have
+    /// the room at the same index.
+    pub(super) fn vacate(
+        &mut self,
+        id: SocketId,
+        namespace_id: NamespaceId,
+        room_key: Key,
+        index: usize,
+        seat: u32,
+    ) {
         let Some(namespace) = self.namespaces.get_mut(namespace_id.0) else {
-            return false;
+            return;
         };
         let room = namespace.rooms.get_mut(room_key);
         let room = room.expect("joined rooms exist");
         room.members.swap_remove(seat as usize);
         if let Some(moved) = room.members.get(seat as usize) {
             let moved = self.sockets.get_mut(moved.0).expect("members are there");
-            let place = moved.rooms.iter_mut().find(|(room, _)| *room == room_key);
-            place.expect("members know their room").1 = seat;
+            let is_it = |(room, _): &(Key, u32)| *room == room_key;
+            let index = match moved.rooms.get(index).is_some_and(is_it) {
+                true => Some(index),
+                false => moved.rooms.iter().position(is_it),
+            };
+            moved.rooms[index.expect("members know their room")].1 = seat;
         }
         let is_empty = room.members.is_empty();
         if let Some(changes) = &mut self.changes {
@@ -222,7 +240,6 @@ impl Sockets {
             let room = namespace.rooms.remove(room_key).expect("it was just there");
             namespace.room_names.remove(&room.name);
         }
-        true
     }
 
     fn note(&mut self, namespace: NamespaceId, room: &str, change: RoomChange) {

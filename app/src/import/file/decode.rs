@@ -370,4 +370,17 @@ pub mod tests {
         assert_eq!(error.code, "UNSUPPORTED_FILE_TYPE");
         assert_eq!(decode(&gzip(b""), 100), (String::new(), 0));
     }
+
+    #[test]
+    fn a_file_that_unpacks_to_a_thousand_times_its_size_comes_in_small_pieces() {
+        let packed = gzip(&vec![b'\n'; 8 << 20]);
+        assert!(packed.len() < 16 << 10);
+        let mut decoder = Decoder::new(Pieces::new(&packed, packed.len()));
+        let mut bytes = 0;
+        while let Some(chunk) = decoder.next_text().unwrap() {
+            assert!(chunk.len() <= 2 << 20, "{}", chunk.len());
+            bytes += chunk.len();
+        }
+        assert_eq!(bytes, 8 << 20);
+    }
 }

@@ -93,6 +93,9 @@ const BINARIES: [(&[u8], &str, &str, &str); 10] = [
     ),
 ];
 
+/// Where in a tar archive its name stands.
+const TAR_MAGIC_AT: usize = 257;
+
 /// What the file is. `is_packed` for what came out of a gzip file.
 pub fn of(head: &[u8], is_packed: bool) -> Kind {
     if head.starts_with(GZIP) && !is_packed {
@@ -118,6 +121,13 @@ pub fn of(head: &[u8], is_packed: bool) -> Kind {
     {
         return unsupported(name, kind, suggestion);
     }
+    if head
+        .get(TAR_MAGIC_AT..)
+        .is_some_and(|at| at.starts_with(b"ustar"))
+    {
+        let suggestion = "Unpack the archive and upload the CSV file in it";
+        return unsupported("a tar archive", "tar", suggestion);
+    }
     let (encoding, mark) = encoding(head);
     if encoding == Encoding::Utf8 && head.contains(&0) && !looks_like_text(head) {
         return unsupported("not text", "binary", "Upload the CSV export of the scanner");
@@ -130,9 +140,11 @@ pub fn of(head: &[u8], is_packed: bool) -> Kind {
 
 fn zip(head: &[u8], unsupported: impl Fn(&str, &str, &'static str) -> Kind) -> Kind {
     let has = |name: &[u8]| head.windows(name.len()).any(|window| window == name);
+    let save_as_csv = "Open the workbook in a spreadsheet and save the sheet as CSV UTF-8";
     if has(b"xl/") || has(b"[Content_Types].xml") || has(b"_rels/.rels") {
-        let suggestion = "Open the workbook in a spreadsheet and save the sheet as CSV UTF-8";
-        unsupported("an Excel workbook", "xlsx", suggestion)
+        unsupported("an Excel workbook", "xlsx", save_as_csv)
+    } else if has(b"opendocument.spreadsheet") {
+        unsupported("an OpenDocument spreadsheet", "ods", save_as_csv)
     } else {
         let suggestion = "Unpack the archive and upload the CSV file in it";
         unsupported("a ZIP archive", "zip", suggestion)
@@ -261,7 +273,11 @@ mod tests {
     fn types_are_told_by_the_first_bytes() {
         let mut xlsx = b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0".to_vec();
         xlsx.extend_from_slice(b"[Content_Types].xml");
-        let table: [(&[u8], &str); 24] = [
+        let ods = b"PK\x03\x04\x14\0mimetypeapplication/vnd.oasis.opendocument.spreadsheet";
+        let mut tar = b"scan.csv".to_vec();
+        tar.resize(TAR_MAGIC_AT, 0);
+        tar.extend_from_slice(b"ustar\x0000");
+        let table: [(&[u8], &str); 26] = [
             (b"", "Utf8 0"),
             (b"host,title", "Utf8 0"),
             (b"\xEF\xBB\xBFhost", "Utf8 3"),
@@ -274,6 +290,8 @@ mod tests {
             (b"<b>,x", "Utf8 0"),
             (b"\x1f\x8b\x08", "gzip"),
             (&xlsx, "xlsx"),
+            (ods, "ods"),
+            (&tar, "tar"),
             (b"PK\x03\x04\x14\0scan.csv", "zip"),
             (b"%PDF-1.7\n", "pdf"),
             (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "xls"),

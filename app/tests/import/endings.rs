@@ -90,6 +90,20 @@ fn a_file_without_a_valid_row_fails_and_says_why() {
 }
 
 #[test]
+fn a_value_that_was_rejected_is_told_up_to_200_characters() {
+    let long = "ß".repeat(300);
+    let file = format!("host,title,severity\na,x,{long}\na,y,Low\n");
+    let summary = serde_json::to_value(
+        &World::new()
+            .import(file.as_bytes())
+            .completed_import()
+            .summary,
+    );
+    let rejection = &summary.unwrap()["rejections"][0];
+    assert_eq!(rejection["received_value"], long[..400]);
+}
+
+#[test]
 fn a_cancelled_import_leaves_the_findings_as_they_were_in_whatever_step() {
     for step in [STEP_READING, STEP_MERGING] {
         let (world, before) = world_with_findings();

@@ -174,6 +174,10 @@ licenses: need-rust ## renew app/licenses.txt after a change of dependencies (ca
 bench: need-rust ## measure codecs, wheel, fan-out and echo
 	cargo bench --locked --package pulsewheel
 
+.PHONY: bench-import
+bench-import: build need-python ## measure imports: time, estimates, memory, cancellation (BYTES=100000000 ROUNDS=3)
+	$(PYTHON) benches/import/measure.py --program $(TARGET)/release/pulsewheel --rounds $(or $(ROUNDS),3) --bytes $(or $(BYTES),100000000)
+
 .PHONY: compare
 compare: need-rust need-node need-python ## measure beside other servers (ROUNDS=1 ONLY="floor pulsewheel" MODES="echo broadcast")
 	$(PYTHON) benches/compare/runner --rounds=$(or $(ROUNDS),3) --only="$(ONLY)" --modes="$(MODES)" $(if $(CLIENTS),--clients=$(CLIENTS))

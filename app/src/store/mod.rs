@@ -56,8 +56,9 @@ const DRY_RUN_ID: i64 = -1;
 const BUSY_TIMEOUT_MS: u32 = 60_000;
 /// The same for what can be written later as well.
 const PATIENCE_MS: u32 = 100;
-/// Memory that SQLite may use for pages of the database, per connection.
-const CACHE_KIB: u32 = 6 * 1024;
+/// Memory that SQLite may use for pages of the database, per connection. Each of the imports
+/// that run has one, and what its thread has used once is not given back before it ends.
+const CACHE_KIB: u32 = 2 * 1024;
 
 /// The opened data directory. Share it by reference or in an `Arc`.
 pub struct Store {
@@ -119,7 +120,7 @@ impl Store {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(self.database_path(), flags)?;
         connection.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
-        connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB / 3))?;
+        connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB))?;
         Ok(Reader::new(connection, self.runs.clone()))
     }
 

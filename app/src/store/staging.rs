@@ -95,7 +95,7 @@ struct LastHost {
 }
 
 /// Memory that SQLite may use for pages of the staging file.
-const STAGING_CACHE_KIB: i64 = 4 * 1024;
+const STAGING_CACHE_KIB: i64 = 1536;
 
 impl ImportWriter {
     pub(super) fn begin(

@@ -184,6 +184,7 @@ struct Unpacked<S> {
     /// What has been read and waits to be unpacked.
     packed: Bytes,
     unpacked_bytes: u64,
+    most_unpacked_bytes: u64,
 }
 
 impl<S: ByteSource> Unpacked<S> {
@@ -193,6 +194,7 @@ impl<S: ByteSource> Unpacked<S> {
             gzip: None,
             packed: Bytes::new(),
             unpacked_bytes: 0,
+            most_unpacked_bytes: MAX_UNPACKED_BYTES,
         }
     }
 
@@ -236,7 +238,7 @@ impl<S: ByteSource> Unpacked<S> {
             gzip.write_all(&piece).map_err(|_| unreadable())?;
             let unpacked = std::mem::take(gzip.get_mut());
             self.unpacked_bytes += unpacked.len() as u64;
-            if self.unpacked_bytes > MAX_UNPACKED_BYTES {
+            if self.unpacked_bytes > self.most_unpacked_bytes {
                 return Err(ImportError::too_large().into());
             }
             if !unpacked.is_empty() {
@@ -372,15 +374,27 @@ pub mod tests {
     }
 
     #[test]
-    fn a_file_that_unpacks_to_a_thousand_times_its_size_comes_in_small_pieces() {
+    fn a_file_that_unpacks_to_a_thousand_times_its_size_comes_in_small_pieces_up_to_the_limit() {
         let packed = gzip(&vec![b'\n'; 8 << 20]);
         assert!(packed.len() < 16 << 10);
         let mut decoder = Decoder::new(Pieces::new(&packed, packed.len()));
+        assert_eq!(decoder.bytes.most_unpacked_bytes, 1 << 30);
+        decoder.bytes.most_unpacked_bytes = 5 << 20;
         let mut bytes = 0;
-        while let Some(chunk) = decoder.next_text().unwrap() {
-            assert!(chunk.len() <= 2 << 20, "{}", chunk.len());
-            bytes += chunk.len();
-        }
-        assert_eq!(bytes, 8 << 20);
+        let stop = loop {
+            match decoder.next_text() {
+                Ok(chunk) => {
+                    let length = chunk.expect("the limit comes before the end").len();
+                    assert!(length <= 2 << 20, "{length}");
+                    bytes += length;
+                }
+                Err(stop) => break stop,
+            }
+        };
+        assert!(((3 << 20)..=(5 << 20)).contains(&bytes), "{bytes}");
+        let Stop::Failed(error) = stop else {
+            panic!("no failure: {stop:?}");
+        };
+        assert_eq!(error.code, "PAYLOAD_TOO_LARGE");
     }
 }

@@ -1,8 +1,9 @@
 // The command `pulsewheel import`: what it sends, says and ends with.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import fs from "node:fs";
 import http from "node:http";
+import https from "node:https";
 import path from "node:path";
 import { test } from "node:test";
 import {
@@ -33,15 +34,34 @@ async function importFiles(server, args, options) {
   return { ...ended, stdout: ended.stdout.toString() };
 }
 
-/** A stand-in for a server, which answers as `answer(request, response)` does. */
-async function standIn(t, answer) {
-  const server = http.createServer((request, response) => {
-    request.resume();
-    request.once("end", () => answer(request, response));
-  });
+/** A stand-in for a server, which answers as `answer(request, response, body)` does; with `tls` it speaks HTTPS. */
+async function standIn(t, answer, tls) {
+  const listener = (request, response) => {
+    const body = [];
+    request.on("data", (chunk) => body.push(chunk));
+    request.once("end", () => answer(request, response, Buffer.concat(body).toString()));
+  };
+  const server = tls ? https.createServer(tls, listener) : http.createServer(listener);
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   t.after(() => server.close());
-  return `http://127.0.0.1:${server.address().port}`;
+  return `${tls ? "https" : "http"}://127.0.0.1:${server.address().port}`;
+}
+
+/** Key and certificate for 127.0.0.1, and the file of the authority that signed it; null without the program `openssl`. */
+function certificate() {
+  const folder = temporaryFolder();
+  const openssl = (...args) => execFileSync("openssl", args, { cwd: folder, stdio: "ignore" });
+  const request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+  try {
+    openssl(...request, "-subj", "/CN=test authority", "-keyout", "ca.key", "-out", "ca.pem");
+    const extensions = ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=serverAuth"];
+    openssl(...request, "-subj", "/CN=test server", ...extensions, "-CA", "ca.pem", "-CAkey", "ca.key", "-keyout", "server.key", "-out", "server.pem");
+  } catch (error) {
+    if (error.code === "ENOENT") return null;
+    throw error;
+  }
+  const read = (name) => fs.readFileSync(path.join(folder, name));
+  return { key: read("server.key"), cert: read("server.pem"), authority: path.join(folder, "ca.pem") };
 }
 
 const json = (response, status, body) => response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(body));
@@ -109,6 +129,76 @@ test("label and reach are those that were asked for", async (t) => {
   const cleared = await importFiles(program, [...args, part]);
   assert.match(cleared.stdout, / 1 unchanged, 2 resolved/);
   assert.deepEqual(new Set((await findings(program, "reach-host")).items.map(({ vendor }) => vendor)), new Set([label]));
+});
+
+test("columns, words, site and date of the scan are those that were given", async (t) => {
+  const program = await startProgram(t);
+  const own = file("own.csv", "Machine,What,How bad\nown-host,Old kernel,grave\nown-host,Open port,meh\n");
+  const args = ["--wait", "--vendor", "own", "--scan-date", "2024-03-18"];
+  const maps = ["--mapping", '{"host": "Machine", "check": "What", "severity": "How bad"}', "--severity-map", '{"grave": "Critical", "meh": "Low"}'];
+  const { status, stderr } = await importFiles(program, [...args, "--site", "Harbour", ...maps, own]);
+  assert.equal(status, 0, stderr);
+  const { items } = await findings(program, "own-host");
+  assert.deepEqual(
+    new Set(items.map(({ title, severity, lastSeen }) => [title, severity, lastSeen].join())),
+    new Set(["Old kernel,Critical,2024-03-18T00:00:00.000Z", "Open port,Low,2024-03-18T00:00:00.000Z"]),
+  );
+  const elsewhere = await importFiles(program, [...args, "--site", "Airport", "--severity-map", '{"grave": "Critical", "meh": "Low"}', own]);
+  assert.match(elsewhere.stdout, / 2 new, 0 updated, .* 0 resolved/);
+});
+
+test("an older scan fails, and is taken with --allow-older", async (t) => {
+  const program = await startProgram(t);
+  const csv = (id) => file("week.csv", nessusCsv([{ host: "older-host", id }]));
+  const dated = (date) => ["--wait", "--scan-date", date];
+  assert.equal((await importFiles(program, [...dated("2024-03-18"), csv(1)])).status, 0);
+  const refused = await importFiles(program, [...dated("2024-03-01"), csv(2)]);
+  assert.equal(refused.status, 3);
+  assert.match(refused.stderr, /^week\.csv: OLDER_SCAN: /m);
+  const allowed = await importFiles(program, [...dated("2024-03-01"), "--allow-older", csv(2)]);
+  assert.match(allowed.stdout, / 1 new, .* 0 resolved/);
+});
+
+test("a server with TLS is spoken to if the system trusts its certificate", async (t) => {
+  const tls = certificate();
+  if (!tls) return t.skip("no program `openssl` on this machine, which makes certificates");
+  const seen = [];
+  const answer = (request, response, body) => {
+    if (request.method === "POST") {
+      seen.push([request.headers["content-length"], String(Buffer.byteLength(body)), body.includes("a,b\n")]);
+      return json(response, 202, { importId: 1, sessionId: "x", vendor: "nessus" });
+    }
+    json(response, 200, { session: { status: "completed", import_id: 1, metadata: {}, summary: {} } });
+  };
+  const origin = await standIn(t, answer, tls);
+  const csv = file("week.csv", "a,b\n");
+  const trusted = await importFiles(origin, ["--wait", csv], { env: { SSL_CERT_FILE: tls.authority } });
+  assert.equal(trusted.status, 0, trusted.stderr);
+  const [[declared, sent, isWhole]] = seen;
+  assert.deepEqual([declared, isWhole], [sent, true]);
+  const stranger = await importFiles(origin, ["--wait", csv], { env: { SSL_CERT_FILE: certificate().authority } });
+  assert.equal(stranger.status, 6);
+  assert.match(stranger.stderr, /cannot be reached: .*certificate/);
+  assert.equal(seen.length, 1);
+});
+
+test("a redirection is not followed", async (t) => {
+  const origin = await standIn(t, (request, response) => response.writeHead(307, { Location: "/elsewhere" }).end());
+  const { status, stderr } = await importFiles(origin, [file("week.csv", "a,b\n")]);
+  assert.equal(status, 1);
+  assert.match(stderr, /^week\.csv: the server answered with status 307\n$/);
+});
+
+test("a command that is ended while it sends ends the import", async (t) => {
+  const program = await startProgram(t);
+  const socket = await watcher(t, program);
+  const { stdout: csv } = await runProgram(["generate", "--bytes", "20000000", "--seed", "5"]);
+  const running = spawn(programFile(), ["import", "--server", program.origin, file("large.csv", csv)], { stdio: "ignore" });
+  const created = await until(() => socket.log.find(([name]) => name === "session_created"), "the session");
+  running.kill("SIGINT");
+  const [event] = await socket.ended(created[1].sessionId);
+  assert.notEqual(event, "import_complete");
+  assert.equal((await program.call("GET", "/api/vulnerabilities")).body.total, 0);
 });
 
 test("more rejected rows than allowed end with status 7, and are stored all the same", async (t) => {
@@ -190,15 +280,27 @@ test("the token of the environment goes with every request", async (t) => {
 });
 
 test("a command line that makes no sense ends with status 2", async () => {
-  for (const args of [[], ["--resolve", "some", "a.csv"], ["--server", "https://a", "a.csv"], ["--server", "nowhere", "a.csv"], ["--max-rejected", "x", "a.csv"]]) {
+  for (const [args, named] of [
+    [[], "FILE"],
+    [["--resolve", "some", "a.csv"], "--resolve"],
+    [["--server", "ftp://a", "a.csv"], "ftp://a"],
+    [["--server", "nowhere", "a.csv"], "nowhere"],
+    [["--max-rejected", "x", "a.csv"], "--max-rejected"],
+    [["--scan-date", "soon", "a.csv"], "scanDate must be a date"],
+    [["--scan-date", "2199-01-01", "a.csv"], "not in the future"],
+    [["--mapping", '{"colour": "x"}', "a.csv"], "mapping"],
+    [["--severity-map", '{"a": "Apocalyptic"}', "a.csv"], "severityMap must be a JSON object"],
+  ]) {
     const { status, stderr } = await runProgram(["import", ...args]);
     assert.equal(status, 2, `${args}: ${stderr}`);
-    assert.notEqual(stderr.trim(), "");
+    assert.ok(stderr.includes(named), stderr);
   }
 });
 
-test("--help tells every exit status", async () => {
+test("--help tells every option and every exit status", async () => {
   const { status, stdout } = await runProgram(["import", "--help"]);
   assert.equal(status, 0);
+  for (const option of ["vendor", "resolve", "scan-date", "allow-older", "mapping", "severity-map", "site", "dry-run", "wait", "max-rejected", "server"])
+    assert.match(stdout.toString(), new RegExp(`--${option}\\b`));
   for (const number of [0, 1, 2, 3, 4, 5, 6, 7]) assert.match(stdout.toString(), new RegExp(`\\b${number} `));
 });

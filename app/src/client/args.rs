@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::import::{Options, RequestError};
+
 /// Send scans to a running server, which brings its findings up to date with them.
 ///
 /// Without --wait the command ends when the server has taken the file in; the
@@ -31,6 +33,26 @@ pub struct ImportArgs {
     #[arg(long, value_name = "REACH")]
     pub resolve: Option<Reach>,
 
+    /// When the scan was made, for rows that do not say it: 2025-01-12 or 2025-01-12T10:30:00Z.
+    #[arg(long, value_name = "DATE", value_parser = field("scanDate"))]
+    pub scan_date: Option<String>,
+
+    /// Take a scan although a newer one of its hosts is known; it resolves and reopens nothing there.
+    #[arg(long)]
+    pub allow_older: bool,
+
+    /// Which columns hold what, as a JSON object: {"host": "Machine", "severity": ["Rating", "Risk"]}.
+    #[arg(long, value_name = "JSON", value_parser = field("mapping"))]
+    pub mapping: Option<String>,
+
+    /// What the words of the severity column mean, as a JSON object: {"grave": "Critical"}.
+    #[arg(long, value_name = "JSON", value_parser = field("severityMap"))]
+    pub severity_map: Option<String>,
+
+    /// Label of a network: hosts of one address at two sites are two hosts.
+    #[arg(long, value_name = "LABEL")]
+    pub site: Option<String>,
+
     /// Only tell what an import would do; nothing is stored. Waits.
     #[arg(long)]
     pub dry_run: bool,
@@ -46,7 +68,7 @@ pub struct ImportArgs {
     #[arg(long, verbatim_doc_comment, value_name = "N")]
     pub max_rejected: Option<u64>,
 
-    /// The server.
+    /// The server; http:// and https:// are spoken.
     #[arg(
         long,
         value_name = "URL",
@@ -70,21 +92,37 @@ impl ImportArgs {
         self.wait || self.dry_run || self.max_rejected.is_some()
     }
 
-    /// The fields of the upload beside its file, as names and values.
-    pub fn query(&self, session: &str) -> Vec<(&'static str, String)> {
-        let mut query = vec![("sessionId", session.to_owned())];
+    /// The fields of the form beside its file, as names and values.
+    pub fn fields(&self, session: &str) -> Vec<(&'static str, String)> {
         let resolve = self.resolve.map(|reach| match reach {
             Reach::Hosts => "hosts",
             Reach::All => "all",
             Reach::None => "none",
         });
-        query.extend(resolve.map(|value| ("resolve", value.to_owned())));
-        let vendor = self.vendor.clone().filter(|vendor| !vendor.is_empty());
-        query.extend(vendor.map(|value| ("vendor", value)));
-        if self.dry_run {
-            query.push(("dryRun", "true".to_owned()));
-        }
-        query
+        let flag = |is_set: bool| is_set.then(|| "true".to_owned());
+        let fields = [
+            ("sessionId", Some(session.to_owned())),
+            ("vendor", self.vendor.clone()),
+            ("resolve", resolve.map(str::to_owned)),
+            ("scanDate", self.scan_date.clone()),
+            ("allowOlder", flag(self.allow_older)),
+            ("mapping", self.mapping.clone()),
+            ("severityMap", self.severity_map.clone()),
+            ("site", self.site.clone()),
+            ("dryRun", flag(self.dry_run)),
+        ];
+        let given = fields.into_iter();
+        given
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect()
+    }
+}
+
+/// Refuses what the server would refuse as this field, before anything is sent.
+fn field(name: &'static str) -> impl Fn(&str) -> Result<String, RequestError> + Clone {
+    move |value| {
+        Options::default().set(name, value)?;
+        Ok(value.to_owned())
     }
 }
 
@@ -109,22 +147,38 @@ mod tests {
         let args = parse(&[
             "a.csv",
             "b.csv",
-            "--vendor",
-            "Acme & Co",
-            "--resolve",
-            "none",
+            "--vendor=Acme & Co",
+            "--resolve=none",
+            "--scan-date=2025-01-12",
+            "--allow-older",
+            "--mapping={\"host\": \"Machine\"}",
+            "--severity-map={\"grave\": \"Critical\"}",
+            "--site=Harbour",
+            "--dry-run",
         ])
         .unwrap();
         assert_eq!(args.files.len(), 2);
         let wanted = [
             ("sessionId", "id"),
-            ("resolve", "none"),
             ("vendor", "Acme & Co"),
+            ("resolve", "none"),
+            ("scanDate", "2025-01-12"),
+            ("allowOlder", "true"),
+            ("mapping", "{\"host\": \"Machine\"}"),
+            ("severityMap", "{\"grave\": \"Critical\"}"),
+            ("site", "Harbour"),
+            ("dryRun", "true"),
         ];
         assert_eq!(
-            args.query("id"),
+            args.fields("id"),
             wanted.map(|(name, value)| (name, value.to_owned()))
         );
+    }
+
+    #[test]
+    fn what_is_not_given_is_not_sent() {
+        let args = parse(&["a.csv"]).unwrap();
+        assert_eq!(args.fields("id"), [("sessionId", "id".to_owned())]);
         assert!(!args.waits());
     }
 
@@ -143,6 +197,9 @@ mod tests {
             &["a.csv", "--resolve", "some"],
             &["a.csv", "--max-rejected", "-1"],
             &["a.csv", "--max-rejected", "few"],
+            &["a.csv", "--scan-date", "soon"],
+            &["a.csv", "--mapping", "host"],
+            &["a.csv", "--severity-map", "[]"],
         ] {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }

@@ -1,13 +1,16 @@
-//! Requests to the server: HTTP/1.1, each on a connection of its own.
+//! Requests to the server.
 
-use std::fmt::Write as _;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::crypto::ring;
 use serde_json::Value;
+use ureq::http::{header, Response, Uri};
+use ureq::tls::{RootCerts, TlsConfig};
+use ureq::{Agent, Body, RequestBuilder, SendBody};
 
-/// How long connecting may take, for each address of the server.
+/// How long connecting may take.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the server may say nothing, and take nothing.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -17,15 +20,11 @@ const CONTINUE_PATIENCE: Duration = Duration::from_secs(2);
 const MAX_ANSWER_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Where requests go.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Server {
-    /// Host and port, as they stand in the URL.
-    authority: String,
-    /// The same to connect to.
-    host: String,
-    port: u16,
-    /// What comes before every path, without a slash at its end.
-    prefix: String,
+    agent: Agent,
+    /// The URL that comes before every path, without a slash at its end.
+    url: String,
     token: Option<String>,
 }
 
@@ -40,233 +39,115 @@ impl Server {
     /// Reads a URL such as `http://127.0.0.1:8988`.
     ///
     /// # Errors
-    /// One sentence for whoever wrote the URL or the token.
+    /// One sentence for the person who wrote the URL or the token.
     pub fn new(url: &str, token: Option<String>) -> Result<Server, String> {
-        let wrong = |how: &str| Err(format!("the server {url:?} {how}"));
-        let Some(rest) = url.strip_prefix("http://") else {
-            return wrong("must be a URL with http://, as https:// is not spoken here");
-        };
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => match port.parse() {
-                Ok(port) => (host, port),
-                Err(_) => return wrong("has no port that is a number"),
-            },
-            _ => (authority, 80),
-        };
-        let name = host.trim_start_matches('[').trim_end_matches(']');
-        let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());
-        if name.is_empty() || !is_plain(url) || url.contains(['?', '#', '@']) {
-            return wrong("must be a URL such as http://127.0.0.1:8988");
+        if !is_base_url(url) {
+            return Err(format!(
+                "the server {url:?} must be a URL such as http://127.0.0.1:8988 or https://scans.example"
+            ));
         }
         let token = token.filter(|token| !token.is_empty());
+        let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());
         if token.as_deref().is_some_and(|token| !is_plain(token)) {
             return Err("PULSEWHEEL_TOKEN holds characters that no token has".to_owned());
         }
         Ok(Server {
-            authority: authority.to_owned(),
-            host: name.to_owned(),
-            port,
-            prefix: path.trim_end_matches('/').to_owned(),
+            agent: agent(),
+            url: url.trim_end_matches('/').to_owned(),
             token,
         })
     }
 
     /// How to name it in a sentence.
-    pub fn name(&self) -> String {
-        format!("http://{}{}", self.authority, self.prefix)
+    pub fn name(&self) -> &str {
+        &self.url
     }
 
+    /// Reads `path`, which begins with a slash.
     pub fn get(&self, path: &str) -> io::Result<Answer> {
-        let mut connection = self.connect()?;
-        connection.write_all(self.head("GET", path, "").as_bytes())?;
-        read_answer(&mut BufReader::new(connection))
+        let request = self.agent.get(format!("{}{path}", self.url));
+        read_answer(self.with_token(request).call())
     }
 
-    /// Sends a body that `write_body` writes, if the server wants it: a server that refuses
-    /// the request by its head answers at once.
+    /// Sends a body of `length` bytes to `path`. A server that refuses the request by its head
+    /// is sent no body.
     pub fn post(
         &self,
         path: &str,
         content_type: &str,
         length: u64,
-        write_body: impl FnOnce(&mut TcpStream) -> io::Result<()>,
+        body: &mut dyn Read,
     ) -> io::Result<Answer> {
-        let connection = self.connect()?;
-        let fields = format!(
-            "Content-Type: {content_type}\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n"
-        );
-        let mut sender = connection.try_clone()?;
-        sender.write_all(self.head("POST", path, &fields).as_bytes())?;
-        let mut answer = BufReader::new(connection);
-        if !is_body_wanted(&mut answer)? {
-            return read_answer(&mut answer);
-        }
-        match write_body(&mut sender) {
-            // A server that has answered early may take no more; its answer says why.
-            Err(error) if is_broken(&error) => read_answer(&mut answer).map_err(|_| error),
-            Err(error) => Err(error),
-            Ok(()) => read_answer(&mut answer),
-        }
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.url))
+            .header(header::CONTENT_TYPE, content_type)
+            .header(header::CONTENT_LENGTH, length)
+            .header(header::EXPECT, "100-continue");
+        read_answer(self.with_token(request).send(SendBody::from_reader(body)))
     }
 
-    fn head(&self, method: &str, path: &str, fields: &str) -> String {
-        let Server {
-            prefix, authority, ..
-        } = self;
-        let mut head = format!(
-            "{method} {prefix}{path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\nAccept: application/json\r\n{fields}"
-        );
-        if let Some(token) = &self.token {
-            let _ = write!(head, "Authorization: Bearer {token}\r\n");
-        }
-        head + "\r\n"
-    }
-
-    fn connect(&self) -> io::Result<TcpStream> {
-        let nothing = "the name stands for no address";
-        let mut outcome = Err(io::Error::new(io::ErrorKind::NotFound, nothing));
-        for address in (self.host.as_str(), self.port).to_socket_addrs()? {
-            outcome = TcpStream::connect_timeout(&address, CONNECT_PATIENCE);
-            if outcome.is_ok() {
-                break;
-            }
-        }
-        let connection = outcome?;
-        connection.set_nodelay(true)?;
-        connection.set_read_timeout(Some(PATIENCE))?;
-        connection.set_write_timeout(Some(PATIENCE))?;
-        Ok(connection)
-    }
-}
-
-/// `text` as it may stand in a query.
-pub fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                encoded.push(char::from(byte));
-            }
-            _ => {
-                let _ = write!(encoded, "%{byte:02X}");
-            }
-        }
-    }
-    encoded
-}
-
-/// Waits for what the server says to a head alone. True where it wants the body, or says
-/// nothing, as servers and proxies may that do not know of such questions.
-fn is_body_wanted(answer: &mut BufReader<TcpStream>) -> io::Result<bool> {
-    answer.get_ref().set_read_timeout(Some(CONTINUE_PATIENCE))?;
-    let said = answer.fill_buf().map(<[u8]>::to_vec);
-    answer.get_ref().set_read_timeout(Some(PATIENCE))?;
-    match said {
-        Ok(said) => Ok(status_of(&said) == Some(100)),
-        Err(error) if is_timeout(&error) => Ok(true),
-        Err(error) => Err(error),
-    }
-}
-
-/// The status in the first line of an answer.
-fn status_of(line: &[u8]) -> Option<u16> {
-    let line = line.strip_prefix(b"HTTP/1.")?;
-    std::str::from_utf8(line.get(2..5)?).ok()?.parse().ok()
-}
-
-/// Reads an answer; those that only say that more will come are passed over.
-fn read_answer(from: &mut impl BufRead) -> io::Result<Answer> {
-    loop {
-        let mut line = String::new();
-        from.by_ref().take(MAX_ANSWER_BYTES).read_line(&mut line)?;
-        let status = status_of(line.as_bytes()).ok_or_else(|| no_answer(&line))?;
-        let framing = read_fields(from)?;
-        if status >= 200 {
-            let body = read_body(from, framing)?;
-            let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-            return Ok(Answer { status, body });
+    fn with_token<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.token {
+            Some(token) => request.header(header::AUTHORIZATION, format!("Bearer {token}")),
+            None => request,
         }
     }
 }
 
-/// How the end of a body is known.
-enum Framing {
-    Length(u64),
-    Chunked,
-    End,
+/// Redirections are not followed, since a body is sent once; proxies are not asked, since the
+/// server is mostly on this machine. Certificates are checked against those that the system trusts.
+fn agent() -> Agent {
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::PlatformVerifier)
+        .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
+        .build();
+    Agent::config_builder()
+        .tls_config(tls)
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .proxy(None)
+        .user_agent(concat!("pulsewheel/", env!("CARGO_PKG_VERSION")))
+        .accept("application/json")
+        .timeout_connect(Some(CONNECT_PATIENCE))
+        .timeout_per_read(Some(PATIENCE))
+        .timeout_per_write(Some(PATIENCE))
+        .timeout_await_100(Some(CONTINUE_PATIENCE))
+        .build()
+        .new_agent()
 }
 
-fn read_fields(from: &mut impl BufRead) -> io::Result<Framing> {
-    let mut framing = Framing::End;
-    let mut limited = from.take(MAX_ANSWER_BYTES);
-    loop {
-        let mut line = String::new();
-        limited.read_line(&mut line)?;
-        if !line.ends_with('\n') {
-            return Err(no_answer(""));
-        }
-        let Some((name, value)) = line.trim_end().split_once(':') else {
-            return Ok(framing);
-        };
-        let value = value.trim();
-        if name.eq_ignore_ascii_case("Content-Length") {
-            let length = value.parse().map_err(|_| no_answer(&line))?;
-            framing = Framing::Length(length);
-        } else if name.eq_ignore_ascii_case("Transfer-Encoding") {
-            framing = Framing::Chunked;
-        }
-    }
-}
-
-fn read_body(from: &mut impl BufRead, framing: Framing) -> io::Result<Vec<u8>> {
-    let mut body = Vec::new();
-    match framing {
-        Framing::Length(length) => {
-            let length = length.min(MAX_ANSWER_BYTES);
-            from.take(length).read_to_end(&mut body)?;
-            if (body.len() as u64) < length {
-                return Err(no_answer(""));
-            }
-        }
-        Framing::End => {
-            from.take(MAX_ANSWER_BYTES).read_to_end(&mut body)?;
-        }
-        Framing::Chunked => loop {
-            let mut line = String::new();
-            from.by_ref().take(1024).read_line(&mut line)?;
-            let size = line.split(';').next().unwrap_or_default().trim();
-            let size = u64::from_str_radix(size, 16).map_err(|_| no_answer(&line))?;
-            if size == 0 || body.len() as u64 + size > MAX_ANSWER_BYTES {
-                break;
-            }
-            from.by_ref().take(size).read_to_end(&mut body)?;
-            from.by_ref().take(1024).read_line(&mut line)?;
-        },
-    }
-    Ok(body)
-}
-
-fn no_answer(line: &str) -> io::Error {
-    let message = if line.is_empty() {
-        "it closed the connection without an answer"
-    } else {
-        "it does not speak HTTP"
+/// Whether paths can be put behind `url`: it has a scheme that is spoken here, a host, maybe a
+/// port and a path, and nothing else.
+fn is_base_url(url: &str) -> bool {
+    let Ok(uri) = url.parse::<Uri>() else {
+        return false;
     };
-    io::Error::new(io::ErrorKind::InvalidData, message)
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return false;
+    };
+    let has_port = match authority.as_str().strip_prefix(authority.host()) {
+        Some("") => true,
+        Some(port) => authority
+            .port_u16()
+            .is_some_and(|number| port == format!(":{number}")),
+        None => false,
+    };
+    matches!(scheme, "http" | "https")
+        && !authority.host().is_empty()
+        && has_port
+        && uri.query().is_none()
+        && !url.contains('#')
 }
 
-fn is_timeout(error: &io::Error) -> bool {
-    use io::ErrorKind::{TimedOut, WouldBlock};
-    matches!(error.kind(), TimedOut | WouldBlock)
-}
-
-fn is_broken(error: &io::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
-    matches!(
-        error.kind(),
-        BrokenPipe | ConnectionAborted | ConnectionReset
-    )
+fn read_answer(response: Result<Response<Body>, ureq::Error>) -> io::Result<Answer> {
+    let mut response = response.map_err(ureq::Error::into_io)?;
+    let body = response.body_mut().with_config().limit(MAX_ANSWER_BYTES);
+    let body = body.read_to_vec().map_err(ureq::Error::into_io)?;
+    Ok(Answer {
+        status: response.status().as_u16(),
+        body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+    })
 }
 
 #[cfg(test)]
@@ -275,23 +156,14 @@ mod tests {
 
     #[test]
     fn urls_have_a_host_and_may_have_port_and_path() {
-        for (url, host, port, prefix) in [
-            ("http://127.0.0.1:8988", "127.0.0.1", 8988, ""),
-            ("http://scans.example/", "scans.example", 80, ""),
-            (
-                "http://scans.example:81/wheel/",
-                "scans.example",
-                81,
-                "/wheel",
-            ),
-            ("http://[::1]:8988", "::1", 8988, ""),
-            ("http://[::1]", "::1", 80, ""),
+        for url in [
+            "http://127.0.0.1:8988",
+            "http://scans.example/",
+            "https://scans.example:81/wheel/",
+            "https://[::1]:8988",
+            "http://[::1]",
         ] {
             let server = Server::new(url, None).unwrap();
-            assert_eq!(
-                (server.host.as_str(), server.port, server.prefix.as_str()),
-                (host, port, prefix)
-            );
             assert_eq!(server.name(), url.trim_end_matches('/'));
         }
     }
@@ -301,58 +173,20 @@ mod tests {
         for url in [
             "",
             "127.0.0.1:8988",
-            "https://a",
+            "ftp://a",
             "http://",
             "http://:80",
             "http://a:port",
             "http://a:65536",
+            "http://a:",
             "http://a b",
             "http://user@a",
             "http://a/?x",
+            "http://a/#x",
             "http://a\r\nX: y",
         ] {
             assert!(Server::new(url, None).is_err(), "{url:?}");
         }
         assert!(Server::new("http://a", Some("a\r\nb".into())).is_err());
-    }
-
-    fn answer(text: &str) -> io::Result<Answer> {
-        read_answer(&mut text.as_bytes())
-    }
-
-    #[test]
-    fn answers_are_read_however_their_end_is_told() {
-        for text in [
-            "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{\"a\":1}more",
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"a\r\n4;x\r\n\":1}\r\n0\r\n\r\n",
-            "HTTP/1.0 200 OK\r\n\r\n{\"a\":1}",
-            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n{\"a\":1}",
-        ] {
-            let Answer { status, body } = answer(text).unwrap();
-            assert_eq!((status, &body["a"]), (200, &Value::from(1)), "{text}");
-        }
-        let page = answer("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 4\r\n\r\n<p/>").unwrap();
-        assert_eq!((page.status, page.body), (502, Value::Null));
-    }
-
-    #[test]
-    fn what_is_no_whole_answer_is_an_error() {
-        for text in [
-            "",
-            "SSH-2.0-OpenSSH\r\n",
-            "HTTP/1.1 200 OK\r\nContent-Le",
-            "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{",
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        ] {
-            assert!(answer(text).is_err(), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn queries_hold_any_text() {
-        assert_eq!(
-            percent_encoded("Acme & Söhne/1-2"),
-            "Acme%20%26%20S%C3%B6hne%2F1-2"
-        );
     }
 }

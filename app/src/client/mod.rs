@@ -64,7 +64,7 @@ fn import_file(server: &Server, args: &ImportArgs, file: &Path, name: &str) -> O
         Ok(id) => id,
         Err(error) => return Outcome::Broken(format!("no random number is to be had: {error}")),
     };
-    let upload = match Upload::open(file, &args.query(&session), &session) {
+    let upload = match Upload::open(file, &args.fields(&session), &session) {
         Ok(upload) => upload,
         Err(error) => return Outcome::Broken(format!("the file cannot be read: {error}")),
     };

@@ -1,25 +1,34 @@
 //! A file as the form that is sent to the server.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Cursor, Read};
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::http::{percent_encoded, Answer, Server};
+use super::http::{Answer, Server};
 use super::outcome::{Accepted, Outcome};
 use crate::import::clean;
 
+/// Where files are sent to.
+const PATH: &str = "/api/vulnerabilities/import";
 /// Longest name of a file that is shown, in characters.
 const MAX_NAME_CHARS: usize = 255;
 
 /// A file that is open, and what goes around it.
 pub struct Upload {
-    file: File,
-    file_bytes: u64,
-    target: String,
+    file: WholeFile,
     boundary: String,
-    part_head: String,
+    /// The fields, and the head of the file's part.
+    before: String,
+}
+
+/// Reads as many bytes as the file had when it was opened; fewer are an error.
+struct WholeFile {
+    file: File,
+    left: u64,
+    /// Why it could not be read, so that this is told apart from what went wrong with sending.
+    failure: Option<String>,
 }
 
 /// The name of a file as it is shown and sent: without its folders, and harmless on a terminal.
@@ -29,8 +38,9 @@ pub fn shown_name(file: &Path) -> String {
 }
 
 impl Upload {
-    /// `id` must not occur in the file, which a random one does not.
-    pub fn open(file: &Path, query: &[(&str, String)], id: &str) -> io::Result<Upload> {
+    /// `fields` are those of the form beside the file. `id` must not occur in the file, which a
+    /// random one does not.
+    pub fn open(file: &Path, fields: &[(&str, String)], id: &str) -> io::Result<Upload> {
         let open = File::open(file)?;
         let metadata = open.metadata()?;
         if metadata.is_dir() {
@@ -39,42 +49,39 @@ impl Upload {
                 "it is a folder",
             ));
         }
-        let fields: Vec<String> = query
-            .iter()
-            .map(|(name, value)| format!("{name}={}", percent_encoded(value)))
-            .collect();
         let boundary = format!("pulsewheel-{id}");
+        let mut before = String::new();
+        for (name, value) in fields {
+            before += &part(&boundary, &format!("name=\"{name}\""));
+            before += &format!("\r\n{value}\r\n");
+        }
         let name = shown_name(file).replace('"', "%22");
+        before += &part(&boundary, &format!("name=\"csvFile\"; filename=\"{name}\""));
+        before += "Content-Type: text/csv\r\n\r\n";
         Ok(Upload {
-            file: open,
-            file_bytes: metadata.len(),
-            target: format!("/api/vulnerabilities/import?{}", fields.join("&")),
-            part_head: format!(
-                "--{boundary}\r\nContent-Disposition: form-data; name=\"csvFile\"; filename=\"{name}\"\r\nContent-Type: text/csv\r\n\r\n"
-            ),
+            file: WholeFile {
+                file: open,
+                left: metadata.len(),
+                failure: None,
+            },
             boundary,
+            before,
         })
     }
 
     /// Sends the file. Gives what the server said, or how that ended.
-    pub fn send(self, server: &Server) -> Result<Accepted, Outcome> {
+    pub fn send(mut self, server: &Server) -> Result<Accepted, Outcome> {
         let tail = format!("\r\n--{}--\r\n", self.boundary);
-        let length = (self.part_head.len() + tail.len()) as u64 + self.file_bytes;
+        let length = (self.before.len() + tail.len()) as u64 + self.file.left;
         let content_type = format!("multipart/form-data; boundary={}", self.boundary);
-        let mut reading = Ok(());
-        let answer = server.post(&self.target, &content_type, length, |connection| {
-            connection.write_all(self.part_head.as_bytes())?;
-            reading = send_file(&self.file, self.file_bytes, connection)?;
-            if reading.is_ok() {
-                connection.write_all(tail.as_bytes())?;
-            } else {
-                // The server is not to wait for the rest.
-                connection.shutdown(std::net::Shutdown::Both)?;
-            }
-            Ok(())
-        });
-        if let Err(error) = reading {
-            return Err(Outcome::Broken(format!("the file cannot be read: {error}")));
+        let mut body = Cursor::new(self.before)
+            .chain(&mut self.file)
+            .chain(Cursor::new(tail));
+        let answer = server.post(PATH, &content_type, length, &mut body);
+        if let Some(failure) = self.file.failure {
+            return Err(Outcome::Broken(format!(
+                "the file cannot be read: {failure}"
+            )));
         }
         match answer {
             Ok(Answer { status: 202, body }) => Ok(Accepted::from_json(&body)),
@@ -84,28 +91,36 @@ impl Upload {
     }
 }
 
-/// Copies the file. The outer error is one of sending, the inner one of reading.
-fn send_file(mut file: &File, bytes: u64, to: &mut impl Write) -> io::Result<io::Result<()>> {
-    let mut buffer = vec![0; 64 * 1024];
-    let mut left = bytes;
-    while left > 0 {
-        let wanted = buffer
-            .len()
-            .min(usize::try_from(left).unwrap_or(usize::MAX));
-        match file.read(&mut buffer[..wanted]) {
-            Ok(0) => {
-                let message = "it became shorter while it was sent";
-                return Ok(Err(io::Error::new(io::ErrorKind::UnexpectedEof, message)));
+/// The first lines of a part of the form.
+fn part(boundary: &str, disposition: &str) -> String {
+    format!("--{boundary}\r\nContent-Disposition: form-data; {disposition}\r\n")
+}
+
+impl WholeFile {
+    fn read_on(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = loop {
+            match (&self.file).take(self.left).read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                outcome => break outcome?,
             }
-            Ok(read) => {
-                to.write_all(&buffer[..read])?;
-                left -= read as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Ok(Err(error)),
+        };
+        if read == 0 && self.left > 0 && !buffer.is_empty() {
+            let message = "it became shorter while it was sent";
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
         }
+        self.left -= read as u64;
+        Ok(read)
     }
-    Ok(Ok(()))
+}
+
+impl Read for WholeFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let outcome = self.read_on(buffer);
+        if let Err(error) = &outcome {
+            self.failure = Some(error.to_string());
+        }
+        outcome
+    }
 }
 
 fn refused(answer: &Answer) -> Outcome {
@@ -131,10 +146,16 @@ mod tests {
 
     #[test]
     fn a_file_that_becomes_shorter_is_an_error_of_reading() {
-        let file = tempfile::tempfile().unwrap();
-        let mut sent = Vec::new();
-        assert!(send_file(&file, 3, &mut sent).unwrap().is_err());
-        assert!(send_file(&file, 0, &mut sent).unwrap().is_ok());
+        let whole = |left| WholeFile {
+            file: tempfile::tempfile().unwrap(),
+            left,
+            failure: None,
+        };
+        let (mut shorter, mut complete) = (whole(3), whole(0));
+        assert!(shorter.read(&mut [0; 8]).is_err());
+        assert!(shorter.failure.is_some_and(|why| why.contains("shorter")));
+        assert_eq!(complete.read(&mut [0; 8]).unwrap(), 0);
+        assert_eq!(complete.failure, None);
     }
 
     #[test]

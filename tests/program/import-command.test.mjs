@@ -101,7 +101,7 @@ test("on a terminal it draws a bar, and takes it away at the end", async (t) => 
     return t.skip("no program `script` on this machine, which makes terminals");
   }
   const program = await startProgram(t);
-  const { stdout: csv } = await runProgram(["generate", "--bytes", "20000000", "--seed", "5"]);
+  const { stdout: csv } = await runProgram(["generate", "--bytes", "8000000", "--seed", "5"]);
   const line = [programFile(), "import", "--server", program.origin, "--wait", file("large.csv", csv)].join(" ");
   const shown = execFileSync("script", ["--quiet", "--return", "--command", line, "/dev/null"], { encoding: "utf8" });
   assert.match(shown, /\r\x1b\[K\[#*-*\] \d+ %[^\r\n]*large\.csv/);

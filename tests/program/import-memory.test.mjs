@@ -53,7 +53,7 @@ for (const [what, letter, quote] of [
 
 test("four uploads at a time take a few MiB each", async (t) => {
   const program = await startProgram(t);
-  const { stdout: csv } = await runProgram(["generate", "--bytes", "4000000", "--seed", "7"]);
+  const { stdout: csv } = await runProgram(["generate", "--bytes", "2500000", "--seed", "7"]);
   const before = peakMib(program);
   const labels = ["one", "two", "three", "four"];
   const answers = await Promise.all(labels.map((label) => upload(program, csv, { query: `?wait=true&vendor=${label}` })));

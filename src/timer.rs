@@ -4,7 +4,7 @@ use crate::id::{ConnectionId, EngineSessionId};
 use crate::slots::Key;
 
 /// What is to happen at a deadline. The wheel holds these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timer {
     /// When a connection's time for something is over.
     Connection(ConnectionId, Timeout),
@@ -35,7 +35,7 @@ pub enum Timer {
 }
 
 /// What a connection has a time for: one thing at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timeout {
     /// The head of a request, or a piece of its body, is to arrive.
     Request,

@@ -213,6 +213,13 @@ impl<T> Wheel<T> {
         self.len() == 0
     }
 
+    /// All that is pending, in no order. For checks.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.entries
+            .iter()
+            .filter_map(|(entry, _)| entry.value.as_ref())
+    }
+
     /// The slot of a deadline that is not before the cursor.
     fn place(&self, deadline_ms: u64) -> usize {
         debug_assert!(deadline_ms >= self.cursor_ms);

@@ -12,6 +12,7 @@ impl Endpoint {
         self.check_news();
         self.transport.ready.check_costs(self.max_piece_units());
         self.check_sessions();
+        self.check_timers();
         let clients = self.sessions.iter().map(|(_, entry)| &entry.client);
         let sockets: usize = clients.map(|client| client.sockets().count()).sum();
         let is_leave = |queued: &&Queued| matches!(queued, Queued::Leave(socket, _) if self.sockets.get(*socket).is_some());
@@ -34,6 +35,14 @@ impl Endpoint {
                 "and knows of them"
             );
         }
+    }
+
+    /// Nothing has two deadlines of one kind: one that is set anew takes the place of the one before.
+    fn check_timers(&self) {
+        let mut timers: Vec<_> = self.clock.wheel.values().collect();
+        timers.sort_unstable();
+        let twice = timers.windows(2).find(|pair| pair[0] == pair[1]);
+        assert_eq!(twice, None, "each deadline is set once");
     }
 
     /// What one piece of work costs at most: a frame that is read and copied, a page of a list, or an event told to many.

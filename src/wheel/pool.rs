@@ -51,6 +51,12 @@ impl<V> Pool<V> {
         self.values.get(number as usize)
     }
 
+    /// Each number with memory behind it: its value, and whether it is in use. For checks.
+    pub fn iter(&self) -> impl Iterator<Item = (&V, bool)> {
+        let values = self.values.iter().enumerate();
+        values.map(|(number, value)| (value, !self.unused.contains(number)))
+    }
+
     /// Makes a number unused, and gives back what memory the last values no longer need.
     pub fn free(&mut self, number: u32) {
         self.in_use -= 1;
@@ -149,12 +155,6 @@ impl<V> Pool<V> {
     /// For how many values there is memory.
     pub fn capacity(&self) -> usize {
         self.values.capacity()
-    }
-
-    /// Each number with memory behind it: its value, and whether it is in use.
-    pub fn iter(&self) -> impl Iterator<Item = (&V, bool)> {
-        let values = self.values.iter().enumerate();
-        values.map(|(number, value)| (value, !self.unused.contains(number)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A client that means no good: bytes from a grammar of what is valid but nasty, and of what is wrong.
 
-use super::net::{LinkId, Net};
+use super::link::LinkId;
+use super::net::Net;
 use super::pipe::Nature;
 use super::rng::Rng;
 use super::script::Actor;
@@ -8,6 +9,8 @@ use super::wire::{get, masked, post, upgrade};
 
 /// Connections of one attacker.
 const CONNECTIONS: usize = 4;
+/// The choice that asks for a list of progress sessions.
+const LIST: u64 = 21;
 /// What one step may send at most.
 const MAX_BYTES: usize = 200_000;
 
@@ -16,6 +19,8 @@ pub struct Attacker {
     nature: Nature,
     rng: Rng,
     links: Vec<Enemy>,
+    /// Lists of progress sessions that it has asked for.
+    pub asked_lists: u64,
 }
 
 struct Enemy {
@@ -43,6 +48,7 @@ impl Attacker {
             },
             rng: Rng::fork(seed, 1_000 + actor.number as u64),
             links: Vec::new(),
+            asked_lists: 0,
         }
     }
 
@@ -111,11 +117,15 @@ impl Attacker {
         }
         let sid = self.links[index].sid.clone();
         let mut bytes = Vec::new();
-        for _ in 0..amount.max(1) {
+        // Behind a body that is broken off nothing is heard.
+        let is_broken = choice == 6 && amount.is_multiple_of(4);
+        let pieces = if is_broken { 1 } else { amount.max(1) };
+        for _ in 0..pieces {
             if bytes.len() > MAX_BYTES {
                 break;
             }
             bytes.extend(self.piece(choice, amount, &sid));
+            self.asked_lists += u64::from(choice == LIST);
             let requests = &mut self.links[index].requests;
             *requests = match choice {
                 3..=6 | 8 | 10 => requests.map(|requests| requests + 1),
@@ -138,9 +148,18 @@ impl Attacker {
         }
     }
 
+    /// What a WebSocket is written in a turn has one list of progress sessions in it at the most.
+    pub fn check_lists(&self, net: &Net) {
+        for enemy in &self.links {
+            let lists = net.get(enemy.link).map_or(0, |link| link.lists_in_turn);
+            assert!(lists <= 1, "{lists} lists in a turn on link {}", enemy.link);
+        }
+    }
+
     fn open(&mut self, is_websocket: bool, choice: u64, net: &mut Net, now_ms: u64) -> usize {
         let link = net.connect(self.number, self.nature, now_ms);
         if is_websocket {
+            net.expect_lists(link);
             net.send(link, &upgrade("EIO=4&transport=websocket"));
             if choice > 14 {
                 net.send(link, &masked(0x81, b"40"));
@@ -166,7 +185,7 @@ impl Attacker {
             2 => b"GET /".to_vec(),
             3 => get(&session),
             4 => post(&session, self.payload(amount).as_bytes()),
-            5 if amount.is_multiple_of(16) => post(&session, vec!["6"; 30_000].join("\x1e").as_bytes()),
+            5 if amount.is_multiple_of(4) => post(&session, vec!["6"; 30_000].join("\x1e").as_bytes()),
             5 => post(&session, vec!["6"; 50].join("\x1e").as_bytes()),
             6 if amount.is_multiple_of(4) => {
                 format!("POST /socket.io/?{session}x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nno number\r\n").into_bytes()
@@ -187,7 +206,7 @@ impl Attacker {
             18 => [masked(0x01, b"6"), masked(0x00, b""), masked(0x00, b""), masked(0x80, b"")].concat(),
             19 => masked(0x89, b"ping"),
             20 => text("42[\"list_sessions\"]"),
-            21 => text("420[\"list_sessions\"]"),
+            LIST => text("420[\"list_sessions\"]"),
             22 => text("42[\"track_session\",{\"sessionId\":\"00000000-0000-4000-8000-000000000000\"}]"),
             23 => text(&format!("421[\"echo\",\"{}\"]", "x".repeat((amount % 900) as usize))),
             24 => text("451-[\"echo\",{\"_placeholder\":true,\"num\":0}]"),

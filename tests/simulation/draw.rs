@@ -4,15 +4,17 @@ use super::rng::Rng;
 use super::script::{Actor, Kind, Line, Script, Setup, Step, Verb};
 
 pub fn draw(rng: &mut Rng, seed: u64, steps: usize) -> Script {
-    let setup = draw_setup(rng);
-    let actors: Vec<Actor> = (0..draw_count(rng))
+    // In some runs the machine is slow and has much to do. That excuses many, and so there is none of it in the others.
+    let is_slow = rng.chance(125);
+    let setup = draw_setup(rng, is_slow);
+    let actors: Vec<Actor> = (0..draw_count(rng, is_slow))
         .map(|number| Actor {
             number,
             kind: draw_kind(rng, &setup),
             line: draw_line(rng, &setup),
         })
         .collect();
-    let verbs = draw_chances(rng);
+    let verbs = draw_chances(rng, is_slow);
     let haste = *rng.pick(&[1, 10, 100, 1000]);
     let steps = (0..steps)
         .map(|_| draw_step(rng, &actors, &verbs, haste))
@@ -26,14 +28,17 @@ pub fn draw(rng: &mut Rng, seed: u64, steps: usize) -> Script {
 }
 
 /// A few, and now and then a crowd.
-fn draw_count(rng: &mut Rng) -> usize {
+fn draw_count(rng: &mut Rng, is_slow: bool) -> usize {
+    if is_slow {
+        return rng.range(10, 30) as usize;
+    }
     let most = *rng.pick(&[3, 6, 10, 10, 10, 30]);
     rng.range(1, most) as usize
 }
 
-fn draw_setup(rng: &mut Rng) -> Setup {
+fn draw_setup(rng: &mut Rng, is_slow: bool) -> Setup {
     let usual = Setup::default();
-    let is_brisk = rng.chance(500);
+    let is_brisk = is_slow || rng.chance(500);
     Setup {
         ping_interval: if is_brisk {
             rng.range(300, 3_000)
@@ -54,7 +59,11 @@ fn draw_setup(rng: &mut Rng) -> Setup {
         admissions: u64::from(rng.chance(150)),
         connect_requests: u64::from(rng.chance(200)),
         progress: u64::from(rng.chance(700)),
-        ready_per_turn: *rng.pick(&[1, 2, 4, 64, 64]),
+        ready_per_turn: if is_slow {
+            rng.range(1, 2)
+        } else {
+            *rng.pick(&[1, 2, 4, 64, 64])
+        },
         max_sessions: *rng.pick(&[4, usual.max_sessions, usual.max_sessions]),
         spurious: *rng.pick(&[0, 0, 5, 100]),
         ..usual
@@ -90,17 +99,20 @@ fn draw_line(rng: &mut Rng, setup: &Setup) -> Line {
 }
 
 /// How likely each verb is in this run.
-fn draw_chances(rng: &mut Rng) -> Vec<(Verb, u64)> {
+fn draw_chances(rng: &mut Rng, is_slow: bool) -> Vec<(Verb, u64)> {
     let usual = |verb: &Verb| match verb {
-        Verb::Emit | Verb::Tell | Verb::Attack | Verb::Progress => 30,
+        Verb::Emit | Verb::Tell | Verb::Progress => 30,
         Verb::EmitAsking | Verb::EmitBinary | Verb::TellAll | Verb::TellRoom | Verb::Return => 20,
         Verb::Wait | Verb::Join | Verb::Leave | Verb::Ask | Verb::Decide | Verb::Begin => 10,
-        Verb::Kick | Verb::KickOut | Verb::Stall | Verb::WallClock => 2,
+        Verb::Kick | Verb::KickOut | Verb::Stall | Verb::Slow | Verb::WallClock => 2,
         Verb::Restart | Verb::Tear => 1,
         _ => 5,
     };
     let draw = |verb: &Verb| {
-        let factor = *rng.pick(&[0, 1, 1, 3]);
+        let factor = match verb {
+            Verb::Slow => 5 * u64::from(is_slow),
+            _ => *rng.pick(&[0, 1, 1, 3]),
+        };
         (*verb, usual(verb) * factor)
     };
     let mut chances: Vec<(Verb, u64)> = Verb::ALL.iter().map(draw).collect();
@@ -119,7 +131,8 @@ fn draw_step(rng: &mut Rng, actors: &[Actor], verbs: &[(Verb, u64)], haste: u64)
     let verb = found.expect("the chances add up").0;
     let amount = match verb {
         Verb::Stall => *rng.pick(&[100, 101, 300, 1_000, 10_000, 60_000]),
-        Verb::WallClock => *rng.pick(&[1, 1_000, 3_600_000]),
+        Verb::Slow => *rng.pick(&[1, 20, 99, 99]),
+        Verb::WallClock => *rng.pick(&[1, 50, 1_000, 3_600_000]),
         Verb::RefuseAccepts => rng.range(1, 3),
         Verb::Burst => rng.range(2, 40),
         Verb::Attack => rng.up_to(&[3, 300, 3_000]),
@@ -131,8 +144,16 @@ fn draw_step(rng: &mut Rng, actors: &[Actor], verbs: &[(Verb, u64)], haste: u64)
         10..=49 => 0,
         _ => rng.range(0, 50 * haste / 100 + 1),
     };
+    let hostile: Vec<&Actor> = actors
+        .iter()
+        .filter(|actor| verb == Verb::Attack && actor.kind == Kind::Hostile)
+        .collect();
+    let actor = match hostile[..] {
+        [] => rng.pick(actors),
+        _ => *rng.pick(&hostile),
+    };
     Step {
-        actor: rng.pick(actors).number,
+        actor: actor.number,
         verb,
         amount,
         variant: rng.below(1_000),

@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use pulsewheel::{ConnectionId, Endpoint, Event, Now, Readiness, Work};
 
 use super::held::outside;
-use super::net::{LinkId, Net};
+use super::link::LinkId;
+use super::net::Net;
 use super::trace::Trace;
 
 const ACCEPTS_PER_TURN: usize = 32;
@@ -31,7 +32,9 @@ pub struct Driver {
     /// All connections have been accepted that had come by this time.
     accepted_until_ms: u64,
     now_ms: u64,
-    /// Bytes read in the turn before, for oracles.
+    /// Whether this turn has done something that anybody sees, and how many have not although there was more to do.
+    is_seen: bool,
+    pub hollow_turns: u64,
     pub read_bytes: u64,
 }
 
@@ -53,6 +56,8 @@ impl Driver {
             told: 0,
             accepted_until_ms: 0,
             now_ms: 0,
+            is_seen: false,
+            hollow_turns: 0,
             read_bytes: 0,
         }
     }
@@ -92,14 +97,18 @@ impl Driver {
         mut host: impl FnMut(&mut Endpoint, Event, &mut Trace),
     ) {
         self.turns += 1;
-        self.read_bytes = 0;
+        self.is_seen = false;
         self.now_ms = now.mono_ms;
+        for (key, connected) in &self.connections {
+            net.begin_turn(connected.link, self.endpoint.has_output(*key));
+        }
         self.endpoint.begin_turn(now);
         // What the world has done by verbs since, in the turn that is not over yet.
         self.work(net, trace, &mut host);
         self.accept(net, trace);
         self.take_readiness(net, trace);
         self.work(net, trace, &mut host);
+        self.hollow_turns += u64::from(!self.is_seen && self.endpoint.has_work());
     }
 
     /// Does what is to be done, until nothing is left or the turn is over.
@@ -114,11 +123,13 @@ impl Driver {
                 Work::Read(key, bytes) => self.read(key, bytes, net, trace),
                 Work::Events => {
                     while let Some(event) = self.endpoint.poll_event() {
+                        self.is_seen = true;
                         outside(|| host(&mut self.endpoint, event, trace));
                     }
                 }
                 Work::Write(key) => self.write_to(key, net, trace),
                 Work::ShutdownWrite(key) => {
+                    self.is_seen = true;
                     if let Some(connected) = self.connections.get(&key) {
                         outside(|| {
                             trace.note(|| format!("link {} is closed: Write", connected.link))
@@ -129,6 +140,7 @@ impl Driver {
                     }
                 }
                 Work::Close(key) => {
+                    self.is_seen = true;
                     if let Some(connected) = self.connections.remove(&key) {
                         let link = connected.link;
                         outside(|| {
@@ -184,6 +196,7 @@ impl Driver {
         match read {
             Ok(0) => outside(|| trace.note(|| format!("link {} has ended", connected.link))),
             Ok(length) => {
+                self.is_seen = true;
                 self.read_bytes += length as u64;
                 outside(|| trace.bytes("read", connected.link, &self.buffer[..length]));
             }
@@ -200,6 +213,7 @@ impl Driver {
         let (count, offered) = self.endpoint.gather(key, &mut slices);
         let written = outside(|| net.write(connected.link, &slices[..count], self.now_ms));
         if let Ok(bytes) = written {
+            self.is_seen = true;
             outside(|| trace.slices("write", connected.link, &slices[..count], bytes));
         }
         self.endpoint.on_written(key, offered, written);
@@ -220,6 +234,7 @@ impl Driver {
             }
             match outside(|| net.accept()) {
                 Ok(link) => {
+                    self.is_seen = true;
                     let peer = SocketAddr::from(([127, 0, 0, 1], 1024 + (link % 60_000) as u16));
                     let Some(key) = self.endpoint.open(peer) else {
                         outside(|| net.close(link, self.now_ms));

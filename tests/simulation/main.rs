@@ -8,6 +8,7 @@ mod driver;
 mod found;
 mod held;
 mod host;
+mod link;
 mod net;
 mod packet;
 mod pipe;
@@ -175,7 +176,12 @@ fn one_after_the_other(script: &Script, segment: u64) -> Script {
     let depends_on_segments = |step: &script::Step| {
         matches!(
             step.verb,
-            Verb::Stall | Verb::TellVolatile | Verb::Attack | Verb::Tear | Verb::FailWrite
+            Verb::Stall
+                | Verb::Slow
+                | Verb::TellVolatile
+                | Verb::Attack
+                | Verb::Tear
+                | Verb::FailWrite
         )
     };
     script.steps.retain(|step| !depends_on_segments(step));

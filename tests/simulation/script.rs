@@ -96,6 +96,8 @@ words! {
         WebSocket3,
         Polling3,
         Upgrading3,
+        /// Upgrades as soon as its last POST has been read, and does not wait for the answer.
+        Hasty,
         /// Sends from a grammar of nasty and of wrong input.
         Hostile,
     }
@@ -129,13 +131,17 @@ words! {
         Tell, TellAll, TellVolatile, TellRoom, Join, Leave, Kick, KickOut, Ask, AskAll, Decide, Misuse,
         Begin, Progress, Complete, Fail, Cancel, Forget,
         // Of the machine.
-        Stall, WallClock, RefuseAccepts, Restart, FailWrite,
+        Stall, Slow, WallClock, RefuseAccepts, Restart, FailWrite,
     }
 }
 
 impl Verb {
     pub fn is_the_hosts(self) -> bool {
         (Verb::Tell..=Verb::Forget).contains(&self)
+    }
+
+    pub fn is_a_producers(self) -> bool {
+        (Verb::Begin..=Verb::Forget).contains(&self)
     }
 
     /// Whether it needs no actor: then it stays when its actor is dropped from a script.

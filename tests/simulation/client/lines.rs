@@ -2,6 +2,7 @@
 
 use super::super::net::Net;
 use super::super::packet::Packet;
+use super::super::script::Kind;
 use super::super::wire::{get, masked, post, take_answer, take_frame};
 use super::{Client, Line, Scene, State, Upgrade};
 
@@ -101,7 +102,7 @@ impl Client {
             };
             assert!(line.request.take().is_some(), "answers are asked for");
             line.answers += 1;
-            if is_over {
+            if is_over || self.is_upgraded {
                 scene.net.leave(line.link, scene.now_ms);
             } else {
                 *(if is_poll {
@@ -231,7 +232,7 @@ impl Client {
         if self.upgrade == Upgrade::Pause {
             let is_idle =
                 |line: &Option<Line>| line.as_ref().is_none_or(|line| line.request.is_none());
-            if !is_idle(&self.poll) || !is_idle(&self.post) {
+            if !is_idle(&self.poll) || !is_idle(&self.post) && !self.has_posted(scene.net) {
                 return false;
             }
             let Some(line) = &self.websocket else {
@@ -239,7 +240,8 @@ impl Client {
             };
             scene.net.send(line.link, &masked(0x81, b"5"));
             self.is_upgraded = true;
-            for line in [self.poll.take(), self.post.take()].into_iter().flatten() {
+            let post = self.post.take_if(|line| line.request.is_none());
+            for line in [self.poll.take(), post].into_iter().flatten() {
                 scene.net.leave(line.link, scene.now_ms);
             }
             return true;
@@ -269,6 +271,16 @@ impl Client {
             has_written = true;
         }
         has_written
+    }
+
+    /// Whether it is in haste, and the server has read all of its `POST`.
+    fn has_posted(&self, net: &Net) -> bool {
+        let link = self.post.as_ref().map(|line| line.link);
+        self.kind == Kind::Hasty
+            && link.is_some_and(|link| {
+                let is_read = net.get(link).is_some_and(|link| !link.up.has_bytes());
+                is_read && net.unsent_bytes(link) == 0
+            })
     }
 
     /// As many packets as go into one body.

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 use super::book::Book;
-use super::net::{LinkId, Net};
+use super::link::LinkId;
+use super::net::Net;
 use super::packet::{Dialect, Packet, Said};
 use super::pipe::Nature;
 use super::script::{Actor, Kind, Setup};
@@ -92,6 +93,8 @@ pub struct Client {
     ping_interval_ms: u64,
     max_payload: usize,
     next_ask: u64,
+    /// Lists of progress sessions that it has asked for.
+    pub asked_lists: u64,
     /// When it has announced attachments that it does not send.
     pub torn_at_ms: Option<u64>,
     pub viewer: Viewer,
@@ -143,6 +146,7 @@ impl Client {
             ping_interval_ms: setup.ping_interval,
             max_payload: setup.max_payload as usize,
             next_ask: 0,
+            asked_lists: 0,
             torn_at_ms: None,
             viewer: Viewer::default(),
         }
@@ -156,7 +160,19 @@ impl Client {
     }
 
     fn wants_upgrade(&self) -> bool {
-        matches!(self.kind, Kind::Upgrading | Kind::Upgrading3)
+        matches!(self.kind, Kind::Upgrading | Kind::Upgrading3 | Kind::Hasty)
+    }
+
+    /// Whether a WebSocket carries its session.
+    pub fn is_on_websocket(&self) -> bool {
+        self.is_upgraded
+    }
+
+    /// Whether its session is open, and it is in one of the namespaces that it wants to be in.
+    pub fn is_in(&self) -> bool {
+        let mut joined = self.joined.values();
+        let is_in = self.joined.is_empty() || joined.any(|joined| joined.is_connected);
+        self.state == State::Open && is_in
     }
 
     pub fn is_away(&self) -> bool {

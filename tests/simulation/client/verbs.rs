@@ -3,7 +3,8 @@
 use serde_json::{json, Value};
 
 use super::super::book::{padding, Book};
-use super::super::net::{LinkId, Net};
+use super::super::link::LinkId;
+use super::super::net::Net;
 use super::super::packet::{place, Packet};
 use super::super::wire::{masked, post};
 use super::{Client, Joined, Scene, State};
@@ -66,6 +67,7 @@ impl Client {
                 let joined = self.joined.get_mut("/").expect("it is in there");
                 joined.asked.insert(self.next_ask, u64::MAX);
                 self.next_ask += 1;
+                self.asked_lists += 1;
             }
             self.say(self.dialect.event("/", id, args, &[]));
         }

@@ -1,5 +1,6 @@
 //! The world of a run: time, network, server, clients and host.
 
+mod machine;
 mod rules;
 
 use pulsewheel::http::HttpCompression;
@@ -17,12 +18,15 @@ use crate::net::Net;
 use crate::rng::Rng;
 use crate::script::{Actor, Kind, Script, Setup, Step, Verb};
 use crate::trace::Trace;
+use machine::Machine;
 
 const START_MS: u64 = 1_000_000;
 const START_UNIX_MS: u64 = 1_736_677_800_000;
 /// At one moment of the made-up time no more can happen than this, however finely input is cut.
 const MAX_ROUNDS: u64 = 300_000;
 const NAMESPACES: [&str; 3] = ["/", "/custom", "/third"];
+/// Of so many turns, one is followed by a check of everything, whatever is under way.
+const TURNS_PER_CHECK: u64 = 16;
 /// How long a server that shuts down waits for its last bytes to be taken.
 const DRAIN_MS: u64 = 5_000;
 /// How long the end of a run may take until everything is forgotten.
@@ -32,11 +36,9 @@ pub struct World {
     setup: Setup,
     now_ms: u64,
     unix_offset_ms: i64,
-    stalled_until_ms: u64,
-    /// When the last stall ends, or has ended.
-    stall_ended_ms: u64,
-    /// When the last stall ends, or the last accept that was refused is tried again.
-    disturbed_until_ms: u64,
+    machine: Machine,
+    /// What producers have done while the loop was held up.
+    late_steps: Vec<Step>,
     /// What the server holds of the heap while nobody is there.
     held_by_itself: u64,
     pub net: Net,
@@ -95,9 +97,8 @@ impl World {
         World {
             now_ms: START_MS,
             unix_offset_ms: 0,
-            stalled_until_ms: 0,
-            stall_ended_ms: 0,
-            disturbed_until_ms: 0,
+            machine: Machine::default(),
+            late_steps: Vec::new(),
             held_by_itself,
             net,
             driver: Driver::new(endpoint, setup.ready_per_turn as usize),
@@ -172,11 +173,8 @@ impl World {
         let (actor, amount, variant) = (step.actor, step.amount, step.variant);
         match step.verb {
             Verb::Wait => {}
-            Verb::Stall => {
-                self.stalled_until_ms = self.stalled_until_ms.max(self.now_ms + amount);
-                self.disturbed_until_ms = self.disturbed_until_ms.max(self.stalled_until_ms);
-                self.stall_ended_ms = self.stalled_until_ms;
-            }
+            Verb::Stall => self.machine.stall(self.now_ms, amount),
+            Verb::Slow => self.machine.slow_down(self.now_ms, amount, 10 * variant),
             Verb::WallClock => {
                 let by_ms = if variant.is_multiple_of(2) {
                     amount as i64
@@ -192,7 +190,7 @@ impl World {
             }
             Verb::RefuseAccepts => {
                 self.net.refused_accepts += amount;
-                self.disturbed_until_ms = u64::MAX;
+                self.machine.refuse_accepts();
             }
             Verb::Restart => self.restart(),
             Verb::FailWrite => self.with_client(actor, |client, scene| {
@@ -208,16 +206,22 @@ impl World {
                 }
             }
             verb if verb.is_the_hosts() => {
-                // While the loop is held up, its host is too.
-                if self.now_ms >= self.stalled_until_ms {
-                    let now = self.now();
-                    inside(|| self.driver.endpoint.begin_turn(now));
-                    self.host
-                        .act(&mut self.driver.endpoint, step, &mut self.book);
+                // While the loop is held up, its host is too. Producers are other threads, which it listens to when it goes on.
+                if self.now_ms >= self.machine.busy_until_ms {
+                    self.act_as_host(step);
+                } else if verb.is_a_producers() {
+                    self.late_steps.push(step.clone());
                 }
             }
             _ => self.act_as_client(step),
         }
+    }
+
+    fn act_as_host(&mut self, step: &Step) {
+        let now = self.now();
+        inside(|| self.driver.endpoint.begin_turn(now));
+        self.host
+            .act(&mut self.driver.endpoint, step, &mut self.book);
     }
 
     fn act_as_client(&mut self, step: &Step) {
@@ -227,7 +231,12 @@ impl World {
             Verb::EmitAsking => client.emit(variant, amount, true, false),
             Verb::EmitBinary => client.emit(variant, amount, variant.is_multiple_of(2), true),
             Verb::Burst => {
-                (0..amount).for_each(|_| client.emit(variant, variant % 50, false, false))
+                let length = if variant.is_multiple_of(10) {
+                    3_000
+                } else {
+                    variant % 50
+                };
+                (0..amount).for_each(|_| client.emit(variant, length, false, false));
             }
             Verb::Fragments => client.fragments(variant, scene.net),
             Verb::Tear => client.tear(scene),
@@ -286,9 +295,9 @@ impl World {
     }
 
     fn next_ms(&self) -> Option<u64> {
-        let is_stalled = self.now_ms < self.stalled_until_ms;
-        let loop_ms = if is_stalled {
-            Some(self.stalled_until_ms)
+        let busy_until_ms = self.machine.busy_until_ms;
+        let loop_ms = if self.now_ms < busy_until_ms {
+            Some(busy_until_ms)
         } else {
             self.driver.next_ms()
         };
@@ -327,8 +336,8 @@ impl World {
                 };
                 moved = moved.or(has_acted.then_some(number));
             }
-            let has_turned =
-                self.now_ms >= self.stalled_until_ms && self.driver.is_due(&self.net, self.now_ms);
+            let is_busy = self.now_ms < self.machine.busy_until_ms;
+            let has_turned = !is_busy && self.driver.is_due(&self.net, self.now_ms);
             if has_turned {
                 self.turn();
             }
@@ -345,9 +354,10 @@ impl World {
 
     fn turn(&mut self) {
         let now = self.now();
-        if self.disturbed_until_ms == u64::MAX && self.net.refused_accepts == 0 {
-            self.disturbed_until_ms = self.now_ms;
+        for step in std::mem::take(&mut self.late_steps) {
+            self.act_as_host(&step);
         }
+        self.begin_busy();
         let World {
             driver,
             net,
@@ -366,22 +376,15 @@ impl World {
         self.note_refused();
         self.check_turn();
         self.check_links();
-    }
-
-    /// Connections are accepted late for want of descriptors, which the server cannot make good where a stall came before that.
-    fn note_refused(&mut self) {
-        let has_refused = std::mem::take(&mut self.net.has_refused);
-        let is_after_stall = self.now_ms < self.stall_ended_ms + self.setup.ping_timeout;
-        if has_refused && is_after_stall {
-            for client in self.net.waiting_owners() {
-                self.book.excuse(client, "it was not accepted");
-            }
+        if self.driver.turns.is_multiple_of(TURNS_PER_CHECK) {
+            self.driver.endpoint.check_invariants();
         }
     }
 
     /// The server shuts down, as one does that is replaced by the next.
     fn restart(&mut self) {
-        self.stalled_until_ms = 0;
+        self.machine.recover();
+        self.late_steps.clear();
         self.book.is_shutting_down = true;
         let now = self.now();
         inside(|| {
@@ -413,7 +416,7 @@ impl World {
 
     /// Lets everybody who has done nothing wrong get what is owed, sends all away, and waits until all is forgotten.
     fn finish(&mut self) {
-        self.stalled_until_ms = 0;
+        self.machine.recover();
         self.net.refused_accepts = 0;
         self.pass_ms(10_000);
         let has_said_all = |client: &Actorlike| match client {
@@ -429,6 +432,7 @@ impl World {
             self.pass_ms(50);
         }
         self.check();
+        self.check_hollow();
         self.check_debts();
         for number in 0..self.clients.len() {
             self.with_client(number, |client, scene| {

@@ -9,6 +9,9 @@ const PROGRESS_WITHIN_MS: u64 = 200;
 const TORN_WITHIN_MS: u64 = 20_000;
 /// Turns that input may lie unread while everybody else is read once.
 const MAX_WAITING_TURNS: u64 = 4;
+/// Turns of a run that may be hollow without a list that was asked for, and bytes read for each more.
+const HOLLOW_TURNS: u64 = 400;
+const BYTES_PER_HOLLOW_TURN: u64 = 2_000;
 // What the server holds of the heap, as docs/memory.md says it, in bytes.
 const CONNECTION_BYTES: usize = 168;
 const READ_BYTES: usize = 64 * 1024;
@@ -35,8 +38,23 @@ impl World {
         for client in &self.clients {
             if let Actorlike::Attacker(attacker) = client {
                 attacker.check_answers(&self.net);
+                attacker.check_lists(&self.net);
             }
         }
+    }
+
+    /// A turn is hollow in which nothing was done that anybody sees, although there was more to do. It was spent on what had been
+    /// read: on a list of progress sessions that somebody gets, or on many bytes.
+    pub fn check_hollow(&self) {
+        let asked = self.clients.iter().map(|client| match client {
+            Actorlike::Client(client) => client.asked_lists,
+            Actorlike::Attacker(attacker) => attacker.asked_lists,
+            Actorlike::Nobody => 0,
+        });
+        let hollow = self.driver.hollow_turns;
+        let most =
+            asked.sum::<u64>() + HOLLOW_TURNS + self.driver.read_bytes / BYTES_PER_HOLLOW_TURN;
+        assert!(hollow <= most, "{hollow} turns were hollow, not {most}");
     }
 
     /// Whoever has announced attachments and sends none is put out in time.
@@ -46,14 +64,15 @@ impl World {
             let Actorlike::Client(client) = client else {
                 continue;
             };
-            let Some(torn_at_ms) = client.torn_at_ms else {
+            // One that has gone may not have sent it.
+            let Some(torn_at_ms) = client.torn_at_ms.filter(|_| !client.is_away()) else {
                 continue;
             };
             let is_read = client.links().all(|link| {
                 let is_on_its_way = self.net.get(link).is_some_and(|link| link.up.has_bytes());
                 !is_on_its_way && self.net.unsent_bytes(link) == 0
             });
-            let since_ms = torn_at_ms.max(self.disturbed_until_ms);
+            let since_ms = torn_at_ms.max(self.machine.disturbed_until_ms);
             let is_late = self.now_ms > since_ms.saturating_add(timeout_ms + TORN_WITHIN_MS);
             let is_there = self.book.has_connected(client.number, client.epoch);
             assert!(
@@ -166,7 +185,7 @@ impl World {
                     .updated_at_ms
                     .max(joined.since_ms)
                     .max(busy_until_ms)
-                    .max(self.disturbed_until_ms);
+                    .max(self.machine.disturbed_until_ms);
                 if self.now_ms < since_ms.saturating_add(allowed_ms)
                     || joined.since_ms >= work.updated_at_ms
                 {
@@ -201,6 +220,7 @@ impl World {
             if client.is_away() || is_excused || !client.is_attentive() {
                 continue;
             }
+            assert!(client.is_in(), "client {} is let in", client.number);
             assert!(
                 client.has_said_all(),
                 "client {} could say all that it wanted to",

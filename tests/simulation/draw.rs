@@ -103,7 +103,13 @@ fn draw_chances(rng: &mut Rng, is_slow: bool) -> Vec<(Verb, u64)> {
     let usual = |verb: &Verb| match verb {
         Verb::Emit | Verb::Tell | Verb::Progress => 30,
         Verb::EmitAsking | Verb::EmitBinary | Verb::TellAll | Verb::TellRoom | Verb::Return => 20,
-        Verb::Wait | Verb::Join | Verb::Leave | Verb::Ask | Verb::Decide | Verb::Begin => 10,
+        Verb::Burst
+        | Verb::Wait
+        | Verb::Join
+        | Verb::Leave
+        | Verb::Ask
+        | Verb::Decide
+        | Verb::Begin => 10,
         Verb::Kick | Verb::KickOut | Verb::Stall | Verb::Slow | Verb::WallClock => 2,
         Verb::Restart | Verb::Tear => 1,
         _ => 5,
@@ -135,7 +141,7 @@ fn draw_step(rng: &mut Rng, actors: &[Actor], verbs: &[(Verb, u64)], haste: u64)
         Verb::WallClock => *rng.pick(&[1, 50, 1_000, 3_600_000]),
         Verb::RefuseAccepts => rng.range(1, 3),
         Verb::Burst => rng.range(2, 40),
-        Verb::Attack => rng.up_to(&[3, 300, 3_000]),
+        Verb::Attack => rng.up_to(&[3, 300, 3_000, 30_000]),
         _ => rng.up_to(&[4, 100, 1_000, 8_000]),
     };
     let wait_ms = match rng.below(100) {

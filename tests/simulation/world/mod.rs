@@ -231,7 +231,7 @@ impl World {
             Verb::EmitAsking => client.emit(variant, amount, true, false),
             Verb::EmitBinary => client.emit(variant, amount, variant.is_multiple_of(2), true),
             Verb::Burst => {
-                let length = if variant.is_multiple_of(10) {
+                let length = if variant.is_multiple_of(4) {
                     3_000
                 } else {
                     variant % 50

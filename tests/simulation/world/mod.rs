@@ -226,16 +226,16 @@ impl World {
 
     fn act_as_client(&mut self, step: &Step) {
         let (amount, variant) = (step.amount, step.variant);
+        let ping_timeout_ms = self.setup.ping_timeout;
         self.with_client(step.actor, |client, scene| match step.verb {
             Verb::Emit => client.emit(variant, amount, false, false),
             Verb::EmitAsking => client.emit(variant, amount, true, false),
             Verb::EmitBinary => client.emit(variant, amount, variant.is_multiple_of(2), true),
             Verb::Burst => {
-                let length = if variant.is_multiple_of(4) {
-                    3_000
-                } else {
-                    variant % 50
-                };
+                // No more than its line carries long before a pong that comes behind it is due.
+                let bearable_bytes = client.nature.pace() * ping_timeout_ms / 16;
+                let is_large = variant.is_multiple_of(4) && amount * 3_000 < bearable_bytes;
+                let length = if is_large { 3_000 } else { variant % 50 };
                 (0..amount).for_each(|_| client.emit(variant, length, false, false));
             }
             Verb::Fragments => client.fragments(variant, scene.net),

@@ -216,6 +216,13 @@ test("a failed import ends with status 3, its code and what to do", async (t) =>
   assert.match(stderr, /^empty\.csv: CSV_EMPTY: .+\n( {2}- .+\n)+$/m);
 });
 
+test("a failed import tells which rows were rejected", async (t) => {
+  const program = await startProgram(t);
+  const { status, stderr } = await importFiles(program, ["--wait", file("bad.csv", nessusCsv([{ risk: "Xyzzy" }]))]);
+  assert.equal(status, 3);
+  assert.match(stderr, /^bad\.csv: NO_VALID_ROWS: .+\n {4}line 2: unknown_severity, severity is "Xyzzy"\n( {2}- .+\n)+$/m);
+});
+
 test("a cancelled import ends with status 4", async (t) => {
   const program = await startProgram(t);
   const socket = await watcher(t, program);

@@ -26,9 +26,11 @@ pub enum Outcome {
     /// The server has the file.
     TakenIn(Accepted),
     Completed(Counts),
-    /// The import failed: code, message, and what to do.
+    /// The import failed: code and message, the rows that were rejected, and what to do.
     Failed {
         reason: String,
+        /// As the server gave them.
+        rejections: Value,
         suggestions: Vec<String>,
     },
     Cancelled,
@@ -81,6 +83,7 @@ impl Outcome {
         let suggestions = error["recovery_suggestions"].as_array();
         Outcome::Failed {
             reason: format!("{}: {}", text(&error["code"]), text(&error["message"])),
+            rejections: error["details"]["rejections"].clone(),
             suggestions: suggestions.into_iter().flatten().map(text).collect(),
         }
     }
@@ -122,9 +125,11 @@ impl Outcome {
             Outcome::Completed(counts) => counts.write(name, out),
             Outcome::Failed {
                 reason,
+                rejections,
                 suggestions,
             } => {
                 writeln!(err, "{name}: {reason}")?;
+                write_rejections(rejections, err)?;
                 for suggestion in suggestions {
                     writeln!(err, "  - {suggestion}")?;
                 }
@@ -172,23 +177,28 @@ impl Counts {
                 writeln!(out, "  {count} {what}")?;
             }
         }
-        let rejections = self.summary["rejections"].as_array();
-        for rejection in rejections.into_iter().flatten() {
-            writeln!(
-                out,
-                "    line {}: {}, {} is {:?}",
-                rejection["line_number"],
-                text(&rejection["reason"]),
-                text(&rejection["column"]),
-                text(&rejection["received_value"]),
-            )?;
-        }
+        write_rejections(&self.summary["rejections"], out)?;
         let warnings = self.summary["warnings"].as_array();
         for warning in warnings.into_iter().flatten() {
             writeln!(out, "  {}", text(warning))?;
         }
         Ok(())
     }
+}
+
+/// A line for each row that was rejected.
+fn write_rejections(rejections: &Value, to: &mut impl Write) -> io::Result<()> {
+    for rejection in rejections.as_array().into_iter().flatten() {
+        writeln!(
+            to,
+            "    line {}: {}, {} is {:?}",
+            rejection["line_number"],
+            text(&rejection["reason"]),
+            text(&rejection["column"]),
+            text(&rejection["received_value"]),
+        )?;
+    }
+    Ok(())
 }
 
 fn import_name(id: Option<u64>) -> String {
@@ -248,6 +258,17 @@ mod tests {
         assert_eq!(
             err,
             "scan.csv: CSV_EMPTY: The file is empty\n  - Export it again\n"
+        );
+    }
+
+    #[test]
+    fn a_failure_tells_the_rows_that_were_rejected() {
+        let rejection = json!({ "line_number": 2, "column": "host", "received_value": "", "reason": "missing_host" });
+        let error = json!({ "code": "NO_VALID_ROWS", "message": "Not a row", "details": { "rejections": [rejection] } });
+        let (_, err) = told(&Outcome::failed(&error));
+        assert_eq!(
+            err,
+            "scan.csv: NO_VALID_ROWS: Not a row\n    line 2: missing_host, host is \"\"\n"
         );
     }
 

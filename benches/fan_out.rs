@@ -8,7 +8,7 @@ mod common;
 use std::io::{IoSlice, Read};
 
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
-use pulsewheel::progress::{JsonObject, Memory, SessionOptions};
+use pulsewheel::progress::{JsonObject, MemoryUsage, SessionOptions};
 use pulsewheel::{Args, Config, Endpoint, Environment, Now, Readiness, Target, Work};
 
 const CLIENTS: [usize; 2] = [1_000, 10_000];
@@ -23,7 +23,7 @@ fn crowd(clients: usize) -> Endpoint {
                 *byte = drawn;
             }
         }),
-        memory: Box::new(Memory::default),
+        memory: Box::new(MemoryUsage::default),
     };
     let config = Config::default();
     let mut endpoint = Endpoint::new(config, environment, Now::default());

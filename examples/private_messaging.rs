@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::{page, Flags};
 use pulsewheel::{
-    Args, Config, Error, Io, Joining, Next, RecoveryConfig, Refusal, Server, Socket, SocketId,
+    Args, Config, Connecting, Error, Io, Next, RecoveryConfig, Refusal, Server, Socket, SocketId,
 };
 use serde::Deserialize;
 use serde_json::{json, Value};
@@ -61,11 +61,11 @@ fn main() {
 }
 
 /// Lets in whoever has a name and knows the password, with one room for all the windows of one person.
-fn authenticate(_: &mut People, joining: &mut Joining<'_>) -> Result<Next, Refusal> {
+fn authenticate(_: &mut People, connecting: &mut Connecting<'_>) -> Result<Next, Refusal> {
     let refused = |message: &str, field: &str| {
         Err(Refusal::new(message).with_data(json!({ "field": field })))
     };
-    let Ok(Credentials { name, password }) = joining.auth() else {
+    let Ok(Credentials { name, password }) = connecting.auth() else {
         return refused("A name and a password are needed", "name");
     };
     let name = name.trim();
@@ -75,8 +75,8 @@ fn authenticate(_: &mut People, joining: &mut Joining<'_>) -> Result<Next, Refus
     if password != "wheel" {
         return refused("The password is wrong", "password");
     }
-    joining.join(room_of(name))?;
-    joining.set_data(name.to_owned())?;
+    connecting.join(room_of(name))?;
+    connecting.set_data(name.to_owned())?;
     Ok(Next::Go)
 }
 

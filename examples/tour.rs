@@ -47,12 +47,12 @@ fn handlers() -> Io<App> {
     });
     io.of("/")
         // Before a client joins. A refusal is what its `connect_error` handler gets.
-        .middleware(|app, joining| {
-            let Claims(name) = joining.session_data().ok_or("who are you?")?;
+        .middleware(|app, connecting| {
+            let Claims(name) = connecting.session_data().ok_or("who are you?")?;
             if app.names.values().any(|taken| taken == name) {
                 return Err("this name is taken".into());
             }
-            joining.join("everybody")?;
+            connecting.join("everybody")?;
             Ok(Next::Go)
         })
         .on_connect(|app, socket| {

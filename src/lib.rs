@@ -44,7 +44,7 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use pulsewheel::{AckError, Bytes, Config, Io, Next, Server};
+//! use pulsewheel::{AckError, Binary, Config, Io, Next, Server};
 //! use serde::Deserialize;
 //!
 //! #[derive(Deserialize)]
@@ -54,23 +54,23 @@
 //!
 //! #[derive(Default)]
 //! struct App {
-//!     uploads: Vec<(String, Bytes)>,
+//!     uploads: Vec<(String, Binary)>,
 //! }
 //!
 //! let mut io = Io::with_state(App::default());
 //! io.of("/")
 //!     // A refusal is what the client's `connect_error` handler gets.
-//!     .middleware(|_, joining| {
-//!         let Pass { name } = joining.auth().map_err(|_| "a name is needed")?;
-//!         joining.set_data(name)?;
-//!         joining.join("lobby")?;
+//!     .middleware(|_, connecting| {
+//!         let Pass { name } = connecting.auth().map_err(|_| "a name is needed")?;
+//!         connecting.set_data(name)?;
+//!         connecting.join("lobby")?;
 //!         Ok(Next::Go)
 //!     })
 //!     // Arguments are read by their types. What a handler returns is acknowledged: nothing, a value, or an error.
 //!     .on("say", |_, socket, text: String| socket.to("lobby").emit("said", text))
 //!     .on("uploads", |app, _, ()| app.uploads.len())
-//!     // Several arguments are a tuple; binary ones are `Bytes`.
-//!     .on("upload", |_, socket, (name, contents): (String, Bytes)| {
+//!     // Several arguments are a tuple; binary ones are `Binary`.
+//!     .on("upload", |_, socket, (name, contents): (String, Binary)| {
 //!         let soon = socket.timeout(Duration::from_secs(5));
 //!         soon.ask("keep it?", (), |app, socket, answer: Result<bool, AckError>| {
 //!             if let Ok(true) = answer {
@@ -154,11 +154,11 @@
 //!
 //! ```
 //! use std::io::{IoSlice, Read, Write};
-//! use pulsewheel::{progress::Memory, Config, Endpoint, Environment, Now, Readiness, Work};
+//! use pulsewheel::{progress::MemoryUsage, Config, Endpoint, Environment, Now, Readiness, Work};
 //!
 //! let environment = Environment {
 //!     random: Box::new(|bytes| bytes.fill(7)), // In earnest: bytes that nobody can guess.
-//!     memory: Box::new(Memory::default),
+//!     memory: Box::new(MemoryUsage::default),
 //! };
 //! let start = Now { mono_ms: 0, unix_ms: 1_700_000_000_000 };
 //! let mut endpoint = Endpoint::new(Config::default(), environment, start);
@@ -238,15 +238,16 @@ pub mod wheel;
 
 pub use config::Config;
 pub use endpoint::{
-    AckId, Admission, AdmissionId, AskId, ClientInfo, ClusterView, ConnectRequest, Counts, Door,
-    Endpoint, Environment, Event, JoinId, Message, ProgressView, Random, Readiness, TimerId, Work,
+    AckId, Admission, AdmissionId, AskId, ClientInfo, ClusterView, ConnectId, ConnectRequest,
+    Counts, Door, Endpoint, Environment, Event, Message, ProgressView, Random, Readiness, TimerId,
+    Work,
 };
 pub use engine::{HandshakeDetail, HandshakeDetails};
 pub use error::{AckError, DisconnectReason, Error};
 pub use frame::{Frame, FrameBuilder};
 pub use id::{ConnectionId, EngineSessionId, IdText};
 pub use io::{
-    BroadcastOperator, ConnectionError, Context, Failure, IntoAnswer, Io, IoTimer, Joining,
+    BroadcastOperator, Connecting, ConnectionError, Context, Failure, IntoAnswer, Io, IoTimer,
     Namespace, Next, Opening, Refusal, Reply, Responses, Socket, SocketOperator, Ticket,
 };
 /// What stands in signatures here, in the version that is used: [`mio`] with [`Stream`] and [`Listener`], [`serde_json`] with values,
@@ -259,7 +260,7 @@ pub use net::{
 };
 pub use now::Now;
 pub use socket::{
-    AckRequest, Adapter, Args, ArgsBuilder, ArgsError, Audience, Bytes, ConnectError, FromArgs,
+    AckRequest, Adapter, Args, ArgsBuilder, ArgsError, Audience, Binary, ConnectError, FromArgs,
     InMemory, IntoArgs, IntoRooms, NamespaceId, Parser, RecoveryConfig, RemoteSocket, RoomChange,
     SocketId, Target,
 };

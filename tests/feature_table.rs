@@ -65,27 +65,27 @@ const EVIDENCE: &[(&str, &str, &str)] = &[
     ),
     (
         "Namespaces made by a pattern of their names",
-        "src/endpoint/tests/io/joining.rs",
+        "src/endpoint/tests/io/connecting.rs",
         "namespaces_are_made_where_their_names_match_or_a_decision_says_so",
     ),
     (
         "Namespaces made by a decision",
-        "src/endpoint/tests/io/joining.rs",
+        "src/endpoint/tests/io/connecting.rs",
         "namespaces_are_made_where_their_names_match_or_a_decision_says_so",
     ),
     (
         "Emit to all namespaces made so",
-        "src/endpoint/tests/io/joining.rs",
+        "src/endpoint/tests/io/connecting.rs",
         "namespaces_are_made_where_their_names_match_or_a_decision_says_so",
     ),
     (
         "Middlewares before a client joins, with data in their errors",
-        "src/endpoint/tests/io/joining.rs",
+        "src/endpoint/tests/io/connecting.rs",
         "middlewares_run_in_order_before_the_client_is_in",
     ),
     (
         "Middlewares before a client joins, with data in their errors",
-        "src/endpoint/tests/joins/mod.rs",
+        "src/endpoint/tests/connects/mod.rs",
         "a_refused_client_hears_why_and_may_try_again",
     ),
     (
@@ -186,7 +186,7 @@ const EVIDENCE: &[(&str, &str, &str)] = &[
     ),
     (
         "Data kept with a socket",
-        "src/endpoint/tests/io/joining.rs",
+        "src/endpoint/tests/io/connecting.rs",
         "data_has_a_type_and_is_there_until_the_client_has_left",
     ),
     (

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pulsewheel::{
-    Args, AskId, ConnectError, Endpoint, Error, Event, JoinId, NamespaceId, RoomChange, SocketId,
+    Args, AskId, ConnectError, Endpoint, Error, Event, ConnectId, NamespaceId, RoomChange, SocketId,
     Target,
 };
 
@@ -11,7 +11,7 @@ use pulsewheel::{
 #[derive(Default)]
 pub struct Ledger {
     /// Clients that wait to be let in, or have gone.
-    tickets: Vec<JoinId>,
+    tickets: Vec<ConnectId>,
     /// Acknowledgements that come or time out.
     timed: BTreeSet<(SocketId, u64)>,
     asks: BTreeSet<AskId>,
@@ -106,7 +106,7 @@ impl Ledger {
     fn connect_requested(
         &mut self,
         endpoint: &mut Endpoint,
-        ticket: JoinId,
+        ticket: ConnectId,
         namespace: &str,
         auth: &Args,
         passed: u32,
@@ -124,7 +124,7 @@ impl Ledger {
         }
     }
 
-    fn decide(&mut self, endpoint: &mut Endpoint, ticket: JoinId, what: usize) {
+    fn decide(&mut self, endpoint: &mut Endpoint, ticket: ConnectId, what: usize) {
         let is_open = endpoint.connect_request(ticket).is_some();
         let decided = match what % 4 {
             0 => endpoint.accept_connect(ticket).map(|_| ()),

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, IoSlice};
 
 use pulsewheel::http::{Cookie, Cors, HeaderHook, Origins};
-use pulsewheel::progress::{Memory, ProgressConfig};
+use pulsewheel::progress::{MemoryUsage, ProgressConfig};
 use pulsewheel::socket::{Parser, RecoveryConfig};
 use pulsewheel::{
     Config, ConnectionId, Counts, Endpoint, Environment, HandshakeDetail, Now, Readiness, Work,
@@ -72,7 +72,7 @@ impl World {
                     *byte = (seed >> 56) as u8;
                 }
             }),
-            memory: Box::new(Memory::default),
+            memory: Box::new(MemoryUsage::default),
         };
         let now = Now {
             mono_ms: 1_000_000,

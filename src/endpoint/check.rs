@@ -22,8 +22,8 @@ impl Endpoint {
             "every socket has one client, or is about to leave"
         );
         let clients = self.sessions.iter().map(|(_, entry)| &entry.client);
-        let joins: usize = clients.map(|client| client.joins().len()).sum();
-        assert_eq!(joins, self.joins.count());
+        let connects: usize = clients.map(|client| client.connects().len()).sum();
+        assert_eq!(connects, self.connects.count());
         for (key, connection) in self.transport.iter().filter(|(_, it)| it.is_open()) {
             let Some(session) = user(connection) else {
                 continue;

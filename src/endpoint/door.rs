@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{AdmissionId, Endpoint, JoinId};
+use super::{AdmissionId, ConnectId, Endpoint};
 use crate::engine::Admitted;
 use crate::id::EngineSessionId;
 use crate::socket::SocketId;
@@ -199,8 +199,8 @@ impl Endpoint {
     }
 
     /// The `Io` of this door has been asked whether a client may join a namespace.
-    pub(crate) fn note_join_asked(&mut self, ticket: JoinId) {
-        if let Some(join) = self.joins.get_mut(ticket.0) {
+    pub(crate) fn note_connect_asked(&mut self, ticket: ConnectId) {
+        if let Some(join) = self.connects.get_mut(ticket.0) {
             join.is_asked = true;
         }
     }

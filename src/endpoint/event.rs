@@ -23,7 +23,7 @@ pub struct AckId {
 
 /// Names a client that wants to join a namespace and waits for the host's decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct JoinId(pub(crate) Key);
+pub struct ConnectId(pub(crate) Key);
 
 /// Names a question to several: clients, or the other servers of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,7 +73,7 @@ pub enum Event {
     /// [`Endpoint::refuse_connect`](crate::Endpoint::refuse_connect), now or later.
     ConnectRequested {
         /// Names it in the answer.
-        ticket: JoinId,
+        ticket: ConnectId,
         /// The namespace's name, which need not be there yet.
         namespace: String,
         /// One argument: the auth payload that the client sent, or `{}`.

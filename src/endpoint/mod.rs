@@ -5,6 +5,7 @@ mod asks;
 mod check;
 mod cluster;
 mod codec;
+mod connects;
 pub(crate) mod door;
 mod event;
 mod events;
@@ -12,7 +13,6 @@ mod handshakes;
 mod heartbeat;
 mod incomplete;
 mod input;
-mod joins;
 mod messages;
 mod news;
 mod output;
@@ -35,10 +35,10 @@ mod work;
 
 pub use admission::{Admission, AdmissionId};
 pub use cluster::ClusterView;
+pub use connects::ConnectRequest;
 pub use door::Door;
-pub use event::{AckId, AskId, Event, JoinId, Message};
+pub use event::{AckId, AskId, ConnectId, Event, Message};
 pub use input::Readiness;
-pub use joins::ConnectRequest;
 pub use progress_view::ProgressView;
 pub use schedule::TimerId;
 pub use verbs::ClientInfo;
@@ -53,7 +53,7 @@ use crate::engine::{Revision, Sessions, Times};
 use crate::id::EngineSessionId;
 use crate::net::Handle;
 use crate::now::Now;
-use crate::progress::Memory;
+use crate::progress::MemoryUsage;
 use crate::slots::Slots;
 use crate::socket::{Adapter, Client, InMemory, Sockets};
 use crate::transport::Transport;
@@ -66,7 +66,7 @@ pub struct Environment {
     /// Random bytes that nobody can guess; ids are made of them.
     pub random: Random,
     /// The memory figures of the `heartbeat` event.
-    pub memory: Box<dyn FnMut() -> Memory + Send>,
+    pub memory: Box<dyn FnMut() -> MemoryUsage + Send>,
 }
 
 /// The whole server without sockets and without a clock.
@@ -85,7 +85,7 @@ pub struct Endpoint {
     session_data: BTreeMap<EngineSessionId, Box<Data>>,
     sockets: Sockets,
     /// Clients that wait for the host to let them into a namespace.
-    joins: Slots<joins::Join>,
+    connects: Slots<connects::PendingConnect>,
     asks: asks::Asks,
     schedule: schedule::Schedule,
     /// What clients have to come in by, where an `Io` has handlers for them.
@@ -129,7 +129,7 @@ impl Endpoint {
             }),
             session_data: BTreeMap::new(),
             sockets: Sockets::new(config.room_events),
-            joins: Slots::default(),
+            connects: Slots::default(),
             asks: asks::Asks::default(),
             schedule: Slots::default(),
             door: config.door.clone().map(door::Attached::new),

@@ -13,7 +13,7 @@ use super::Endpoint;
 use crate::frame::Frame;
 use crate::id::{ConnectionId, EngineSessionId};
 use crate::priority::Priority;
-use crate::progress::{ProgressTracker, Target as Recipients};
+use crate::progress::{ProgressTracker, Recipients};
 use crate::slots::Key;
 use crate::socket::{Args, Client, Target};
 use crate::transport::cost;

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::now::Now;
 use crate::progress::{
     command, CancelRequest, Command, ErrorCode, ListQuery, Output, ProgressError, ProgressTracker,
-    SessionPage, Target as Audience,
+    Recipients, SessionPage,
 };
 use crate::slots::Key;
 use crate::socket::{Args, SocketId, Target};
@@ -246,7 +246,7 @@ impl Endpoint {
             Output::Emit {
                 event,
                 session,
-                target,
+                recipients,
                 payload,
             } => {
                 if let Some(id) = session {
@@ -256,14 +256,16 @@ impl Endpoint {
                     return;
                 };
                 let everybody = Target::namespace(namespace);
-                let target = match target {
-                    Audience::Everybody => everybody,
-                    Audience::Session(id) => everybody.to(room(id)),
+                let target = match recipients {
+                    Recipients::Everybody => everybody,
+                    Recipients::Session(id) => everybody.to(room(id)),
                 };
                 let args = Args::received(format!("[{payload}]"), 1, Vec::new());
                 self.emit_unchecked(&target, event, &args);
             }
-            Output::Progress { slot, target, .. } => self.tell_progress(slot, target),
+            Output::Progress {
+                slot, recipients, ..
+            } => self.tell_progress(slot, recipients),
             Output::CancelAsked { id, reason } => match self.tracking.cancel_hooks.remove(&id) {
                 Some(hook) => hook(reason),
                 None => self.push_event(Event::CancelRequested {

@@ -31,10 +31,10 @@ impl Endpoint {
     /// 2⁶³ on are those of [`Io::after`](crate::Io::after) and [`Io::every`](crate::Io::every).
     ///
     /// ```
-    /// # use pulsewheel::{progress::Memory, Config, Endpoint, Environment, Event, Now, Work};
+    /// # use pulsewheel::{progress::MemoryUsage, Config, Endpoint, Environment, Event, Now, Work};
     /// # let environment = Environment {
     /// #     random: Box::new(|bytes| bytes.fill(7)),
-    /// #     memory: Box::new(Memory::default),
+    /// #     memory: Box::new(MemoryUsage::default),
     /// # };
     /// # let start = Now { mono_ms: 0, unix_ms: 1_700_000_000_000 };
     /// # let mut endpoint = Endpoint::new(Config::default(), environment, start);

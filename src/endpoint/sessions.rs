@@ -233,8 +233,8 @@ impl Endpoint {
             if let Some(timer) = client.drop_packet() {
                 self.clock.cancel(timer);
             }
-            let joins = client.abandon_joins();
-            self.abandon_joins(joins);
+            let connects = client.abandon_connects();
+            self.abandon_connects(connects);
         }
     }
 

@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::socket::Outcome;
 use crate::http::{Request, Response};
 use crate::{
-    Admission, AdmissionId, ArgsError, ConnectError, ConnectRequest, Endpoint, Error, Handle,
-    IntoRooms, JoinId,
+    Admission, AdmissionId, ArgsError, ConnectError, ConnectId, ConnectRequest, Endpoint, Error,
+    Handle, IntoRooms,
 };
 
 /// What is said of somebody who wants to come in, unless that is a [`Refusal`].
@@ -43,7 +43,7 @@ pub struct Refusal {
 /// Decides later about somebody who waits: the way of [`Next::Later`].
 ///
 /// Dropping it refuses, so that nobody waits for a thread that has panicked. It needs a [`Server`](crate::Server) to lead back to;
-/// who drives an [`Endpoint`] by himself uses its verbs with [`Joining::id`] or [`Opening::id`].
+/// who drives an [`Endpoint`] by himself uses its verbs with [`Connecting::id`] or [`Opening::id`].
 #[must_use = "dropping it refuses"]
 pub struct Ticket {
     handle: Handle,
@@ -53,7 +53,7 @@ pub struct Ticket {
 #[derive(Clone, Copy, Debug)]
 enum Question {
     Request(AdmissionId),
-    Join(JoinId),
+    Connect(ConnectId),
 }
 
 impl Refusal {
@@ -138,7 +138,7 @@ impl Ticket {
         let question = self.question.take();
         // Whoever has gone meanwhile is not let in.
         self.handle.tell(move |endpoint| match question {
-            Some(Question::Join(id)) => drop(endpoint.pass_connect(id)),
+            Some(Question::Connect(id)) => drop(endpoint.pass_connect(id)),
             Some(Question::Request(id)) => drop(endpoint.admit(id, Admission::accept())),
             None => {}
         });
@@ -174,7 +174,7 @@ impl Question {
         // Whoever has gone meanwhile, or has been decided about, does not hear of it.
         let _ = match self {
             Question::Request(id) => endpoint.admit(id, refusal.into_admission()),
-            Question::Join(id) => endpoint.refuse_connect(id, &refusal.into_connect_error()),
+            Question::Connect(id) => endpoint.refuse_connect(id, &refusal.into_connect_error()),
         };
     }
 }
@@ -205,7 +205,7 @@ impl Opening<'_> {
         self.admission = admission.header(name, value);
     }
 
-    /// Keeps something with the session, if it opens: see [`Joining::session_data`] and
+    /// Keeps something with the session, if it opens: see [`Connecting::session_data`] and
     /// [`Socket::session_data`](super::Socket::session_data). One value of each type.
     pub fn set_data<T: Any + Send>(&mut self, data: T) -> Outcome {
         self.endpoint.set_request_data(self.id, data)
@@ -228,12 +228,12 @@ impl Opening<'_> {
 }
 
 /// A client that wants to join a namespace, as a middleware sees it.
-pub struct Joining<'a> {
+pub struct Connecting<'a> {
     pub(super) endpoint: &'a mut Endpoint,
-    pub(super) id: JoinId,
+    pub(super) id: ConnectId,
 }
 
-impl Joining<'_> {
+impl Connecting<'_> {
     /// The namespace, the auth payload, and the request that opened its session; `None` when the client is gone.
     pub fn request(&self) -> Option<ConnectRequest<'_>> {
         self.endpoint.connect_request(self.id)
@@ -261,12 +261,12 @@ impl Joining<'_> {
 
     /// What decides about it later: on to the next middleware, or not.
     pub fn ticket(&self) -> Ticket {
-        Ticket::new(self.endpoint, Question::Join(self.id))
+        Ticket::new(self.endpoint, Question::Connect(self.id))
     }
 
     /// Names it in [`Endpoint::pass_connect`], which goes on with the next middleware, [`Endpoint::accept_connect`], which
     /// leaves out the others, and [`Endpoint::refuse_connect`].
-    pub fn id(&self) -> JoinId {
+    pub fn id(&self) -> ConnectId {
         self.id
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::decisions::{Joining, Next, Opening};
+use super::decisions::{Connecting, Next, Opening};
 use super::namespace::{heard, Outcome};
 use super::questions::{Done, Questions, Responses};
 use super::{ConnectionError, Context, Io, Namespace, Served, Socket};
@@ -10,8 +10,8 @@ use crate::error::AckError;
 use crate::http::Request;
 use crate::panics::contain;
 use crate::{
-    Admission, AdmissionId, Args, ConnectError, DisconnectReason, Endpoint, Error, Event, JoinId,
-    Message, NamespaceId, SocketId,
+    Admission, AdmissionId, Args, ConnectError, ConnectId, DisconnectReason, Endpoint, Error,
+    Event, Message, NamespaceId, SocketId,
 };
 
 /// The handlers of one namespace, and what they need.
@@ -265,7 +265,7 @@ impl<S: 'static> Io<S> {
     fn connect_requested(
         &mut self,
         endpoint: &mut Endpoint,
-        id: JoinId,
+        id: ConnectId,
         name: &str,
         auth: &Args,
         passed: u32,
@@ -284,7 +284,7 @@ impl<S: 'static> Io<S> {
             // Where this one decides later, the client is passed on to the one behind it. A client that is gone by now, or has
             // been decided on, is none of the others' business.
             endpoint.set_passed(id, number)?;
-            match middleware(&mut self.state, &mut Joining { endpoint, id }) {
+            match middleware(&mut self.state, &mut Connecting { endpoint, id }) {
                 Ok(Next::Go) => {}
                 Ok(Next::Later) => return Ok(()),
                 Err(refusal) => return endpoint.refuse_connect(id, &refusal.into_connect_error()),
@@ -468,7 +468,7 @@ impl<S: 'static> Io<S> {
 /// Whom a handler's event is about.
 enum Subject {
     Request(AdmissionId),
-    Join(JoinId),
+    Connect(ConnectId),
     Socket(SocketId),
     Nobody,
 }
@@ -477,7 +477,7 @@ impl Subject {
     fn of(event: &Event) -> Subject {
         match event {
             Event::AllowRequest { ticket, .. } => Subject::Request(*ticket),
-            Event::ConnectRequested { ticket, .. } => Subject::Join(*ticket),
+            Event::ConnectRequested { ticket, .. } => Subject::Connect(*ticket),
             Event::Message(message) => Subject::Socket(message.socket),
             Event::Connected { socket, .. }
             | Event::Acknowledged { socket, .. }
@@ -491,7 +491,9 @@ impl Subject {
         const MESSAGE: &str = "Internal error";
         let _ = match self {
             Subject::Request(ticket) => endpoint.admit(ticket, Admission::refuse(MESSAGE)),
-            Subject::Join(ticket) => endpoint.refuse_connect(ticket, &ConnectError::new(MESSAGE)),
+            Subject::Connect(ticket) => {
+                endpoint.refuse_connect(ticket, &ConnectError::new(MESSAGE))
+            }
             Subject::Socket(socket) => endpoint.disconnect(socket, true),
             Subject::Nobody => Ok(()),
         };

@@ -26,7 +26,7 @@ impl<S: 'static> Io<S> {
                 self.turn_away(outcome, || Error::OtherIo)
             }
             Event::ConnectRequested { ticket, .. } if is_in_charge => {
-                endpoint.note_join_asked(*ticket);
+                endpoint.note_connect_asked(*ticket);
                 Ok(true)
             }
             Event::ConnectRequested { ticket, .. } => {

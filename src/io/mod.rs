@@ -18,7 +18,7 @@ mod timers;
 
 pub use answer::{Failure, IntoAnswer, Reply};
 pub use context::Context;
-pub use decisions::{Joining, Next, Opening, Refusal, Ticket};
+pub use decisions::{Connecting, Next, Opening, Refusal, Ticket};
 pub use namespace::Namespace;
 pub(crate) use operators::DEFAULT_TIMEOUT;
 pub use operators::{BroadcastOperator, SocketOperator};
@@ -197,7 +197,7 @@ impl<S: 'static> Io<S> {
     ///     opening.set_data(User(token))?;
     ///     Ok(Next::Go)
     /// });
-    /// io.of("/").middleware(|_, joining| match joining.session_data::<User>() {
+    /// io.of("/").middleware(|_, connecting| match connecting.session_data::<User>() {
     ///     Some(User(name)) if name == "Eve" => Err("not you".into()),
     ///     _ => Ok(Next::Go),
     /// });

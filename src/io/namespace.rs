@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::{error_args, Failure, IntoAnswer, Reply};
-use super::decisions::{Joining, Next, Refusal};
+use super::decisions::{Connecting, Next, Refusal};
 use super::questions::{done, Done};
 use super::{Context, Socket};
 use crate::error::unserializable;
 use crate::{Args, DisconnectReason, Door, Error, FromArgs, IntoArgs, Message, SocketId, Target};
 
-type Middleware<S> = Box<dyn FnMut(&mut S, &mut Joining<'_>) -> Result<Next, Refusal> + Send>;
+type Middleware<S> = Box<dyn FnMut(&mut S, &mut Connecting<'_>) -> Result<Next, Refusal> + Send>;
 type PacketMiddleware<S> =
     Box<dyn FnMut(&mut S, &mut Socket<'_, S>, &mut Message) -> Result<(), Refusal> + Send>;
 pub(super) type SocketHandler<S> = Box<dyn FnMut(&mut S, &mut Socket<'_, S>) -> Done + Send>;
@@ -80,17 +80,17 @@ impl<S: 'static> Namespace<S> {
     /// use pulsewheel::{Io, Next};
     ///
     /// let mut io = Io::new();
-    /// io.of("/").middleware(|_, joining| {
-    ///     let name: String = joining.auth()?;
-    ///     joining.set_data(name)?;
-    ///     joining.join("everybody")?;
+    /// io.of("/").middleware(|_, connecting| {
+    ///     let name: String = connecting.auth()?;
+    ///     connecting.set_data(name)?;
+    ///     connecting.join("everybody")?;
     ///     Ok(Next::Go)
     /// });
     /// ```
     #[doc(alias = "use")]
     pub fn middleware(
         &mut self,
-        middleware: impl FnMut(&mut S, &mut Joining<'_>) -> Result<Next, Refusal> + Send + 'static,
+        middleware: impl FnMut(&mut S, &mut Connecting<'_>) -> Result<Next, Refusal> + Send + 'static,
     ) -> &mut Self {
         self.middlewares.push(Box::new(middleware));
         self.door.demand(|demands| {

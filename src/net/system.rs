@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::now::Now;
-use crate::progress::Memory;
+use crate::progress::MemoryUsage;
 use crate::Environment;
 
 /// Both clocks.
@@ -82,12 +82,12 @@ impl RandomPool {
 }
 
 /// Resident memory of this process, and what is left to it under the machine's and the container's limits.
-fn memory() -> Memory {
+fn memory() -> MemoryUsage {
     const KIB_PER_MIB: u64 = 1024;
     let used_kib = kib_field("/proc/self/status", "VmRSS:");
     let machine_kib = kib_field("/proc/meminfo", "MemAvailable:");
     let container_kib = container_left_bytes().map(|bytes| bytes / 1024);
-    Memory {
+    MemoryUsage {
         used_mb: used_kib.map(|kib| kib / KIB_PER_MIB),
         available_mb: machine_kib
             .into_iter()

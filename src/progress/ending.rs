@@ -257,7 +257,7 @@ impl ProgressTracker {
         session.forget = Some(wheel.insert(forget_at_ms, Timer::Forget(key)));
         self.seqs.see(now);
         session.end(now, self.seqs.next(Some(session.seq)), &outcome);
-        let (id, target) = (session.id, session.target());
+        let (id, recipients) = (session.id, session.recipients());
         let payload = session.terminal_payload(&outcome);
         // The text of the object has taken over what the metadata said.
         session.metadata = Metadata::default();
@@ -274,7 +274,7 @@ impl ProgressTracker {
         };
         let was_asked = session.cancel_reason.take().is_some();
         self.active -= 1;
-        self.emit(event, Some(id), target, payload);
+        self.emit(event, Some(id), recipients, payload);
         if was_asked {
             let answer = view.clone().ok_or_else(|| ProgressError::ended(id));
             self.outputs

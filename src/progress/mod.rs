@@ -156,8 +156,8 @@ pub struct SessionOptions {
 }
 
 /// Memory figures for the `heartbeat` event, from whoever can ask the operating system.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Memory {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct MemoryUsage {
     /// Resident memory of the process in MiB; `None` where it cannot be known.
     pub used_mb: Option<u64>,
     /// Memory left to the process in MiB, a container's limit respected; `None` where it cannot be known.
@@ -166,7 +166,7 @@ pub struct Memory {
 
 /// Who is to get an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum Recipients {
     /// Every client of the namespace.
     Everybody,
     /// The clients that track this session.
@@ -183,7 +183,7 @@ pub enum Output {
         /// The session it is about, if any.
         session: Option<Uuid>,
         /// Who gets it.
-        target: Target,
+        recipients: Recipients,
         /// The one argument of the event, as compact JSON text.
         payload: String,
     },
@@ -195,7 +195,7 @@ pub enum Output {
         /// Its place among the sessions held, for tables beside them.
         slot: Key,
         /// Who gets it.
-        target: Target,
+        recipients: Recipients,
     },
     /// Tell the host that manages this session to stop and to roll back, and then to call
     /// [`ProgressTracker::cancel_session`]. Comes once per session.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::clean::clean_object;
 use super::object::{Limits, Object, Ordered};
 use super::payload::to_json;
-use super::{JsonObject, Memory, ProgressError};
+use super::{JsonObject, MemoryUsage, ProgressError};
 use crate::now::Now;
 
 const ACTIONS: &[&str] = &["created", "updated", "deleted", "bulk_update"];
@@ -153,27 +153,18 @@ struct Heartbeat {
     memory_usage: MemoryUsage,
 }
 
-#[derive(Serialize)]
-struct MemoryUsage {
-    used_mb: Option<u64>,
-    available_mb: Option<u64>,
-}
-
 /// The payload of `heartbeat`.
 pub(super) fn heartbeat(
     now: Now,
     active_sessions: usize,
     uptime_ms: u64,
-    memory: Memory,
+    memory_usage: MemoryUsage,
 ) -> String {
     to_json(&Heartbeat {
         server_time: now.rfc3339(),
         active_sessions,
         server_uptime: uptime_text(uptime_ms),
-        memory_usage: MemoryUsage {
-            used_mb: memory.used_mb,
-            available_mb: memory.available_mb,
-        },
+        memory_usage,
     })
 }
 
@@ -313,7 +304,7 @@ mod tests {
 
     #[test]
     fn heartbeat_tells_what_is_known() {
-        let memory = Memory {
+        let memory = MemoryUsage {
             used_mb: Some(156),
             available_mb: None,
         };

@@ -6,7 +6,7 @@
 
 use uuid::Uuid;
 
-use super::{elapsed_ms, Output, ProgressTracker, Target};
+use super::{elapsed_ms, Output, ProgressTracker, Recipients};
 use crate::now::Now;
 use crate::slots::Key;
 use crate::timer::Timer;
@@ -57,11 +57,11 @@ impl ProgressTracker {
     }
 
     /// The sessions that stand as they were told last: all that were told, but those that are due.
-    pub fn told_sessions(&self) -> impl Iterator<Item = (Key, Target)> + '_ {
+    pub fn told_sessions(&self) -> impl Iterator<Item = (Key, Recipients)> + '_ {
         let told = self.sessions.iter().filter(|(_, session)| {
             session.is_processing() && session.last_told.is_some() && !session.is_due
         });
-        told.map(|(slot, session)| (slot, session.target()))
+        told.map(|(slot, session)| (slot, session.recipients()))
     }
 
     /// A session was updated: it is told at the next pulse, which may be now.
@@ -120,11 +120,11 @@ impl ProgressTracker {
             session.is_due = false;
             session.last_told = Some(now);
             self.pulse.last = Some(now);
-            let (id, target) = (session.id, session.target());
+            let (id, recipients) = (session.id, session.recipients());
             self.outputs.push_back(Output::Progress {
                 id,
                 slot: *key,
-                target,
+                recipients,
             });
             false
         });

@@ -10,7 +10,7 @@ use super::object::{Limits, Object};
 use super::rate::Rate;
 use super::shown::Computed;
 use super::view::{EndedView, RunningView};
-use super::{elapsed_ms, Audience, JsonObject, ProgressError, Target};
+use super::{elapsed_ms, Audience, JsonObject, ProgressError, Recipients};
 use crate::now::{rfc3339_ms, Now};
 use crate::wheel::TimerKey;
 
@@ -211,10 +211,10 @@ impl Session {
         }
     }
 
-    pub(super) fn target(&self) -> Target {
+    pub(super) fn recipients(&self) -> Recipients {
         match self.audience {
-            Audience::Everybody => Target::Everybody,
-            Audience::Trackers => Target::Session(self.id),
+            Audience::Everybody => Recipients::Everybody,
+            Audience::Trackers => Recipients::Session(self.id),
         }
     }
 

@@ -11,8 +11,8 @@ use super::pulse::Pulse;
 use super::seq::{SeqState, Seqs};
 use super::session::{Session, Status};
 use super::{
-    elapsed_ms, notice, ErrorCode, JsonObject, Memory, Output, ProgressConfig, ProgressError,
-    SessionOptions, Target,
+    elapsed_ms, notice, ErrorCode, JsonObject, MemoryUsage, Output, ProgressConfig, ProgressError,
+    Recipients, SessionOptions,
 };
 use crate::now::Now;
 use crate::slots::{Key, Slots};
@@ -143,7 +143,7 @@ impl ProgressTracker {
         let mut session = Session::new(id, number, seq, audience, now, metadata);
         session.managed = options.managed;
         let payload = session.created_payload();
-        let target = session.target();
+        let recipients = session.recipients();
         let key = self.sessions.insert_with(|key| {
             let stale_at_ms = now.mono_ms.saturating_add(self.config.stale_after_ms);
             session.stale = Some(wheel.insert(stale_at_ms, Timer::Stale(key)));
@@ -152,7 +152,7 @@ impl ProgressTracker {
         self.by_id.insert(id, key);
         self.by_number.insert(number, key);
         self.active += 1;
-        self.emit("session_created", Some(id), target, payload);
+        self.emit("session_created", Some(id), recipients, payload);
         Ok(())
     }
 
@@ -260,7 +260,7 @@ impl ProgressTracker {
     /// `INVALID_ARGUMENT` when `type` or `action` is missing or a known field has the wrong type; `PAYLOAD_TOO_LARGE`.
     pub fn data_updated(&mut self, now: Now, payload: JsonObject) -> Result<(), ProgressError> {
         let payload = notice::data_updated(now, payload, self.result_limits())?;
-        self.emit("data_updated", None, Target::Everybody, payload);
+        self.emit("data_updated", None, Recipients::Everybody, payload);
         Ok(())
     }
 
@@ -272,13 +272,19 @@ impl ProgressTracker {
     /// `PAYLOAD_TOO_LARGE`.
     pub fn system_alert(&mut self, now: Now, payload: JsonObject) -> Result<(), ProgressError> {
         let payload = notice::system_alert(now, payload, self.result_limits())?;
-        self.emit("system_alert", None, Target::Everybody, payload);
+        self.emit("system_alert", None, Recipients::Everybody, payload);
         Ok(())
     }
 
     /// Does what is due when a timer has fired. Timers of other layers and of sessions that are gone do nothing;
     /// `memory` is told by the heartbeat.
-    pub fn on_timer(&mut self, now: Now, wheel: &mut Wheel<Timer>, timer: Timer, memory: Memory) {
+    pub fn on_timer(
+        &mut self,
+        now: Now,
+        wheel: &mut Wheel<Timer>,
+        timer: Timer,
+        memory: MemoryUsage,
+    ) {
         self.seqs.see(now);
         match timer {
             Timer::Pulse => self.on_pulse(now, wheel),
@@ -286,7 +292,7 @@ impl ProgressTracker {
             Timer::Forget(key) => self.forget(wheel, key),
             Timer::Heartbeat => {
                 let payload = notice::heartbeat(now, self.active, self.uptime_ms(now), memory);
-                self.emit("heartbeat", None, Target::Everybody, payload);
+                self.emit("heartbeat", None, Recipients::Everybody, payload);
                 self.arm_heartbeat(now, wheel);
             }
             _ => {}
@@ -319,13 +325,13 @@ impl ProgressTracker {
         &mut self,
         event: &'static str,
         session: Option<Uuid>,
-        target: Target,
+        recipients: Recipients,
         payload: String,
     ) {
         self.outputs.push_back(Output::Emit {
             event,
             session,
-            target,
+            recipients,
             payload,
         });
     }

@@ -9,7 +9,7 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Serialize};
 
 use super::arg_list::ArgList;
-use super::bytes;
+use super::binary;
 use crate::frame::Frame;
 use crate::json;
 
@@ -17,16 +17,16 @@ use crate::json;
 ///
 /// What a client sent is kept as the text that it sent, so passing it on changes nothing: no number loses digits, no
 /// key its place. Binary values are objects `{"_placeholder":true,"num":N}` in that text and attachments beside it; a serde
-/// type has them as [`Bytes`](super::Bytes).
+/// type has them as [`Binary`](super::Binary).
 ///
 /// ```
-/// use pulsewheel::{Args, Bytes};
+/// use pulsewheel::{Args, Binary};
 ///
-/// let args = Args::from_values(&("chunk", 3, Bytes::from(b"\0\x01")))?;
+/// let args = Args::from_values(&("chunk", 3, Binary::from(b"\0\x01")))?;
 /// assert_eq!(args.get::<u32>(1)?, 3);
 /// assert_eq!(args.binary(2), Some(&b"\0\x01"[..]));
 ///
-/// let (name, number, chunk): (String, u32, Bytes) = args.get_all()?;
+/// let (name, number, chunk): (String, u32, Binary) = args.get_all()?;
 /// assert_eq!((name.as_str(), number, &chunk[..]), ("chunk", 3, &b"\0\x01"[..]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -78,7 +78,7 @@ impl Args {
     /// What serde writes as anything but a JSON array is an error.
     pub fn from_values(values: &(impl Serialize + ?Sized)) -> Result<Args, serde_json::Error> {
         let mut attachments = Vec::new();
-        let text = bytes::write(values, &mut attachments)?;
+        let text = binary::write(values, &mut attachments)?;
         match text.as_bytes() {
             [b'[', ..] => Ok(Args::received(text, 1, attachments)),
             b"null" => Ok(Args::none()),
@@ -124,30 +124,30 @@ impl Args {
         self.ranges().map(|range| &self.text[range])
     }
 
-    /// One argument as a value. Binary values in it, at any depth, are [`Bytes`](super::Bytes); any other type sees the
+    /// One argument as a value. Binary values in it, at any depth, are [`Binary`](super::Binary); any other type sees the
     /// placeholder's object.
     pub fn get<'a, T: Deserialize<'a>>(&'a self, index: usize) -> Result<T, ArgsError> {
         let raw = self.raw(index).ok_or(ArgsError::Missing(index))?;
-        bytes::reading(self.attachments.as_ref(), || serde_json::from_str(raw))
+        binary::reading(self.attachments.as_ref(), || serde_json::from_str(raw))
             .map_err(|error| ArgsError::Mismatch(index, error))
     }
 
     /// All arguments as one value: a tuple, whose elements are the first arguments (further ones are ignored, as a
     /// handler in JavaScript does), or a `Vec` of all of them. Binary values are read as in [`Args::get`].
     pub fn get_all<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ArgsError> {
-        bytes::reading(self.attachments.as_ref(), || {
+        binary::reading(self.attachments.as_ref(), || {
             ArgList::new(self.iter_raw()).read()
         })
     }
 
     /// Reads values whose binary parts are among the attachments.
     pub(super) fn reading<'a, T>(&'a self, read: impl FnOnce(&'a Args) -> T) -> T {
-        bytes::reading(self.attachments.as_ref(), || read(self))
+        binary::reading(self.attachments.as_ref(), || read(self))
     }
 
     /// One argument's bytes, when that argument is binary.
     pub fn binary(&self, index: usize) -> Option<&[u8]> {
-        let number = bytes::placeholder_number(self.raw(index)?)?;
+        let number = binary::placeholder_number(self.raw(index)?)?;
         self.attachments().get(number).map(Frame::payload)
     }
 
@@ -268,13 +268,13 @@ pub struct ArgsBuilder {
 }
 
 impl ArgsBuilder {
-    /// Appends anything that serde can write as JSON. Each [`Bytes`](super::Bytes) in it becomes an attachment. An error
+    /// Appends anything that serde can write as JSON. Each [`Binary`](super::Binary) in it becomes an attachment. An error
     /// leaves the builder as it was.
     pub fn push(
         &mut self,
         value: &(impl Serialize + ?Sized),
     ) -> Result<&mut Self, serde_json::Error> {
-        let text = bytes::write(value, &mut self.attachments)?;
+        let text = binary::write(value, &mut self.attachments)?;
         self.push_raw(&text);
         Ok(self)
     }

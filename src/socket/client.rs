@@ -13,18 +13,18 @@ pub struct Client {
     first: Option<SocketId>,
     /// When its newest CONNECT was answered, in seconds.
     answered_s: u32,
-    more: Option<Box<More>>,
+    rare: Option<Box<RareState>>,
 }
 
 /// What nearly all clients do without nearly always.
 #[derive(Debug, Default)]
-struct More {
+struct RareState {
     /// The sockets behind the first.
     sockets: Vec<SocketId>,
     /// The packet whose attachments have not all come yet.
     packet: Option<Incomplete>,
     /// Namespaces that the host has not let the client into yet.
-    joins: Vec<Key>,
+    connects: Vec<Key>,
     /// What is to be told when there is room.
     news: NewsSet,
 }
@@ -32,13 +32,13 @@ struct More {
 impl Client {
     /// Its sockets, one for each namespace, in the order in which it has joined.
     pub fn sockets(&self) -> impl Iterator<Item = SocketId> + '_ {
-        let more = self.more.iter().flat_map(|more| &more.sockets);
-        self.first.iter().chain(more).copied()
+        let rare = self.rare.iter().flat_map(|rare| &rare.sockets);
+        self.first.iter().chain(rare).copied()
     }
 
-    /// How many sockets and how many joins under way it has.
+    /// How many sockets and how many CONNECTs under way it has.
     pub fn namespace_count(&self) -> usize {
-        self.sockets().count() + self.joins().len()
+        self.sockets().count() + self.connects().len()
     }
 
     /// It has joined a namespace, and is told so at this time.
@@ -46,7 +46,7 @@ impl Client {
         self.answered_s = seconds(now_ms);
         match self.first {
             None => self.first = Some(socket),
-            Some(_) => self.more.get_or_insert_default().sockets.push(socket),
+            Some(_) => self.rare.get_or_insert_default().sockets.push(socket),
         }
     }
 
@@ -58,12 +58,12 @@ impl Client {
 
     /// It has left a namespace.
     pub fn remove_socket(&mut self, socket: SocketId) {
-        if let Some(more) = &mut self.more {
-            more.sockets.retain(|known| *known != socket);
+        if let Some(rare) = &mut self.rare {
+            rare.sockets.retain(|known| *known != socket);
         }
         if self.first == Some(socket) {
-            let more = self.more.as_mut().filter(|more| !more.sockets.is_empty());
-            self.first = more.map(|more| more.sockets.remove(0));
+            let rare = self.rare.as_mut().filter(|rare| !rare.sockets.is_empty());
+            self.first = rare.map(|rare| rare.sockets.remove(0));
         }
         self.tidy();
     }
@@ -72,8 +72,8 @@ impl Client {
     pub fn take_sockets(&mut self) -> Vec<SocketId> {
         let sockets = self.sockets().collect();
         self.first = None;
-        if let Some(more) = &mut self.more {
-            more.sockets = Vec::new();
+        if let Some(rare) = &mut self.rare {
+            rare.sockets = Vec::new();
         }
         self.tidy();
         sockets
@@ -81,18 +81,18 @@ impl Client {
 
     /// Whether a packet waits for its attachments.
     pub fn awaits_attachment(&self) -> bool {
-        self.more.as_ref().is_some_and(|more| more.packet.is_some())
+        self.rare.as_ref().is_some_and(|rare| rare.packet.is_some())
     }
 
     /// Bytes of the packet that waits for its attachments, those that have come included.
     pub fn incomplete_bytes(&self) -> usize {
-        let packet = self.more.as_ref().and_then(|more| more.packet.as_ref());
+        let packet = self.rare.as_ref().and_then(|rare| rare.packet.as_ref());
         packet.map_or(0, |waiting| waiting.packet.bytes())
     }
 
     /// Has a packet wait for its attachments until this time, for which this timer is set.
     pub fn begin_packet(&mut self, packet: PendingPacket, by_ms: u64, timer: TimerKey) {
-        self.more.get_or_insert_default().packet = Some(Incomplete {
+        self.rare.get_or_insert_default().packet = Some(Incomplete {
             packet,
             by_ms,
             timer,
@@ -101,14 +101,14 @@ impl Client {
 
     /// Gives a packet that waits for its attachments until this time, for which this timer is set; the timer that it had.
     pub fn put_off_packet(&mut self, by_ms: u64, timer: TimerKey) -> Option<TimerKey> {
-        let packet = self.more.as_mut()?.packet.as_mut()?;
+        let packet = self.rare.as_mut()?.packet.as_mut()?;
         packet.by_ms = by_ms;
         Some(std::mem::replace(&mut packet.timer, timer))
     }
 
     /// Whether a packet waits for attachments that should have come by this time.
     pub fn has_overdue_packet(&self, now_ms: u64) -> bool {
-        let packet = self.more.as_ref().and_then(|more| more.packet.as_ref());
+        let packet = self.rare.as_ref().and_then(|rare| rare.packet.as_ref());
         packet.is_some_and(|packet| packet.by_ms <= now_ms)
     }
 
@@ -121,7 +121,7 @@ impl Client {
         &mut self,
         attachment: Frame,
     ) -> Result<Option<(PendingPacket, TimerKey)>, PacketError> {
-        let pending = self.more.as_mut().map(|more| &mut more.packet);
+        let pending = self.rare.as_mut().map(|rare| &mut rare.packet);
         let Some(pending) = pending.filter(|pending| pending.is_some()) else {
             return Err(PacketError::BadPayload);
         };
@@ -135,57 +135,57 @@ impl Client {
 
     /// Gives up on the packet that waits for its attachments; its timer, if there was one.
     pub fn drop_packet(&mut self) -> Option<TimerKey> {
-        let dropped = self.more.as_mut()?.packet.take()?;
+        let dropped = self.rare.as_mut()?.packet.take()?;
         self.tidy();
         Some(dropped.timer)
     }
 
-    /// The joins that the host has not decided on.
-    pub fn joins(&self) -> &[Key] {
-        self.more.as_ref().map_or(&[], |more| &more.joins)
+    /// The CONNECTs that the host has not decided on.
+    pub fn connects(&self) -> &[Key] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.connects)
     }
 
-    /// A join waits for the host's decision.
-    pub fn begin_join(&mut self, join: Key) {
-        self.more.get_or_insert_default().joins.push(join);
+    /// A CONNECT waits for the host's decision.
+    pub fn begin_connect(&mut self, connect: Key) {
+        self.rare.get_or_insert_default().connects.push(connect);
     }
 
     /// It waits no longer.
-    pub fn end_join(&mut self, join: Key) {
-        if let Some(more) = &mut self.more {
-            more.joins.retain(|known| *known != join);
+    pub fn end_connect(&mut self, connect: Key) {
+        if let Some(rare) = &mut self.rare {
+            rare.connects.retain(|known| *known != connect);
         }
         self.tidy();
     }
 
-    /// Gives up on the joins that are under way, and names them.
-    pub fn abandon_joins(&mut self) -> Vec<Key> {
-        let Some(more) = &mut self.more else {
+    /// Gives up on the CONNECTs that are under way, and names them.
+    pub fn abandon_connects(&mut self) -> Vec<Key> {
+        let Some(rare) = &mut self.rare else {
             return Vec::new();
         };
-        let joins = std::mem::take(&mut more.joins);
+        let connects = std::mem::take(&mut rare.connects);
         self.tidy();
-        joins
+        connects
     }
 
     /// What is news to it.
     pub fn news(&self) -> impl Iterator<Item = u32> + '_ {
-        self.more.iter().flat_map(|more| more.news.iter())
+        self.rare.iter().flat_map(|rare| rare.news.iter())
     }
 
     /// Whether something is news to it.
     pub fn has_news(&self) -> bool {
-        self.more.as_ref().is_some_and(|more| !more.news.is_empty())
+        self.rare.as_ref().is_some_and(|rare| !rare.news.is_empty())
     }
 
     /// A topic is news to it. False when it was already.
     pub fn add_news(&mut self, topic: u32) -> bool {
-        self.more.get_or_insert_default().news.insert(topic)
+        self.rare.get_or_insert_default().news.insert(topic)
     }
 
     /// Takes the topic that has been news for longest.
     pub fn next_news(&mut self) -> Option<u32> {
-        let topic = self.more.as_mut()?.news.pop();
+        let topic = self.rare.as_mut()?.news.pop();
         self.tidy();
         topic
     }
@@ -193,22 +193,22 @@ impl Client {
     /// It knows of a topic. False when that was no news.
     pub fn drop_news(&mut self, topic: u32) -> bool {
         let was_news = self
-            .more
+            .rare
             .as_mut()
-            .is_some_and(|more| more.news.remove(topic));
+            .is_some_and(|rare| rare.news.remove(topic));
         self.tidy();
         was_news
     }
 
     fn tidy(&mut self) {
-        let is_empty = |more: &More| {
-            more.sockets.is_empty()
-                && more.packet.is_none()
-                && more.joins.is_empty()
-                && more.news.is_empty()
+        let is_empty = |rare: &RareState| {
+            rare.sockets.is_empty()
+                && rare.packet.is_none()
+                && rare.connects.is_empty()
+                && rare.news.is_empty()
         };
-        if self.more.as_deref().is_some_and(is_empty) {
-            self.more = None;
+        if self.rare.as_deref().is_some_and(is_empty) {
+            self.rare = None;
         }
     }
 }

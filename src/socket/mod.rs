@@ -6,7 +6,7 @@
 mod adapter;
 mod arg_list;
 mod args;
-mod bytes;
+mod binary;
 mod client;
 mod connect_error;
 #[cfg(feature = "msgpack")]
@@ -21,7 +21,7 @@ mod values;
 
 pub use adapter::{AckRequest, Adapter, Audience, InMemory, RemoteSocket};
 pub use args::{Args, ArgsBuilder, ArgsError};
-pub use bytes::Bytes;
+pub use binary::Binary;
 pub(crate) use client::{Client, PendingPacket};
 pub use connect_error::ConnectError;
 #[cfg(feature = "msgpack")]

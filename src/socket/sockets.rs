@@ -36,11 +36,11 @@ pub struct Socket {
     pub session: EngineSessionId,
     pub namespace: NamespaceId,
     /// Place in the namespace's list of members.
-    seat: u32,
+    member_index: u32,
     stage: Stage,
     /// The rooms it is in, and its place in each one's list. The room of its own id is not stored.
     rooms: Vec<(Key, u32)>,
-    extra: Option<Box<Extra>>,
+    cold: Option<Box<ColdState>>,
 }
 
 /// How far the end of a socket has come.
@@ -55,7 +55,7 @@ enum Stage {
 
 /// What many sockets do without.
 #[derive(Debug, Default)]
-struct Extra {
+struct ColdState {
     /// Acknowledgements that the client owes.
     pending_acks: OwedAcks,
     /// Where connection state recovery is on.
@@ -73,15 +73,15 @@ impl Socket {
     }
 
     fn recovery(&self) -> Option<&Recovery> {
-        self.extra.as_ref()?.recovery.as_ref()
+        self.cold.as_ref()?.recovery.as_ref()
     }
 
     fn recovery_mut(&mut self) -> Option<&mut Recovery> {
-        self.extra.as_mut()?.recovery.as_mut()
+        self.cold.as_mut()?.recovery.as_mut()
     }
 
-    fn extra(&mut self) -> &mut Extra {
-        self.extra.get_or_insert_default()
+    fn cold(&mut self) -> &mut ColdState {
+        self.cold.get_or_insert_default()
     }
 }
 
@@ -255,10 +255,10 @@ impl Sockets {
             secret,
             session,
             namespace,
-            seat: place.members.len() as u32,
+            member_index: place.members.len() as u32,
             stage: Stage::Connected,
             rooms: Vec::new(),
-            extra: None,
+            cold: None,
         }));
         place.users += 1;
         place.members.push(id);
@@ -297,21 +297,21 @@ impl Sockets {
             return false;
         };
         let (namespace, rooms) = (socket.namespace, std::mem::take(&mut socket.rooms));
-        for (index, (room, seat)) in rooms.into_iter().enumerate() {
-            self.vacate(id, namespace, room, index, seat);
+        for (index, (room, member_index)) in rooms.into_iter().enumerate() {
+            self.vacate(id, namespace, room, index, member_index);
         }
         let Some(socket) = self.sockets.get_mut(id.0) else {
             return false;
         };
         socket.stage = Stage::Left;
-        let (seat, namespace) = (socket.seat, socket.namespace);
+        let (member_index, namespace) = (socket.member_index, socket.namespace);
         let Some(Namespace { members, .. }) = self.namespaces.get_mut(namespace.0) else {
             return false;
         };
-        members.swap_remove(seat as usize);
-        if let Some(moved) = members.get(seat as usize) {
+        members.swap_remove(member_index as usize);
+        if let Some(moved) = members.get(member_index as usize) {
             let moved = self.sockets.get_mut(moved.0);
-            moved.expect("members are there").seat = seat;
+            moved.expect("members are there").member_index = member_index;
         }
         if members.is_empty() {
             *members = Vec::new();
@@ -335,29 +335,25 @@ impl Sockets {
 
     /// The auth payload that a socket's client sent, as JSON text.
     pub fn auth(&self, id: SocketId) -> Option<&str> {
-        let extra = self.get_known(id)?.extra.as_ref();
-        Some(
-            extra
-                .and_then(|extra| extra.auth.as_deref())
-                .unwrap_or("{}"),
-        )
+        let cold = self.get_known(id)?.cold.as_ref();
+        Some(cold.and_then(|cold| cold.auth.as_deref()).unwrap_or("{}"))
     }
 
     /// Keeps the auth payload of a socket's client, as JSON text.
     pub fn set_auth(&mut self, id: SocketId, auth: &str) {
         if let Some(socket) = self.sockets.get_mut(id.0).filter(|_| auth != "{}") {
-            socket.extra().auth = Some(auth.into());
+            socket.cold().auth = Some(auth.into());
         }
     }
 
     /// What the host keeps with a socket.
     pub fn data(&self, id: SocketId) -> Option<&Data> {
-        Some(&self.get_known(id)?.extra.as_ref()?.data)
+        Some(&self.get_known(id)?.cold.as_ref()?.data)
     }
 
     /// What the host keeps with a socket, to change. Looking for the place makes it.
     pub fn data_mut(&mut self, id: SocketId) -> Option<&mut Data> {
-        Some(&mut self.sockets.get_mut(id.0)?.extra().data)
+        Some(&mut self.sockets.get_mut(id.0)?.cold().data)
     }
 
     /// The number of the namespace's next question to a client, or to many at a time.
@@ -370,21 +366,21 @@ impl Sockets {
 
     /// How many acknowledgements a client owes.
     pub fn pending_acks(&self, id: SocketId) -> usize {
-        let extra = self.get(id).and_then(|socket| socket.extra.as_ref());
-        extra.map_or(0, |extra| extra.pending_acks.len())
+        let cold = self.get(id).and_then(|socket| socket.cold.as_ref());
+        cold.map_or(0, |cold| cold.pending_acks.len())
     }
 
     /// Puts an acknowledgement on the list of those that a client owes.
     pub fn ask_ack(&mut self, id: SocketId, ack: u64) {
         if let Some(socket) = self.sockets.get_mut(id.0) {
-            socket.extra().pending_acks.insert(ack);
+            socket.cold().pending_acks.insert(ack);
         }
     }
 
     /// Takes an acknowledgement off the list of those owed; false when it is not on it.
     pub fn take_ack(&mut self, id: SocketId, ack: u64) -> bool {
         let socket = self.sockets.get_mut(id.0);
-        let extra = socket.and_then(|socket| socket.extra.as_mut());
-        extra.is_some_and(|extra| extra.pending_acks.take(&ack))
+        let cold = socket.and_then(|socket| socket.cold.as_mut());
+        cold.is_some_and(|cold| cold.pending_acks.take(&ack))
     }
 }

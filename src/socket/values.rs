@@ -307,7 +307,7 @@ mod tests {
     use serde::{Deserialize, Serialize};
 
     use super::*;
-    use crate::Bytes;
+    use crate::Binary;
 
     fn texts(value: impl IntoArgs) -> Vec<String> {
         let args = value.into_args().unwrap();
@@ -356,11 +356,11 @@ mod tests {
 
     #[test]
     fn binary_values_travel_as_attachments_both_ways() {
-        let args = (Bytes::from(b"ab"), 1).into_args().unwrap();
+        let args = (Binary::from(b"ab"), 1).into_args().unwrap();
         assert_eq!(args.attachments().len(), 1);
-        let (bytes, number) = <(Bytes, u8)>::from_args(&args).unwrap();
+        let (bytes, number) = <(Binary, u8)>::from_args(&args).unwrap();
         assert_eq!((&bytes[..], number), (&b"ab"[..], 1));
-        assert_eq!(&Bytes::from_args(&args).unwrap()[..], b"ab");
+        assert_eq!(&Binary::from_args(&args).unwrap()[..], b"ab");
     }
 
     #[test]

@@ -154,8 +154,8 @@ fn a_decision_or_an_answer_that_a_thread_takes_with_it_is_given_once_and_a_lost_
     });
     for (name, decides) in [("/", true), ("/closed", false)] {
         io.of(name)
-            .middleware(move |_, joining| {
-                let ticket = joining.ticket();
+            .middleware(move |_, connecting| {
+                let ticket = connecting.ticket();
                 std::thread::spawn(move || match decides {
                     true => ticket.go(),
                     false => panic!("before it has decided"),

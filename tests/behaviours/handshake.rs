@@ -4,7 +4,7 @@ use std::io::{IoSlice, Read};
 
 use pulsewheel::engine::Transports;
 use pulsewheel::http::Response;
-use pulsewheel::progress::Memory;
+use pulsewheel::progress::MemoryUsage;
 use pulsewheel::{Config, Endpoint, Environment, Event, Now, Readiness, Work};
 
 use crate::support::{ask, get, run, run_echo, Client, Http, Polling, UPGRADE};
@@ -115,7 +115,7 @@ fn b15_requests_for_other_paths_go_to_the_host_that_wants_them() {
 fn handshake_made_of(byte: u8) -> String {
     let environment = Environment {
         random: Box::new(move |bytes| bytes.fill(byte)),
-        memory: Box::new(Memory::default),
+        memory: Box::new(MemoryUsage::default),
     };
     let now = Now {
         mono_ms: 0,

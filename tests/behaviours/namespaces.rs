@@ -12,8 +12,8 @@ use crate::support::{add_echo, notes, run_io, Client, LIMIT};
 fn b94_a_refused_client_hears_why_and_may_try_again() {
     let mut io = Io::new();
     add_echo(&mut io);
-    io.of("/").middleware(|_, joining| {
-        let auth: serde_json::Value = joining.auth()?;
+    io.of("/").middleware(|_, connecting| {
+        let auth: serde_json::Value = connecting.auth()?;
         match auth["token"].as_str() {
             Some("good") => Ok(Next::Go),
             Some("bad") => Err(Refusal::new("nope").with_data(json!({"code": 7}))),
@@ -48,8 +48,8 @@ fn b95_middlewares_run_in_order_and_may_answer_later() {
             let _ = first.send("first".to_owned());
             Ok(Next::Go)
         })
-        .middleware(move |_, joining| {
-            let _ = ticket_sender.send(joining.id());
+        .middleware(move |_, connecting| {
+            let _ = ticket_sender.send(connecting.id());
             Ok(Next::Later)
         })
         .middleware(move |_, _| {
@@ -96,8 +96,8 @@ fn b96_whoever_is_refused_is_in_no_room() {
     let mut io = Io::new();
     add_echo(&mut io);
     io.of("/")
-        .middleware(|_, joining| {
-            joining.set_data("seen".to_owned())?;
+        .middleware(|_, connecting| {
+            connecting.set_data("seen".to_owned())?;
             Ok(Next::Go)
         })
         .middleware(|_, _| Err("nobody gets in".into()));

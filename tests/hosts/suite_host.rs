@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::Flags;
 use pulsewheel::http::query_pairs;
 use pulsewheel::{
-    AckError, Args, Bytes, Config, Error, HandshakeDetail, Io, Message, Namespace, Next,
+    AckError, Args, Binary, Config, Error, HandshakeDetail, Io, Message, Namespace, Next,
     RecoveryConfig, Server, Socket, SocketId,
 };
 use serde_json::{json, Value};
@@ -71,8 +71,8 @@ fn main() {
 }
 
 fn register_root(root: &mut Namespace<Host>) {
-    root.middleware(|_, joining| {
-        let request = joining.request().ok_or("gone")?;
+    root.middleware(|_, connecting| {
+        let request = connecting.request().ok_or("gone")?;
         let mut query = query_pairs(request.client.query);
         match query.any(|(name, value)| name == "fail" && !value.is_empty()) {
             true => Err("Auth failed (main namespace)".into()),
@@ -120,10 +120,10 @@ fn register_root(root: &mut Namespace<Host>) {
 
 fn register_binary(root: &mut Namespace<Host>) {
     root.on("doge", |_, socket, ()| {
-        socket.emit("doge", Bytes::from(BYTES))
+        socket.emit("doge", Binary::from(BYTES))
     })
     .on("getbin", |_, socket, ()| {
-        socket.emit("takebin", Bytes::from(BYTES))
+        socket.emit("takebin", Binary::from(BYTES))
     })
     .on_raw("buffa", |_, socket, message| {
         reply_if(socket, is_binary(message), "buffack")
@@ -178,7 +178,7 @@ fn is_mixed(message: &Message) -> bool {
     #[derive(serde::Deserialize)]
     struct Mixed {
         hello: String,
-        message: Bytes,
+        message: Binary,
         goodbye: String,
     }
     let mixed: Result<Mixed, _> = message.args.get(0);

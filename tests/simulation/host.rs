@@ -7,7 +7,7 @@ use super::held::inside;
 use super::producer::Work;
 use super::script::{Step, Verb};
 use pulsewheel::{
-    AckId, Admission, AdmissionId, Args, AskId, ConnectError, Endpoint, Error, Event, JoinId,
+    AckId, Admission, AdmissionId, Args, AskId, ConnectError, ConnectId, Endpoint, Error, Event,
     Message, SocketId, Target,
 };
 
@@ -27,7 +27,7 @@ pub struct Host {
     asked: BTreeSet<(SocketId, u64)>,
     timed: BTreeSet<(SocketId, u64)>,
     asks: BTreeSet<AskId>,
-    joins: VecDeque<JoinId>,
+    connects: VecDeque<ConnectId>,
     admissions: VecDeque<AdmissionId>,
     gone: Vec<SocketId>,
     spent_acks: Vec<AckId>,
@@ -124,7 +124,7 @@ impl Host {
                     {
                         book.excuse(client, "the host takes its time");
                     }
-                    self.joins.push_back(ticket);
+                    self.connects.push_back(ticket);
                 } else {
                     let is_there = endpoint.connect_request(ticket).is_some();
                     assert_eq!(
@@ -395,7 +395,7 @@ impl Host {
                 &Args::one(&number).expect("a number is JSON"),
             );
         }
-        if let Some(ticket) = self.joins.pop_front() {
+        if let Some(ticket) = self.connects.pop_front() {
             let _ = match amount % 3 {
                 0 => inside(|| endpoint.refuse_connect(ticket, &ConnectError::new("no"))),
                 _ => inside(|| endpoint.accept_connect(ticket)).map(drop),

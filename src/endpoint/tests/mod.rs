@@ -6,12 +6,12 @@ mod attachments;
 mod cluster;
 #[cfg(feature = "compression")]
 mod compression;
+mod connects;
 mod crowded;
 mod handshakes;
 mod host_requests;
 mod incomplete;
 mod io;
-mod joins;
 mod large;
 mod leaving;
 mod leniency;
@@ -43,7 +43,7 @@ use crate::config::Config;
 use crate::id::ConnectionId;
 use crate::now::Now;
 use crate::priority::Priority;
-use crate::progress::Memory;
+use crate::progress::MemoryUsage;
 use crate::socket::{SocketId, Target};
 
 /// An endpoint and the time, driven as a server drives it.
@@ -110,7 +110,7 @@ impl World {
                     *byte = seed;
                 }
             }),
-            memory: Box::new(|| Memory {
+            memory: Box::new(|| MemoryUsage {
                 used_mb: Some(10),
                 available_mb: Some(54),
             }),

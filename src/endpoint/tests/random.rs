@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::endpoint::{Counts, JoinId};
+use crate::endpoint::{ConnectId, Counts};
 use crate::socket::{Args, ConnectError, RecoveryConfig};
 
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Run {
     world: World,
     clients: Vec<ConnectionId>,
-    tickets: Vec<JoinId>,
+    tickets: Vec<ConnectId>,
     /// All that have ever been, gone or not.
     sockets: Vec<SocketId>,
     pids: Vec<String>,

@@ -2,8 +2,8 @@
 
 use std::mem::size_of;
 
+use super::super::connects::PendingConnect;
 use super::super::events::Queued;
-use super::super::joins::Join;
 use crate::engine::SessionEntry;
 use crate::socket::{Client, SocketId, Sockets};
 use crate::timer::Timer;
@@ -39,7 +39,7 @@ fn what_every_client_has_stays_as_small_as_it_is() {
         ("a timer's kind", size_of::<Timer>(), 12),
         ("an HTTP exchange", size_of::<Exchange>(), 104),
         ("a packet in an outbox", size_of::<Chunk>(), 32),
-        ("a decision under way", size_of::<Join>(), 72),
+        ("a decision under way", size_of::<PendingConnect>(), 72),
         ("an event in the queue", size_of::<Queued>(), 120),
     ] {
         assert!(bytes <= limit_bytes, "{what} has grown to {bytes} bytes");

@@ -18,7 +18,7 @@ use crate::wheel::Wheel;
 /// 2025-01-12T10:30:00.000Z
 const START_UNIX_MS: u64 = 1_736_677_800_000;
 
-const MEMORY: Memory = Memory {
+const MEMORY: MemoryUsage = MemoryUsage {
     used_mb: Some(156),
     available_mb: Some(356),
 };
@@ -90,10 +90,14 @@ impl World {
         while let Some(output) = self.tracker.poll_output() {
             // As to a client that takes everything at once.
             let output = match output {
-                Output::Progress { id, slot, target } => Output::Emit {
+                Output::Progress {
+                    id,
+                    slot,
+                    recipients,
+                } => Output::Emit {
                     event: "import_progress",
                     session: Some(id),
-                    target,
+                    recipients,
                     payload: self.tracker.progress_payload(slot).expect("it is at work"),
                 },
                 output => output,

@@ -12,15 +12,15 @@ fn a_created_session_is_announced_and_has_an_id_of_version_4() {
     let [Output::Emit {
         event,
         session,
-        target,
+        recipients,
         payload,
     }] = &world.outputs()[..]
     else {
         panic!("one event was expected")
     };
     assert_eq!(
-        (*event, *session, *target),
-        ("session_created", Some(id), Target::Everybody)
+        (*event, *session, *recipients),
+        ("session_created", Some(id), Recipients::Everybody)
     );
     assert_eq!(
         *payload,
@@ -303,12 +303,12 @@ fn the_audience_of_server_and_session_governs_all_events_of_a_session() {
         let outputs = world.outputs();
         assert_eq!(outputs.len(), 3);
         let wanted = if private {
-            Target::Session(id)
+            Recipients::Session(id)
         } else {
-            Target::Everybody
+            Recipients::Everybody
         };
         for output in outputs {
-            assert!(matches!(output, Output::Emit { target, .. } if target == wanted));
+            assert!(matches!(output, Output::Emit { recipients, .. } if recipients == wanted));
         }
     }
 }
@@ -332,7 +332,7 @@ fn notices_go_to_everybody() {
             Output::Emit {
                 event,
                 session: None,
-                target: Target::Everybody,
+                recipients: Recipients::Everybody,
                 ..
             } => *event,
             other => panic!("{other:?}"),

@@ -201,7 +201,7 @@ fn writes_what_it_reads() {
 #[test]
 fn binary_values_inside_of_others_are_native() {
     let value = serde_json::json!({"_placeholder": false, "num": 0});
-    let args = Args::from_values(&([("k", crate::Bytes::from(b"xyz"))], &value)).unwrap();
+    let args = Args::from_values(&([("k", crate::Binary::from(b"xyz"))], &value)).unwrap();
     let frame = encode_message(&mut FrameBuilder::default(), "/", None, None, &args);
     let data = [
         &b"\xa4data\x92\x91\x92\xa1k\xc4\x03xyz"[..],

@@ -19,7 +19,7 @@ impl Sockets {
     pub fn make_recoverable(&mut self, id: SocketId, secret: Secret, rules: u32) -> Option<IdText> {
         let socket = self.sockets.get_mut(id.0)?;
         let log = self.namespaces.get(socket.namespace.0)?.log.as_ref()?;
-        socket.extra().recovery = Some(Recovery::new(secret, log.last(), rules));
+        socket.cold().recovery = Some(Recovery::new(secret, log.last(), rules));
         Some(secret.id(id.0.index))
     }
 
@@ -39,8 +39,8 @@ impl Sockets {
 
     /// A socket's client is leaving it on purpose, so it shall not come back.
     pub fn make_unrecoverable(&mut self, id: SocketId) {
-        if let Some(extra) = self.sockets.get_mut(id.0).and_then(|s| s.extra.as_mut()) {
-            extra.recovery = None;
+        if let Some(cold) = self.sockets.get_mut(id.0).and_then(|s| s.cold.as_mut()) {
+            cold.recovery = None;
         }
     }
 
@@ -86,7 +86,7 @@ impl Sockets {
     /// A socket is back, on another session. What its client was asked before is not asked again, so it owes nothing.
     pub fn come_back(&mut self, id: SocketId, session: EngineSessionId) {
         if let Some(socket) = self.sockets.get_mut(id.0) {
-            socket.extra().pending_acks.clear();
+            socket.cold().pending_acks.clear();
             self.away -= usize::from(socket.is_away());
             socket.session = session;
             if let Some(recovery) = socket.recovery_mut() {

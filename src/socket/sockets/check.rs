@@ -10,18 +10,18 @@ impl Sockets {
             seats += namespace.members.len();
             let found = self.find_namespace(&namespace.name);
             assert_eq!(found, Some(NamespaceId(key)));
-            for (seat, id) in namespace.members.iter().enumerate() {
+            for (index, id) in namespace.members.iter().enumerate() {
                 let socket = self.get_known(*id).expect("members are there");
                 assert_eq!(socket.namespace.0, key);
-                assert_eq!(socket.seat as usize, seat);
+                assert_eq!(socket.member_index as usize, index);
             }
             assert_eq!(namespace.rooms.count(), namespace.room_names.len());
             for (key, room) in namespace.rooms.iter() {
                 assert!(!room.members.is_empty(), "empty rooms are gone");
                 assert_eq!(namespace.room_names.get(&room.name), Some(&key));
-                for (seat, id) in room.members.iter().enumerate() {
+                for (index, id) in room.members.iter().enumerate() {
                     let socket = self.get_known(*id).expect("members are there");
-                    assert!(socket.rooms.contains(&(key, seat as u32)));
+                    assert!(socket.rooms.contains(&(key, index as u32)));
                 }
             }
         }

@@ -70,7 +70,7 @@ impl Sockets {
             .get(id)
             .and_then(|socket| self.namespaces.get(socket.namespace.0))
             .and_then(|namespace| namespace.room_names.get(name).copied());
-        room.is_some_and(|room| self.leave_seat(id, room))
+        room.is_some_and(|room| self.leave_room(id, room))
     }
 
     /// Takes everybody out of a room, which thereby is gone.
@@ -84,7 +84,7 @@ impl Sockets {
         });
         if let Some((key, members)) = room {
             for member in members {
-                self.leave_seat(member, key);
+                self.leave_room(member, key);
             }
         }
     }
@@ -191,20 +191,20 @@ impl Sockets {
         }
     }
 
-    pub(super) fn leave_seat(&mut self, id: SocketId, room_key: Key) -> bool {
+    pub(super) fn leave_room(&mut self, id: SocketId, room_key: Key) -> bool {
         let Some(socket) = self.sockets.get_mut(id.0) else {
             return false;
         };
         let Some(index) = socket.rooms.iter().position(|(room, _)| *room == room_key) else {
             return false;
         };
-        let (_, seat) = socket.rooms.remove(index);
+        let (_, member_index) = socket.rooms.remove(index);
         let namespace = socket.namespace;
-        self.vacate(id, namespace, room_key, index, seat);
+        self.vacate(id, namespace, room_key, index, member_index);
         true
     }
 
-    /// Takes a socket off the members of a room, which has been at `index` of its rooms. Whoever takes its seat is likely to have
+    /// Takes a socket off the members of a room, which has been at `index` of its rooms. The member that takes its place is likely to have
     /// the room at the same index.
     pub(super) fn vacate(
         &mut self,
@@ -212,22 +212,22 @@ impl Sockets {
         namespace_id: NamespaceId,
         room_key: Key,
         index: usize,
-        seat: u32,
+        member_index: u32,
     ) {
         let Some(namespace) = self.namespaces.get_mut(namespace_id.0) else {
             return;
         };
         let room = namespace.rooms.get_mut(room_key);
         let room = room.expect("joined rooms exist");
-        room.members.swap_remove(seat as usize);
-        if let Some(moved) = room.members.get(seat as usize) {
+        room.members.swap_remove(member_index as usize);
+        if let Some(moved) = room.members.get(member_index as usize) {
             let moved = self.sockets.get_mut(moved.0).expect("members are there");
             let is_it = |(room, _): &(Key, u32)| *room == room_key;
             let index = match moved.rooms.get(index).is_some_and(is_it) {
                 true => Some(index),
                 false => moved.rooms.iter().position(is_it),
             };
-            moved.rooms[index.expect("members know their room")].1 = seat;
+            moved.rooms[index.expect("members know their room")].1 = member_index;
         }
         let is_empty = room.members.is_empty();
         if let Some(changes) = &mut self.changes {

@@ -44,7 +44,7 @@ struct Words {
 }
 
 fn ask_for_word(handlers: &mut crate::Namespace) -> &mut crate::Namespace {
-    handlers.middleware(|_, joining| match joining.auth::<Words>() {
+    handlers.middleware(|_, connecting| match connecting.auth::<Words>() {
         Ok(words) if words.word == "wheel" => Ok(Next::Go),
         _ => Err("the word?".into()),
     })

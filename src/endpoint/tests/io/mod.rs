@@ -1,7 +1,7 @@
 //! Handlers by event name.
 
+mod connecting;
 mod door;
-mod joining;
 mod panics;
 mod questions;
 mod talking;

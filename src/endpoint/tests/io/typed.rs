@@ -130,11 +130,11 @@ fn what_allow_request_finds_out_stays_with_the_session_and_sockets_keep_one_valu
     });
     for name in ["/", "/other"] {
         io.of(name)
-            .middleware(|app, joining| {
-                let Claims(token) = joining.session_data().ok_or("unknown")?;
+            .middleware(|app, connecting| {
+                let Claims(token) = connecting.session_data().ok_or("unknown")?;
                 app.log.push(format!("asked {token}"));
-                joining.set_data(7_u8)?;
-                joining.set_data("seven")?;
+                connecting.set_data(7_u8)?;
+                connecting.set_data("seven")?;
                 Ok(Next::Go)
             })
             .on("who", |_, socket, ()| {

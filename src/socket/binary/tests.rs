@@ -13,8 +13,8 @@ const LIMITS: Limits = Limits {
     max_json_depth: 128,
 };
 
-fn bytes(text: &str) -> Bytes {
-    Bytes::from(text.as_bytes())
+fn bytes(text: &str) -> Binary {
+    Binary::from(text.as_bytes())
 }
 
 fn payloads(args: &Args) -> Vec<&[u8]> {
@@ -47,17 +47,17 @@ enum Node {
     Nothing,
     Number(i64),
     Text(String),
-    Binary(Bytes),
+    Binary(Binary),
     List(Vec<Node>),
     Map(BTreeMap<String, Node>),
     Record {
-        data: Option<Bytes>,
+        data: Option<Binary>,
         next: Box<Node>,
     },
 }
 
 fn node() -> impl Strategy<Value = Node> {
-    let binary = || prop::collection::vec(any::<u8>(), 0..9).prop_map(Bytes::from);
+    let binary = || prop::collection::vec(any::<u8>(), 0..9).prop_map(Binary::from);
     let leaf = prop_oneof![
         Just(Node::Nothing),
         any::<i64>().prop_map(Node::Number),
@@ -132,7 +132,7 @@ fn no_byte_is_copied_on_the_way() {
     let sent = bytes("ab");
     let args = Args::one(&sent).unwrap();
     assert_eq!(args.attachments()[0].payload().as_ptr(), sent.as_ptr());
-    assert_eq!(args.get::<Bytes>(0).unwrap().as_ptr(), sent.as_ptr());
+    assert_eq!(args.get::<Binary>(0).unwrap().as_ptr(), sent.as_ptr());
 }
 
 /// Types whose contents serde keeps in a buffer of its own before it knows what they are.
@@ -147,7 +147,7 @@ fn binary_values_are_found_in_flattened_untagged_and_tagged_types() {
     }
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Inner {
-        data: Bytes,
+        data: Binary,
         #[serde(flatten)]
         rest: BTreeMap<String, Either>,
     }
@@ -155,12 +155,12 @@ fn binary_values_are_found_in_flattened_untagged_and_tagged_types() {
     #[serde(untagged)]
     enum Either {
         Text(String),
-        Binary(Bytes),
+        Binary(Binary),
     }
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     #[serde(tag = "type")]
     enum Tagged {
-        One { data: Vec<Bytes> },
+        One { data: Vec<Binary> },
     }
     let outer = Outer {
         inner: Inner {
@@ -183,7 +183,7 @@ fn binary_values_are_found_in_flattened_untagged_and_tagged_types() {
 fn anything_but_a_placeholder_of_an_attachment_is_a_mismatch() {
     let read = |json: &str| {
         let text = format!("[{json}]");
-        Args::received(text, 1, vec![Frame::binary(b"x")]).get::<Bytes>(0)
+        Args::received(text, 1, vec![Frame::binary(b"x")]).get::<Binary>(0)
     };
     for json in [
         r#"{"_placeholder":true,"num":0}"#,
@@ -219,7 +219,7 @@ fn anything_but_a_placeholder_of_an_attachment_is_a_mismatch() {
     let error = read("7").unwrap_err().to_string();
     assert!(error.contains("expected a binary value"), "{error}");
     assert!(matches!(
-        Args::one(&1).unwrap().get_all::<(Bytes,)>(),
+        Args::one(&1).unwrap().get_all::<(Binary,)>(),
         Err(ArgsError::Mismatch(0, _))
     ));
 }
@@ -229,7 +229,7 @@ fn an_object_that_only_looks_like_a_placeholder_stays_one() {
     let value = json!({"_placeholder": false, "num": 0});
     let args = Args::from_values(&(&value, bytes("x"))).unwrap();
     assert_eq!(payloads(&args), [b"x"]);
-    let read: (Value, Bytes) = travelled(&args).get_all().unwrap();
+    let read: (Value, Binary) = travelled(&args).get_all().unwrap();
     assert_eq!(read, (value, bytes("x")));
 }
 
@@ -237,18 +237,18 @@ fn an_object_that_only_looks_like_a_placeholder_stays_one() {
 fn outside_of_arguments_it_is_a_sequence_of_bytes() {
     let text = serde_json::to_string(&bytes("ab")).unwrap();
     assert_eq!(text, "[97,98]");
-    assert_eq!(serde_json::from_str::<Bytes>(&text).unwrap(), bytes("ab"));
+    assert_eq!(serde_json::from_str::<Binary>(&text).unwrap(), bytes("ab"));
     let place = r#"{"_placeholder":true,"num":0}"#;
-    assert!(serde_json::from_str::<Bytes>(place).is_err());
-    Args::one(&bytes("ab")).unwrap().get::<Bytes>(0).unwrap();
-    assert!(serde_json::from_str::<Bytes>(place).is_err());
+    assert!(serde_json::from_str::<Binary>(place).is_err());
+    Args::one(&bytes("ab")).unwrap().get::<Binary>(0).unwrap();
+    assert!(serde_json::from_str::<Binary>(place).is_err());
     assert_eq!(serde_json::to_string(&bytes("")).unwrap(), "[]");
 }
 
 /// A format that has bytes of its own.
-struct Binary(&'static [u8]);
+struct BinaryFormat(&'static [u8]);
 
-impl<'de> Deserializer<'de> for Binary {
+impl<'de> Deserializer<'de> for BinaryFormat {
     type Error = serde_json::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
@@ -267,7 +267,7 @@ impl<'de> Deserializer<'de> for Binary {
 
 #[test]
 fn binary_formats_keep_their_own_bytes_inside_of_arguments_too() {
-    let read = || Bytes::deserialize(Binary(b"ab")).unwrap();
+    let read = || Binary::deserialize(BinaryFormat(b"ab")).unwrap();
     assert_eq!(read(), bytes("ab"));
     assert_eq!(reading(None, read), bytes("ab"));
 }
@@ -302,7 +302,7 @@ fn what_fails_leaves_nothing_behind() {
     builder.push(&bytes("b")).unwrap();
     let args = builder.build();
     assert_eq!(
-        args.get_all::<Vec<Bytes>>().unwrap(),
+        args.get_all::<Vec<Binary>>().unwrap(),
         [bytes("a"), bytes("b")]
     );
 }
@@ -312,24 +312,24 @@ fn arguments_can_be_written_and_read_while_others_are_written() {
     let inner = || {
         let args = Args::one(&[bytes("i"), bytes("j")]).unwrap();
         assert_eq!(payloads(&args), [b"i", b"j"]);
-        let read: Vec<Bytes> = args.get(0).unwrap();
+        let read: Vec<Binary> = args.get(0).unwrap();
         assert_eq!(read, [bytes("i"), bytes("j")]);
         None
     };
     let args = Args::from_values(&(bytes("first"), Then(inner))).unwrap();
-    let read: (Bytes, [Bytes; 2]) = args.get_all().unwrap();
+    let read: (Binary, [Binary; 2]) = args.get_all().unwrap();
     assert_eq!(read, (bytes("first"), [bytes("then"), bytes("last")]));
 }
 
 #[test]
 fn arguments_can_be_written_and_read_while_others_are_read() {
     #[derive(Deserialize)]
-    #[serde(from = "Bytes")]
-    struct Nested(Bytes);
-    impl From<Bytes> for Nested {
-        fn from(read: Bytes) -> Self {
+    #[serde(from = "Binary")]
+    struct Nested(Binary);
+    impl From<Binary> for Nested {
+        fn from(read: Binary) -> Self {
             let args = Args::one(&[bytes("inner")]).unwrap();
-            assert_eq!(args.get::<[Bytes; 1]>(0).unwrap(), [bytes("inner")]);
+            assert_eq!(args.get::<[Binary; 1]>(0).unwrap(), [bytes("inner")]);
             assert_eq!(serde_json::to_string(&bytes("b")).unwrap(), "[98]");
             Nested(read)
         }
@@ -355,7 +355,7 @@ fn bytes_that_would_be_lost_are_an_error() {
     #[serde(untagged)]
     enum Deep {
         More([Box<Deep>; 1]),
-        End(Bytes),
+        End(Binary),
     }
     let deep = |levels| {
         (0..levels).fold(Deep::End(bytes("x")), |inner, _| {
@@ -384,9 +384,9 @@ fn values_that_are_no_list_are_no_arguments() {
 
 #[test]
 fn bytes_compare_and_print_by_their_contents() {
-    assert_eq!(Bytes::default(), Bytes::from(Vec::new()));
+    assert_eq!(Binary::default(), Binary::from(Vec::new()));
     assert_ne!(bytes("a"), bytes("b"));
-    assert_eq!(format!("{:?}", Bytes::from(b"a\"\xff")), r#"b"a\"\xff""#);
+    assert_eq!(format!("{:?}", Binary::from(b"a\"\xff")), r#"b"a\"\xff""#);
     assert_eq!(Vec::from(bytes("ab")), b"ab");
     let set = std::collections::HashSet::from([bytes("a"), bytes("a")]);
     assert_eq!(set.len(), 1);

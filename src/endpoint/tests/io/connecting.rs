@@ -1,7 +1,7 @@
 //! Middlewares, namespaces that are made for clients, and what is kept with a socket.
 
 use super::*;
-use crate::endpoint::JoinId;
+use crate::endpoint::ConnectId;
 use crate::io::{Next, Refusal};
 use crate::socket::{ConnectError, NamespaceId, RecoveryConfig};
 
@@ -17,9 +17,12 @@ fn middlewares_run_in_order_before_the_client_is_in() {
     let handlers = io.of("/");
     for number in 1..=3 {
         let note = note.clone();
-        handlers.middleware(move |_, joining| {
-            note(format!("{number} {}", joining.auth::<Auth>().unwrap().name));
-            assert_eq!(joining.request().unwrap().namespace, "/");
+        handlers.middleware(move |_, connecting| {
+            note(format!(
+                "{number} {}",
+                connecting.auth::<Auth>().unwrap().name
+            ));
+            assert_eq!(connecting.request().unwrap().namespace, "/");
             Ok(Next::Go)
         });
     }
@@ -37,7 +40,7 @@ fn a_middleware_that_refuses_is_the_last_one_asked() {
     let (log, note) = log();
     let mut io = Io::new();
     io.of("/")
-        .middleware(|_, joining| match joining.auth::<Auth>() {
+        .middleware(|_, connecting| match connecting.auth::<Auth>() {
             Ok(_) => Ok(Next::Go),
             Err(_) => Err(Refusal::new("who are you?").with_data(1)),
         })
@@ -61,19 +64,19 @@ fn a_middleware_that_refuses_is_the_last_one_asked() {
 fn deciding_later(
     handlers: &mut crate::Namespace,
     note: impl Fn(String) + Clone + Send + 'static,
-) -> Arc<Mutex<Vec<JoinId>>> {
-    let tickets = Arc::<Mutex<Vec<JoinId>>>::default();
+) -> Arc<Mutex<Vec<ConnectId>>> {
+    let tickets = Arc::<Mutex<Vec<ConnectId>>>::default();
     let into = tickets.clone();
     let (first, second, third, connected) = (note.clone(), note.clone(), note.clone(), note);
     handlers
-        .middleware(move |_, joining| {
+        .middleware(move |_, connecting| {
             first("first".to_owned());
-            joining.set_data("from a middleware").unwrap();
+            connecting.set_data("from a middleware").unwrap();
             Ok(Next::Go)
         })
-        .middleware(move |_, joining| {
+        .middleware(move |_, connecting| {
             second("second".to_owned());
-            into.lock().unwrap().push(joining.id());
+            into.lock().unwrap().push(connecting.id());
             Ok(Next::Later)
         })
         .middleware(move |_, _| {
@@ -157,9 +160,9 @@ fn a_middleware_that_decides_by_itself_leaves_out_the_others() {
     let (log, note) = log();
     let mut io = Io::new();
     io.of("/")
-        .middleware(|_, joining| {
-            let ticket = joining.id();
-            joining.endpoint().accept_connect(ticket).unwrap();
+        .middleware(|_, connecting| {
+            let ticket = connecting.id();
+            connecting.endpoint().accept_connect(ticket).unwrap();
             Ok(Next::Go)
         })
         .middleware(move |_, _| {
@@ -446,17 +449,17 @@ fn b162_handlers_are_found_though_the_slash_of_their_name_is_left_out() {
 fn b165_a_middleware_may_have_its_client_join_rooms() {
     let mut io = Io::new();
     io.of("/")
-        .middleware(|_, joining| {
-            let auth: Auth = joining.auth().map_err(|error| error.to_string())?;
-            joining
+        .middleware(|_, connecting| {
+            let auth: Auth = connecting.auth().map_err(|error| error.to_string())?;
+            connecting
                 .join(&auth.name)
                 .map_err(|error| error.to_string())?;
-            joining
+            connecting
                 .join("everybody")
                 .map_err(|error| error.to_string())?;
             Ok(Next::Go)
         })
-        .middleware(|_, joining| match joining.auth::<Auth>() {
+        .middleware(|_, connecting| match connecting.auth::<Auth>() {
             Ok(auth) if auth.name == "Eve" => Err("not you".into()),
             _ => Ok(Next::Go),
         })

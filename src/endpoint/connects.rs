@@ -4,7 +4,7 @@ use std::any::Any;
 
 use super::events::{Departure, DepartureStep, Queued};
 use super::recovery::Asked;
-use super::{ClientInfo, Endpoint, Event, JoinId};
+use super::{ClientInfo, ConnectId, Endpoint, Event};
 use crate::data::Data;
 use crate::engine::Revision;
 use crate::error::{DisconnectReason, Error};
@@ -18,7 +18,7 @@ use crate::socket::{
 };
 
 /// A client that waits for the host to let it into a namespace.
-pub(super) struct Join {
+pub(super) struct PendingConnect {
     session: EngineSessionId,
     namespace: Box<str>,
     /// The auth payload, as JSON text, or nothing.
@@ -61,9 +61,9 @@ impl Endpoint {
     ///
     /// [`Error::NoSuchTicket`] when that was decided before, or too late, or the client is gone; [`Error::BadNamespace`] when
     /// there are as many namespaces as may be made for clients, who hears of that.
-    pub fn accept_connect(&mut self, ticket: JoinId) -> Result<SocketId, Error> {
+    pub fn accept_connect(&mut self, ticket: ConnectId) -> Result<SocketId, Error> {
         let _verb = Verb::begin();
-        let join = self.take_join(ticket.0).ok_or(Error::NoSuchTicket)?;
+        let join = self.take_connect(ticket.0).ok_or(Error::NoSuchTicket)?;
         let namespace = match self.sockets.find_namespace(&join.namespace) {
             Some(namespace) => namespace,
             None if self.sockets.child_count() < self.config.max_child_namespaces => {
@@ -90,17 +90,17 @@ impl Endpoint {
     }
 
     /// Answers a client that it may not join: its `connect_error` handler is called, and it may try again.
-    pub fn refuse_connect(&mut self, ticket: JoinId, error: &ConnectError) -> Result<(), Error> {
+    pub fn refuse_connect(&mut self, ticket: ConnectId, error: &ConnectError) -> Result<(), Error> {
         let _verb = Verb::begin();
-        let join = self.take_join(ticket.0).ok_or(Error::NoSuchTicket)?;
+        let join = self.take_connect(ticket.0).ok_or(Error::NoSuchTicket)?;
         self.refuse_join(join.session, &join.namespace, error);
         Ok(())
     }
 
     /// Has the host asked once more, with [`Event::ConnectRequested`]'s `passed` one higher: for decisions of several steps.
-    pub fn pass_connect(&mut self, ticket: JoinId) -> Result<(), Error> {
+    pub fn pass_connect(&mut self, ticket: ConnectId) -> Result<(), Error> {
         let _verb = Verb::begin();
-        let join = self.joins.get_mut(ticket.0).ok_or(Error::NoSuchTicket)?;
+        let join = self.connects.get_mut(ticket.0).ok_or(Error::NoSuchTicket)?;
         join.passed += 1;
         self.push_join(ticket.0);
         Ok(())
@@ -108,16 +108,16 @@ impl Endpoint {
 
     /// Says how many steps of a decision are done where the host has taken several in one turn: after
     /// [`Endpoint::pass_connect`] `passed` is one more than this.
-    pub fn set_passed(&mut self, ticket: JoinId, passed: u32) -> Result<(), Error> {
+    pub fn set_passed(&mut self, ticket: ConnectId, passed: u32) -> Result<(), Error> {
         let _verb = Verb::begin();
-        let join = self.joins.get_mut(ticket.0).ok_or(Error::NoSuchTicket)?;
+        let join = self.connects.get_mut(ticket.0).ok_or(Error::NoSuchTicket)?;
         join.passed = passed;
         Ok(())
     }
 
     /// What is known of a client that waits to be let in.
-    pub fn connect_request(&self, ticket: JoinId) -> Option<ConnectRequest<'_>> {
-        let join = self.joins.get(ticket.0)?;
+    pub fn connect_request(&self, ticket: ConnectId) -> Option<ConnectRequest<'_>> {
+        let join = self.connects.get(ticket.0)?;
         Some(ConnectRequest {
             namespace: &join.namespace,
             auth: if join.payload.is_empty() {
@@ -133,18 +133,18 @@ impl Endpoint {
     /// of each type.
     pub fn set_connect_data<T: Any + Send>(
         &mut self,
-        ticket: JoinId,
+        ticket: ConnectId,
         data: T,
     ) -> Result<(), Error> {
         let _verb = Verb::begin();
-        let join = self.joins.get_mut(ticket.0).ok_or(Error::NoSuchTicket)?;
+        let join = self.connects.get_mut(ticket.0).ok_or(Error::NoSuchTicket)?;
         join.beginning.get_or_insert_default().data.insert(data);
         Ok(())
     }
 
     /// What the host has kept with the session of a client that waits to be let in, if there is something of this type.
-    pub fn connect_session_data<T: Any + Send>(&self, ticket: JoinId) -> Option<&T> {
-        let session = self.joins.get(ticket.0)?.session;
+    pub fn connect_session_data<T: Any + Send>(&self, ticket: ConnectId) -> Option<&T> {
+        let session = self.connects.get(ticket.0)?.session;
         self.session_data.get(&session)?.get()
     }
 
@@ -154,9 +154,9 @@ impl Endpoint {
     /// # Errors
     ///
     /// [`Error::NoSuchTicket`]; [`Error::RoomNameTooLong`] and [`Error::TooManyRooms`] as of [`Endpoint::join`].
-    pub fn join_once_connected(&mut self, ticket: JoinId, room: &str) -> Result<(), Error> {
+    pub fn join_once_connected(&mut self, ticket: ConnectId, room: &str) -> Result<(), Error> {
         let _verb = Verb::begin();
-        let join = self.joins.get_mut(ticket.0).ok_or(Error::NoSuchTicket)?;
+        let join = self.connects.get_mut(ticket.0).ok_or(Error::NoSuchTicket)?;
         if room.len() > self.config.max_room_name_bytes {
             return Err(Error::RoomNameTooLong);
         }
@@ -260,7 +260,7 @@ impl Endpoint {
             Some(namespace) if !is_asked => {
                 self.complete_join(session, namespace, payload, false, None);
             }
-            _ => self.begin_join(session, name, payload),
+            _ => self.begin_connect(session, name, payload),
         }
     }
 
@@ -277,23 +277,23 @@ impl Endpoint {
 
     /// What a client that wants to join this namespace waits for.
     fn join_under_way(&self, session: EngineSessionId, name: &str) -> Option<Key> {
-        let mut joins = self.sessions.get(session)?.client.joins().iter();
+        let mut connects = self.sessions.get(session)?.client.connects().iter();
         let is_named = |join: &&Key| {
-            self.joins
+            self.connects
                 .get(**join)
                 .is_some_and(|j| &*j.namespace == name)
         };
-        joins.find(is_named).copied()
+        connects.find(is_named).copied()
     }
 
     /// A client does not want any more to join what it waits for; false where it waits for nothing of this name.
     pub(super) fn withdraw(&mut self, session: EngineSessionId, name: &str) -> bool {
         let join = self.join_under_way(session, name);
-        join.and_then(|join| self.take_join(join)).is_some()
+        join.and_then(|join| self.take_connect(join)).is_some()
     }
 
-    fn begin_join(&mut self, session: EngineSessionId, name: &str, payload: &str) {
-        let key = self.joins.insert(Join {
+    fn begin_connect(&mut self, session: EngineSessionId, name: &str, payload: &str) {
+        let key = self.connects.insert(PendingConnect {
             session,
             namespace: name.into(),
             payload: payload.into(),
@@ -302,15 +302,15 @@ impl Endpoint {
             beginning: None,
         });
         if let Some(client) = self.sessions.client_mut(session) {
-            client.begin_join(key);
+            client.begin_connect(key);
         }
         self.push_join(key);
     }
 
     fn push_join(&mut self, key: Key) {
-        if let Some(join) = self.joins.get(key) {
+        if let Some(join) = self.connects.get(key) {
             let event = Event::ConnectRequested {
-                ticket: JoinId(key),
+                ticket: ConnectId(key),
                 namespace: join.namespace.to_string(),
                 auth: auth_args(&join.payload),
                 passed: join.passed,
@@ -320,16 +320,16 @@ impl Endpoint {
     }
 
     /// Drops what a client waits for.
-    pub(super) fn abandon_joins(&mut self, joins: Vec<Key>) {
-        for join in joins {
-            self.joins.remove(join);
+    pub(super) fn abandon_connects(&mut self, connects: Vec<Key>) {
+        for join in connects {
+            self.connects.remove(join);
         }
     }
 
-    fn take_join(&mut self, key: Key) -> Option<Join> {
-        let join = self.joins.remove(key)?;
+    fn take_connect(&mut self, key: Key) -> Option<PendingConnect> {
+        let join = self.connects.remove(key)?;
         if let Some(client) = self.sessions.client_mut(join.session) {
-            client.end_join(key);
+            client.end_connect(key);
         }
         Some(join)
     }

@@ -1,10 +1,10 @@
 //! Binary values inside of serde types.
 //!
-//! Where a [`Bytes`] is written or read, the text holds a placeholder and the bytes are an attachment beside it, so there
+//! Where a [`Binary`] is written or read, the text holds a placeholder and the bytes are an attachment beside it, so there
 //! has to be a way from deep inside a host's own type to the list of attachments. That way is a variable of the thread, set
 //! while one value is written or read. A serializer of our own around that of `serde_json` would be another, but serde
 //! buffers the contents of `flatten`, untagged and internally tagged types in readers of its own, which would hide it: a
-//! `Bytes` in there could be written and never be read. What the variable holds is put back when a value is done, also by
+//! `Binary` in there could be written and never be read. What the variable holds is put back when a value is done, also by
 //! an error or a panic, and so values may be written and read while others are.
 
 use std::cell::RefCell;
@@ -27,19 +27,19 @@ use crate::json;
 /// [`Args::get_all`](super::Args::get_all). The bytes are shared, not copied, when it is cloned, sent or read.
 ///
 /// Other types of bytes, such as `Vec<u8>` or those of `serde_bytes`, stay the arrays of numbers that `serde_json` makes
-/// of them. Outside of arguments a `Bytes` is such an array too, and plain bytes in formats that have them.
+/// of them. Outside of arguments a `Binary` is such an array too, and plain bytes in formats that have them.
 ///
 /// ```
-/// use pulsewheel::{Args, Bytes};
+/// use pulsewheel::{Args, Binary};
 /// use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Serialize, Deserialize)]
 /// struct Upload {
 ///     name: String,
-///     parts: Vec<Bytes>,
+///     parts: Vec<Binary>,
 /// }
 ///
-/// let parts = vec![Bytes::from(b"ab"), Bytes::from(vec![0xff])];
+/// let parts = vec![Binary::from(b"ab"), Binary::from(vec![0xff])];
 /// let args = Args::one(&Upload { name: "scan".to_owned(), parts })?;
 /// assert_eq!(args.attachments().len(), 2);
 ///
@@ -49,39 +49,39 @@ use crate::json;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct Bytes(Frame);
+pub struct Binary(Frame);
 
-impl Default for Bytes {
+impl Default for Binary {
     fn default() -> Self {
-        Bytes::from(&[])
+        Binary::from(&[])
     }
 }
 
-impl From<&[u8]> for Bytes {
+impl From<&[u8]> for Binary {
     fn from(bytes: &[u8]) -> Self {
-        Bytes(Frame::binary(bytes))
+        Binary(Frame::binary(bytes))
     }
 }
 
-impl<const N: usize> From<&[u8; N]> for Bytes {
+impl<const N: usize> From<&[u8; N]> for Binary {
     fn from(bytes: &[u8; N]) -> Self {
-        Bytes::from(&bytes[..])
+        Binary::from(&bytes[..])
     }
 }
 
-impl From<Vec<u8>> for Bytes {
+impl From<Vec<u8>> for Binary {
     fn from(bytes: Vec<u8>) -> Self {
-        Bytes::from(&bytes[..])
+        Binary::from(&bytes[..])
     }
 }
 
-impl From<Bytes> for Vec<u8> {
-    fn from(bytes: Bytes) -> Self {
+impl From<Binary> for Vec<u8> {
+    fn from(bytes: Binary) -> Self {
         bytes.to_vec()
     }
 }
 
-impl Deref for Bytes {
+impl Deref for Binary {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -89,33 +89,33 @@ impl Deref for Bytes {
     }
 }
 
-impl AsRef<[u8]> for Bytes {
+impl AsRef<[u8]> for Binary {
     fn as_ref(&self) -> &[u8] {
         self
     }
 }
 
-impl PartialEq for Bytes {
+impl PartialEq for Binary {
     fn eq(&self, other: &Self) -> bool {
         **self == **other
     }
 }
 
-impl Eq for Bytes {}
+impl Eq for Binary {}
 
-impl Hash for Bytes {
+impl Hash for Binary {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (**self).hash(state);
     }
 }
 
-impl fmt::Debug for Bytes {
+impl fmt::Debug for Binary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "b\"{}\"", self.escape_ascii())
     }
 }
 
-impl Serialize for Bytes {
+impl Serialize for Binary {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let number = match serializer.is_human_readable() {
             true => SCOPE.with_borrow_mut(|scope| scope.attach(&self.0)),
@@ -131,13 +131,13 @@ impl Serialize for Bytes {
     }
 }
 
-impl<'de> Deserialize<'de> for Bytes {
+impl<'de> Deserialize<'de> for Binary {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() && SCOPE.with_borrow(Scope::is_reading) {
             let number = deserializer.deserialize_map(PlaceVisitor)?;
             SCOPE
                 .with_borrow(|scope| scope.attachment(number))
-                .map(Bytes)
+                .map(Binary)
                 .ok_or_else(|| D::Error::custom(format_args!("there is no attachment {number}")))
         } else {
             deserializer.deserialize_byte_buf(PlainVisitor)
@@ -201,7 +201,7 @@ impl Drop for Entered {
     }
 }
 
-/// Writes a value as JSON text; each [`Bytes`] in it is appended to `attachments` when that has worked.
+/// Writes a value as JSON text; each [`Binary`] in it is appended to `attachments` when that has worked.
 pub(super) fn write(
     value: &(impl Serialize + ?Sized),
     attachments: &mut Vec<Frame>,
@@ -244,7 +244,7 @@ fn has_places(text: &str, numbers: Range<usize>) -> bool {
     found.len() == numbers.len()
 }
 
-/// Does `read`, in which a placeholder is read as the [`Bytes`] that it stands for.
+/// Does `read`, in which a placeholder is read as the [`Binary`] that it stands for.
 pub(super) fn reading<T>(attachments: Option<&Arc<[Frame]>>, read: impl FnOnce() -> T) -> T {
     let _entered = Entered::new(Scope::Reading(attachments.cloned()));
     read()
@@ -300,22 +300,22 @@ impl<'de> Visitor<'de> for PlaceVisitor {
 struct PlainVisitor;
 
 impl<'de> Visitor<'de> for PlainVisitor {
-    type Value = Bytes;
+    type Value = Binary;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("bytes")
     }
 
-    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Bytes, E> {
-        Ok(Bytes::from(bytes))
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Binary, E> {
+        Ok(Binary::from(bytes))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Bytes, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Binary, A::Error> {
         let mut bytes = Vec::new();
         while let Some(byte) = seq.next_element()? {
             bytes.push(byte);
         }
-        Ok(Bytes::from(bytes))
+        Ok(Binary::from(bytes))
     }
 }
 

@@ -4,7 +4,7 @@ mod children;
 mod waiting;
 
 use super::*;
-use crate::endpoint::JoinId;
+use crate::endpoint::ConnectId;
 use crate::error::{DisconnectReason, Error};
 use crate::socket::{Args, ConnectError, RecoveryConfig};
 
@@ -17,7 +17,7 @@ fn config() -> Config {
 }
 
 /// The ticket of the newest request, and how often it was passed on.
-fn ticket(world: &mut World) -> (JoinId, u32) {
+fn ticket(world: &mut World) -> (ConnectId, u32) {
     match world.take_events().pop() {
         Some(Event::ConnectRequested { ticket, passed, .. }) => (ticket, passed),
         other => panic!("{other:?}"),
@@ -25,20 +25,20 @@ fn ticket(world: &mut World) -> (JoinId, u32) {
 }
 
 /// A client that has sent this CONNECT, and its ticket.
-fn ask(world: &mut World, connect: &str) -> (ConnectionId, JoinId) {
+fn ask(world: &mut World, connect: &str) -> (ConnectionId, ConnectId) {
     let key = world.open_websocket();
     world.send(key, connect);
     assert_eq!(world.frames(key), [""; 0], "the answer comes later");
     (key, ticket(world).0)
 }
 
-fn accept(world: &mut World, ticket: JoinId) -> SocketId {
+fn accept(world: &mut World, ticket: ConnectId) -> SocketId {
     let socket = world.endpoint.accept_connect(ticket);
     world.turn();
     socket.expect("it is not too late")
 }
 
-fn refuse(world: &mut World, ticket: JoinId, error: ConnectError) {
+fn refuse(world: &mut World, ticket: ConnectId, error: ConnectError) {
     let refused = world.endpoint.refuse_connect(ticket, &error);
     refused.expect("it is not too late");
     world.turn();

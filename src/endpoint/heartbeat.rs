@@ -9,6 +9,8 @@ use crate::frame::Frame;
 use crate::http::Head;
 use crate::id::{ConnectionId, EngineSessionId};
 use crate::priority::Priority;
+use crate::timer::{Timeout, Timer};
+use crate::wheel::TimerKey;
 
 /// What waits for the end of a round of reading, in which the pongs may come that are missed.
 #[derive(Default)]
@@ -19,13 +21,32 @@ pub(super) struct Unheard {
     packets: Vec<EngineSessionId>,
     /// Connections with a request for a session whose pong is overdue.
     requests: Vec<ConnectionId>,
+    /// Connections whose request is overdue, or the rest of it.
+    connections: Vec<LateConnection>,
     /// Up to which time sessions have been judged.
     judged_until_ms: u64,
 }
 
+/// A connection whose peer has not sent in time what it was to send, as far as has been read.
+pub(super) struct LateConnection {
+    pub key: ConnectionId,
+    pub timeout: Timeout,
+    /// As long as the connection has this timer, it waits for the same still.
+    pub timer: TimerKey,
+    pub deadline_ms: u64,
+}
+
 impl Unheard {
     pub fn is_empty(&self) -> bool {
-        self.sessions.is_empty() && self.packets.is_empty() && self.requests.is_empty()
+        self.sessions.is_empty()
+            && self.packets.is_empty()
+            && self.requests.is_empty()
+            && self.connections.is_empty()
+    }
+
+    /// A connection is judged when everything has been read that had arrived by its deadline.
+    pub fn push_connection(&mut self, late: LateConnection) {
+        self.connections.push(late);
     }
 }
 
@@ -107,8 +128,8 @@ impl Endpoint {
         }
     }
 
-    /// Ends the sessions whose pong or attachments have not come though everything has been read that had arrived in their time,
-    /// and has the requests go on that waited for that.
+    /// Ends the sessions whose pong or attachments, and the connections whose requests, have not come though everything has been
+    /// read that had arrived in their time, and has the requests go on that waited for that.
     pub(super) fn judge_overdue(&mut self) {
         let heard_until_ms = self.heard_until_ms();
         if self.turn.unheard.is_empty() || self.turn.unheard.judged_until_ms == heard_until_ms {
@@ -123,6 +144,17 @@ impl Endpoint {
         }
         for key in std::mem::take(&mut self.turn.unheard.requests) {
             self.transport.ready.on_more(key);
+        }
+        for late in std::mem::take(&mut self.turn.unheard.connections) {
+            if late.deadline_ms > heard_until_ms {
+                self.turn.unheard.connections.push(late);
+                continue;
+            }
+            let timer = self.transport.get(late.key).and_then(|it| it.timer);
+            if timer == Some(late.timer) {
+                self.clock.cancel(late.timer);
+                self.fire(Timer::Connection(late.key, late.timeout), late.deadline_ms);
+            }
         }
     }
 

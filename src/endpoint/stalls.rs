@@ -1,5 +1,6 @@
 //! Times when the whole loop stood still, and what peers get for them: nobody is given up because we did not run.
 
+use super::heartbeat::LateConnection;
 use super::Endpoint;
 use crate::engine::{Revision, Transport};
 use crate::id::{ConnectionId, EngineSessionId};
@@ -60,9 +61,9 @@ impl Stalls {
 impl Endpoint {
     /// Puts off the judgement that a timer stands for, if the loop has stood still in the time of its peer, or has not read what
     /// that peer has sent. False when it may fall.
-    pub(super) fn puts_off(&mut self, timer: Timer) -> bool {
+    pub(super) fn puts_off(&mut self, timer: Timer, deadline_ms: u64) -> bool {
         match timer {
-            Timer::Connection(key, timeout) => self.puts_off_connection(key, timeout),
+            Timer::Connection(key, timeout) => self.puts_off_connection(key, timeout, deadline_ms),
             Timer::Connect(id) => self.puts_off_connect(id),
             Timer::Upgrade(id) => self.puts_off_upgrade(id),
             // Attachments and pongs are judged elsewhere too, and spared where they are.
@@ -141,7 +142,12 @@ impl Endpoint {
         connection.is_some_and(|connection| self.transport.ready.is_listed(connection))
     }
 
-    fn puts_off_connection(&mut self, key: ConnectionId, timeout: Timeout) -> bool {
+    fn puts_off_connection(
+        &mut self,
+        key: ConnectionId,
+        timeout: Timeout,
+        deadline_ms: u64,
+    ) -> bool {
         let config = &self.config;
         let connection = self.transport.get(key);
         let is_finishing = connection.is_some_and(|it| it.phase == Phase::Finishing);
@@ -153,14 +159,26 @@ impl Endpoint {
             // It is the host that is waited for.
             Timeout::Admission | Timeout::Unserved => return false,
         };
-        let is_unread = matches!(timeout, Timeout::Request | Timeout::KeepAlive)
-            && self.transport.ready.is_listed(key);
+        let waits_for_input = matches!(timeout, Timeout::Request | Timeout::KeepAlive);
+        let is_unread = waits_for_input && self.transport.ready.is_listed(key);
         let spared_ms = self.spared_until_ms(patience_ms);
         let spared_ms = spared_ms.map(|until_ms| until_ms - self.clock.now_ms());
-        let Some(after_ms) = spared_ms.or(is_unread.then_some(LOOK_AGAIN_MS)) else {
+        let is_unheard = waits_for_input && self.heard_until_ms() < deadline_ms;
+        let unread_ms = is_unread.then_some(LOOK_AGAIN_MS);
+        let unheard_ms = is_unheard.then_some(patience_ms);
+        let Some(after_ms) = spared_ms.or(unread_ms).or(unheard_ms) else {
             return false;
         };
         self.transport.arm(&mut self.clock, key, timeout, after_ms);
+        let timer = self.transport.get(key).and_then(|it| it.timer);
+        if let Some(timer) = timer.filter(|_| is_unheard && spared_ms.is_none()) {
+            self.turn.unheard.push_connection(LateConnection {
+                key,
+                timeout,
+                timer,
+                deadline_ms,
+            });
+        }
         true
     }
 

@@ -32,8 +32,8 @@ impl Endpoint {
         self.turn.has_timers_left = true;
     }
 
-    fn fire(&mut self, timer: Timer, deadline_ms: u64) {
-        if self.puts_off(timer) {
+    pub(super) fn fire(&mut self, timer: Timer, deadline_ms: u64) {
+        if self.puts_off(timer, deadline_ms) {
             return;
         }
         match timer {

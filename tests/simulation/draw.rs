@@ -136,7 +136,7 @@ fn draw_step(rng: &mut Rng, actors: &[Actor], verbs: &[(Verb, u64)], haste: u64)
     });
     let verb = found.expect("the chances add up").0;
     let amount = match verb {
-        Verb::Stall => *rng.pick(&[100, 101, 300, 1_000, 9_000, 60_000]),
+        Verb::Stall => *rng.pick(&[100, 101, 300, 1_000, 10_000, 60_000]),
         Verb::Slow => *rng.pick(&[1, 20, 99, 99]),
         Verb::WallClock => *rng.pick(&[1, 50, 1_000, 3_600_000]),
         Verb::RefuseAccepts => rng.range(1, 3),

@@ -82,6 +82,38 @@ fn attachments_that_lie_unread_while_the_process_is_held_have_come_in_time() {
 }
 
 #[test]
+fn the_rest_of_a_request_that_lies_unread_when_its_time_is_over_has_come_in_time() {
+    for has_come in [true, false] {
+        let mut world = World::new(Config {
+            request_timeout_ms: 1_000,
+            ..config()
+        });
+        let request = get("EIO=4&transport=polling");
+        let (beginning, rest) = request.split_at(20);
+        let key = world.open();
+        world.feed(key, beginning);
+        let asked_ms = world.endpoint.now().mono_ms;
+        // Too little beyond the deadline to be a stall.
+        world.endpoint.turn.stalls.sleep_until(None);
+        world.oversleep_ms(1_050);
+        // Of all that is ready, the first question tells only a part.
+        turn(&mut world, asked_ms, false, &[]);
+        assert_eq!(world.take_text(key), "", "it is not judged yet");
+        assert!(world.endpoint.has_work());
+        let mut arrived = Vec::new();
+        if has_come {
+            arrived.push((key, rest.as_bytes().to_vec()));
+        }
+        let now_ms = world.endpoint.now().mono_ms;
+        turn(&mut world, now_ms, true, &arrived);
+        turn(&mut world, now_ms + 1, true, &[]);
+        let wanted = if has_come { 200 } else { 408 };
+        assert_eq!(status(&world.take_text(key)), wanted);
+        assert!(!world.endpoint.has_work());
+    }
+}
+
+#[test]
 fn whoever_has_not_answered_is_given_up_after_one_round_although_others_never_fall_silent() {
     let mut world = World::new(config());
     let silent = world.open_websocket();

@@ -45,7 +45,7 @@ impl Unheard {
     }
 
     /// A connection is judged when everything has been read that had arrived by its deadline.
-    pub fn push_connection(&mut self, late: LateConnection) {
+    pub(super) fn push_connection(&mut self, late: LateConnection) {
         self.connections.push(late);
     }
 }

@@ -1,7 +1,7 @@
 //! Few events that ask for much work: it is spread over turns, or has a bound, and everybody else is served meanwhile.
 
 use super::crowded::{echo_turn, TURN_LIMIT};
-use super::{get, masked, status, Flood, World};
+use super::{masked, status, Flood, World};
 use crate::config::Config;
 use crate::id::ConnectionId;
 use crate::socket::{Args, RecoveryConfig, SocketId, Target};
@@ -161,7 +161,7 @@ fn answers_to_polls_that_are_long_are_not_compressed_in_one_piece() {
     let sent = world.endpoint.engine_send(session, &message);
     sent.expect("it is there");
     let key = world.open();
-    let request = get(&format!("EIO=4&transport=polling&sid={sid}"));
+    let request = super::get(&format!("EIO=4&transport=polling&sid={sid}"));
     let request = request.replace("Host: a", "Host: a\r\nAccept-Encoding: gzip");
     world.endpoint.feed(key, &mut request.into_bytes());
     world.one_turn();

@@ -169,9 +169,9 @@ impl Endpoint {
         let Some(after_ms) = spared_ms.or(unread_ms).or(unheard_ms) else {
             return false;
         };
-        self.transport.arm(&mut self.clock, key, timeout, after_ms);
-        let timer = self.transport.get(key).and_then(|it| it.timer);
-        if let Some(timer) = timer.filter(|_| is_unheard && spared_ms.is_none()) {
+        let timer = self.transport.arm(&mut self.clock, key, timeout, after_ms);
+        let is_judged_when_heard = is_unheard && spared_ms.is_none();
+        if let Some(timer) = timer.filter(|_| is_judged_when_heard) {
             self.turn.unheard.push_connection(LateConnection {
                 key,
                 timeout,

@@ -38,6 +38,7 @@ use crate::priority::{Priority, PriorityQueue};
 use crate::slots::Slots;
 use crate::timer::{Timeout, Timer};
 use crate::websocket::{Decoder, Failure as FrameFailure, Message};
+use crate::wheel::TimerKey;
 
 /// Names one HTTP request that the host is to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -262,15 +263,21 @@ impl Transport {
         self.closings.pop_front()
     }
 
-    /// Sets the connection's one timer.
-    pub fn arm(&mut self, clock: &mut Clock, key: ConnectionId, timeout: Timeout, after_ms: u64) {
-        if let Some(connection) = self.connections.get_mut(key.0) {
-            if let Some(old) = connection.timer.take() {
-                clock.cancel(old);
-            }
-            let at_ms = clock.in_ms(after_ms);
-            connection.timer = Some(clock.arm(at_ms, Timer::Connection(key, timeout)));
+    /// Sets the connection's one timer, and gives its key, while the connection is there.
+    pub fn arm(
+        &mut self,
+        clock: &mut Clock,
+        key: ConnectionId,
+        timeout: Timeout,
+        after_ms: u64,
+    ) -> Option<TimerKey> {
+        let connection = self.connections.get_mut(key.0)?;
+        if let Some(old) = connection.timer.take() {
+            clock.cancel(old);
         }
+        let at_ms = clock.in_ms(after_ms);
+        connection.timer = Some(clock.arm(at_ms, Timer::Connection(key, timeout)));
+        connection.timer
     }
 
     /// Clears the connection's timer.

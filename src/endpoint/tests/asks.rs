@@ -313,9 +313,9 @@ fn whoever_is_away_is_not_asked_and_owes_nothing_when_it_is_back() {
     world.take_events();
     let everybody = ask_all(&mut world, 5_000);
     assert_eq!(answered(&mut world, everybody), (vec![], true));
-    let (_, pid) = answer.split_once("\"pid\":\"").unwrap();
+    let pid = pid(&answer);
     let key = world.open_websocket();
-    world.send(key, &format!("40{{\"pid\":\"{}\"}}", &pid[..20]));
+    world.send(key, &format!("40{{\"pid\":\"{pid}\"}}"));
     assert!(matches!(
         world.take_events()[..],
         [Event::Connected {

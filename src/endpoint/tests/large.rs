@@ -1,7 +1,7 @@
 //! Few events that ask for much work: it is spread over turns, or has a bound, and everybody else is served meanwhile.
 
 use super::crowded::{echo_turn, TURN_LIMIT};
-use super::{masked, status, Flood, World};
+use super::{masked, pid, status, Flood, World};
 use crate::config::Config;
 use crate::id::ConnectionId;
 use crate::socket::{Args, RecoveryConfig, SocketId, Target};
@@ -106,8 +106,7 @@ fn who_comes_back_with_a_thousand_rooms_to_a_full_log_is_told_all_in_order() {
     let key = world.open_websocket();
     world.send(key, "40");
     let answer = world.frames(key).concat();
-    let (_, pid) = answer.split_once("\"pid\":\"").expect("a pid");
-    let pid = pid[..20].to_owned();
+    let pid = pid(&answer);
     let Some(Event::Connected { socket, .. }) = world.take_events().pop() else {
         panic!("connected")
     };

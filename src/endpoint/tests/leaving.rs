@@ -211,10 +211,10 @@ fn an_away_socket_that_the_host_disconnects_expires_and_cannot_come_back() {
             "its disconnection was told of before"
         );
         assert_eq!(world.endpoint.counts(), Counts::default());
-        let (_, pid) = answer.split_once("\"pid\":\"").unwrap();
+        let pid = pid(&answer);
         let key = world.open_websocket();
-        world.send(key, &format!("40{{\"pid\":\"{}\"}}", &pid[..20]));
-        assert!(!world.frames(key)[0].contains(&pid[..20]));
+        world.send(key, &format!("40{{\"pid\":\"{pid}\"}}"));
+        assert!(!world.frames(key)[0].contains(&pid));
     }
 }
 
@@ -248,8 +248,8 @@ fn a_client_that_leaves_on_purpose_does_not_get_its_old_socket_back() {
         let key = world.open_websocket();
         world.send(key, "40");
         let answer = world.frames(key).concat();
-        let (_, pid) = answer.split_once("\"pid\":\"").unwrap();
-        let back = format!("40{{\"pid\":\"{}\"}}", &pid[..20]);
+        let pid = pid(&answer);
+        let back = format!("40{{\"pid\":\"{pid}\"}}");
         world.take_events();
         let newer = if is_new_session {
             world.open_websocket()
@@ -278,7 +278,7 @@ fn a_client_that_leaves_on_purpose_does_not_get_its_old_socket_back() {
             ),
             "{events:?}"
         );
-        assert!(!world.frames(newer).concat().contains(&pid[..20]));
+        assert!(!world.frames(newer).concat().contains(&pid));
         assert_eq!(world.endpoint.counts().sockets, 1);
     }
 }

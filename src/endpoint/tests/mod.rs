@@ -443,6 +443,12 @@ pub(super) fn sid(text: &str) -> String {
     rest[..20].to_owned()
 }
 
+/// What a recoverable client comes back with, from the answer to its CONNECT.
+pub(super) fn pid(answer: &str) -> String {
+    let (_, behind) = answer.split_once(r#""pid":""#).expect("a pid");
+    behind[..20].to_owned()
+}
+
 fn payload_of(answer: &str) -> String {
     if answer.is_empty() {
         return String::new();

@@ -364,8 +364,7 @@ fn a_recovered_client_gets_the_newest_figure_of_each_session_it_may_see() {
     let key = world.open_websocket();
     world.send(key, "40");
     let answer = world.frames(key).concat();
-    let (_, pid) = answer.split_once("\"pid\":\"").expect("a pid");
-    let pid = pid[..20].to_owned();
+    let root_pid = pid(&answer);
     let ids = create_many(&mut world, 3, 10);
     let hidden = create(&mut world, 9, json!({}), Audience::Trackers);
     let created = world.frames(key);
@@ -386,7 +385,7 @@ fn a_recovered_client_gets_the_newest_figure_of_each_session_it_may_see() {
     let back = world.open_websocket();
     world.send(
         back,
-        &format!("40{{\"pid\":\"{pid}\",\"offset\":{offset}}}"),
+        &format!("40{{\"pid\":\"{root_pid}\",\"offset\":{offset}}}"),
     );
     let frames = world.frames(back);
     assert!(frames[0].starts_with("40{"), "{frames:?}");
@@ -405,10 +404,10 @@ fn a_recovered_client_gets_the_newest_figure_of_each_session_it_may_see() {
     // Recovery in another namespace tells nothing of progress.
     world.send(back, "40/custom,");
     let answer = world.frames(back).concat();
-    let (_, pid) = answer.split_once("\"pid\":\"").expect("a pid");
+    let pid = pid(&answer);
     let connects = [
         format!("40{{\"pid\":\"{}\"}}", "x".repeat(20)),
-        format!("40/custom,{{\"pid\":\"{}\"}}", &pid[..20]),
+        format!("40/custom,{{\"pid\":\"{pid}\"}}"),
     ];
     world.endpoint.hang_up(back);
     world.turn();

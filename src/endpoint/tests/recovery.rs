@@ -32,12 +32,11 @@ fn join(world: &mut World) -> Recoverable {
     else {
         panic!("connected")
     };
-    let (_, pid) = answer.split_once("\"pid\":\"").expect("a pid");
     Recoverable {
         key,
         socket,
         id: sid(&answer),
-        pid: pid[..20].to_owned(),
+        pid: pid(&answer),
     }
 }
 

@@ -364,7 +364,7 @@ fn a_client_that_comes_back_is_asked_about_again_where_that_is_wanted() {
         world.endpoint.set_connect_data(first, "first").unwrap();
         let socket = accept(&mut world, first);
         let answer = world.frames(key).concat();
-        let (_, pid) = answer.split_once("\"pid\":\"").unwrap();
+        let pid = pid(&answer);
         world.endpoint.hang_up(key);
         world.turn();
         let missed = Args::one("missed").unwrap();
@@ -372,7 +372,7 @@ fn a_client_that_comes_back_is_asked_about_again_where_that_is_wanted() {
         world.turn();
         world.take_events();
         let key = world.open_websocket();
-        world.send(key, &format!("40{{\"pid\":\"{}\"}}", &pid[..20]));
+        world.send(key, &format!("40{{\"pid\":\"{pid}\"}}"));
         if !skip_middlewares {
             assert!(world.frames(key).is_empty());
             let (second, _) = ticket(&mut world);

@@ -106,8 +106,8 @@ fn b165_a_client_that_comes_back_is_in_the_rooms_of_its_middlewares_too() {
     let socket = accept(&mut world, first);
     world.endpoint.join(socket, "of its own").unwrap();
     let answer = world.frames(key).concat();
-    let (_, pid) = answer.split_once(r#""pid":""#).expect("a pid");
-    let connect = format!(r#"40{{"pid":"{}"}}"#, &pid[..20]);
+    let pid = pid(&answer);
+    let connect = format!(r#"40{{"pid":"{pid}"}}"#);
     world.endpoint.hang_up(key);
     world.turn();
     world.take_events();

@@ -367,11 +367,11 @@ fn a_socket_that_comes_back_is_told_from_a_new_one_and_one_that_does_not_expires
     }));
     let key = enter(&mut world, &mut io, "40");
     let answer = world.frames(key).concat();
-    let (_, pid) = answer.split_once("\"pid\":\"").unwrap();
+    let pid = pid(&answer);
     world.endpoint.hang_up(key);
     world.turn();
     dispatch(&mut world, &mut io);
-    let back = format!("40{{\"pid\":\"{}\"}}", &pid[..20]);
+    let back = format!("40{{\"pid\":\"{pid}\"}}");
     let key = enter(&mut world, &mut io, &back);
     world.endpoint.hang_up(key);
     world.turn();

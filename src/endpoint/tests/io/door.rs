@@ -494,14 +494,14 @@ fn who_comes_back_is_let_in_by_the_rules_of_today() {
         }));
         let key = enter(&mut world, &mut io, "40");
         let answer = world.frames(key).concat();
-        let (_, pid) = answer.split_once("\"pid\":\"").unwrap();
+        let pid = pid(&answer);
         world.endpoint.hang_up(key);
         world.turn();
         dispatch(&mut world, &mut io);
         if let Some(name) = added {
             ask_for_word(io.of(name));
         }
-        let back = format!("40{{\"pid\":\"{}\"}}", &pid[..20]);
+        let back = format!("40{{\"pid\":\"{pid}\"}}");
         let (frames, errors) = try_it(&mut world, &mut io, &back);
         let asked: Vec<&str> = frames.iter().map(|frame| &frame[..2]).collect();
         let expected = if is_let_in { "40" } else { "44" };
@@ -524,11 +524,11 @@ fn who_was_let_in_unasked_does_not_come_back_by_skipping_the_middlewares() {
     let key = world.open_websocket();
     world.send(key, "40");
     let answer = world.frames(key).concat();
-    let (_, pid) = answer.split_once("\"pid\":\"").unwrap();
+    let pid = pid(&answer);
     world.endpoint.hang_up(key);
     world.turn();
     world.take_events();
-    let back = format!("40{{\"pid\":\"{}\"}}", &pid[..20]);
+    let back = format!("40{{\"pid\":\"{pid}\"}}");
     let (frames, errors) = try_it(&mut world, &mut io, &back);
     assert_thrown_out(&world, &frames, &errors, "/");
     assert!(taken(&log).is_empty());

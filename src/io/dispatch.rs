@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::decisions::{Connecting, Next, Opening};
 use super::namespace::{heard, Outcome};
 use super::questions::{Done, Questions, Responses};
+use super::subject::Subject;
 use super::{ConnectionError, Context, Io, Namespace, Served, Socket};
 use crate::error::AckError;
 use crate::http::Request;
@@ -462,41 +463,6 @@ impl<S: 'static> Io<S> {
             handlers: &mut self.served[index].handlers,
             questions: &mut self.questions,
         })
-    }
-}
-
-/// Whom a handler's event is about.
-enum Subject {
-    Request(AdmissionId),
-    Connect(ConnectId),
-    Socket(SocketId),
-    Nobody,
-}
-
-impl Subject {
-    fn of(event: &Event) -> Subject {
-        match event {
-            Event::AllowRequest { ticket, .. } => Subject::Request(*ticket),
-            Event::ConnectRequested { ticket, .. } => Subject::Connect(*ticket),
-            Event::Message(message) => Subject::Socket(message.socket),
-            Event::Connected { socket, .. }
-            | Event::Acknowledged { socket, .. }
-            | Event::AckTimedOut { socket, .. } => Subject::Socket(*socket),
-            _ => Subject::Nobody,
-        }
-    }
-
-    /// The handler has panicked: whom it was about is refused or disconnected. Who has gone meanwhile is no matter.
-    fn give_up(self, endpoint: &mut Endpoint) {
-        const MESSAGE: &str = "Internal error";
-        let _ = match self {
-            Subject::Request(ticket) => endpoint.admit(ticket, Admission::refuse(MESSAGE)),
-            Subject::Connect(ticket) => {
-                endpoint.refuse_connect(ticket, &ConnectError::new(MESSAGE))
-            }
-            Subject::Socket(socket) => endpoint.disconnect(socket, true),
-            Subject::Nobody => Ok(()),
-        };
     }
 }
 

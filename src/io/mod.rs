@@ -14,6 +14,7 @@ mod operators;
 mod pattern;
 mod questions;
 mod socket;
+mod subject;
 mod timers;
 
 pub use answer::{Failure, IntoAnswer, Reply};

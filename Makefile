@@ -25,6 +25,9 @@ export PULSEWHEEL_ECHO := $(BUILT)/examples/echo
 export PULSEWHEEL_ENGINE_ECHO := $(BUILT)/examples/engine_echo
 export PULSEWHEEL_EXAMPLES := $(BUILT)/examples
 
+# Workspaces of their own, of which the first two use the library: their lock files have to know what that depends on.
+OTHER_WORKSPACES := benches/compare fuzz tests/rust-client
+
 # The cargo features of the library, each of which has to work alone.
 FEATURES := compression msgpack
 
@@ -63,6 +66,7 @@ lint: need-cc web ## check format, lints and documentation
 	cargo fmt --all --check
 	cargo fmt --all --check --manifest-path benches/compare/Cargo.toml
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	for workspace in $(OTHER_WORKSPACES); do cargo update --workspace --locked --quiet --manifest-path $$workspace/Cargo.toml; done
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	@if cargo package --list --allow-dirty --locked --package pulsewheel | grep -E '(^|/)tests(/|\.rs$$)'; then \
 		echo "Tests do not belong into the package." >&2; exit 1; \

@@ -107,7 +107,7 @@
 //! # handle.shut_down()?;
 //! server.run(|endpoint, event| match event {
 //!     Event::AllowRequest { ticket, peer, .. } => {
-//!         let admission = match peer.ip().is_loopback() {
+//!         let admission = match peer.is_local() {
 //!             true => Admission::accept(),
 //!             false => Admission::refuse("from this host only"),
 //!         };
@@ -227,6 +227,7 @@ mod json;
 mod net;
 mod now;
 mod panics;
+mod peer;
 mod priority;
 pub mod progress;
 mod slots;
@@ -259,6 +260,7 @@ pub use net::{
     Listener, Pending, ProgressHandle, Server, SocketHandle, SocketRef, Stats, Stream,
 };
 pub use now::Now;
+pub use peer::PeerAddr;
 pub use socket::{
     AckRequest, Adapter, Args, ArgsBuilder, ArgsError, Audience, Binary, ConnectError, FromArgs,
     InMemory, IntoArgs, IntoRooms, NamespaceId, Parser, RecoveryConfig, RemoteSocket, RoomChange,

@@ -1,7 +1,6 @@
 //! What an endpoint tells its host.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
 
 use uuid::Uuid;
 
@@ -10,6 +9,7 @@ use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::Request;
 use crate::id::EngineSessionId;
+use crate::peer::PeerAddr;
 use crate::slots::Key;
 use crate::socket::{Args, NamespaceId, RemoteSocket, RoomChange, SocketId, Target};
 use crate::transport::RequestId;
@@ -229,14 +229,14 @@ pub enum Event {
         /// Method, path, query and headers.
         head: Box<Request>,
         /// The address of its sender.
-        peer: SocketAddr,
+        peer: PeerAddr,
     },
     /// A request has been refused with a code ([`Config::connection_errors`](crate::Config::connection_errors) is on).
     ConnectionError {
         /// Method, path, query and headers.
         head: Box<Request>,
         /// The address of its sender.
-        peer: SocketAddr,
+        peer: PeerAddr,
         /// The code, see [`EngineError`](crate::engine::EngineError).
         code: u8,
         /// What the code stands for.
@@ -256,7 +256,7 @@ pub enum Event {
         /// Method, path, query and headers.
         head: Box<Request>,
         /// The address of its sender.
-        peer: SocketAddr,
+        peer: PeerAddr,
     },
     /// Bytes of its body, never more than granted.
     RequestBody {

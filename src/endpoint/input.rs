@@ -1,13 +1,13 @@
 //! What comes in: connections, and bytes on them.
 
 use std::io;
-use std::net::SocketAddr;
 
 use super::events::Ending;
 use super::{Endpoint, Event};
 use crate::error::DisconnectReason;
 use crate::http::Response;
 use crate::id::ConnectionId;
+use crate::peer::PeerAddr;
 use crate::priority::Priority;
 use crate::transport::{cost, Connection, Failure, Sink, Step, Use};
 use crate::websocket::Decoder;
@@ -73,7 +73,7 @@ enum Rest {
 impl Endpoint {
     /// A connection has been accepted. `None` when there are as many as allowed, or the server is shutting
     /// down: close it at once.
-    pub fn open(&mut self, peer: SocketAddr) -> Option<ConnectionId> {
+    pub fn open(&mut self, peer: PeerAddr) -> Option<ConnectionId> {
         self.transport.open(&mut self.clock, peer)
     }
 

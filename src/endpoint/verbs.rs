@@ -1,7 +1,6 @@
 //! What a host can do with sockets, sessions and requests.
 
 use std::any::Any;
-use std::net::SocketAddr;
 
 use super::events::Ending;
 use super::{AckId, Endpoint, Event, Message};
@@ -11,6 +10,7 @@ use crate::frame::Frame;
 use crate::http::Response;
 use crate::id::{ConnectionId, EngineSessionId, IdText};
 use crate::panics::Verb;
+use crate::peer::PeerAddr;
 use crate::priority::Priority;
 use crate::socket::{
     is_reserved, with_slash, write_event, Args, Encoded, NamespaceId, Parser, SocketId, Target,
@@ -21,7 +21,7 @@ use crate::transport::{cost, Phase, RequestId, Sink};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientInfo<'a> {
     /// The peer's address.
-    pub address: SocketAddr,
+    pub address: PeerAddr,
     /// The query as it came, without its `?`.
     pub query: &'a str,
     /// More of it, where [`Config::handshake`](crate::Config::handshake) says so.

@@ -18,7 +18,6 @@ pub use heartbeat::MAX_DRIFT_MS;
 pub use transport::{PollAction, PostAction, ProbeAction, Transport};
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 use super::{encode_as_text, HandshakeDetails, Packet, Revision};
 use crate::clock::Clock;
@@ -26,6 +25,7 @@ use crate::data::Data;
 use crate::error::DisconnectReason;
 use crate::frame::{Frame, PLACE_BYTES};
 use crate::id::{ConnectionId, EngineSessionId, Secret};
+use crate::peer::PeerAddr;
 use crate::priority::Priority;
 use crate::timer::Timer;
 use crate::wheel::TimerKey;
@@ -65,7 +65,7 @@ pub struct Opening<'a> {
     pub revision: Revision,
     /// Whether its client reads binary messages as such.
     pub reads_binary: bool,
-    pub peer_addr: SocketAddr,
+    pub peer_addr: PeerAddr,
     pub query: &'a str,
     pub details: Option<Box<HandshakeDetails>>,
     pub admitted: Admitted,
@@ -99,7 +99,7 @@ pub struct Session {
 /// What is known of the request that opened a session.
 #[derive(Debug)]
 struct Origin {
-    peer_addr: SocketAddr,
+    peer_addr: PeerAddr,
     admitted: Admitted,
     /// The query, as it came.
     query: Box<str>,
@@ -187,7 +187,7 @@ impl Session {
         self.reads_binary
     }
 
-    pub fn peer_addr(&self) -> SocketAddr {
+    pub fn peer_addr(&self) -> PeerAddr {
         self.origin.peer_addr
     }
 
@@ -405,7 +405,7 @@ mod tests {
             },
             revision: Revision::V4,
             reads_binary: true,
-            peer_addr: ([127, 0, 0, 1], 80).into(),
+            peer_addr: PeerAddr::Unknown,
             query: "",
             details: None,
             admitted: Admitted::Freely,

@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::fmt;
-use std::net::SocketAddr;
 
 use serde::de::DeserializeOwned;
 use serde::Serialize;
@@ -11,7 +10,7 @@ use super::socket::Outcome;
 use crate::http::{Request, Response};
 use crate::{
     Admission, AdmissionId, ArgsError, ConnectError, ConnectId, ConnectRequest, Endpoint, Error,
-    Handle, IntoRooms,
+    Handle, IntoRooms, PeerAddr,
 };
 
 /// What is said of somebody who wants to come in, unless that is a [`Refusal`].
@@ -184,7 +183,7 @@ pub struct Opening<'a> {
     pub(super) endpoint: &'a mut Endpoint,
     pub(super) id: AdmissionId,
     pub(super) request: &'a Request,
-    pub(super) peer: SocketAddr,
+    pub(super) peer: PeerAddr,
     pub(super) admission: Admission,
 }
 
@@ -195,7 +194,7 @@ impl Opening<'_> {
     }
 
     /// The address of its sender.
-    pub fn peer(&self) -> SocketAddr {
+    pub fn peer(&self) -> PeerAddr {
         self.peer
     }
 

@@ -1,7 +1,5 @@
 //! From each event to its handler.
 
-use std::net::SocketAddr;
-
 use super::decisions::{Connecting, Next, Opening};
 use super::namespace::{heard, Outcome};
 use super::questions::{Done, Questions, Responses};
@@ -12,7 +10,7 @@ use crate::http::Request;
 use crate::panics::contain;
 use crate::{
     Admission, AdmissionId, Args, ConnectError, ConnectId, DisconnectReason, Endpoint, Error,
-    Event, Message, NamespaceId, SocketId,
+    Event, Message, NamespaceId, PeerAddr, SocketId,
 };
 
 /// The handlers of one namespace, and what they need.
@@ -231,7 +229,7 @@ impl<S: 'static> Io<S> {
         endpoint: &mut Endpoint,
         ticket: AdmissionId,
         request: &Request,
-        peer: SocketAddr,
+        peer: PeerAddr,
     ) {
         endpoint.expect_admissions(ticket, self.allow_request.len() + 1);
         for decide in &mut self.allow_request {

@@ -28,13 +28,12 @@ pub use socket::Socket;
 pub use timers::IoTimer;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use self::pattern::Pattern;
 use self::questions::{done, Done, Questions};
 use self::timers::Repeated;
 use crate::http::Request;
-use crate::{Args, Config, Door, Endpoint, NamespaceId, RoomChange, Target};
+use crate::{Args, Config, Door, Endpoint, NamespaceId, PeerAddr, RoomChange, Target};
 
 type AllowRequest<S> = Box<dyn FnMut(&mut S, &mut Opening<'_>) -> Result<Next, Refusal> + Send>;
 type ConnectionErrorHandler<S> = Box<dyn FnMut(&mut S, &ConnectionError<'_>) -> Done + Send>;
@@ -97,7 +96,7 @@ pub struct ConnectionError<'a> {
     /// Method, path, query and headers.
     pub head: &'a Request,
     /// The address of its sender.
-    pub peer: SocketAddr,
+    pub peer: PeerAddr,
     /// The code.
     pub code: u8,
     /// What the code stands for.

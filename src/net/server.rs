@@ -15,7 +15,7 @@ use super::queue::{Done, Queue};
 use super::system::{environment, Clock};
 use super::{Handle, Listener, Stats, Stream};
 use crate::transport::ready::MAX_READ_BYTES;
-use crate::{Config, ConnectionId, Endpoint, Event, Readiness, Work};
+use crate::{Config, ConnectionId, Endpoint, Event, PeerAddr, Readiness, Work};
 
 /// Connections accepted in one turn, so that a storm of them does not keep others waiting.
 const ACCEPTS_PER_TURN: usize = 32;
@@ -437,7 +437,7 @@ impl<L: Listener> Server<L> {
         }
     }
 
-    fn add_connection(&mut self, mut stream: L::Stream, peer: SocketAddr) {
+    fn add_connection(&mut self, mut stream: L::Stream, peer: PeerAddr) {
         let Some(key) = self.endpoint.open(peer) else {
             return;
         };

@@ -1,10 +1,12 @@
 //! What the loop needs of a listening socket and of a connection: TCP, Unix sockets, and anything around them that mio can watch.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 
 use mio::event::Source;
-use mio::net::{TcpListener, TcpStream, UnixStream};
+use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use crate::PeerAddr;
 
 /// A connection that never blocks.
 ///
@@ -36,9 +38,8 @@ pub trait Listener: Source {
     /// What it accepts.
     type Stream: Stream;
 
-    /// The next connection and its peer's address; `WouldBlock` when there is none. A peer without an address of its own, as at
-    /// a Unix socket, has one that stands for it, such as `[::1]:0`.
-    fn accept(&self) -> io::Result<(Self::Stream, SocketAddr)>;
+    /// The next connection and where it comes from; `WouldBlock` when there is none.
+    fn accept(&self) -> io::Result<(Self::Stream, PeerAddr)>;
 }
 
 impl Stream for TcpStream {
@@ -60,10 +61,19 @@ impl Stream for UnixStream {
 impl Listener for TcpListener {
     type Stream = TcpStream;
 
-    fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+    fn accept(&self) -> io::Result<(TcpStream, PeerAddr)> {
         let (stream, peer) = TcpListener::accept(self)?;
         // Every turn writes what it has at once, so there is nothing for Nagle's algorithm to wait for.
         stream.set_nodelay(true)?;
-        Ok((stream, peer))
+        Ok((stream, peer.into()))
+    }
+}
+
+impl Listener for UnixListener {
+    type Stream = UnixStream;
+
+    fn accept(&self) -> io::Result<(UnixStream, PeerAddr)> {
+        let (stream, _) = UnixListener::accept(self)?;
+        Ok((stream, PeerAddr::Unix))
     }
 }

@@ -1,12 +1,11 @@
 //! One TCP connection: which of HTTP and WebSocket it speaks, what has come in and is not complete, what waits to go out.
 
-use std::net::SocketAddr;
-
 use crate::data::Data;
 #[cfg(feature = "compression")]
 use crate::http::Coding;
 use crate::http::{BodyDecoder, Field, HeadOptions, HeadScan};
 use crate::id::EngineSessionId;
+use crate::peer::PeerAddr;
 use crate::priority::Priority;
 use crate::websocket::Decoder;
 use crate::wheel::TimerKey;
@@ -20,7 +19,7 @@ const TOO_MUCH_LINGERED: u32 = u32::MAX;
 /// State of one connection. Idle, it owns nothing outside of itself.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    pub peer_addr: SocketAddr,
+    pub peer_addr: PeerAddr,
     pub protocol: Protocol,
     pub unread: Unread,
     pub outbox: Outbox,
@@ -176,7 +175,7 @@ impl WebSocket {
 }
 
 impl Connection {
-    pub fn new(peer_addr: SocketAddr) -> Self {
+    pub fn new(peer_addr: PeerAddr) -> Self {
         Connection {
             peer_addr,
             protocol: Protocol::Http(Http::default()),

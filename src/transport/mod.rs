@@ -25,7 +25,6 @@ pub(crate) use ready::{cost, Ready};
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
-use std::net::SocketAddr;
 
 use outbox::Spares;
 use unread::Unread;
@@ -34,6 +33,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::{Head, HeadLimits, Refusal};
 use crate::id::{ConnectionId, EngineSessionId};
+use crate::peer::PeerAddr;
 use crate::priority::{Priority, PriorityQueue};
 use crate::slots::Slots;
 use crate::timer::{Timeout, Timer};
@@ -164,7 +164,7 @@ impl Transport {
     }
 
     /// A connection has been accepted. `None` when there are as many as allowed, or no more are taken.
-    pub fn open(&mut self, clock: &mut Clock, peer_addr: SocketAddr) -> Option<ConnectionId> {
+    pub fn open(&mut self, clock: &mut Clock, peer_addr: PeerAddr) -> Option<ConnectionId> {
         if self.is_shutting_down || self.connections.count() >= self.limits.max_connections {
             return None;
         }

@@ -86,7 +86,7 @@ fn b23_the_handshake_tells_what_is_known_of_a_client() {
         let mut io = Io::new();
         io.of("/").on_connect(move |_, socket| {
             let client = socket.client().expect("there");
-            let _ = sender.send(client.address.ip().to_string());
+            let _ = sender.send(client.address.ip().expect("of TCP").to_string());
             let _ = sender.send(client.query.to_owned());
             let auth: serde_json::Value = socket.auth().expect("JSON");
             let _ = sender.send(auth.to_string());

@@ -7,7 +7,7 @@ use std::thread;
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
-use pulsewheel::{Config, Event, Handle, Listener, Server, Stream, Target};
+use pulsewheel::{Config, Event, Handle, Listener, PeerAddr, Server, Stream, Target};
 
 use crate::support::{Client, Polling};
 
@@ -148,10 +148,10 @@ impl<W: Way> Source for Wrapping<W> {
 impl<W: Way> Listener for Wrapping<W> {
     type Stream = Wrapped<W>;
 
-    fn accept(&self) -> io::Result<(Wrapped<W>, SocketAddr)> {
+    fn accept(&self) -> io::Result<(Wrapped<W>, PeerAddr)> {
         let (socket, peer) = self.0.accept()?;
         let way = W::default();
-        Ok((Wrapped { socket, way }, peer))
+        Ok((Wrapped { socket, way }, peer.into()))
     }
 }
 

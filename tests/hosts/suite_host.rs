@@ -198,7 +198,7 @@ fn handshake(socket: &Socket<'_, Host>) -> Value {
     };
     let query: HashMap<_, _> = query_pairs(client.query).collect();
     let mut handshake = json!({
-        "address": client.address.ip().to_string(),
+        "address": client.address.ip(),
         "query": query,
         "auth": socket.auth::<Value>().unwrap_or_default(),
     });

@@ -236,7 +236,7 @@ impl Driver {
                 Ok(link) => {
                     self.is_seen = true;
                     let peer = SocketAddr::from(([127, 0, 0, 1], 1024 + (link % 60_000) as u16));
-                    let Some(key) = self.endpoint.open(peer) else {
+                    let Some(key) = self.endpoint.open(peer.into()) else {
                         outside(|| net.close(link, self.now_ms));
                         continue;
                     };

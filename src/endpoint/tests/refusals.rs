@@ -120,7 +120,10 @@ fn the_event_names_the_request_and_its_sender() {
         panic!("{events:?}")
     };
     assert_eq!(message, "Transport unknown");
-    assert_eq!((head.header("x-from"), peer.port()), (Some("me"), 5000));
+    assert_eq!(
+        (head.header("x-from"), peer.port()),
+        (Some("me"), Some(5000))
+    );
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Handlers with a state, arguments by type, and answers by return value.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::*;
 use crate::io::{Next, Socket};
+use crate::PeerAddr;
 
 #[derive(Default)]
 struct App {
@@ -142,7 +142,7 @@ fn what_allow_request_finds_out_stays_with_the_session_and_sockets_keep_one_valu
                 let token = socket.session_data().map(|Claims(token)| token.clone());
                 let (number, text) = (socket.data::<u8>(), socket.data::<&str>());
                 let nothing = socket.data::<u16>();
-                let has_address = socket.session_data::<SocketAddr>().is_some();
+                let has_address = socket.session_data::<PeerAddr>().is_some();
                 let kept = (token, number.copied(), text.copied(), nothing.copied());
                 Ok::<_, Error>((kept.0, kept.1, kept.2, kept.3, has_address))
             });

@@ -256,8 +256,8 @@ pub use io::{
 pub use {mio, serde_json, uuid};
 
 pub use net::{
-    BroadcastHandle, Handle, HandleError, Histogram, IoServer, Job, JobIo, JobIter, JobOptions,
-    Listener, Pending, ProgressHandle, Server, SocketHandle, SocketRef, Stats, Stream,
+    Accepted, BroadcastHandle, Handle, HandleError, Histogram, IoServer, Job, JobIo, JobIter,
+    JobOptions, Listener, Pending, ProgressHandle, Server, SocketHandle, SocketRef, Stats, Stream,
 };
 pub use now::Now;
 pub use peer::PeerAddr;

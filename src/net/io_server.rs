@@ -5,9 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
 
-use mio::net::TcpListener;
-
-use super::{Handle, Listener, Server, Stats};
+use super::{Handle, Server, Stats};
 use crate::http::Response;
 use crate::{Config, Context, Endpoint, Error, Event, Io};
 
@@ -20,13 +18,13 @@ type ErrorHandler = Box<dyn FnMut(&Error) + Send>;
 ///
 /// Settings and handlers cannot come apart here: what is registered by [`IoServer::io`], however late, is asked from the next
 /// turn on, and every event goes to the handlers first.
-pub struct IoServer<S: 'static = (), L: Listener = TcpListener> {
-    server: Server<L>,
+pub struct IoServer<S: 'static = ()> {
+    server: Server,
     io: Io<S>,
     on_error: ErrorHandler,
 }
 
-impl Server<TcpListener> {
+impl Server {
     /// Listens on an address such as `"127.0.0.1:8988"` with these handlers; port 0 takes a free one.
     ///
     /// ```
@@ -52,7 +50,7 @@ impl Server<TcpListener> {
     }
 }
 
-impl<S: 'static, L: Listener> IoServer<S, L> {
+impl<S: 'static> IoServer<S> {
     /// A server with these handlers that listens nowhere yet.
     ///
     /// # Errors
@@ -84,7 +82,7 @@ impl<S: 'static, L: Listener> IoServer<S, L> {
 
     /// The server by itself, to add listeners for example. Events that are taken from it miss their handlers; whom they would
     /// have let in is not let in then.
-    pub fn server(&mut self) -> &mut Server<L> {
+    pub fn server(&mut self) -> &mut Server {
         &mut self.server
     }
 
@@ -152,23 +150,21 @@ impl<S: 'static, L: Listener> IoServer<S, L> {
     pub fn next_timeout(&self) -> Option<Duration> {
         self.server.next_timeout()
     }
-}
 
-impl<S: 'static> IoServer<S> {
-    /// The addresses that are listened on, with their real ports.
+    /// See [`Server::local_addrs`].
     pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
         self.server.local_addrs()
     }
 }
 
-impl<S: 'static, L: Listener> AsFd for IoServer<S, L> {
+impl<S: 'static> AsFd for IoServer<S> {
     /// The descriptor to watch for readability in a loop of the host's own.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.server.as_fd()
     }
 }
 
-impl<S: 'static, L: Listener> AsRawFd for IoServer<S, L> {
+impl<S: 'static> AsRawFd for IoServer<S> {
     /// The descriptor to watch for readability in a loop of the host's own.
     fn as_raw_fd(&self) -> RawFd {
         self.server.as_raw_fd()

@@ -2,6 +2,7 @@
 //! [`Handle`] by which other threads reach into it.
 
 mod backlog;
+mod connections;
 mod handle;
 mod histogram;
 mod io_server;
@@ -22,4 +23,4 @@ pub use pending::Pending;
 pub use reach::{BroadcastHandle, SocketHandle, SocketRef};
 pub use server::Server;
 pub use stats::Stats;
-pub use stream::{Listener, Stream};
+pub use stream::{Accepted, Listener, Stream};

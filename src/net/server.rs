@@ -1,21 +1,21 @@
 //! The loop: accept, read into one shared buffer, hand over, write what is queued, sleep until the next deadline.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
-use socket2::{Domain, Protocol, Socket, Type};
 
 use super::backlog::{Backlog, ACCEPT_BACKLOG};
+use super::connections::Connections;
 use super::queue::{Done, Queue};
+use super::stream::tcp_listener;
 use super::system::{environment, Clock};
-use super::{Handle, Listener, Stats, Stream};
+use super::{Accepted, Handle, Listener, Stats, Stream};
 use crate::transport::ready::MAX_READ_BYTES;
-use crate::{Config, ConnectionId, Endpoint, Event, PeerAddr, Readiness, Work};
+use crate::{Config, ConnectionId, Endpoint, Event, Readiness, Work};
 
 /// Connections accepted in one turn, so that a storm of them does not keep others waiting.
 const ACCEPTS_PER_TURN: usize = 32;
@@ -41,15 +41,14 @@ const FIRST_LISTENER: usize = usize::MAX / 2;
 ///
 /// [`Server::run`] is the whole loop for a thread of its own. A host with a loop of its own calls
 /// [`Server::poll_once`] when the descriptor ([`AsRawFd`]) is readable or [`Server::next_timeout`] has passed.
-pub struct Server<L: Listener = TcpListener> {
+pub struct Server {
     endpoint: Endpoint,
     poll: Poll,
     readiness: Events,
     /// How many sources have been told of as ready since we first asked what is.
     told: usize,
-    listeners: Vec<Listening<L>>,
-    /// By the number of the connection's slot.
-    connections: Vec<Option<Connected<L::Stream>>>,
+    listeners: Vec<Listening>,
+    connections: Connections,
     clock: Clock,
     queue: Arc<Queue>,
     buffer: Box<[u8]>,
@@ -74,27 +73,13 @@ enum Pause {
     Wait,
 }
 
-struct Listening<L> {
-    socket: L,
+struct Listening {
+    socket: Box<dyn Listener>,
     /// Connections may be waiting. Edge-triggered readiness is said once, so this holds until accepting has said no.
     is_ready: bool,
 }
 
-struct Connected<S> {
-    key: ConnectionId,
-    stream: S,
-}
-
-impl<S: Stream> Connected<S> {
-    /// Has a stream that keeps bytes back give them out. Where it fails, so will the next read or write, which tell.
-    fn flush(&mut self) {
-        if !S::SHORT_IS_BLOCKED {
-            let _ = self.stream.flush();
-        }
-    }
-}
-
-impl Server<TcpListener> {
+impl Server {
     /// Listens on an address such as `"127.0.0.1:8988"`; port 0 takes a free one.
     pub fn bind(config: Config, address: impl ToSocketAddrs) -> io::Result<Self> {
         let mut server = Server::new(config)?;
@@ -120,16 +105,13 @@ impl Server<TcpListener> {
         outcome
     }
 
-    /// The addresses that are listened on, with their real ports.
+    /// The TCP addresses that are listened on, with their real ports.
     pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
-        self.listeners
-            .iter()
-            .map(|listening| listening.socket.local_addr())
-            .collect()
+        let listening = self.listeners.iter();
+        let addresses = listening.map(|it| it.socket.local_addr());
+        addresses.filter_map(io::Result::transpose).collect()
     }
-}
 
-impl<L: Listener> Server<L> {
     /// A server that listens nowhere yet.
     pub fn new(config: Config) -> io::Result<Self> {
         let poll = Poll::new()?;
@@ -144,7 +126,7 @@ impl<L: Listener> Server<L> {
             readiness: Events::with_capacity(READY_PER_TURN),
             told: 0,
             listeners: Vec::new(),
-            connections: Vec::new(),
+            connections: Connections::default(),
             clock,
             queue,
             buffer: vec![0; MAX_READ_BYTES].into_boxed_slice(),
@@ -158,14 +140,25 @@ impl<L: Listener> Server<L> {
         })
     }
 
-    /// Adds a socket to accept connections from.
-    pub fn add_listener(&mut self, mut socket: L) -> io::Result<()> {
+    /// Adds something to accept connections from. One server may have listeners of several kinds.
+    ///
+    /// ```
+    /// use pulsewheel::{mio::net::UnixListener, Config, Server};
+    ///
+    /// let mut server = Server::bind(Config::default(), "127.0.0.1:0")?;
+    /// # let path = std::env::temp_dir().join(format!("pulsewheel-{}.sock", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// server.add_listener(UnixListener::bind(&path)?)?;
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn add_listener(&mut self, mut socket: impl Listener + 'static) -> io::Result<()> {
         let token = Token(FIRST_LISTENER + self.listeners.len());
         self.poll
             .registry()
             .register(&mut socket, token, Interest::READABLE)?;
         self.listeners.push(Listening {
-            socket,
+            socket: Box::new(socket),
             is_ready: true,
         });
         Ok(())
@@ -226,7 +219,7 @@ impl<L: Listener> Server<L> {
                 Work::Read(key, bytes) => self.read(key, bytes),
                 Work::Write(key) => self.write_to(key),
                 Work::ShutdownWrite(key) => self.shut_down_writing(key),
-                Work::Close(key) => self.close(key),
+                Work::Close(key) => self.connections.remove(key),
                 Work::Events => return Pause::Events,
                 Work::Wait(_) => return Pause::Wait,
             }
@@ -311,11 +304,11 @@ impl<L: Listener> Server<L> {
                 self.listeners[number - FIRST_LISTENER].is_ready = true;
                 continue;
             }
-            let Some(Some(connected)) = self.connections.get_mut(number) else {
+            let Some((key, stream)) = self.connections.at(number) else {
                 continue;
             };
             if event.is_writable() {
-                connected.flush();
+                flush(stream);
             }
             let readiness = Readiness {
                 is_readable: event.is_readable(),
@@ -323,7 +316,7 @@ impl<L: Listener> Server<L> {
                 is_half_closed: event.is_read_closed(),
                 is_broken: event.is_error() || event.is_read_closed() && event.is_write_closed(),
             };
-            self.endpoint.on_ready(connected.key, readiness);
+            self.endpoint.on_ready(key, readiness);
         }
         if !self.listeners.iter().any(|listening| listening.is_ready) {
             self.backlog.is_empty_at(asked_ms);
@@ -342,17 +335,18 @@ impl<L: Listener> Server<L> {
     }
 
     fn read(&mut self, key: ConnectionId, bytes: usize) {
-        let Some(Some(connected)) = self.connections.get_mut(key.index()) else {
+        let Some(stream) = self.connections.get(key) else {
             return self.endpoint.on_ready(key, Readiness::broken());
         };
         self.stats.reads += 1;
-        let read = connected.stream.read(&mut self.buffer[..bytes]);
+        let read = stream.read(&mut self.buffer[..bytes]);
         // What was read may want to be answered by the stream itself, as in a handshake.
-        connected.flush();
+        flush(stream);
+        let asks_again = !stream.short_is_blocked();
         let is_short = matches!(read, Ok(length) if length > 0 && length < bytes);
         self.stats.read_bytes += read.as_ref().map_or(0, |length| *length as u64);
         self.endpoint.on_read(key, &mut self.buffer[..bytes], read);
-        if is_short && !L::Stream::SHORT_IS_BLOCKED {
+        if is_short && asks_again {
             self.endpoint.on_ready(key, Readiness::readable());
         }
     }
@@ -362,38 +356,27 @@ impl<L: Listener> Server<L> {
             self.turn_writes += 1;
             self.stats.max_writes_per_turn = self.stats.max_writes_per_turn.max(self.turn_writes);
         }
-        let Some(Some(connected)) = self.connections.get_mut(key.index()) else {
+        let Some(stream) = self.connections.get(key) else {
             return self.endpoint.on_ready(key, Readiness::broken());
         };
         let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
         let (count, offered) = self.endpoint.gather(key, &mut slices);
         self.stats.writes += 1;
-        let written = write(&mut connected.stream, &slices[..count], &mut self.buffer);
-        connected.flush();
+        let written = write(stream, &slices[..count], &mut self.buffer);
+        flush(stream);
+        let asks_again = !stream.short_is_blocked();
         let is_taken = matches!(written, Ok(bytes) if bytes > 0);
         self.stats.written_bytes += written.as_ref().map_or(0, |bytes| *bytes as u64);
         self.endpoint.on_written(key, offered, written);
-        if is_taken && !L::Stream::SHORT_IS_BLOCKED {
+        if is_taken && asks_again {
             self.endpoint.on_ready(key, Readiness::writable());
         }
     }
 
     fn shut_down_writing(&mut self, key: ConnectionId) {
-        let connected = self.connections.get_mut(key.index());
-        let connected = connected
-            .and_then(Option::as_mut)
-            .filter(|it| it.key == key);
-        if connected.is_some_and(|it| it.stream.shut_down_writing().is_err()) {
+        let stream = self.connections.get(key);
+        if stream.is_some_and(|stream| stream.shut_down_writing().is_err()) {
             self.endpoint.on_ready(key, Readiness::broken());
-        }
-    }
-
-    fn close(&mut self, key: ConnectionId) {
-        if self.connected(key).is_some() {
-            self.connections[key.index()] = None;
-        }
-        while let Some(None) = self.connections.last() {
-            self.connections.pop();
         }
     }
 
@@ -413,10 +396,10 @@ impl<L: Listener> Server<L> {
                 }
                 self.stats.accepts += 1;
                 match listening.socket.accept() {
-                    Ok((stream, peer)) => {
+                    Ok(accepted) => {
                         let most = ACCEPT_BACKLOG as usize * self.listeners.len();
                         self.backlog.accepted(self.asked_ms, most);
-                        self.add_connection(stream, peer);
+                        self.add_connection(accepted);
                     }
                     Err(error) => match error.kind() {
                         io::ErrorKind::WouldBlock => listening.is_ready = false,
@@ -437,7 +420,8 @@ impl<L: Listener> Server<L> {
         }
     }
 
-    fn add_connection(&mut self, mut stream: L::Stream, peer: PeerAddr) {
+    fn add_connection(&mut self, accepted: Accepted) {
+        let Accepted { mut stream, peer } = accepted;
         let Some(key) = self.endpoint.open(peer) else {
             return;
         };
@@ -448,46 +432,45 @@ impl<L: Listener> Server<L> {
         if self
             .poll
             .registry()
-            .register(&mut stream, token, interest)
+            .register(stream.source(), token, interest)
             .is_err()
         {
             return self.endpoint.on_ready(key, Readiness::broken());
         }
-        while self.connections.len() <= key.index() {
-            self.connections.push(None);
-        }
-        self.connections[key.index()] = Some(Connected { key, stream });
-    }
-
-    fn connected(&self, key: ConnectionId) -> Option<&Connected<L::Stream>> {
-        let connected = self.connections.get(key.index())?.as_ref()?;
-        (connected.key == key).then_some(connected)
+        self.connections.insert(key, stream);
     }
 }
 
-impl<L: Listener> Drop for Server<L> {
+impl Drop for Server {
     fn drop(&mut self) {
         self.queue.close();
     }
 }
 
-impl<L: Listener> AsFd for Server<L> {
+impl AsFd for Server {
     /// The descriptor to watch for readability in a loop of the host's own.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.poll.registry().as_fd()
     }
 }
 
-impl<L: Listener> AsRawFd for Server<L> {
+impl AsRawFd for Server {
     /// The descriptor to watch for readability in a loop of the host's own.
     fn as_raw_fd(&self) -> RawFd {
         self.poll.as_raw_fd()
     }
 }
 
+/// Has a stream that keeps bytes back give them out. Where it fails, so will the next read or write, which tell.
+fn flush(stream: &mut dyn Stream) {
+    if !stream.short_is_blocked() {
+        let _ = stream.flush();
+    }
+}
+
 /// Writes buffers in one system call, in the cheapest way for what they are: the kernel's work for a gathered write is more
 /// than that for a plain one, and more than copying a few small packets. Nothing of the last read is left in `scratch`.
-fn write(stream: &mut impl Write, slices: &[IoSlice<'_>], scratch: &mut [u8]) -> io::Result<usize> {
+fn write(stream: &mut dyn Stream, slices: &[IoSlice<'_>], scratch: &mut [u8]) -> io::Result<usize> {
     let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
     match slices {
         [alone] => stream.write(alone),
@@ -501,21 +484,4 @@ fn write(stream: &mut impl Write, slices: &[IoSlice<'_>], scratch: &mut [u8]) ->
         }
         _ => stream.write_vectored(slices),
     }
-}
-
-fn tcp_listener(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    // A server that is started again at once must not find its port taken by connections of the one before.
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(ACCEPT_BACKLOG)?;
-    Ok(TcpListener::from_std(socket.into()))
 }

@@ -1,15 +1,20 @@
 //! Connections of other kinds than TCP: the contract of `Stream`.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::SocketAddr;
+use std::net::{self, SocketAddr};
+use std::os::unix::net as net_unix;
+use std::sync::mpsc;
 use std::thread;
 
 use mio::event::Source;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::{TcpListener, TcpStream, UnixListener};
 use mio::{Interest, Registry, Token};
-use pulsewheel::{Config, Event, Handle, Listener, PeerAddr, Server, Stream, Target};
+use pulsewheel::{
+    Accepted, Admission, Config, Event, Handle, Listener, PeerAddr, Server, Stream, Target,
+};
+use tungstenite::{Message, WebSocket};
 
-use crate::support::{Client, Polling};
+use crate::support::{Client, Polling, LIMIT};
 
 /// What a type around a socket does with its bytes.
 trait Way: Default + Send + 'static {
@@ -146,12 +151,10 @@ impl<W: Way> Source for Wrapping<W> {
 }
 
 impl<W: Way> Listener for Wrapping<W> {
-    type Stream = Wrapped<W>;
-
-    fn accept(&self) -> io::Result<(Wrapped<W>, PeerAddr)> {
+    fn accept(&mut self) -> io::Result<Accepted> {
         let (socket, peer) = self.0.accept()?;
         let way = W::default();
-        Ok((Wrapped { socket, way }, peer.into()))
+        Ok(Accepted::new(Wrapped { socket, way }, peer.into()))
     }
 }
 
@@ -212,4 +215,106 @@ fn a_type_that_only_passes_on_reading_and_writing_works() {
 #[test]
 fn a_stream_that_reads_little_takes_little_and_keeps_bytes_back_works() {
     both_transports_work::<Holding>();
+}
+
+/// A WebSocket whose session has joined `/`, over a stream of any kind.
+fn joined<S: Read + Write>(stream: S) -> WebSocket<S> {
+    let target = "ws://localhost/socket.io/?EIO=4&transport=websocket";
+    let opened = tungstenite::client(target, stream);
+    let (mut socket, _) = opened.unwrap_or_else(|error| panic!("an upgrade: {error}"));
+    assert!(text(&mut socket).starts_with("0{\"sid\":"));
+    socket.send(Message::text("40")).expect("sent");
+    assert!(text(&mut socket).starts_with("40{\"sid\":"));
+    socket
+}
+
+fn text<S: Read + Write>(socket: &mut WebSocket<S>) -> String {
+    match socket.read().expect("a message in time") {
+        Message::Text(text) => text.as_str().to_owned(),
+        other => panic!("text: {other:?}"),
+    }
+}
+
+fn dial(address: SocketAddr) -> net::TcpStream {
+    let stream = net::TcpStream::connect(address).expect("the server accepts");
+    stream.set_read_timeout(Some(LIMIT)).expect("a time limit");
+    stream
+}
+
+#[test]
+fn one_server_has_listeners_of_several_kinds_and_tells_where_each_client_comes_from() {
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let path = std::env::temp_dir().join(format!("pulsewheel-{}.sock", std::process::id()));
+    let wrapped = TcpListener::bind(any).expect("a free port");
+    let wrapped_address = wrapped.local_addr().expect("bound");
+    let config = Config {
+        progress: None,
+        allow_request: true,
+        ..Config::default()
+    };
+    let mut server = Server::bind(config, any).expect("a free port");
+    server
+        .add_listener(UnixListener::bind(&path).expect("a path of its own"))
+        .expect("it can be watched");
+    let wrapping = Wrapping::<Holding>(wrapped, std::marker::PhantomData);
+    server.add_listener(wrapping).expect("it can be watched");
+    // Only of TCP sockets by themselves is an address known.
+    let addresses = server.local_addrs().expect("bound");
+    let &[address] = &addresses[..] else {
+        panic!("{addresses:?}")
+    };
+    let handle = server.handle();
+    let (sender, peers) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        server.run(|endpoint, event| match event {
+            Event::AllowRequest { ticket, peer, .. } => {
+                let _ = sender.send(peer);
+                let _ = endpoint.admit(ticket, Admission::accept());
+            }
+            Event::Message(message) => {
+                let everybody = Target::namespace(message.namespace);
+                let _ = endpoint.emit(&everybody, &message.name(), &message.args);
+            }
+            _ => {}
+        })
+    });
+    let peer = || peers.recv_timeout(LIMIT).expect("a request");
+    let (by_tcp, by_wrapped) = (dial(address), dial(wrapped_address));
+    let names = [&by_tcp, &by_wrapped].map(|stream| stream.local_addr().expect("connected"));
+    let by_unix = net_unix::UnixStream::connect(&path).expect("the server accepts");
+    by_unix.set_read_timeout(Some(LIMIT)).expect("a time limit");
+
+    let mut by_tcp = joined(by_tcp);
+    assert_eq!(peer(), PeerAddr::Tcp(names[0]));
+    let mut by_wrapped = joined(by_wrapped);
+    assert_eq!(peer(), PeerAddr::Tcp(names[1]));
+    let mut by_unix = joined(by_unix);
+    assert_eq!(peer(), PeerAddr::Unix);
+    let long = format!("42[\"echo\",\"{}\"]", "long ".repeat(100_000));
+    by_unix.send(Message::text(long.clone())).expect("sent");
+    assert_eq!(text(&mut by_unix), long);
+    assert_eq!(text(&mut by_tcp), long);
+    assert_eq!(text(&mut by_wrapped), long);
+
+    // A plain request, answered and closed.
+    let mut polling = net_unix::UnixStream::connect(&path).expect("the server accepts");
+    polling.set_read_timeout(Some(LIMIT)).expect("a time limit");
+    let request =
+        "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    polling.write_all(request.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    polling.read_to_string(&mut answer).expect("an end");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+
+    by_unix.close(None).expect("sent");
+    let ended = loop {
+        match by_unix.read() {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(ended, tungstenite::Error::ConnectionClosed));
+    handle.shut_down().expect("it runs");
+    thread.join().expect("no panic").expect("the loop runs");
+    std::fs::remove_file(&path).expect("the socket is there");
 }

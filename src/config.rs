@@ -29,6 +29,10 @@ pub struct Config {
     /// namespace, one that is not there yet included. Default false. The host may take its time where the client is in another
     /// namespace; one that is in none is closed after [`Config::connect_timeout_ms`]. What is undecided ends with its session.
     pub connect_requests: bool,
+    /// Whether the host is asked, by [`Event::ProgressCommand`](crate::Event::ProgressCommand), before a client lists, tracks or
+    /// cancels progress sessions. Default false: the [`Audience`](crate::progress::Audience) of each session decides. What is
+    /// undecided after [`Config::connect_timeout_ms`] is refused.
+    pub progress_commands: bool,
     /// What clients have to come in by: set by [`Io::configure`](crate::Io::configure), so that the middlewares and the
     /// `allow_request` of that [`Io`](crate::Io) are asked however late they are registered. Default `None`.
     pub door: Option<Door>,
@@ -204,6 +208,7 @@ impl Default for Config {
             socket_io: true,
             namespaces: vec!["/".to_owned()],
             connect_requests: false,
+            progress_commands: false,
             door: None,
             cleanup_empty_child_namespaces: false,
             max_child_namespaces: 1_000,

@@ -95,6 +95,9 @@ pub enum Error {
     TooManyRooms,
     /// The room's name is longer than one may be.
     RoomNameTooLong,
+    /// The room belongs to progress sessions: [`ProgressView::track`](crate::ProgressView::track) and
+    /// [`Endpoint::set_owner`](crate::Endpoint::set_owner) lead there.
+    ReservedRoom(String),
     /// The client owes as many acknowledgements as one may.
     TooManyAcks,
     /// The decision has been taken already, came too late, or the client is gone.
@@ -137,6 +140,9 @@ impl fmt::Display for Error {
             }
             Error::TooManyAttachments => {
                 f.write_str("there are more binary values than one packet may have")
+            }
+            Error::ReservedRoom(name) => {
+                write!(f, "the room \"{name}\" belongs to progress sessions")
             }
             Error::RoomNameTooLong => f.write_str("the room's name is longer than one may be"),
             Error::NotAsked(namespace) => write!(

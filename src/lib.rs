@@ -239,9 +239,9 @@ pub mod wheel;
 
 pub use config::Config;
 pub use endpoint::{
-    AckId, Admission, AdmissionId, AskId, ClientInfo, ClusterView, ConnectId, ConnectRequest,
-    Counts, Door, Endpoint, Environment, Event, Message, ProgressView, Random, Readiness, TimerId,
-    Work,
+    AckId, Admission, AdmissionId, AskId, ClientInfo, ClusterView, CommandId, ConnectId,
+    ConnectRequest, Counts, Door, Endpoint, Environment, Event, Message, ProgressView, Random,
+    Readiness, TimerId, Work,
 };
 pub use engine::{HandshakeDetail, HandshakeDetails};
 pub use error::{AckError, DisconnectReason, Error};
@@ -249,7 +249,8 @@ pub use frame::{Frame, FrameBuilder};
 pub use id::{ConnectionId, EngineSessionId, IdText};
 pub use io::{
     BroadcastOperator, Connecting, ConnectionError, Context, Failure, IntoAnswer, Io, IoTimer,
-    Namespace, Next, Opening, Refusal, Reply, Responses, Socket, SocketOperator, Ticket,
+    Namespace, Next, Opening, ProgressRules, Refusal, Reply, Responses, Socket, SocketOperator,
+    Ticket,
 };
 /// What stands in signatures here, in the version that is used: [`mio`] with [`Stream`] and [`Listener`], [`serde_json`] with values,
 /// [`uuid`] with the ids of progress sessions.

@@ -20,6 +20,8 @@ pub enum Timer {
     Upgrade(EngineSessionId),
     /// When to go on without the acknowledgements that have not come.
     Ask(Key),
+    /// When to refuse a client's command that the host has not decided on.
+    Command(Key),
     /// When to forget a socket that lost its connection and has not come back.
     Away(Key),
     /// When a timer of the host's is due.

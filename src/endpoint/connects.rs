@@ -33,11 +33,13 @@ pub(super) struct PendingConnect {
 
 /// What a socket is to begin with.
 #[derive(Default)]
-struct Beginning {
+pub(super) struct Beginning {
     /// What the host keeps with it.
     data: Data,
     /// The rooms that it is to be in.
     rooms: Vec<Box<str>>,
+    /// Whose it is to be, as far as anybody has said so.
+    pub owner: Option<Box<str>>,
 }
 
 /// What is known of a client that wants to join a namespace.
@@ -76,7 +78,8 @@ impl Endpoint {
             }
         };
         let asked = if join.is_asked { Asked::Yes } else { Asked::No };
-        if let Some(socket) = self.recover(join.session, namespace, &join.payload, asked) {
+        let owner = join.beginning.as_ref().and_then(|it| it.owner.as_deref());
+        if let Some(socket) = self.recover(join.session, namespace, &join.payload, asked, owner) {
             self.begin_with(socket, join.beginning);
             return Ok(socket);
         }
@@ -137,9 +140,18 @@ impl Endpoint {
         data: T,
     ) -> Result<(), Error> {
         let _verb = Verb::begin();
-        let join = self.connects.get_mut(ticket.0).ok_or(Error::NoSuchTicket)?;
-        join.beginning.get_or_insert_default().data.insert(data);
+        let beginning = self.beginning(ticket).ok_or(Error::NoSuchTicket)?;
+        beginning.data.insert(data);
         Ok(())
+    }
+
+    pub(super) fn beginning(&mut self, ticket: ConnectId) -> Option<&mut Beginning> {
+        let join = self.connects.get_mut(ticket.0)?;
+        Some(join.beginning.get_or_insert_default())
+    }
+
+    pub(super) fn known_beginning(&self, ticket: ConnectId) -> Option<&Beginning> {
+        self.connects.get(ticket.0)?.beginning.as_deref()
     }
 
     /// What the host has kept with the session of a client that waits to be let in, if there is something of this type.
@@ -153,13 +165,19 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchTicket`]; [`Error::RoomNameTooLong`] and [`Error::TooManyRooms`] as of [`Endpoint::join`].
+    /// [`Error::NoSuchTicket`]; [`Error::RoomNameTooLong`], [`Error::ReservedRoom`] and [`Error::TooManyRooms`] as of
+    /// [`Endpoint::join`].
     pub fn join_once_connected(&mut self, ticket: ConnectId, room: &str) -> Result<(), Error> {
         let _verb = Verb::begin();
-        let join = self.connects.get_mut(ticket.0).ok_or(Error::NoSuchTicket)?;
+        let join = self.connects.get(ticket.0).ok_or(Error::NoSuchTicket)?;
         if room.len() > self.config.max_room_name_bytes {
             return Err(Error::RoomNameTooLong);
         }
+        let namespace = self.sockets.find_namespace(&join.namespace);
+        if namespace.is_some_and(|namespace| self.is_reserved_room(namespace, room)) {
+            return Err(Error::ReservedRoom(room.to_owned()));
+        }
+        let join = self.connects.get_mut(ticket.0).ok_or(Error::NoSuchTicket)?;
         let rooms = &mut join.beginning.get_or_insert_default().rooms;
         if rooms.iter().any(|known| &**known == room) {
             return Ok(());
@@ -252,7 +270,10 @@ impl Endpoint {
             namespace.filter(|_| self.config.recovery.as_ref().is_some_and(skips))
         {
             let asked = if is_asked { Asked::Before } else { Asked::No };
-            if self.recover(session, namespace, payload, asked).is_some() {
+            if self
+                .recover(session, namespace, payload, asked, None)
+                .is_some()
+            {
                 return;
             }
         }
@@ -403,6 +424,9 @@ impl Endpoint {
         if let Some(place) = place.flatten() {
             place.extend(data);
         }
+        if let Some(owner) = beginning.owner {
+            self.give_to(socket, &owner, true);
+        }
         for room in beginning.rooms {
             // One that is back may be in as many rooms as it may already.
             let _ = self.join(socket, &room);
@@ -456,6 +480,7 @@ impl Endpoint {
     /// The host has heard of the end of a socket.
     pub(super) fn drop_socket(&mut self, socket: SocketId) {
         self.let_in(socket);
+        self.forget_commands(socket);
         if let Some(namespace) = self.sockets.forget(socket) {
             if self.config.cleanup_empty_child_namespaces {
                 self.sockets.remove_if_deserted(namespace);

@@ -34,6 +34,7 @@ pub(crate) struct Demands {
     /// Namespaces with handlers of their own.
     pub names: Vec<String>,
     pub connect_requests: bool,
+    pub progress_commands: bool,
     pub allow_request: bool,
     pub emitted_events: bool,
     pub room_events: bool,
@@ -107,6 +108,8 @@ pub(crate) struct Unasked {
     pub allow_request: bool,
     /// No middleware was asked about it.
     pub middlewares: bool,
+    /// Nobody was asked about what it may have asked of progress sessions.
+    pub commands: bool,
 }
 
 /// The door of an endpoint.
@@ -137,6 +140,7 @@ impl Endpoint {
                 let unasked = Unasked {
                     allow_request: true,
                     middlewares: true,
+                    commands: true,
                 };
                 let sockets = self.sockets.known().map(|socket| (socket, unasked));
                 self.door = Some(Attached {
@@ -172,6 +176,7 @@ impl Endpoint {
         let config = &mut self.config;
         config.connect_requests |= demands.connect_requests;
         config.allow_request |= demands.allow_request;
+        config.progress_commands |= demands.progress_commands;
         config.emitted_events |= demands.emitted_events;
         config.connection_errors |= demands.connection_errors;
         config.room_events |= demands.room_events;
@@ -246,6 +251,7 @@ impl Endpoint {
             let unasked = Unasked {
                 allow_request: attached.allow_request && !is_admitted,
                 middlewares: attached.connect_requests && !is_asked,
+                commands: false,
             };
             if unasked == Unasked::default() {
                 attached.unasked.remove(&socket);

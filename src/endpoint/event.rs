@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use uuid::Uuid;
 
-use super::{AdmissionId, TimerId};
+use super::{AdmissionId, CommandId, TimerId};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::Request;
 use crate::id::EngineSessionId;
 use crate::peer::PeerAddr;
+use crate::progress::Command;
 use crate::slots::Key;
 use crate::socket::{Args, NamespaceId, RemoteSocket, RoomChange, SocketId, Target};
 use crate::transport::RequestId;
@@ -276,6 +277,17 @@ pub enum Event {
         request: RequestId,
     },
 
+    /// A client wants to list, track or cancel progress sessions
+    /// ([`Config::progress_commands`](crate::Config::progress_commands) is on): decide with
+    /// [`ProgressView::decide`](crate::ProgressView::decide), now or later.
+    ProgressCommand {
+        /// Names it in the decision.
+        ticket: CommandId,
+        /// Who wants it.
+        socket: SocketId,
+        /// What.
+        command: Command,
+    },
     /// A client wants a managed progress session cancelled: roll back, then call
     /// [`ProgressView::cancel_session`](crate::ProgressView::cancel_session).
     CancelRequested {

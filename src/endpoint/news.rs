@@ -8,14 +8,15 @@
 
 use uuid::Uuid;
 
-use super::progress::{room, NAMESPACE};
+use super::owners::room;
+use super::progress::NAMESPACE;
 use super::Endpoint;
 use crate::frame::Frame;
 use crate::id::{ConnectionId, EngineSessionId};
 use crate::priority::Priority;
-use crate::progress::{ProgressTracker, Recipients};
+use crate::progress::{ProgressTracker, Recipients, SessionInfo};
 use crate::slots::Key;
-use crate::socket::{Args, Client, Target};
+use crate::socket::{Args, Client};
 use crate::transport::cost;
 
 /// The event that is told as news.
@@ -64,11 +65,7 @@ impl Endpoint {
         let Some(namespace) = self.sockets.find_namespace(NAMESPACE) else {
             return;
         };
-        let everybody = Target::namespace(namespace);
-        let target = match recipients {
-            Recipients::Everybody => everybody,
-            Recipients::Session(id) => everybody.to(room(id)),
-        };
+        let target = self.session_target(namespace, recipients);
         let story = self.tracking.news.story(slot);
         story.told = Some((slot, recipients));
         story.frame = None;
@@ -220,8 +217,10 @@ impl Endpoint {
         match recipients {
             Recipients::Everybody => true,
             Recipients::Session(id) => {
+                let is_its_own = |it: SessionInfo| it.is_owned_by(self.owner(socket));
                 let name = room(id);
-                self.sockets.rooms(socket).any(|joined| joined == name)
+                self.session_info_of(id).is_some_and(is_its_own)
+                    || self.sockets.rooms(socket).any(|joined| joined == name)
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::progress::{
 
 /// The progress sessions of an endpoint ([`Endpoint::progress`]).
 pub struct ProgressView<'e> {
-    endpoint: &'e mut Endpoint,
+    pub(super) endpoint: &'e mut Endpoint,
 }
 
 impl Endpoint {
@@ -138,7 +138,10 @@ impl ProgressView<'_> {
 
     /// A page of all sessions, or of those of one status, the newest first. Cancelled ones are in no list.
     pub fn sessions(&self, query: &ListQuery) -> SessionPage {
-        self.endpoint.page(query, |_| {})
+        let tracker = self.endpoint.tracking.tracker.as_ref();
+        tracker.map_or_else(SessionPage::empty, |tracker| {
+            tracker.sessions(self.endpoint.clock.now, query)
+        })
     }
 
     /// Refuses what comes from outside for a session that its host feeds, but for a cancellation: `SESSION_MANAGED`. To be

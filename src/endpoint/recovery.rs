@@ -81,12 +81,14 @@ impl Endpoint {
     }
 
     /// Lets a client take up its socket again, if it asks for that and it can be done: what was missed first, then CONNECT.
+    /// `owner` is what middlewares have said of it this time.
     pub(super) fn recover(
         &mut self,
         session: EngineSessionId,
         namespace: NamespaceId,
         payload: &str,
         asked: Asked,
+        owner: Option<&str>,
     ) -> Option<SocketId> {
         let recovery = self.config.recovery.as_ref()?;
         let max_bytes = recovery
@@ -98,6 +100,9 @@ impl Endpoint {
         let has_passed = self.unasked(socket).is_none()
             && (self.sockets.recovery(socket)).is_some_and(|recovery| recovery.rules == rules);
         if asked == Asked::Before && !has_passed {
+            return None;
+        }
+        if asked != Asked::Before && self.has_changed_hands(socket, owner) {
             return None;
         }
         self.end_old_session(socket, session);

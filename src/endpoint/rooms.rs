@@ -11,11 +11,21 @@ impl Endpoint {
     /// # Errors
     ///
     /// [`Error::NoSuchSocket`], also for one that has disconnected and may come back, which has its rooms of before then;
+    /// [`Error::ReservedRoom`] in `/` for names that begin with `progress:`, where there are progress sessions;
     /// [`Error::RoomNameTooLong`] and [`Error::TooManyRooms`] beyond
     /// [`Config::max_room_name_bytes`](crate::Config::max_room_name_bytes) and
     /// [`Config::max_rooms_per_socket`](crate::Config::max_rooms_per_socket).
     pub fn join(&mut self, socket: SocketId, room: &str) -> Result<(), Error> {
         let _verb = Verb::begin();
+        let namespace = self.namespace_of(socket)?;
+        if self.is_reserved_room(namespace, room) {
+            return Err(Error::ReservedRoom(room.to_owned()));
+        }
+        self.enter(socket, room)
+    }
+
+    /// As [`Endpoint::join`], rooms of the library's own included.
+    pub(super) fn enter(&mut self, socket: SocketId, room: &str) -> Result<(), Error> {
         let connected = self.sockets.get(socket);
         connected
             .filter(|socket| !socket.is_away())

@@ -46,6 +46,7 @@ impl Endpoint {
             Timer::Pong(key) => self.pong_due(key),
             Timer::Upgrade(key) => self.abandon_upgrade(key),
             Timer::Ask(key) => self.ask_timed_out(key),
+            Timer::Command(key) => self.command_timed_out(key),
             Timer::Away(key) => self.recovery_expired(SocketId(key)),
             Timer::Host(key) => self.host_timer_fired(key, deadline_ms),
             Timer::Pulse | Timer::Stale(_) | Timer::Forget(_) | Timer::Heartbeat => {

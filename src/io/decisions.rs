@@ -253,6 +253,16 @@ impl Connecting<'_> {
         self.endpoint.set_connect_data(self.id, data)
     }
 
+    /// Says whose it is: see [`Endpoint::set_owner`]. A client that comes back gets that from here again.
+    pub fn set_owner(&mut self, owner: &str) -> Outcome {
+        self.endpoint.set_connect_owner(self.id, owner)
+    }
+
+    /// Whose it is, as far as a middleware has said so.
+    pub fn owner(&self) -> Option<&str> {
+        self.endpoint.connect_owner(self.id)
+    }
+
     /// What was kept with its session ([`Opening::set_data`]), if there is something of this type.
     pub fn session_data<T: Any + Send>(&self) -> Option<&T> {
         self.endpoint.connect_session_data(self.id)

@@ -179,6 +179,13 @@ impl<S: 'static> Io<S> {
                 let outcome = self.connect_requested(endpoint, ticket, &namespace, &auth, passed);
                 outcome.or_else(heard)
             }
+            Event::ProgressCommand {
+                ticket,
+                socket,
+                command,
+            } if !self.progress.rules.is_empty() => {
+                self.progress_command(endpoint, ticket, socket, &command)
+            }
             Event::Connected {
                 socket,
                 namespace,

@@ -33,6 +33,11 @@ impl<S: 'static> Io<S> {
                 let outcome = endpoint.refuse_connect(*ticket, &ConnectError::new(REFUSAL));
                 self.turn_away(outcome, || Error::OtherIo)
             }
+            Event::ProgressCommand { ticket, .. } if !is_in_charge => {
+                let outcome = endpoint.progress().decide(*ticket, |_| false);
+                self.turn_away(outcome, || Error::OtherIo)
+            }
+            Event::ProgressCommand { .. } => Ok(true),
             Event::Connected {
                 socket, namespace, ..
             } => self.guard_socket(endpoint, is_in_charge, *socket, *namespace, true),
@@ -104,6 +109,10 @@ impl<S: 'static> Io<S> {
             return false;
         };
         if unasked.allow_request && !self.allow_request.is_empty() {
+            return true;
+        }
+        let asks_of_progress = endpoint.namespace_name(namespace) == Some("/");
+        if unasked.commands && asks_of_progress && !self.progress.rules.is_empty() {
             return true;
         }
         if !unasked.middlewares {

@@ -12,6 +12,7 @@ mod door;
 mod namespace;
 mod operators;
 mod pattern;
+mod progress;
 mod questions;
 mod socket;
 mod subject;
@@ -23,6 +24,7 @@ pub use decisions::{Connecting, Next, Opening, Refusal, Ticket};
 pub use namespace::Namespace;
 pub(crate) use operators::DEFAULT_TIMEOUT;
 pub use operators::{BroadcastOperator, SocketOperator};
+pub use progress::ProgressRules;
 pub use questions::Responses;
 pub use socket::Socket;
 pub use timers::IoTimer;
@@ -83,6 +85,7 @@ pub struct Io<S: 'static = ()> {
     new_names: Vec<usize>,
     pub(crate) questions: Questions<S>,
     repeated: Repeated<S>,
+    progress: ProgressRules<S>,
     allow_request: Vec<AllowRequest<S>>,
     on_connection_error: Vec<ConnectionErrorHandler<S>>,
     on_namespace: Vec<NamespaceHandler<S>>,
@@ -126,10 +129,12 @@ impl<S: Default + 'static> Default for Io<S> {
 impl<S: 'static> Io<S> {
     /// Without any handler. Each gets this state as its first argument.
     pub fn with_state(state: S) -> Self {
+        let door = Door::default();
         Io {
             state,
             served: Vec::new(),
-            door: Door::default(),
+            progress: ProgressRules::new(door.clone()),
+            door,
             turned_away: 0,
             panics: 0,
             by_namespace: BTreeMap::new(),
@@ -286,6 +291,7 @@ impl<S: 'static> Io<S> {
         }
         Config {
             connect_requests: config.connect_requests || demands.connect_requests,
+            progress_commands: config.progress_commands || demands.progress_commands,
             emitted_events: config.emitted_events || demands.emitted_events,
             allow_request: config.allow_request || demands.allow_request,
             connection_errors: config.connection_errors || demands.connection_errors,

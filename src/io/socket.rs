@@ -97,6 +97,17 @@ impl<'a, S: 'static> Socket<'a, S> {
         self.endpoint.session_data(self.id)
     }
 
+    /// Whose it is, if it is anybody's: the owner of progress sessions that it sees.
+    pub fn owner(&self) -> Option<&str> {
+        self.endpoint.owner(self.id)
+    }
+
+    /// Says whose it is: see [`Endpoint::set_owner`], and [`Connecting::set_owner`](super::Connecting::set_owner), which keeps it
+    /// over lost connections.
+    pub fn set_owner(&mut self, owner: &str) -> Outcome {
+        unless_gone(self.endpoint.set_owner(self.id, owner))
+    }
+
     /// Emits an event to this client, with what [`IntoArgs`] makes of the value as its arguments.
     pub fn emit(&mut self, event: &str, args: impl IntoArgs) -> Outcome {
         self.operator().emit(event, args)

@@ -1,11 +1,14 @@
 //! Whom an event is about, for when a handler of it panics.
 
-use crate::{Admission, AdmissionId, ConnectError, ConnectId, Endpoint, Event, SocketId};
+use crate::{
+    Admission, AdmissionId, CommandId, ConnectError, ConnectId, Endpoint, Event, SocketId,
+};
 
 /// Whom a handler's event is about.
 pub(super) enum Subject {
     Request(AdmissionId),
     Connect(ConnectId),
+    Command(CommandId),
     Socket(SocketId),
     Nobody,
 }
@@ -15,6 +18,7 @@ impl Subject {
         match event {
             Event::AllowRequest { ticket, .. } => Subject::Request(*ticket),
             Event::ConnectRequested { ticket, .. } => Subject::Connect(*ticket),
+            Event::ProgressCommand { ticket, .. } => Subject::Command(*ticket),
             Event::Message(message) => Subject::Socket(message.socket),
             Event::Connected { socket, .. }
             | Event::Acknowledged { socket, .. }
@@ -31,6 +35,7 @@ impl Subject {
             Subject::Connect(ticket) => {
                 endpoint.refuse_connect(ticket, &ConnectError::new(MESSAGE))
             }
+            Subject::Command(ticket) => endpoint.progress().decide(ticket, |_| false),
             Subject::Socket(socket) => endpoint.disconnect(socket, true),
             Subject::Nobody => Ok(()),
         };

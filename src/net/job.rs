@@ -143,6 +143,18 @@ impl JobOptions {
         self
     }
 
+    /// For clients of this owner alone: see [`Endpoint::set_owner`](crate::Endpoint::set_owner). Of an empty text, for nobody.
+    pub fn private_to(mut self, owner: impl Into<String>) -> Self {
+        self.session = self.session.private_to(owner);
+        self
+    }
+
+    /// Whose it is, whoever hears of it.
+    pub fn owner(mut self, owner: impl Into<String>) -> Self {
+        self.session.owner = Some(owner.into());
+        self
+    }
+
     /// Who hears of it; else whoever the server's settings say.
     pub fn audience(mut self, audience: Audience) -> Self {
         self.session.audience = Some(audience);

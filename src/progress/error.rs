@@ -91,6 +91,15 @@ impl ProgressError {
         Self::new(ErrorCode::InvalidArgument, message)
     }
 
+    /// The [`ErrorCode::SessionNotFound`] of this session: the same for one that is not there and for one that is not for whoever
+    /// asks.
+    pub(crate) fn not_found(id: Uuid) -> Self {
+        Self::new(
+            ErrorCode::SessionNotFound,
+            format!("there is no session {id}, or it ended long ago"),
+        )
+    }
+
     /// The [`ErrorCode::SessionEnded`] of this session.
     pub(super) fn ended(id: Uuid) -> Self {
         Self::new(

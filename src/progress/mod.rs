@@ -30,6 +30,7 @@ mod clean;
 pub mod command;
 mod ending;
 mod error;
+mod info;
 mod input;
 mod list;
 mod metadata;
@@ -53,6 +54,7 @@ use crate::slots::Key;
 
 pub use command::Command;
 pub use error::{ErrorCode, ProgressError};
+pub use info::SessionInfo;
 pub use input::{object_argument, progress_argument, session_id_argument};
 pub use list::{Cursor, ListQuery, SessionPage};
 pub use seq::SeqState;
@@ -134,14 +136,18 @@ impl Default for ProgressConfig {
     }
 }
 
-/// Who gets the events of a session, `session_created` included.
+/// Who gets the events of a session, `session_created` included, finds it in lists, and may track, read and cancel it. What
+/// clients may do is decided by the host alone where it has a rule of its own
+/// ([`Config::progress_commands`](crate::Config::progress_commands)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Audience {
     /// Every client of the namespace.
     #[default]
     Everybody,
-    /// Only clients that track the session.
+    /// Only clients that track the session, and those of its owner. Every client that has its id may track and cancel it.
     Trackers,
+    /// Only clients of its owner, and those that the host has track it. To all others it does not exist.
+    Owner,
 }
 
 /// What a session starts with.
@@ -151,8 +157,19 @@ pub struct SessionOptions {
     pub metadata: JsonObject,
     /// Who gets the events; `None` takes the server's [`ProgressConfig::audience`].
     pub audience: Option<Audience>,
+    /// Whose it is: see [`Endpoint::set_owner`](crate::Endpoint::set_owner). Default `None`, and an empty text is nobody either.
+    pub owner: Option<String>,
     /// Whether the host wants to be asked before a cancellation takes effect; see [`ProgressTracker::manage`].
     pub managed: bool,
+}
+
+impl SessionOptions {
+    /// For clients of this owner alone; of an empty text, for nobody.
+    pub fn private_to(mut self, owner: impl Into<String>) -> Self {
+        self.owner = Some(owner.into());
+        self.audience = Some(Audience::Owner);
+        self
+    }
 }
 
 /// Memory figures for the `heartbeat` event, from whoever can ask the operating system.
@@ -169,7 +186,7 @@ pub struct MemoryUsage {
 pub enum Recipients {
     /// Every client of the namespace.
     Everybody,
-    /// The clients that track this session.
+    /// The clients that track this session, and those of its owner.
     Session(Uuid),
 }
 

@@ -1,6 +1,7 @@
 //! One progress session: what it remembers, and how updates change it.
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use serde::ser::{Serialize, Serializer};
 use uuid::Uuid;
@@ -103,6 +104,7 @@ pub(super) struct Session {
     /// Its place in the lists: above those of all sessions that were created before it.
     pub number: u64,
     pub audience: Audience,
+    pub owner: Option<Arc<str>>,
     pub status: Status,
     /// From 0 to 1, never falling.
     pub progress: f64,
@@ -140,7 +142,7 @@ impl Session {
         id: Uuid,
         number: u64,
         seq: u64,
-        audience: Audience,
+        (audience, owner): (Audience, Option<Arc<str>>),
         now: Now,
         metadata: Metadata,
     ) -> Self {
@@ -148,6 +150,7 @@ impl Session {
             id,
             number,
             audience,
+            owner,
             status: Status::Processing,
             progress: 0.0,
             seq,
@@ -214,7 +217,7 @@ impl Session {
     pub(super) fn recipients(&self) -> Recipients {
         match self.audience {
             Audience::Everybody => Recipients::Everybody,
-            Audience::Trackers => Recipients::Session(self.id),
+            Audience::Trackers | Audience::Owner => Recipients::Session(self.id),
         }
     }
 

@@ -12,7 +12,7 @@ use super::seq::{SeqState, Seqs};
 use super::session::{Session, Status};
 use super::{
     elapsed_ms, notice, ErrorCode, JsonObject, MemoryUsage, Output, ProgressConfig, ProgressError,
-    Recipients, SessionOptions,
+    Recipients, SessionInfo, SessionOptions,
 };
 use crate::now::Now;
 use crate::slots::{Key, Slots};
@@ -140,7 +140,9 @@ impl ProgressTracker {
         self.seqs.see(now);
         let seq = self.seqs.next(None);
         let number = self.seqs.place();
-        let mut session = Session::new(id, number, seq, audience, now, metadata);
+        let owner = options.owner.filter(|owner| !owner.is_empty());
+        let whose = (audience, owner.map(Into::into));
+        let mut session = Session::new(id, number, seq, whose, now, metadata);
         session.managed = options.managed;
         let payload = session.created_payload();
         let recipients = session.recipients();
@@ -204,24 +206,24 @@ impl ProgressTracker {
     /// A page ends at the limit of the query, and at [`ProgressConfig::max_page_bytes`], but has at least one session if
     /// there is one.
     pub fn sessions(&self, now: Now, query: &ListQuery) -> SessionPage {
-        self.page(now, query, |_| {})
+        self.page(now, query, |_| true).0
     }
 
-    /// As [`ProgressTracker::sessions`]; `listed` is told of each session on the page.
-    pub fn page(&self, now: Now, query: &ListQuery, mut listed: impl FnMut(Key)) -> SessionPage {
-        let end = query.cursor.map_or(u64::MAX, |cursor| cursor.0);
-        let found = self
-            .by_number
-            .range(..end)
-            .rev()
-            .filter_map(|(_, key)| Some((*key, self.sessions.get(*key)?)))
-            .filter(|(_, session)| session.status != Status::Cancelled)
-            .filter(|(_, session)| query.status.is_none_or(|status| session.status == status));
+    /// As [`ProgressTracker::sessions`], of those sessions that somebody sees; and the places of those on the page.
+    pub(crate) fn page(
+        &self,
+        now: Now,
+        query: &ListQuery,
+        mut sees: impl FnMut(&SessionInfo) -> bool,
+    ) -> (SessionPage, Vec<u32>) {
+        let found = self.found(query);
+        let found = found.filter(|(_, session)| sees(&session.info()));
+        let mut listed = Vec::new();
         let mut text = String::from("[");
         let (mut count, mut last) = (0, 0);
         for (key, session) in found {
             if count == query.limit {
-                return close_page(text, Some(Cursor(last)));
+                return (close_page(text, Some(Cursor(last))), listed);
             }
             let end = text.len();
             if count > 0 {
@@ -230,12 +232,34 @@ impl ProgressTracker {
             session.write_view(now, self.config.stalled_after_ms, false, &mut text);
             if count > 0 && text.len() >= self.config.max_page_bytes {
                 text.truncate(end);
-                return close_page(text, Some(Cursor(last)));
+                return (close_page(text, Some(Cursor(last))), listed);
             }
             (count, last) = (count + 1, session.number);
-            listed(key);
+            listed.push(key.index);
         }
-        close_page(text, None)
+        (close_page(text, None), listed)
+    }
+
+    /// What is known of a session to whoever decides about it; of a cancelled one too, as long as it is remembered.
+    pub fn info(&self, id: Uuid) -> Option<SessionInfo> {
+        Some(self.sessions.get(*self.by_id.get(&id)?)?.info())
+    }
+
+    /// The same of all sessions that a list would have, however long, the newest first.
+    pub(crate) fn infos(&self, query: &ListQuery) -> impl Iterator<Item = SessionInfo> + '_ {
+        self.found(query).map(|(_, session)| session.info())
+    }
+
+    /// The sessions that a list is of, the newest first.
+    fn found(&self, query: &ListQuery) -> impl Iterator<Item = (Key, &Session)> {
+        let end = query.cursor.map_or(u64::MAX, |cursor| cursor.0);
+        let wanted = query.status;
+        self.by_number
+            .range(..end)
+            .rev()
+            .filter_map(|(_, key)| Some((*key, self.sessions.get(*key)?)))
+            .filter(|(_, session)| session.status != Status::Cancelled)
+            .filter(move |(_, session)| wanted.is_none_or(|status| session.status == status))
     }
 
     /// How many sessions are processing.
@@ -362,10 +386,7 @@ impl ProgressTracker {
                 format!("the session {id} was cancelled"),
             )),
             Some(found) => Ok(found),
-            None => Err(ProgressError::new(
-                ErrorCode::SessionNotFound,
-                format!("there is no session {id}, or it ended long ago"),
-            )),
+            None => Err(ProgressError::not_found(id)),
         }
     }
 

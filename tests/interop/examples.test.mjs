@@ -20,7 +20,7 @@ async function received(socket, name, count) {
   return eventsOf(socket, name);
 }
 
-for (const kind of ["chat", "private_messaging", "todo", "tour", "embedded_loop"]) {
+for (const kind of ["chat", "private_messaging", "todo", "tour", "jobs", "embedded_loop"]) {
   test(`${kind} refuses flags it does not know and a command line without --listen`, async () => {
     for (const args of [[], ["--listen", "127.0.0.1:0", "--no-such-flag"]]) {
       const end = await runToExit(kind, args);
@@ -319,6 +319,58 @@ describe("tour", () => {
     await until(() => eventsOf(socket, "counted").length > 0, "count");
     const ticks = eventsOf(socket, "tick").map(([tick]) => tick);
     assert.deepEqual(ticks, [...ticks].sort((a, b) => a - b));
+  });
+});
+
+describe("jobs", () => {
+  const server = sharedServer("jobs");
+  const named = (t, name) => joined(t, server, { auth: { name } });
+  // Names that are work for longer than anybody waits here.
+  const long = Array.from({ length: 100 }, () => "x".repeat(1_000));
+  const aboutSessions = (socket) => socket.log.filter(([, event]) => event?.sessionId !== undefined);
+
+  test("work is seen by its owner and by the admin, and for others it does not exist", async (t) => {
+    const [eve, eveToo, fay, admin] = await Promise.all(["Eve", "Eve", "Fay", "admin"].map((name) => named(t, name)));
+    const result = ack(eve, "convert", long);
+    const [[{ sessionId }]] = await received(eveToo, "session_created", 1);
+    const answersTo = (name, ...args) =>
+      Promise.all([eve, fay, admin].map(async (socket) => (await ack(socket, name, ...args))[0]));
+    const tracked = await answersTo("track_session", sessionId);
+    assert.deepEqual(tracked.map(({ ok }) => ok), [true, false, true]);
+    const other = sessionId.replace(/^./, (digit) => (digit === "0" ? "1" : "0"));
+    const [unknown] = await ack(fay, "track_session", other);
+    const withoutIds = (answer) => JSON.stringify(answer).replaceAll(/[0-9a-f-]{36}/g, "ID");
+    assert.equal(withoutIds(tracked[1]), withoutIds(unknown));
+    const listed = await answersTo("list_sessions", {});
+    assert.deepEqual(listed.map(({ sessions }) => sessions.map(({ id }) => id)), [[sessionId], [], [sessionId]]);
+    for (const socket of [fay, admin]) {
+      const [refused] = await ack(socket, "cancel_session", sessionId);
+      assert.equal(refused.error.code, "SESSION_NOT_FOUND");
+    }
+    const [cancelled] = await ack(eveToo, "cancel_session", { sessionId, reason: "enough" });
+    assert.equal(cancelled.session.status, "cancelled");
+    assert.deepEqual(await result, [{ error: "cancelled" }]);
+    for (const socket of [eve, eveToo, admin]) {
+      assert.equal((await received(socket, "import_cancelled", 1))[0][0].reason, "enough");
+    }
+    assert.deepEqual(aboutSessions(fay), []);
+    const [gone] = await ack(fay, "track_session", sessionId);
+    assert.equal(gone.error.code, "SESSION_NOT_FOUND", "also once it is cancelled");
+  });
+
+  test("who comes back is the owner again", async (t) => {
+    const gus = await named(t, "Gus");
+    gus.disconnect().connect();
+    await once(gus, "connect");
+    assert.deepEqual(await ack(gus, "convert", ["ab", "c"]), [3]);
+    await received(gus, "import_complete", 1);
+    const [{ sessions }] = await ack(gus, "list_sessions", {});
+    assert.deepEqual(sessions.map(({ operation, status }) => [operation, status]), [["convert", "completed"]]);
+  });
+
+  test("who says no name does not come in", async (t) => {
+    const [error] = await once(client(t, server), "connect_error");
+    assert.equal(error.message, "a name is needed");
   });
 });
 

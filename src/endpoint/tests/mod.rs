@@ -4,6 +4,7 @@ mod admission;
 mod asks;
 mod attachments;
 mod cluster;
+mod commands;
 #[cfg(feature = "compression")]
 mod compression;
 mod connects;
@@ -21,6 +22,7 @@ mod news;
 mod one_answer;
 mod output;
 mod overdue;
+mod owners;
 mod polling;
 mod progress;
 mod random;

@@ -3,14 +3,14 @@ use crate::progress::{Audience, CancelRequest, ErrorCode, SessionOptions};
 use serde_json::{json, Value};
 use uuid::Uuid;
 
-fn object(value: Value) -> crate::progress::JsonObject {
+pub(super) fn object(value: Value) -> crate::progress::JsonObject {
     match value {
         Value::Object(map) => map,
         other => panic!("{other}"),
     }
 }
 
-fn create(world: &mut World, options: SessionOptions) -> Uuid {
+pub(super) fn create(world: &mut World, options: SessionOptions) -> Uuid {
     let id = world.endpoint.progress().create_session(options).unwrap();
     world.turn();
     id
@@ -18,12 +18,16 @@ fn create(world: &mut World, options: SessionOptions) -> Uuid {
 
 /// As [`create`], under an id of its own, of which there may be any number.
 fn create_numbered(world: &mut World, number: u128, metadata: Value, audience: Audience) -> Uuid {
-    let id = Uuid::from_u128(number);
     let options = SessionOptions {
         audience: Some(audience),
         metadata: object(metadata),
         ..SessionOptions::default()
     };
+    create_as(world, number, options)
+}
+
+pub(super) fn create_as(world: &mut World, number: u128, options: SessionOptions) -> Uuid {
+    let id = Uuid::from_u128(number);
     world
         .endpoint
         .progress()
@@ -34,7 +38,7 @@ fn create_numbered(world: &mut World, number: u128, metadata: Value, audience: A
 }
 
 /// Events received on a WebSocket as (name, payload), heartbeats left out.
-fn events(world: &mut World, key: ConnectionId) -> Vec<(String, Value)> {
+pub(super) fn events(world: &mut World, key: ConnectionId) -> Vec<(String, Value)> {
     let frames = world.frames(key);
     let events = frames.iter().filter_map(|frame| {
         let (name, payload) = serde_json::from_str(frame.strip_prefix("42")?).unwrap();
@@ -44,7 +48,7 @@ fn events(world: &mut World, key: ConnectionId) -> Vec<(String, Value)> {
 }
 
 /// What a command is acknowledged with.
-fn command(world: &mut World, key: ConnectionId, text: &str) -> Value {
+pub(super) fn command(world: &mut World, key: ConnectionId, text: &str) -> Value {
     world.send(key, &format!("421{text}"));
     let frame = world.frames(key).pop().expect("an answer");
     let answer: Vec<Value> =
@@ -282,7 +286,8 @@ fn a_list_comes_in_pages_and_none_is_too_large_to_be_sent() {
     let key = world.join_by_websocket();
     for number in 0..300 {
         let metadata = json!({"note": "x".repeat(15_000)});
-        create_numbered(&mut world, number, metadata, Audience::Trackers);
+        create_numbered(&mut world, number, metadata, Audience::Everybody);
+        world.take(key);
     }
     let (mut seen, mut cursor) = (Vec::new(), Value::Null);
     loop {

@@ -3,6 +3,7 @@
 mod connecting;
 mod door;
 mod panics;
+mod progress;
 mod questions;
 mod talking;
 mod timers;

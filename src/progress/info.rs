@@ -1,0 +1,47 @@
+//! What is known of a session to whoever decides who may see it.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::session::Session;
+use super::{Audience, Status};
+
+/// A session, for whoever decides who may see it or do something to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionInfo {
+    /// The session.
+    pub id: Uuid,
+    /// Who gets its events.
+    pub audience: Audience,
+    /// Where it stands. Cancelled sessions are among them for as long as they are remembered.
+    pub status: Status,
+    /// Whether its host is asked before a cancellation takes effect.
+    pub is_managed: bool,
+    pub(super) owner: Option<Arc<str>>,
+}
+
+impl SessionInfo {
+    /// Whose it is, if it is anybody's.
+    pub fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
+    /// Whether it is this owner's. Who has no name owns nothing.
+    pub fn is_owned_by(&self, owner: Option<&str>) -> bool {
+        owner.is_some() && owner == self.owner()
+    }
+}
+
+impl Session {
+    pub(super) fn info(&self) -> SessionInfo {
+        SessionInfo {
+            id: self.id,
+            audience: self.audience,
+            status: self.status,
+            is_managed: self.managed,
+            owner: self.owner.clone(),
+        }
+    }
+}

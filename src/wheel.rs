@@ -174,6 +174,15 @@ impl<T> Wheel<T> {
     /// As [`expire`](Self::expire), but moves only so many timers on its way, and a few more to end with a whole list; `moves` is
     /// what is left of them. When it returns `None` with nothing left of them, timers may still be due: call it again, with more.
     pub fn expire_within(&mut self, now_ms: u64, moves: &mut usize) -> Option<(u64, T)> {
+        let (deadline_ms, key) = self.due_within(now_ms, moves)?;
+        let value = self.cancel(key).expect("what is due is pending");
+        Some((deadline_ms, value))
+    }
+
+    /// Names the next timer whose deadline has come, with its deadline, and leaves it where it is: it is named again until it is
+    /// taken out ([`cancel`](Self::cancel)) or put off ([`rearm`](Self::rearm)). `moves` is as of
+    /// [`expire_within`](Self::expire_within).
+    pub(crate) fn due_within(&mut self, now_ms: u64, moves: &mut usize) -> Option<(u64, TimerKey)> {
         loop {
             if let Some(slot) = self.cascading {
                 if *moves == 0 {
@@ -195,12 +204,19 @@ impl<T> Wheel<T> {
                 self.cascading = Some(slot);
                 continue;
             }
-            let (position, index) = self.lists.first(&self.slots[slot].list)?;
-            debug_assert_eq!(start_ms, self.entries[index].deadline_ms);
-            self.unlink(slot, position);
-            let value = self.release(index).expect("entries in slots are in use");
-            return Some((start_ms, value));
+            let (_, index) = self.lists.first(&self.slots[slot].list)?;
+            let entry = &self.entries[index];
+            debug_assert_eq!(start_ms, entry.deadline_ms);
+            let generation = entry.generation;
+            return Some((start_ms, TimerKey { index, generation }));
         }
+    }
+
+    /// What a pending timer is for; `None` when it has fired or was cancelled.
+    pub(crate) fn get(&self, key: TimerKey) -> Option<&T> {
+        let entry = self.entries.get(key.index)?;
+        let is_it = entry.generation == key.generation;
+        entry.value.as_ref().filter(|_| is_it)
     }
 
     /// How many timers are pending.

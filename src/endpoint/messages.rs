@@ -75,7 +75,7 @@ impl Endpoint {
         let by_ms = self.clock.in_ms(timeout_ms);
         if let Some(client) = self.sessions.client_mut(session) {
             let timer = self.clock.arm(by_ms, Timer::Attachments(session));
-            client.begin_packet(packet, by_ms, timer);
+            client.begin_packet(packet, timer);
         }
     }
 

@@ -17,6 +17,7 @@ mod input;
 mod messages;
 mod news;
 mod output;
+mod overdue;
 mod owners;
 mod polling;
 mod progress;

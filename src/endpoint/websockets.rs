@@ -12,11 +12,7 @@ use crate::websocket::{pong_frame, Message};
 impl Endpoint {
     /// Whether this WebSocket is about to take over from polling while packets of a `POST` are still being handled, which were
     /// sent before whatever comes on it.
-    pub(super) fn has_packets_before(
-        &mut self,
-        session: EngineSessionId,
-        key: ConnectionId,
-    ) -> bool {
+    pub(super) fn has_packets_before(&self, session: EngineSessionId, key: ConnectionId) -> bool {
         let session = self.sessions.session(session);
         let session = session.filter(|session| session.upgrading_to() == Some(key));
         let post = session.and_then(|session| session.incoming_post());

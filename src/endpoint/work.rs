@@ -1,6 +1,6 @@
 //! What is to be done next: the one question that whoever holds the sockets asks, again and again.
 
-use super::heartbeat::Unheard;
+use super::overdue::Unheard;
 use super::stalls::Stalls;
 use super::Endpoint;
 use crate::id::ConnectionId;
@@ -46,7 +46,7 @@ pub(super) struct Turn {
     pub stalls: Stalls,
     /// More timers are due than a turn has units for.
     pub has_timers_left: bool,
-    /// Sessions and requests that wait until everything has been read that may have come for them.
+    /// Deadlines and requests that wait until everything has been read that may have come for them.
     pub unheard: Unheard,
     /// Counts connections that are named to be written to, by which the lists take turns.
     pub outputs: u32,
@@ -119,8 +119,9 @@ impl Endpoint {
         }
     }
 
-    /// What a turn may spend.
+    /// What a turn may spend, and how far the one before has come.
     fn grant_units(&mut self) {
+        self.note_heard();
         self.transport.ready.begin_turn();
         self.events.begin_turn();
     }
@@ -131,7 +132,7 @@ impl Endpoint {
             || self.sockets.has_changes()
             || self.turn.has_timers_left
             || self.transport.has_work()
-            || !self.turn.unheard.is_empty()
+            || self.turn.unheard.is_waiting()
             || self.sessions.has_polls_due()
     }
 

@@ -260,11 +260,6 @@ impl Session {
         }
     }
 
-    /// Gives it until `by_ms` to join a namespace, as its timer has fired.
-    pub fn put_off_connect(&mut self, clock: &mut Clock, id: EngineSessionId, by_ms: u64) {
-        self.connect_timer = Some(clock.arm(by_ms, Timer::Connect(id)));
-    }
-
     /// Queues a packet, or says where it goes at once.
     pub fn send(&mut self, frame: Frame) -> Sent {
         if !self.takes_output() {
@@ -368,9 +363,9 @@ impl Session {
         }
     }
 
-    /// Whether the pong is overdue, whatever the timer has done so far.
-    pub fn is_overdue(&self, now_ms: u64) -> bool {
-        self.heartbeat.is_overdue(now_ms)
+    /// By when the pong has to be here, if one is awaited.
+    pub fn pong_by_ms(&self) -> Option<u64> {
+        self.heartbeat.pong_by_ms()
     }
 }
 
@@ -447,7 +442,7 @@ mod tests {
             PacketAction::Message("x")
         );
         assert_eq!(session.receive(Packet::decode("3")), PacketAction::Alive);
-        assert!(session.is_overdue(5) && !session.is_overdue(4));
+        assert_eq!(session.pong_by_ms(), Some(5));
     }
 
     #[test]

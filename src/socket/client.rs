@@ -90,26 +90,9 @@ impl Client {
         packet.map_or(0, |waiting| waiting.packet.bytes())
     }
 
-    /// Has a packet wait for its attachments until this time, for which this timer is set.
-    pub fn begin_packet(&mut self, packet: PendingPacket, by_ms: u64, timer: TimerKey) {
-        self.rare.get_or_insert_default().packet = Some(Incomplete {
-            packet,
-            by_ms,
-            timer,
-        });
-    }
-
-    /// Gives a packet that waits for its attachments until this time, for which this timer is set; the timer that it had.
-    pub fn put_off_packet(&mut self, by_ms: u64, timer: TimerKey) -> Option<TimerKey> {
-        let packet = self.rare.as_mut()?.packet.as_mut()?;
-        packet.by_ms = by_ms;
-        Some(std::mem::replace(&mut packet.timer, timer))
-    }
-
-    /// Whether a packet waits for attachments that should have come by this time.
-    pub fn has_overdue_packet(&self, now_ms: u64) -> bool {
-        let packet = self.rare.as_ref().and_then(|rare| rare.packet.as_ref());
-        packet.is_some_and(|packet| packet.by_ms <= now_ms)
+    /// Has a packet wait for its attachments until this timer fires.
+    pub fn begin_packet(&mut self, packet: PendingPacket, timer: TimerKey) {
+        self.rare.get_or_insert_default().packet = Some(Incomplete { packet, timer });
     }
 
     /// Takes an attachment, and gives the packet and its timer when that was its last one.
@@ -218,11 +201,10 @@ fn seconds(ms: u64) -> u32 {
     (ms / 1_000).try_into().unwrap_or(u32::MAX)
 }
 
-/// A packet that waits, and for how long.
+/// A packet that waits, and the timer that ends that.
 #[derive(Debug)]
 struct Incomplete {
     packet: PendingPacket,
-    by_ms: u64,
     timer: TimerKey,
 }
 

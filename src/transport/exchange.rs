@@ -353,9 +353,11 @@ impl Transport {
     }
 
     /// Whether all of the `POST` that comes in on a connection has come, and is still to be taken out of memory.
-    pub fn is_posted(&mut self, key: ConnectionId) -> bool {
-        self.exchange(key)
-            .is_some_and(|exchange| exchange.is_posted())
+    pub fn is_posted(&self, key: ConnectionId) -> bool {
+        match self.get(key).map(|connection| &connection.protocol) {
+            Some(Protocol::Http(http)) => http.exchange.as_deref().is_some_and(Exchange::is_posted),
+            _ => false,
+        }
     }
 
     /// Whether a body is still coming in, for an answer that is still to come.

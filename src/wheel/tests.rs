@@ -489,3 +489,12 @@ fn very_many_timers_move_and_fire_in_slices_and_in_their_order() {
     assert!(fired.is_sorted());
     assert!(wheel.is_empty());
 }
+
+#[test]
+fn a_timer_that_is_due_stays_until_it_is_put_off() {
+    let mut wheel = Wheel::new(0);
+    let key = wheel.insert(5, 1);
+    assert_eq!(wheel.due_within(9, &mut 9), Some((5, key)));
+    assert!(wheel.rearm(key, 20) && wheel.get(key) == Some(&1));
+    assert_eq!(wheel.due_within(9, &mut 9), None);
+}

@@ -39,16 +39,31 @@ fn draw_count(rng: &mut Rng, is_slow: bool) -> usize {
 fn draw_setup(rng: &mut Rng, is_slow: bool) -> Setup {
     let usual = Setup::default();
     let is_brisk = is_slow || rng.chance(500);
+    let ping_timeout = if is_brisk {
+        rng.range(1_500, 4_000)
+    } else {
+        usual.ping_timeout
+    };
+    // Times in which prompt clients do it on the longest lines.
+    let is_strict = is_brisk && rng.chance(500);
+    let mut strict = |usual_ms| match is_strict {
+        true => rng.range(ping_timeout, 2 * ping_timeout),
+        false => usual_ms,
+    };
+    let request_timeout = strict(usual.request_timeout);
+    let upgrade_timeout = strict(usual.upgrade_timeout);
+    let connect_timeout = strict(usual.connect_timeout);
+    let attachment_timeout = strict(usual.attachment_timeout);
     Setup {
+        request_timeout,
+        upgrade_timeout,
+        connect_timeout,
+        attachment_timeout,
+        ping_timeout,
         ping_interval: if is_brisk {
             rng.range(300, 3_000)
         } else {
             usual.ping_interval
-        },
-        ping_timeout: if is_brisk {
-            rng.range(1_500, 4_000)
-        } else {
-            usual.ping_timeout
         },
         max_payload: *rng.pick(&[20_000, usual.max_payload]),
         max_queued: *rng.pick(&[200_000, usual.max_queued, usual.max_queued]),
@@ -88,6 +103,7 @@ fn draw_kind(rng: &mut Rng, setup: &Setup) -> Kind {
 /// Lines that carry what runs send within the time of a pong.
 fn draw_line(rng: &mut Rng, setup: &Setup) -> Line {
     let usual = Line::default();
+    let usual_setup = Setup::default();
     let latency = rng.up_to(&[1, 20, (setup.ping_timeout / 8).min(800)]);
     Line {
         latency,
@@ -95,6 +111,11 @@ fn draw_line(rng: &mut Rng, setup: &Setup) -> Line {
         send: (*rng.pick(&[2_048, 16_384, 262_144])).max(50 * latency),
         receive: (*rng.pick(&[1_024, 65_536, 262_144])).max(50 * latency),
         segment: *rng.pick(&[1, 7, 100, 1_460, 1_460, usual.segment]),
+        // Where little time is given, it passes in a run.
+        tardy: match setup.connect_timeout < usual_setup.connect_timeout {
+            true => *rng.pick(&[0, 1, 10, 60]),
+            false => 0,
+        },
     }
 }
 

@@ -164,6 +164,9 @@ impl Driver {
         let is_complete = told.len() < self.ready_per_turn || self.told >= connections;
         if is_complete {
             self.told = 0;
+        } else {
+            // It was spent on asking for the rest.
+            self.is_seen = true;
         }
         for (link, readiness) in told {
             let Some(&key) = self.by_link.get(&link) else {
@@ -192,7 +195,7 @@ impl Driver {
         let Some(connected) = self.connections.get(&key) else {
             return self.endpoint.on_ready(key, Readiness::broken());
         };
-        let read = outside(|| net.read(connected.link, &mut self.buffer[..bytes]));
+        let read = outside(|| net.read(connected.link, &mut self.buffer[..bytes], self.now_ms));
         match read {
             Ok(0) => outside(|| trace.note(|| format!("link {} has ended", connected.link))),
             Ok(length) => {
@@ -232,7 +235,7 @@ impl Driver {
             if !self.is_listener_ready {
                 return;
             }
-            match outside(|| net.accept()) {
+            match outside(|| net.accept(self.now_ms)) {
                 Ok(link) => {
                     self.is_seen = true;
                     let peer = SocketAddr::from(([127, 0, 0, 1], 1024 + (link % 60_000) as u16));

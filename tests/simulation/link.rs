@@ -20,6 +20,9 @@ pub struct Link {
     /// What the client's kernel has not taken yet.
     pub unsent: Vec<u8>,
     pub is_accepted: bool,
+    pub accepted_at_ms: Option<u64>,
+    /// When the server last read something.
+    pub read_at_ms: u64,
     /// The server's end, once accepted, until it is closed.
     pub is_server_open: bool,
     pub is_client_open: bool,
@@ -76,6 +79,8 @@ impl Link {
             down: Pipe::new(nature.send_buffer, nature.receive_buffer),
             unsent: Vec::new(),
             is_accepted: false,
+            accepted_at_ms: None,
+            read_at_ms: 0,
             is_server_open: true,
             is_client_open: true,
             reset_to_server_ms: None,

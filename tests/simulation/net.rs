@@ -198,7 +198,7 @@ impl Net {
         }
     }
 
-    pub fn accept(&mut self) -> io::Result<LinkId> {
+    pub fn accept(&mut self, now_ms: u64) -> io::Result<LinkId> {
         if self.backlog.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -211,6 +211,7 @@ impl Net {
         match self.link(id) {
             Some(link) if link.is_server_open => {
                 link.is_accepted = true;
+                link.accepted_at_ms = Some(now_ms);
                 link.is_ready = true;
                 Ok(id)
             }
@@ -218,7 +219,7 @@ impl Net {
         }
     }
 
-    pub fn read(&mut self, id: LinkId, buffer: &mut [u8]) -> io::Result<usize> {
+    pub fn read(&mut self, id: LinkId, buffer: &mut [u8], now_ms: u64) -> io::Result<usize> {
         let link = self.link(id).ok_or(io::ErrorKind::NotConnected)?;
         assert!(
             link.is_accepted && link.is_server_open,
@@ -235,6 +236,7 @@ impl Net {
                 false => Err(io::ErrorKind::WouldBlock.into()),
             };
         }
+        link.read_at_ms = now_ms;
         buffer[..length].copy_from_slice(&link.up.received[..length]);
         link.up.received.drain(..length);
         if link.is_shut_down {

@@ -161,6 +161,11 @@ impl Pipe {
         })
     }
 
+    /// Whether something has been sent that has not arrived.
+    pub fn is_flying(&self) -> bool {
+        !self.sent.is_empty() || !self.flying.is_empty()
+    }
+
     /// Whether something has been sent that has not been read.
     pub fn has_bytes(&self) -> bool {
         !self.sent.is_empty() || !self.flying.is_empty() || !self.received.is_empty()

@@ -64,6 +64,7 @@ numbers! {
         request_timeout: 10_000,
         upgrade_timeout: 10_000,
         connect_timeout: 45_000,
+        attachment_timeout: 10_000,
         max_queued: 4_194_304,
         max_payload: 1_000_000,
         max_pending_events: 256,
@@ -113,6 +114,8 @@ numbers! {
         receive: 65_536,
         /// Largest segment in bytes.
         segment: 65_536,
+        /// What is awaited of it arrives so many milliseconds before its time is over; 0 for at once.
+        tardy: 0,
     }
 }
 

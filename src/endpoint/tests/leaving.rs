@@ -228,8 +228,7 @@ fn a_socket_that_expires_has_its_data_until_the_host_has_heard_of_it() {
     assert_eq!(world.endpoint.data(socket), Some(&"Ada"));
     assert!(world.endpoint.is_away(socket));
     world.take_events();
-    world.oversleep_ms(120_000);
-    world.endpoint.handle_timeouts();
+    world.expire_in_ms(120_000);
     assert!(matches!(
         world.endpoint.poll_event(),
         Some(Event::RecoveryExpired { socket: expired, .. }) if expired == socket

@@ -151,6 +151,14 @@ impl World {
         self.endpoint.begin_turn(now(self.now_ms));
     }
 
+    /// Lets time pass until nothing has come for so long; events that this brings are still to be taken.
+    pub fn expire_in_ms(&mut self, ms: u64) {
+        self.oversleep_ms(ms);
+        self.endpoint.on_polled(self.now_ms, true);
+        self.oversleep_ms(0);
+        self.endpoint.handle_timeouts();
+    }
+
     pub fn open(&mut self) -> ConnectionId {
         let peer = "127.0.0.1:5000".parse().expect("an address");
         self.endpoint.open(peer).expect("room for one more")

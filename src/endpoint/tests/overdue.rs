@@ -1,8 +1,10 @@
-//! Pongs that are overdue: nobody is given up before everything has been read that may have come in time.
+//! What is overdue: nobody is given up before everything has been read that may have come in time.
 
-use super::{get, masked, post, status, Readiness, World};
+use super::{get, masked, pid, post, status, upgrade, Readiness, World};
 use crate::config::Config;
 use crate::id::ConnectionId;
+use crate::socket::{Args, RecoveryConfig};
+use crate::Event;
 
 fn config() -> Config {
     Config {
@@ -26,8 +28,33 @@ fn turn(world: &mut World, asked_ms: u64, is_complete: bool, arrived: &[(Connect
         let (_, bytes) = arrived.iter().find(|(from, _)| *from == key).unwrap();
         bytes[..asked.min(bytes.len())].to_vec()
     });
-    world.take_events();
     world.endpoint.check_invariants();
+}
+
+/// The process is held until something is overdue, not for long enough to be a stall, and of all that is ready a part is told of
+/// first. Only then comes what lay there all the while.
+fn hold(world: &mut World, ms: u64, arrived: &[(ConnectionId, Vec<u8>)]) {
+    let asked_ms = world.endpoint.now().mono_ms;
+    world.endpoint.turn.stalls.sleep_until(None);
+    world.oversleep_ms(ms);
+    turn(world, asked_ms, false, &[]);
+    assert!(world.endpoint.has_work(), "nobody is judged yet");
+    let now_ms = world.endpoint.now().mono_ms;
+    turn(world, now_ms, true, arrived);
+    for later_ms in 1..3 {
+        turn(world, now_ms + later_ms, true, &[]);
+    }
+    assert!(!world.endpoint.has_work());
+}
+
+/// A server of namespaces whose clients need no pong for long.
+fn patient_config() -> Config {
+    Config {
+        ping_interval_ms: 600_000,
+        connect_timeout_ms: 1_000,
+        progress: None,
+        ..Config::default()
+    }
 }
 
 #[test]
@@ -92,24 +119,129 @@ fn the_rest_of_a_request_that_lies_unread_when_its_time_is_over_has_come_in_time
         let (beginning, rest) = request.split_at(20);
         let key = world.open();
         world.feed(key, beginning);
-        let asked_ms = world.endpoint.now().mono_ms;
-        // Too little beyond the deadline to be a stall.
-        world.endpoint.turn.stalls.sleep_until(None);
-        world.oversleep_ms(1_050);
-        // Of all that is ready, the first question tells only a part.
-        turn(&mut world, asked_ms, false, &[]);
-        assert_eq!(world.take_text(key), "", "it is not judged yet");
-        assert!(world.endpoint.has_work());
         let mut arrived = Vec::new();
         if has_come {
             arrived.push((key, rest.as_bytes().to_vec()));
         }
-        let now_ms = world.endpoint.now().mono_ms;
-        turn(&mut world, now_ms, true, &arrived);
-        turn(&mut world, now_ms + 1, true, &[]);
+        hold(&mut world, 1_050, &arrived);
         let wanted = if has_come { 200 } else { 408 };
         assert_eq!(status(&world.take_text(key)), wanted);
-        assert!(!world.endpoint.has_work());
+    }
+}
+
+#[test]
+fn a_connect_that_lies_unread_when_its_time_is_over_has_come_in_time() {
+    for has_come in [true, false] {
+        let mut world = World::new(patient_config());
+        let key = world.open_websocket();
+        let mut arrived = Vec::new();
+        if has_come {
+            arrived.push((key, masked(0x81, b"40")));
+        }
+        hold(&mut world, 1_050, &arrived);
+        assert_eq!(world.endpoint.counts().sessions, usize::from(has_come));
+    }
+}
+
+#[test]
+fn the_host_is_asked_about_a_connect_that_was_read_late_before_its_time_is_over() {
+    let mut world = World::new(Config {
+        connect_requests: true,
+        ..patient_config()
+    });
+    let key = world.open_websocket();
+    let asked_ms = world.endpoint.now().mono_ms;
+    world.endpoint.turn.stalls.sleep_until(None);
+    world.oversleep_ms(1_050);
+    turn(&mut world, asked_ms, false, &[]);
+    let now_ms = world.endpoint.now().mono_ms;
+    turn(&mut world, now_ms, true, &[(key, masked(0x81, b"40"))]);
+    let events = world.take_events();
+    let [Event::ConnectRequested { ticket, .. }] = events[..] else {
+        panic!("{events:?}")
+    };
+    assert!(world.endpoint.accept_connect(ticket).is_ok());
+}
+
+#[test]
+fn the_end_of_an_upgrade_that_lies_unread_when_its_time_is_over_has_come_in_time() {
+    for has_come in [true, false] {
+        let mut world = World::new(Config {
+            upgrade_timeout_ms: 1_000,
+            ..patient_config()
+        });
+        let sid = world.open_polling();
+        assert_eq!(world.post(&sid, "40"), 200);
+        let websocket = world.open();
+        let query = format!("EIO=4&transport=websocket&sid={sid}");
+        world.feed(websocket, upgrade(&query));
+        world.take(websocket);
+        world.send(websocket, "2probe");
+        assert_eq!(world.frames(websocket), ["3probe"]);
+        let mut arrived = Vec::new();
+        if has_come {
+            arrived.push((websocket, masked(0x81, b"5")));
+        }
+        hold(&mut world, 1_050, &arrived);
+        let is_closed = world.frames(websocket).contains(&"close".to_owned());
+        assert_ne!(is_closed, has_come);
+    }
+}
+
+#[test]
+fn an_answer_that_lies_unread_when_its_time_is_over_has_come_in_time() {
+    for has_come in [true, false] {
+        let mut world = World::new(patient_config());
+        let (key, socket) = world.enter("40");
+        let asked = world
+            .endpoint
+            .emit_with_ack_within(socket, "q", &Args::none(), 1_000);
+        world.turn();
+        let mut arrived = Vec::new();
+        if has_come {
+            arrived.push((
+                key,
+                masked(0x81, format!("43{}[]", asked.unwrap()).as_bytes()),
+            ));
+        }
+        hold(&mut world, 1_050, &arrived);
+        let events = world.take_events();
+        assert_eq!(events.len(), 1);
+        let is_answered = matches!(events[0], Event::Acknowledged { .. });
+        assert_eq!(is_answered, has_come, "{events:?}");
+    }
+}
+
+#[test]
+fn a_client_whose_return_lies_unread_when_its_time_is_over_is_back_in_time() {
+    for has_come in [true, false] {
+        let recovery = RecoveryConfig {
+            max_disconnection_ms: 1_000,
+            ..RecoveryConfig::default()
+        };
+        let mut world = World::new(Config {
+            recovery: Some(recovery),
+            ..patient_config()
+        });
+        let key = world.open_websocket();
+        world.send(key, "40");
+        let pid = pid(&world.frames(key).concat());
+        world.endpoint.hang_up(key);
+        world.turn();
+        let back = world.open_websocket();
+        world.take_events();
+        let mut arrived = Vec::new();
+        if has_come {
+            let connect = format!("40{{\"pid\":\"{pid}\"}}");
+            arrived.push((back, masked(0x81, connect.as_bytes())));
+        }
+        hold(&mut world, 1_050, &arrived);
+        let events = world.take_events();
+        let is_recovered =
+            |event: &Event| matches!(event, Event::Connected { is_recovered, .. } if *is_recovered);
+        assert_eq!(events.iter().any(is_recovered), has_come, "{events:?}");
+        let is_expired = |event: &Event| matches!(event, Event::RecoveryExpired { .. });
+        assert_ne!(events.iter().any(is_expired), has_come, "{events:?}");
     }
 }
 

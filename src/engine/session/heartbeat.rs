@@ -81,9 +81,12 @@ impl Heartbeat {
         matches!(self.next, Next::PongBy(_))
     }
 
-    /// Whether the pong is overdue, whatever the timer has done so far.
-    pub fn is_overdue(&self, now_ms: u64) -> bool {
-        matches!(self.next, Next::PongBy(by_ms) if by_ms <= now_ms)
+    /// By when a pong has to be here, if one is awaited.
+    pub fn pong_by_ms(&self) -> Option<u64> {
+        match self.next {
+            Next::PongBy(by_ms) => Some(by_ms),
+            Next::PingAt(_) => None,
+        }
     }
 }
 

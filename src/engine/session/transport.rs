@@ -4,8 +4,7 @@ use super::Session;
 use crate::clock::Clock;
 use crate::engine::Packet;
 use crate::frame::Frame;
-use crate::id::{ConnectionId, EngineSessionId};
-use crate::timer::Timer;
+use crate::id::ConnectionId;
 use crate::wheel::TimerKey;
 
 /// What carries a session's packets.
@@ -259,19 +258,13 @@ impl Session {
             _ => ProbeAction::Refuse,
         }
     }
-
-    /// Gives its upgrade until `by_ms`, as the timer of that has fired.
-    pub fn put_off_upgrade(&mut self, clock: &mut Clock, id: EngineSessionId, by_ms: u64) {
-        if let Some(upgrade) = &mut self.upgrade {
-            upgrade.timer = clock.arm(by_ms, Timer::Upgrade(id));
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::{session, session_with_clock};
     use super::*;
+    use crate::timer::Timer;
 
     #[test]
     fn a_poll_waits_until_there_is_something() {

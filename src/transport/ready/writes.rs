@@ -64,6 +64,12 @@ impl Ready {
         std::mem::take(&mut source.is_write_due)
     }
 
+    /// Whether a connection can take bytes, as far as is known.
+    pub fn is_writable(&self, key: ConnectionId) -> bool {
+        let source = self.sources.get(key.index()).and_then(Option::as_ref);
+        source.is_some_and(|it| it.generation == key.0.generation && it.is_writable)
+    }
+
     /// The connection that is written to.
     pub fn written(&self) -> Option<ConnectionId> {
         self.writes.visit.map(|(key, _)| key)

@@ -19,14 +19,16 @@ impl Client {
                     .is_some_and(|link| !link.down.received.is_empty())
             });
         let reads = has_input.then_some((now_ms + 1).max(self.read_at_ms + 1));
-        reads.into_iter().chain(self.ping_at_ms).min()
+        let later = self.late_ms(net, now_ms);
+        reads.into_iter().chain(self.ping_at_ms).chain(later).min()
     }
 
     pub fn act(&mut self, scene: &mut Scene<'_>) -> bool {
         if self.state == State::Away {
             return false;
         }
-        let mut has_acted = self.read(scene);
+        let mut has_acted = self.act_late(scene);
+        has_acted |= self.read(scene);
         has_acted |= self.handle_polling(scene);
         has_acted |= self.handle_websocket(scene);
         if self.ping_at_ms.is_some_and(|at_ms| at_ms <= scene.now_ms) {
@@ -136,6 +138,7 @@ impl Client {
             return false;
         };
         let mut has_acted = false;
+        let mut is_to_probe = false;
         if !line.is_websocket {
             let Some(answer) = take_answer(&mut line.unread) else {
                 if scene.net.is_over(line.link) {
@@ -156,12 +159,15 @@ impl Client {
             has_acted = true;
             if self.upgrade == Upgrade::Handshake {
                 self.upgrade = Upgrade::Probe;
-                scene.net.send(line.link, &masked(0x81, b"2probe"));
+                is_to_probe = true;
             }
         }
         let link = line.link;
         let mut unread = std::mem::take(&mut line.unread);
         self.websocket = Some(line);
+        if is_to_probe {
+            self.is_to_probe(scene.net);
+        }
         while let Some((first_byte, payload)) = take_frame(&mut unread) {
             has_acted = true;
             match first_byte {
@@ -227,7 +233,7 @@ impl Client {
             return false;
         }
         if self.is_upgraded {
-            return self.write_websocket(scene.net);
+            return self.write_websocket(scene.net, scene.now_ms);
         }
         if self.upgrade == Upgrade::Pause {
             let is_idle =
@@ -302,14 +308,26 @@ impl Client {
         self.outgoing.drain(..count.max(1)).collect()
     }
 
-    fn write_websocket(&mut self, net: &mut Net) -> bool {
+    fn write_websocket(&mut self, net: &mut Net, now_ms: u64) -> bool {
         let Some(line) = self.websocket.as_ref().filter(|line| line.is_websocket) else {
             return false;
         };
-        let has_output = !self.outgoing.is_empty();
-        for packet in self.outgoing.drain(..) {
-            let (first_byte, payload) = self.dialect.frame(&packet);
-            net.send(line.link, &masked(first_byte, &payload));
+        let link = line.link;
+        let mut has_output = false;
+        let mut at = 0;
+        while let Some(packet) = self.outgoing.get(at) {
+            if self.holds(packet, now_ms) {
+                at += 1;
+                continue;
+            }
+            let (first_byte, payload) = self.dialect.frame(packet);
+            let is_text = matches!(packet, Packet::Text(_));
+            net.send(link, &masked(first_byte, &payload));
+            has_output = true;
+            self.outgoing.remove(at);
+            if let Some(Packet::Binary(bytes)) = self.outgoing.get(at).filter(|_| is_text) {
+                self.is_to_attach(now_ms, bytes.len(), net);
+            }
         }
         has_output
     }
@@ -324,7 +342,7 @@ impl Client {
     }
 }
 
-fn is_heartbeat(packet: &Packet) -> bool {
+pub fn is_heartbeat(packet: &Packet) -> bool {
     matches!(packet, Packet::Text(text) if text == "2" || text == "3")
 }
 

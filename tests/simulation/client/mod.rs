@@ -2,6 +2,7 @@
 
 mod lines;
 mod said;
+mod tardy;
 mod verbs;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,6 +17,8 @@ use super::script::{Actor, Kind, Setup};
 use super::trace::Trace;
 use super::viewer::Viewer;
 use super::wire::{get, upgrade};
+use lines::is_heartbeat;
+use tardy::Tardiness;
 
 /// What is around a client while it acts.
 pub struct Scene<'a> {
@@ -98,6 +101,7 @@ pub struct Client {
     /// When it has announced attachments that it does not send.
     pub torn_at_ms: Option<u64>,
     pub viewer: Viewer,
+    tardiness: Tardiness,
 }
 
 impl Joined {
@@ -149,6 +153,7 @@ impl Client {
             asked_lists: 0,
             torn_at_ms: None,
             viewer: Viewer::default(),
+            tardiness: Tardiness::new(actor, setup),
         }
     }
 
@@ -244,6 +249,7 @@ impl Client {
         self.reads_per_ms = usize::MAX;
         self.is_polling = true;
         self.viewer = Viewer::default();
+        self.tardiness.begin();
         for joined in self.joined.values_mut() {
             joined.is_connected = false;
             joined.emitted_before = joined.emitted;
@@ -251,15 +257,11 @@ impl Client {
         let mut line = self.open_line(scene);
         if self.has_websocket_first() {
             line.request = Some(upgrade(&self.query()));
-            scene
-                .net
-                .send(line.link, line.request.as_deref().expect("a request"));
+            self.send_first(&line, scene.net);
             self.websocket = Some(line);
         } else {
             line.request = Some(get(&self.query()));
-            scene
-                .net
-                .send(line.link, line.request.as_deref().expect("a request"));
+            self.send_first(&line, scene.net);
             self.poll = Some(line);
         }
     }

@@ -87,6 +87,7 @@ impl Client {
                 self.outgoing
                     .extend(self.dialect.connect(&name, Some(&data)));
             }
+            self.is_to_connect(scene.net);
         }
         if self.wants_upgrade() {
             self.upgrade = Upgrade::Handshake;

@@ -418,6 +418,9 @@ impl World {
     fn finish(&mut self) {
         self.machine.recover();
         self.net.refused_accepts = 0;
+        for number in 0..self.clients.len() {
+            self.with_client(number, |client, _| client.hurry());
+        }
         self.pass_ms(10_000);
         let has_said_all = |client: &Actorlike| match client {
             Actorlike::Client(client) => {
@@ -497,6 +500,7 @@ fn config(setup: &Setup) -> Config {
         ping_timeout_ms: setup.ping_timeout,
         upgrade_timeout_ms: setup.upgrade_timeout,
         connect_timeout_ms: setup.connect_timeout,
+        attachment_timeout_ms: setup.attachment_timeout,
         request_timeout_ms: setup.request_timeout,
         max_payload_bytes: setup.max_payload as usize,
         max_queued_bytes: setup.max_queued as usize,

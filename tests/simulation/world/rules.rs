@@ -10,7 +10,7 @@ const TORN_WITHIN_MS: u64 = 20_000;
 /// Turns that input may lie unread while everybody else is read once.
 const MAX_WAITING_TURNS: u64 = 4;
 /// Turns of a run that may be hollow without a list that was asked for, and bytes read for each more.
-const HOLLOW_TURNS: u64 = 400;
+const HOLLOW_TURNS: u64 = 600;
 const BYTES_PER_HOLLOW_TURN: u64 = 2_000;
 // What the server holds of the heap, as docs/memory.md says it, in bytes.
 const CONNECTION_BYTES: usize = 168;

@@ -376,8 +376,7 @@ fn a_socket_that_comes_back_is_told_from_a_new_one_and_one_that_does_not_expires
     world.endpoint.hang_up(key);
     world.turn();
     dispatch(&mut world, &mut io);
-    world.oversleep_ms(120_000);
-    world.endpoint.handle_timeouts();
+    world.expire_in_ms(120_000);
     dispatch_at_once(&mut world, &mut io);
     assert_eq!(
         taken(&log),

@@ -208,7 +208,7 @@ impl Endpoint {
                 Ok(command::session_answer(&session))
             }),
             Command::Untrack { id } => {
-                self.sockets.leave(socket, &room(id));
+                self.progress().untrack(socket, id);
                 Ok(command::ok_answer())
             }
             Command::Cancel { id, reason } => match self.progress().request_cancel(id, reason) {
@@ -290,8 +290,39 @@ impl Endpoint {
     }
 }
 
-/// The host's decisions on commands of clients.
+/// Who hears of sessions, and what the host decides about commands of clients.
 impl ProgressView<'_> {
+    /// Has a client hear of a session from now on, whatever its audience: the events of those who track it reach it, and it
+    /// may list, track and cancel it where the host has no rule of its own. A client that has gone hears nothing, and that is no
+    /// error. Tracking twice is the same as once; it ends with the connection, when the client is given to another owner and the
+    /// session is private, or when the session is forgotten.
+    ///
+    /// How the session stands is not told by this: that is [`ProgressView::session`].
+    ///
+    /// # Errors
+    ///
+    /// `SESSION_NOT_FOUND` and `SESSION_CANCELLED`; `SERVER_OVERLOAD` when the client is in as many rooms as it may be, see
+    /// [`Config::max_rooms_per_socket`](crate::Config::max_rooms_per_socket); `INVALID_ARGUMENT` for a client in another
+    /// namespace than `/`.
+    pub fn track(&mut self, socket: SocketId, id: Uuid) -> Result<(), ProgressError> {
+        let _verb = Verb::begin();
+        self.session_status(id)?;
+        if !self.endpoint.is_connected(socket) {
+            return Ok(());
+        }
+        if !self.endpoint.speaks_of_progress(socket) {
+            let message = "sessions are told of in the namespace / alone";
+            return Err(ProgressError::invalid(message));
+        }
+        self.endpoint.track_session(socket, id)
+    }
+
+    /// Has a client hear no more of a session than its audience does.
+    pub fn untrack(&mut self, socket: SocketId, id: Uuid) {
+        let _verb = Verb::begin();
+        self.endpoint.sockets.leave(socket, &room(id));
+    }
+
     /// The sessions that a command is about: the one that it names, if there is one; for a list all that may be on it, the
     /// newest first.
     pub fn asked_about(&self, ticket: CommandId) -> Vec<SessionInfo> {

@@ -140,7 +140,7 @@ impl Endpoint {
             && self.sockets.namespace_name(namespace) == Some(NAMESPACE)
     }
 
-    fn speaks_of_progress(&self, socket: SocketId) -> bool {
+    pub(super) fn speaks_of_progress(&self, socket: SocketId) -> bool {
         let namespace = self.sockets.get(socket).map(|socket| socket.namespace);
         namespace.is_some_and(|namespace| self.is_reserved_room(namespace, RESERVED))
     }

@@ -4,12 +4,14 @@ use std::any::Any;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use super::answer::IntoAnswer;
 use super::operators::{BroadcastOperator, SocketOperator};
 use super::questions::Questions;
 use super::Context;
 use crate::error::AckError;
+use crate::progress::ProgressError;
 use crate::{
     AckId, Args, ClientInfo, Endpoint, Error, FromArgs, Handle, IdText, IntoArgs, IntoRooms,
     SocketId, Target,
@@ -106,6 +108,17 @@ impl<'a, S: 'static> Socket<'a, S> {
     /// over lost connections.
     pub fn set_owner(&mut self, owner: &str) -> Outcome {
         unless_gone(self.endpoint.set_owner(self.id, owner))
+    }
+
+    /// Has it hear of a progress session from now on, whatever its audience: see
+    /// [`ProgressView::track`](crate::ProgressView::track).
+    pub fn track(&mut self, session: Uuid) -> Result<(), ProgressError> {
+        self.endpoint.progress().track(self.id, session)
+    }
+
+    /// Has it hear no more of a session than its audience does.
+    pub fn untrack(&mut self, session: Uuid) {
+        self.endpoint.progress().untrack(self.id, session);
     }
 
     /// Emits an event to this client, with what [`IntoArgs`] makes of the value as its arguments.

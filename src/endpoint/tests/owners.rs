@@ -260,3 +260,42 @@ fn a_client_that_comes_back_is_its_owners_again_and_as_another_owners_it_is_a_ne
         assert_eq!(!heard.is_empty(), is_recovered, "{now:?}: {heard:?}");
     }
 }
+
+#[test]
+fn the_host_has_a_client_track_what_is_anothers_until_it_has_it_leave_that_alone() {
+    let mut world = World::new(Config::default());
+    let (ann, ann_socket) = enter(&mut world, "Ann");
+    let id = private(&mut world, 1, "Bob");
+    assert_eq!(world.endpoint.progress().track(ann_socket, id), Ok(()));
+    update(&mut world, id, 0.5);
+    assert_eq!(names(&mut world, ann), ["import_progress"]);
+    assert_eq!(listed(&mut world, ann), [json!(id.to_string())]);
+    world.endpoint.progress().untrack(ann_socket, id);
+    update(&mut world, id, 0.6);
+    assert!(names(&mut world, ann).is_empty());
+    assert!(listed(&mut world, ann).is_empty());
+}
+
+#[test]
+fn the_host_is_told_what_cannot_be_tracked_and_by_whom() {
+    let mut world = World::new(Config {
+        namespaces: vec!["/".to_owned(), "/other".to_owned()],
+        ..Config::default()
+    });
+    let (key, socket) = enter(&mut world, "Ann");
+    let id = private(&mut world, 1, "Bob");
+    let track = |world: &mut World, socket, id| {
+        let tracked = world.endpoint.progress().track(socket, id);
+        tracked.map_err(|error| error.code.as_str())
+    };
+    let unknown = Uuid::from_u128(2);
+    assert_eq!(track(&mut world, socket, unknown), Err("SESSION_NOT_FOUND"));
+    let (_, elsewhere) = world.enter("40/other,");
+    assert_eq!(track(&mut world, elsewhere, id), Err("INVALID_ARGUMENT"));
+    world.endpoint.hang_up(key);
+    world.turn();
+    assert_eq!(track(&mut world, socket, id), Ok(()), "nobody is there");
+    let cancelled = world.endpoint.progress().cancel_session(id, None, None);
+    assert!(cancelled.is_ok());
+    assert_eq!(track(&mut world, socket, id), Err("SESSION_CANCELLED"));
+}

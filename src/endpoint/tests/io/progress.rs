@@ -207,3 +207,43 @@ fn the_rules_of_another_io_refuse() {
     assert_eq!(dispatch(&mut world, &mut other), [Error::OtherIo]);
     assert!(ids(&answer(&mut world, ann)).is_empty());
 }
+
+#[test]
+fn a_handler_has_its_client_track_a_session_and_leave_it_alone() {
+    let mut io = owned();
+    io.of("/")
+        .on("watch", |_, socket, id: String| {
+            socket
+                .track(id.parse().expect("an id"))
+                .map_err(|error| error.code.as_str())
+        })
+        .on("leave", |_, socket, id: String| {
+            socket.untrack(id.parse().expect("an id"))
+        });
+    let mut world = World::new(io.configure(Config::default()));
+    let ann = enter_as(&mut world, &mut io, "Ann");
+    let id = create_as(&mut world, 1, SessionOptions::default().private_to("Bob"));
+    let watch = |id: u128| format!("[\"watch\",\"{}\"]", uuid::Uuid::from_u128(id));
+    let answer = ask(&mut world, &mut io, ann, &watch(2));
+    assert_eq!(answer, json!({"error": "SESSION_NOT_FOUND"}));
+    let tell = |world: &mut World, io: &mut Io<Vec<String>>, text: &str| {
+        world.take(ann);
+        say_with(world, io, ann, text);
+        let mut sessions = world.endpoint.progress();
+        sessions
+            .update_progress(id, 0.5, Default::default())
+            .unwrap();
+        world.pass_ms(100);
+        world
+            .frames(ann)
+            .iter()
+            .any(|frame| frame.contains("import_progress"))
+    };
+    assert!(tell(&mut world, &mut io, &watch(1)));
+    assert!(!tell(&mut world, &mut io, &format!("[\"leave\",\"{id}\"]")));
+}
+
+fn say_with(world: &mut World, io: &mut Io<Vec<String>>, key: ConnectionId, event: &str) {
+    world.send(key, &format!("42{event}"));
+    assert_eq!(dispatch(world, io), []);
+}

@@ -131,7 +131,8 @@
 //! ```
 //!
 //! **In a loop that the host already has**: watch the descriptor of the [`Server`] for readability, come back after
-//! [`Server::next_timeout`] at the latest, and call [`Server::poll_once`] and [`Server::poll_event`] then.
+//! [`Server::next_timeout`] at the latest, and call [`Server::poll_once`] and [`Server::poll_event`] then. The other way about,
+//! [`Server::add_peripheral`] has our loop watch something of the host's.
 //!
 //! ```
 //! use std::time::Duration;
@@ -258,7 +259,8 @@ pub use {mio, serde_json, uuid};
 
 pub use net::{
     Accepted, BroadcastHandle, Handle, HandleError, Histogram, IoServer, Job, JobIo, JobIter,
-    JobOptions, Listener, Pending, ProgressHandle, Server, SocketHandle, SocketRef, Stats, Stream,
+    JobOptions, Listener, Pending, Peripheral, ProgressHandle, Server, SocketHandle, SocketRef,
+    Stats, Stream,
 };
 pub use now::Now;
 pub use peer::PeerAddr;

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
 
-use super::backlog::{Backlog, ACCEPT_BACKLOG};
 use super::connections::Connections;
+use super::listeners::Listeners;
+use super::peripheral::{Peripheral, Peripherals};
 use super::queue::{Done, Queue};
 use super::stream::tcp_listener;
 use super::system::{environment, Clock};
@@ -17,8 +18,6 @@ use super::{Accepted, Handle, Listener, Stats, Stream};
 use crate::transport::ready::MAX_READ_BYTES;
 use crate::{Config, ConnectionId, Endpoint, Event, Readiness, Work};
 
-/// Connections accepted in one turn, so that a storm of them does not keep others waiting.
-const ACCEPTS_PER_TURN: usize = 32;
 /// Readiness taken in one turn, which is only noted. What else is ready is told of in the next one.
 const READY_PER_TURN: usize = 512;
 /// Buffers gathered for one write.
@@ -27,8 +26,6 @@ const SLICES_PER_WRITE: usize = 64;
 const COMMANDS_PER_TURN: usize = 256;
 /// Buffers of together no more than this are copied into one before they are written.
 const MAX_COPIED_BYTES: usize = 8 * 1024;
-/// How long accepting pauses when the process has no more descriptors.
-const ACCEPT_RETRY_MS: u64 = 100;
 /// How long a server that shuts down waits for its last bytes to be taken.
 const DRAIN_MS: u64 = 5_000;
 /// How often it looks.
@@ -36,6 +33,7 @@ const DRAIN_POLL: Duration = Duration::from_millis(20);
 
 const WAKER: Token = Token(usize::MAX);
 const FIRST_LISTENER: usize = usize::MAX / 2;
+const FIRST_PERIPHERAL: usize = usize::MAX / 4 * 3;
 
 /// A Socket.IO server on sockets of its own, driven by one thread.
 ///
@@ -47,18 +45,17 @@ pub struct Server {
     readiness: Events,
     /// How many sources have been told of as ready since we first asked what is.
     told: usize,
-    listeners: Vec<Listening>,
+    listeners: Listeners,
     connections: Connections,
+    peripherals: Peripherals,
     clock: Clock,
     queue: Arc<Queue>,
     buffer: Box<[u8]>,
     stats: Stats,
     /// When this turn began to work.
     turn_began: Instant,
-    accept_again_at_ms: Option<u64>,
     /// When the operating system was last asked what is ready.
     asked_ms: u64,
-    backlog: Backlog,
     /// The connection that was written to last in this turn, and how many there were.
     written_to: Option<ConnectionId>,
     turn_writes: u64,
@@ -71,12 +68,6 @@ enum Pause {
     Events,
     /// Nothing is to be done before something happens.
     Wait,
-}
-
-struct Listening {
-    socket: Box<dyn Listener>,
-    /// Connections may be waiting. Edge-triggered readiness is said once, so this holds until accepting has said no.
-    is_ready: bool,
 }
 
 impl Server {
@@ -107,9 +98,7 @@ impl Server {
 
     /// The TCP addresses that are listened on, with their real ports.
     pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
-        let listening = self.listeners.iter();
-        let addresses = listening.map(|it| it.socket.local_addr());
-        addresses.filter_map(io::Result::transpose).collect()
+        self.listeners.addresses()
     }
 
     /// A server that listens nowhere yet.
@@ -125,16 +114,15 @@ impl Server {
             poll,
             readiness: Events::with_capacity(READY_PER_TURN),
             told: 0,
-            listeners: Vec::new(),
+            listeners: Listeners::default(),
             connections: Connections::default(),
+            peripherals: Peripherals::default(),
             clock,
             queue,
             buffer: vec![0; MAX_READ_BYTES].into_boxed_slice(),
             stats: Stats::default(),
             turn_began: Instant::now(),
-            accept_again_at_ms: None,
             asked_ms: 0,
-            backlog: Backlog::default(),
             written_to: None,
             turn_writes: 0,
         })
@@ -152,15 +140,59 @@ impl Server {
     /// # std::fs::remove_file(&path)?;
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn add_listener(&mut self, mut socket: impl Listener + 'static) -> io::Result<()> {
+    pub fn add_listener(&mut self, mut listener: impl Listener + 'static) -> io::Result<()> {
         let token = Token(FIRST_LISTENER + self.listeners.len());
-        self.poll
-            .registry()
-            .register(&mut socket, token, Interest::READABLE)?;
-        self.listeners.push(Listening {
-            socket: Box::new(socket),
-            is_ready: true,
-        });
+        let registry = self.poll.registry();
+        registry.register(&mut listener, token, Interest::READABLE)?;
+        self.listeners.push(listener);
+        Ok(())
+    }
+
+    /// Adds something of the host's own to watch, which is called when something has become of it.
+    ///
+    /// ```
+    /// use pulsewheel::mio::{event::Source, net::UdpSocket, Interest, Registry, Token};
+    /// use pulsewheel::{Args, Config, Endpoint, Peripheral, Server, Target};
+    ///
+    /// /// Tells everybody each datagram.
+    /// struct Datagrams(UdpSocket);
+    ///
+    /// impl Peripheral for Datagrams {
+    ///     fn ready(&mut self, endpoint: &mut Endpoint, _is_readable: bool, _is_writable: bool) {
+    ///         let mut bytes = [0; 1_500];
+    ///         // Until it says `WouldBlock`.
+    ///         while let Ok(length) = self.0.recv(&mut bytes) {
+    ///             let text = String::from_utf8_lossy(&bytes[..length]);
+    ///             let everybody = endpoint.namespace("/").map(Target::namespace);
+    ///             if let (Ok(everybody), Ok(args)) = (everybody, Args::one(&text)) {
+    ///                 let _ = endpoint.emit(&everybody, "datagram", &args);
+    ///             }
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// impl Source for Datagrams {
+    ///     fn register(&mut self, registry: &Registry, token: Token, interest: Interest) -> std::io::Result<()> {
+    ///         self.0.register(registry, token, interest)
+    ///     }
+    ///     fn reregister(&mut self, registry: &Registry, token: Token, interest: Interest) -> std::io::Result<()> {
+    ///         self.0.reregister(registry, token, interest)
+    ///     }
+    ///     fn deregister(&mut self, registry: &Registry) -> std::io::Result<()> {
+    ///         self.0.deregister(registry)
+    ///     }
+    /// }
+    ///
+    /// let mut server = Server::bind(Config::default(), "127.0.0.1:0")?;
+    /// server.add_peripheral(Datagrams(UdpSocket::bind("127.0.0.1:0".parse()?)?))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn add_peripheral(&mut self, mut peripheral: impl Peripheral + 'static) -> io::Result<()> {
+        let token = Token(FIRST_PERIPHERAL + self.peripherals.len());
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let registry = self.poll.registry();
+        registry.register(&mut peripheral, token, interest)?;
+        self.peripherals.push(peripheral);
         Ok(())
     }
 
@@ -246,6 +278,7 @@ impl Server {
             result => result?,
         }
         self.take_readiness(asked_ms);
+        self.peripherals.call(&mut self.endpoint);
         let now_ms = self.endpoint.now().mono_ms;
         if let Some(deadline_ms) = self.endpoint.next_deadline().filter(|at| *at <= now_ms) {
             self.stats.timer_lateness_ms.record(now_ms - deadline_ms);
@@ -260,16 +293,15 @@ impl Server {
 
     /// How long [`Server::poll_once`] can be put off while nothing happens on its descriptor; `None` for as long as you like.
     pub fn next_timeout(&self) -> Option<Duration> {
-        let can_accept =
-            self.accept_again_at_ms.is_none() && self.listeners.iter().any(|l| l.is_ready);
-        if can_accept || self.endpoint.has_work() || !self.queue.is_empty() {
+        if self.listeners.can_accept() || self.endpoint.has_work() || !self.queue.is_empty() {
             return Some(Duration::ZERO);
         }
         let deadlines = self
             .endpoint
             .next_deadline()
             .into_iter()
-            .chain(self.accept_again_at_ms);
+            .chain(self.listeners.accept_again_at_ms())
+            .chain(self.peripherals.next_deadline());
         let now_ms = self.clock.now().mono_ms;
         let deadline_ms = deadlines.min()?;
         Some(Duration::from_millis(deadline_ms.saturating_sub(now_ms)))
@@ -300,8 +332,12 @@ impl Server {
             if event.token() == WAKER {
                 continue;
             }
+            if number >= FIRST_PERIPHERAL {
+                self.peripherals.note(number - FIRST_PERIPHERAL, event);
+                continue;
+            }
             if number >= FIRST_LISTENER {
-                self.listeners[number - FIRST_LISTENER].is_ready = true;
+                self.listeners.on_ready(number - FIRST_LISTENER);
                 continue;
             }
             let Some((key, stream)) = self.connections.at(number) else {
@@ -318,18 +354,17 @@ impl Server {
             };
             self.endpoint.on_ready(key, readiness);
         }
-        if !self.listeners.iter().any(|listening| listening.is_ready) {
-            self.backlog.is_empty_at(asked_ms);
-        }
+        self.listeners.on_polled(asked_ms);
         // As many as there are: whatever was ready when we first asked has been told of, as each comes in its turn.
         self.told += told;
-        let sources = self.endpoint.counts().connections + self.listeners.len() + 1;
+        let own = self.listeners.len() + self.peripherals.len() + 1;
+        let sources = self.endpoint.counts().connections + own;
         let is_complete = told < READY_PER_TURN || self.told >= sources;
         if is_complete {
             self.told = 0;
         }
         // What has come on connections that wait to be accepted is not told of.
-        let heard_ms = asked_ms.min(self.backlog.accepted_until_ms());
+        let heard_ms = asked_ms.min(self.listeners.accepted_until_ms());
         self.asked_ms = asked_ms;
         self.endpoint.on_polled(heard_ms, is_complete);
     }
@@ -381,43 +416,13 @@ impl Server {
     }
 
     fn accept(&mut self) {
-        if self
-            .accept_again_at_ms
-            .is_some_and(|at_ms| at_ms > self.endpoint.now().mono_ms)
-        {
-            return self.backlog.is_empty_at(self.asked_ms);
+        let now_ms = self.endpoint.now().mono_ms;
+        self.listeners.begin_turn(now_ms);
+        let mut accepts = 0;
+        while let Some(accepted) = self.listeners.accept(now_ms, self.asked_ms, &mut accepts) {
+            self.add_connection(accepted);
         }
-        self.accept_again_at_ms = None;
-        for index in 0..self.listeners.len() {
-            for _ in 0..ACCEPTS_PER_TURN {
-                let listening = &mut self.listeners[index];
-                if !listening.is_ready {
-                    break;
-                }
-                self.stats.accepts += 1;
-                match listening.socket.accept() {
-                    Ok(accepted) => {
-                        let most = ACCEPT_BACKLOG as usize * self.listeners.len();
-                        self.backlog.accepted(self.asked_ms, most);
-                        self.add_connection(accepted);
-                    }
-                    Err(error) => match error.kind() {
-                        io::ErrorKind::WouldBlock => listening.is_ready = false,
-                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
-                        // Out of descriptors or memory, most likely. The readiness is not said again, so it is kept.
-                        _ => {
-                            self.backlog.is_empty_at(self.asked_ms);
-                            self.accept_again_at_ms =
-                                Some(self.endpoint.now().mono_ms + ACCEPT_RETRY_MS);
-                            return;
-                        }
-                    },
-                }
-            }
-        }
-        if !self.listeners.iter().any(|listening| listening.is_ready) {
-            self.backlog.is_empty_at(self.asked_ms);
-        }
+        self.stats.accepts += accepts;
     }
 
     fn add_connection(&mut self, accepted: Accepted) {

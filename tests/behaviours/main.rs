@@ -11,6 +11,7 @@ mod handshake;
 mod hooks;
 mod jobs;
 mod namespaces;
+mod peripherals;
 mod queries;
 mod reach;
 mod recovery;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use common::Flags;
 use pulsewheel::progress::Command;
-use pulsewheel::{Config, Io, Job, JobOptions, Next, Reply, Server};
+use pulsewheel::{Config, Io, Job, JobBar, JobOptions, Next, Reply, Server};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -62,17 +62,25 @@ fn handlers() -> Io {
     io
 }
 
-/// The bytes of all names, which take their time; `None` when the job is cancelled.
+/// The bytes of all names, each name on a thread of its own; `None` when the job is cancelled.
 fn convert(job: &Job, files: &[String]) -> Option<usize> {
-    let mut bytes = 0;
-    for file in job.wrap_iter(files) {
-        for byte in file.bytes() {
-            if job.is_cancelled() {
-                return None;
-            }
-            thread::sleep(Duration::from_millis(1));
-            bytes += usize::from(byte.is_ascii());
-        }
-    }
+    let (look, sum) = (job.step("look", 0.1), job.step("sum", 0.1));
+    let parts: Vec<_> = look.wrap_iter(files).map(|file| job.part(file)).collect();
+    let counts: Vec<usize> = thread::scope(|scope| {
+        let work = files.iter().zip(parts);
+        let threads = work.map(|(file, part)| scope.spawn(move || count(file, &part)));
+        let threads: Vec<_> = threads.collect();
+        let joined = threads.into_iter().map(|thread| thread.join());
+        joined.map(Result::unwrap_or_default).collect()
+    });
+    let bytes = sum.wrap_iter(counts).sum();
     (!job.is_cancelled()).then_some(bytes)
+}
+
+/// The bytes of a name, which take their time.
+fn count(file: &str, part: &JobBar) -> usize {
+    let bytes = part.wrap_iter(file.bytes().collect::<Vec<u8>>());
+    bytes
+        .inspect(|_| thread::sleep(Duration::from_millis(1)))
+        .count()
 }

@@ -258,9 +258,9 @@ pub use io::{
 pub use {mio, serde_json, uuid};
 
 pub use net::{
-    Accepted, BroadcastHandle, Handle, HandleError, Histogram, IoServer, Job, JobIo, JobIter,
-    JobOptions, Listener, Pending, Peripheral, ProgressHandle, Server, SocketHandle, SocketRef,
-    Stats, Stream,
+    Accepted, BroadcastHandle, Handle, HandleError, Histogram, IoServer, Job, JobBar, JobIo,
+    JobIter, JobOptions, Listener, Pending, Peripheral, ProgressHandle, Server, SocketHandle,
+    SocketRef, Stats, Stream,
 };
 pub use now::Now;
 pub use peer::PeerAddr;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::job::Bars;
 use super::pending::{pending, Answer};
 use super::queue::{Command, Done, Queue, Update};
 use super::system::random;
@@ -169,11 +170,33 @@ impl Handle {
             return self
                 .call(move |endpoint| endpoint.progress().update_progress(id, progress, metadata));
         }
+        self.push_update(id, progress, metadata, None)
+    }
+
+    /// As [`Handle::update_progress`], with bars to tell of as they are when the loop takes it.
+    pub(super) fn update_bars(
+        &self,
+        id: Uuid,
+        progress: f64,
+        metadata: JsonObject,
+        bars: Arc<Bars>,
+    ) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
+        self.push_update(id, progress, metadata, Some(bars))
+    }
+
+    fn push_update(
+        &self,
+        id: Uuid,
+        progress: f64,
+        metadata: JsonObject,
+        bars: Option<Arc<Bars>>,
+    ) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
         let (answer_to, pending) = pending(&self.queue);
         self.queue.push_update(Update {
             id,
             progress,
             metadata,
+            bars,
             answer_to,
         })?;
         Ok(pending)

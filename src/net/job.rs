@@ -1,7 +1,15 @@
 //! A piece of work on a thread of its own, and the progress session that tells of it.
 
+mod bar;
+mod bars;
+mod wrap;
+
+pub use bar::JobBar;
+pub(super) use bars::Bars;
+pub use wrap::{JobIo, JobIter};
+
 use std::fmt;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -9,13 +17,12 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use self::bars::Kind;
+use self::wrap::Tells;
 use super::handle::new_id;
 use super::{Handle, HandleError, Pending};
 use crate::panics::contain;
 use crate::progress::{Audience, ErrorCode, JsonObject, ProgressError, SessionOptions};
-
-/// Steps that adapters tell of, of the whole way: what people can see, and far more than are sent.
-const STEPS: f64 = 1_000.0;
 
 /// Progress sessions, reached from another thread: [`Handle::progress`].
 #[derive(Clone, Debug)]
@@ -56,14 +63,47 @@ pub struct JobOptions {
 /// # thread.join().expect("the server does not panic")?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Work of several steps, or on several things at a time, has a bar for each of them, and one figure is made of all:
+///
+/// ```
+/// # use pulsewheel::{Config, JobOptions, Server};
+/// # let mut server = Server::bind(Config::default(), "127.0.0.1:0")?;
+/// # let handle = server.handle();
+/// # let thread = std::thread::spawn(move || server.run(|_, _| {}));
+/// let job = handle.progress().start(JobOptions::new("report"));
+/// // A fifth of the whole each; the rest of it belongs to the parts.
+/// let (read, write) = (job.step("read", 0.2), job.step("write", 0.2));
+/// let years: Vec<u16> = read.wrap_iter(1990..2020).collect();
+/// std::thread::scope(|scope| {
+///     for decade in years.chunks(10) {
+///         let part = job.part(&format!("from {}", decade[0]));
+///         scope.spawn(move || part.wrap_iter(decade).count());
+///     }
+/// });
+/// write.finish();
+/// job.complete(());
+/// # handle.shut_down()?;
+/// # thread.join().expect("the server does not panic")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "dropping it ends its session with an error"]
 pub struct Job {
+    worker: Arc<Worker>,
+}
+
+/// What becomes of an update.
+type Update = Result<Pending<Result<(), ProgressError>>, HandleError>;
+
+/// What a job and its bars share.
+struct Worker {
     handle: Handle,
     id: Uuid,
     shared: Arc<Shared>,
     /// What has become of its beginning, and of its newest update.
     pending: Mutex<Option<Pending<Result<(), ProgressError>>>>,
-    is_over: bool,
+    bars: Arc<Bars>,
+    is_over: AtomicBool,
 }
 
 #[derive(Default)]
@@ -111,12 +151,16 @@ impl ProgressHandle {
             endpoint.on_cancel(id, Box::new(move |reason| hook.cancel(reason, true)));
             Ok(())
         });
-        Job {
+        let worker = Worker {
             handle: self.handle.clone(),
             id,
             shared,
             pending: Mutex::new(pending.ok()),
-            is_over: false,
+            bars: Arc::default(),
+            is_over: AtomicBool::new(false),
+        };
+        Job {
+            worker: Arc::new(worker),
         }
     }
 
@@ -165,12 +209,13 @@ impl JobOptions {
 impl Job {
     /// The session's id.
     pub fn id(&self) -> Uuid {
-        self.id
+        self.worker.id
     }
 
-    /// Says how far it has come, 0.0 to 1.0. However often: what the server has not told of yet is replaced by newer values.
+    /// Says how far it has come, 0.0 to 1.0. However often: what the server has not told of yet is replaced by newer values. A job with
+    /// bars is as far as they say, and at least so far.
     pub fn set(&self, progress: f64) {
-        self.update(progress, JsonObject::new());
+        self.worker.update(progress, JsonObject::new());
     }
 
     /// As [`Job::set`], with something to say about it: a value under a key of the session's metadata. What has no JSON text is
@@ -178,19 +223,34 @@ impl Job {
     pub fn set_with(&self, progress: f64, key: &str, value: impl Serialize) {
         let value = serde_json::to_value(value).ok();
         let metadata = value.map(|value| (key.to_owned(), value));
-        self.update(progress, metadata.into_iter().collect());
+        self.worker.update(progress, metadata.into_iter().collect());
+    }
+
+    /// A step of the work, which is so much of the whole, 0.0 to 1.0; steps that together claim more than the whole share it. Where
+    /// it has begun to tell how far it is, it is the `current_step` of the session.
+    ///
+    /// Steps are best named before the work begins: what no step has claimed belongs to the parts. Clients find them in the
+    /// metadata as `steps`.
+    pub fn step(&self, name: &str, weight: f64) -> JobBar {
+        self.bar(Kind::Step, name, weight)
+    }
+
+    /// One of the things that are worked on side by side. They share what the steps leave of the whole, each of them alike where it
+    /// has no [`JobBar::weight`]. Each that is added makes the others less of the whole, but what has been told does not
+    /// fall. Clients find them in the metadata as `parts`.
+    pub fn part(&self, name: &str) -> JobBar {
+        self.bar(Kind::Part, name, 1.0)
     }
 
     /// Whether it shall stop: somebody has cancelled it, or its session has ended without it.
     pub fn is_cancelled(&self) -> bool {
-        self.look_at_answers();
-        self.shared.lock().cancelled.is_some()
+        self.worker.is_cancelled()
     }
 
     /// Has something called when it is cancelled; at once where it is already. On the server's thread, so it must be quick: setting
     /// a flag, shutting a socket down. A panic of it there goes no further.
     pub fn on_cancel(&self, act: impl FnOnce() + Send + 'static) {
-        let mut state = self.shared.lock();
+        let mut state = self.worker.shared.lock();
         if state.cancelled.is_none() {
             return state.on_cancel.push(Box::new(act));
         }
@@ -200,57 +260,85 @@ impl Job {
 
     /// What the server has last refused of it, be it to begin or an update. Told once.
     pub fn error(&self) -> Option<ProgressError> {
-        self.look_at_answers();
-        self.shared.lock().error.take()
+        self.worker.look_at_answers();
+        self.worker.shared.lock().error.take()
     }
 
     /// It is done, with this result: an object, or any other value as `{"value": …}`.
-    pub fn complete(mut self, result: impl Serialize) {
-        self.is_over = true;
+    pub fn complete(self, result: impl Serialize) {
+        let worker = &self.worker;
+        worker.end();
         let result = match serde_json::to_value(result) {
             Ok(Value::Object(result)) => result,
             Ok(Value::Null) => JsonObject::new(),
             Ok(value) => [("value".to_owned(), value)].into_iter().collect(),
-            Err(error) => return self.end_with_error(&error.to_string()),
+            Err(error) => return worker.end_with_error(&error.to_string()),
         };
-        let id = self.id;
-        let _ = self.handle.end_session(id, move |endpoint| {
+        let id = worker.id;
+        let _ = worker.handle.end_session(id, move |endpoint| {
             endpoint.progress().complete_session(id, result)
         });
     }
 
     /// It has failed for this reason.
-    pub fn fail(mut self, error: impl fmt::Display) {
-        self.is_over = true;
-        self.end_with_error(&error.to_string());
+    pub fn fail(self, error: impl fmt::Display) {
+        self.worker.end();
+        self.worker.end_with_error(&error.to_string());
     }
 
     /// An iterator that tells how far it has come, of as many items as it says it has, and that ends when the job is cancelled.
     pub fn wrap_iter<I: IntoIterator>(&self, items: I) -> JobIter<'_, I::IntoIter> {
-        let items = items.into_iter();
-        let (least, most) = items.size_hint();
-        JobIter {
-            way: Way::new(self, most.unwrap_or(least) as u64),
-            items,
-        }
+        JobIter::new(self, items.into_iter())
     }
 
     /// A reader that tells how much of so many bytes has been read. Reading is an error when the job is cancelled.
     pub fn wrap_read<R>(&self, reader: R, bytes: u64) -> JobIo<'_, R> {
-        JobIo {
-            way: Way::new(self, bytes),
-            inner: reader,
-        }
+        JobIo::new(self, reader, bytes)
     }
 
     /// A writer that tells how much of so many bytes has been written. Writing is an error when the job is cancelled.
     pub fn wrap_write<W>(&self, writer: W, bytes: u64) -> JobIo<'_, W> {
-        self.wrap_read(writer, bytes)
+        JobIo::new(self, writer, bytes)
     }
 
+    fn bar(&self, kind: Kind, name: &str, weight: f64) -> JobBar {
+        let number = self.worker.bars.add(kind, name, weight);
+        self.worker.tell_bars(JsonObject::new());
+        JobBar {
+            worker: self.worker.clone(),
+            kind,
+            number,
+        }
+    }
+}
+
+impl Tells for Job {
+    fn tell(&self, progress: f64) {
+        self.set(progress);
+    }
+
+    fn is_to_stop(&self) -> bool {
+        self.is_cancelled()
+    }
+}
+
+impl Worker {
     fn update(&self, progress: f64, metadata: JsonObject) {
+        self.await_update(|handle, id| handle.update_progress(id, progress, metadata));
+    }
+
+    /// Tells how far the bars have come. What they are is looked at when the server takes it.
+    fn tell_bars(&self, metadata: JsonObject) {
+        let bars = self.bars.clone();
+        self.await_update(|handle, id| handle.update_bars(id, bars.figure(), metadata, bars));
+    }
+
+    fn await_update(&self, update: impl FnOnce(&Handle, Uuid) -> Update) {
+        if self.is_over.load(Ordering::Relaxed) {
+            return;
+        }
         self.look_at_answers();
-        if let Ok(update) = self.handle.update_progress(self.id, progress, metadata) {
+        if let Ok(update) = update(&self.handle, self.id) {
             let mut pending = self.pending();
             // The answer to its beginning is not given away before it is here.
             let is_open = |it: &Pending<_>| it.is_awaited();
@@ -258,6 +346,11 @@ impl Job {
                 *pending = Some(update);
             }
         }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.look_at_answers();
+        self.shared.lock().cancelled.is_some()
     }
 
     /// Notices where the session has ended without the job.
@@ -294,6 +387,11 @@ impl Job {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// From now on bars tell nothing. True when it has ended before.
+    fn end(&self) -> bool {
+        self.is_over.swap(true, Ordering::Relaxed)
+    }
+
     fn end_with_error(&self, message: &str) {
         let (id, error) = (self.id, Value::from(message));
         // Where the server is gone, or the session has ended before, there is nobody to tell.
@@ -305,16 +403,17 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        if self.is_over {
+        let worker = &self.worker;
+        if worker.end() {
             return;
         }
-        let cancelled = self.shared.lock().cancelled.clone();
-        let id = self.id;
+        let cancelled = worker.shared.lock().cancelled.clone();
+        let id = worker.id;
         match cancelled {
-            _ if thread::panicking() => self.end_with_error("the work has panicked"),
-            None => self.end_with_error("the work ended without a result"),
+            _ if thread::panicking() => worker.end_with_error("the work has panicked"),
+            None => worker.end_with_error("the work ended without a result"),
             Some(reason) => {
-                let _ = self.handle.end_session(id, move |endpoint| {
+                let _ = worker.handle.end_session(id, move |endpoint| {
                     endpoint
                         .progress()
                         .cancel_session(id, Some(reason), None)
@@ -327,7 +426,7 @@ impl Drop for Job {
 
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Job").field(&self.id).finish()
+        f.debug_tuple("Job").field(&self.worker.id).finish()
     }
 }
 
@@ -350,117 +449,5 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// How far a job has come, counted.
-#[derive(Debug)]
-struct Way<'a> {
-    job: &'a Job,
-    done: u64,
-    all: u64,
-    told_steps: f64,
-}
-
-impl<'a> Way<'a> {
-    fn new(job: &'a Job, all: u64) -> Self {
-        Way {
-            job,
-            done: 0,
-            all,
-            told_steps: 0.0,
-        }
-    }
-
-    fn advance(&mut self, by: u64) {
-        self.done = self.done.saturating_add(by);
-        self.tell();
-    }
-
-    fn tell(&mut self) {
-        if self.all > 0 {
-            let progress = self.done as f64 / self.all as f64;
-            let steps = (progress * STEPS).floor();
-            if steps > self.told_steps {
-                self.told_steps = steps;
-                self.job.set(progress);
-            }
-        }
-    }
-}
-
-/// Items that a job works on: [`Job::wrap_iter`].
-#[derive(Debug)]
-pub struct JobIter<'a, I> {
-    way: Way<'a>,
-    items: I,
-}
-
-impl<I: Iterator> Iterator for JobIter<'_, I> {
-    type Item = I::Item;
-
-    fn next(&mut self) -> Option<I::Item> {
-        if self.way.job.is_cancelled() {
-            return None;
-        }
-        let item = self.items.next()?;
-        self.way.advance(1);
-        Some(item)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, self.items.size_hint().1)
-    }
-}
-
-/// Bytes that a job reads or writes: [`Job::wrap_read`] and [`Job::wrap_write`].
-#[derive(Debug)]
-pub struct JobIo<'a, T> {
-    way: Way<'a>,
-    inner: T,
-}
-
-impl<T> JobIo<'_, T> {
-    /// What was wrapped.
-    pub fn into_inner(self) -> T {
-        self.inner
-    }
-
-    fn check(&self) -> io::Result<()> {
-        match self.way.job.is_cancelled() {
-            true => Err(io::Error::other("the job is cancelled")),
-            false => Ok(()),
-        }
-    }
-}
-
-impl<R: Read> Read for JobIo<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.check()?;
-        let count = self.inner.read(buffer)?;
-        self.way.advance(count as u64);
-        Ok(count)
-    }
-}
-
-impl<W: Write> Write for JobIo<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.check()?;
-        let count = self.inner.write(bytes)?;
-        self.way.advance(count as u64);
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
-
-impl<S: Seek> Seek for JobIo<'_, S> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let at = self.inner.seek(to)?;
-        self.way.done = at;
-        self.way.tell();
-        Ok(at)
     }
 }

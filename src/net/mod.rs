@@ -20,7 +20,7 @@ mod system;
 pub use handle::{Handle, HandleError};
 pub use histogram::Histogram;
 pub use io_server::IoServer;
-pub use job::{Job, JobIo, JobIter, JobOptions, ProgressHandle};
+pub use job::{Job, JobBar, JobIo, JobIter, JobOptions, ProgressHandle};
 pub use pending::Pending;
 pub use peripheral::Peripheral;
 pub use reach::{BroadcastHandle, SocketHandle, SocketRef};

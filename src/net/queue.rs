@@ -1,7 +1,7 @@
 //! What waits for the loop, given by other threads.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Instant;
 
@@ -9,9 +9,10 @@ use mio::Waker;
 use uuid::Uuid;
 
 use super::handle::HandleError;
+use super::job::Bars;
 use super::pending::Answer;
 use super::Stats;
-use crate::progress::{JsonObject, ProgressError};
+use crate::progress::{ErrorCode, JsonObject, ProgressError};
 use crate::Endpoint;
 
 /// Commands that may wait for the loop, those not counted that always have a place.
@@ -68,15 +69,30 @@ pub(super) struct Update {
     pub id: Uuid,
     pub progress: f64,
     pub metadata: JsonObject,
+    /// What to tell beside the metadata, as it is when the loop takes this.
+    pub bars: Option<Arc<Bars>>,
     pub answer_to: Answer<Result<(), ProgressError>>,
 }
 
 impl Update {
     fn command(self) -> Command {
         Box::new(move |endpoint, _| {
-            let done = endpoint
-                .progress()
-                .update_progress(self.id, self.progress, self.metadata);
+            let mut sessions = endpoint.progress();
+            let mut tell = |metadata| sessions.update_progress(self.id, self.progress, metadata);
+            let done = match self.bars {
+                None => tell(self.metadata),
+                Some(bars) => tell(with(&self.metadata, bars.fields())).or_else(|error| {
+                    let is_too_much = matches!(
+                        error.code,
+                        ErrorCode::InvalidArgument | ErrorCode::PayloadTooLarge
+                    );
+                    // Where there is no room for bars, their figure counts all the same.
+                    match is_too_much {
+                        true => tell(with(&self.metadata, Bars::no_fields())),
+                        false => Err(error),
+                    }
+                }),
+            };
             self.answer_to.give(Ok(done));
             Done::Well
         })
@@ -86,9 +102,16 @@ impl Update {
     fn take_over(&mut self, newer: Update) {
         self.progress = self.progress.max(newer.progress);
         self.metadata.extend(newer.metadata);
+        self.bars = newer.bars.or_else(|| self.bars.take());
         let answer_to = std::mem::replace(&mut self.answer_to, newer.answer_to);
         answer_to.give(Ok(Ok(())));
     }
+}
+
+fn with(metadata: &JsonObject, more: JsonObject) -> JsonObject {
+    let mut both = metadata.clone();
+    both.extend(more);
+    both
 }
 
 impl Queue {

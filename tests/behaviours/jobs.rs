@@ -199,3 +199,132 @@ fn iterators_readers_and_writers_tell_how_far_they_have_come() {
     assert_eq!(writer.into_inner(), b"01");
     job.complete(["a", "list"]);
 }
+
+/// The keys of metadata that tell of bars.
+fn bars_of(shown: &Value) -> Value {
+    json!([shown["metadata"]["steps"], shown["metadata"]["parts"]])
+}
+
+#[test]
+fn steps_and_parts_make_one_figure_and_are_told_by_their_names() {
+    let server = server();
+    let mut client = Client::joined(server.address);
+    let job = start(&server);
+    let (read, write) = (job.step("read", 0.25), job.step("write", 0.25));
+    read.set(0.5);
+    let shown = session(&server, &job);
+    assert_eq!(shown["progress"], 0.125);
+    assert_eq!(shown["metadata"]["current_step"], "read");
+    read.finish();
+    let parts = ["a", "b"].map(|name| job.part(name));
+    let threads = parts.map(|part| std::thread::spawn(move || part.wrap_iter(0..7).sum::<u32>()));
+    for thread in threads {
+        assert_eq!(thread.join().expect("it does not panic"), 21);
+    }
+    let shown = session(&server, &job);
+    assert_eq!(shown["progress"], 0.75);
+    assert_eq!(
+        bars_of(&shown),
+        json!([
+            [["read", 1.0, 0.25], ["write", 0.0, 0.25]],
+            [["a", 1.0], ["b", 1.0]]
+        ])
+    );
+    write.set(0.5);
+    assert_eq!(session(&server, &job)["metadata"]["current_step"], "write");
+    job.complete(());
+    let mut last = 0.0;
+    loop {
+        let text = client.text();
+        if text.contains("import_complete") {
+            break;
+        }
+        if let Some((_, payload)) = text.split_once("\"progress\":") {
+            let end = payload.find(',').expect("more follows");
+            let progress: f64 = payload[..end].parse().expect("a number");
+            assert!(progress >= last, "{progress} after {last}");
+            last = progress;
+        }
+    }
+}
+
+#[test]
+fn a_part_may_weigh_more_than_others_and_one_that_is_dropped_stays_as_it_is() {
+    let server = server();
+    let job = start(&server);
+    let (small, large) = (job.part("small"), job.part("large").weight(3.0));
+    small.set(1.0);
+    large.set(0.5);
+    drop(large);
+    let shown = session(&server, &job);
+    assert_eq!(shown["progress"], 0.625);
+    assert_eq!(
+        bars_of(&shown),
+        json!([null, [["small", 1.0], ["large", 0.5]]])
+    );
+    // What is less than before, or no number, changes nothing.
+    for progress in [0.1, f64::NAN] {
+        small.set(progress);
+        assert_eq!(session(&server, &job)["progress"], 0.625);
+    }
+    let error = job.error().expect("it was refused");
+    assert_eq!(error.code, ErrorCode::InvalidArgument);
+    job.complete(());
+    // After the end nothing is told, and who still works is to stop.
+    assert!(small.is_cancelled());
+    small.finish();
+}
+
+#[test]
+fn bars_for_which_metadata_has_no_room_count_all_the_same() {
+    let config = Config {
+        progress: Some(ProgressConfig {
+            max_metadata_bytes: 300,
+            ..ProgressConfig::default()
+        }),
+        ..Config::default()
+    };
+    let server = run_whole(config, |_, _| {});
+    let job = start(&server);
+    let first = job.part("first");
+    first.set(0.5);
+    assert_eq!(
+        bars_of(&session(&server, &job)),
+        json!([null, [["first", 0.5]]])
+    );
+    let others: Vec<_> = (0..9).map(|_| job.part(&"x".repeat(60))).collect();
+    for other in &others {
+        other.set(1.0);
+    }
+    job.set_with(0.0, "note", "still here");
+    let shown = session(&server, &job);
+    assert_eq!(shown["progress"], 0.95);
+    assert_eq!(
+        bars_of(&shown),
+        json!([null, null]),
+        "none rather than old ones"
+    );
+    assert_eq!(shown["metadata"]["note"], "still here");
+    assert_eq!(job.error(), None);
+}
+
+#[test]
+fn news_of_bars_conflates_where_the_server_is_busy_and_fails_never() {
+    let server = server();
+    let job = start(&server);
+    let part = job.part("part");
+    let (go, wait) = channel::<()>();
+    let held = server.handle.call(move |_| wait.recv_timeout(LIMIT));
+    for number in 0..10_000 {
+        part.set(f64::from(number) / 10_000.0);
+    }
+    go.send(()).expect("it waits");
+    held.expect("queued")
+        .wait()
+        .expect("it runs")
+        .expect("told");
+    let shown = session(&server, &job);
+    assert_eq!(bars_of(&shown), json!([null, [["part", 0.999]]]));
+    assert_eq!(job.error(), None);
+    job.complete(());
+}

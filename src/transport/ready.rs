@@ -12,11 +12,11 @@
 //! [`Ready`] also knows up to which time everything that had arrived has been read ([`Ready::heard_until_ms`]). A session whose
 //! pong is overdue is judged by that time, and not by the clock: its pong may have come and wait to be read.
 
+mod queue;
 mod writes;
 
-use std::collections::VecDeque;
-
 use crate::id::ConnectionId;
+use queue::VisitQueue;
 use writes::Writes;
 
 /// What work costs, in units.
@@ -73,33 +73,25 @@ pub(crate) const MAX_READ_BYTES: usize = 1 << MAX_READ_BITS;
 pub(crate) struct Ready {
     /// By the number of the connection's slot.
     sources: Vec<Option<Source>>,
-    fresh: VecDeque<Listed>,
-    ring: VecDeque<Listed>,
-    /// Numbers the entries of these two in the order in which they were made.
-    entries: u64,
-    /// How many times the ring has gone round, and how many of it are still to be visited this time.
-    cycle: u8,
-    cycle_left: usize,
+    queue: VisitQueue,
     /// Connections that have had what one may have of a turn.
     rested: Vec<ConnectionId>,
-    /// How many connections are in one of these lists, or visited.
+    /// How many connections are queued, rest or are visited.
     listed: usize,
     visit: Option<Visit>,
     /// Units left of this turn.
     turn_left: i64,
-    /// Units that visits have used in this turn, and the most that a visit and a turn have used so far.
-    visits_used: i64,
-    most_of_visit: i64,
-    most_of_turn: i64,
+    spent: Spent,
     rounds: Rounds,
     writes: Writes,
 }
 
-/// A connection that waits for its visit.
-#[derive(Debug)]
-struct Listed {
-    key: ConnectionId,
-    number: u64,
+/// Units that visits have used.
+#[derive(Debug, Default)]
+struct Spent {
+    in_this_turn: i64,
+    most_in_a_visit: i64,
+    most_in_a_turn: i64,
 }
 
 /// One connection.
@@ -164,7 +156,7 @@ impl Ready {
             generation: key.0.generation,
             round: self.rounds.number,
             read_bits: FIRST_READ_BITS,
-            cycle: self.cycle,
+            cycle: self.queue.cycle,
             used_sixteens: 0,
             is_readable: false,
             is_half_closed: false,
@@ -252,7 +244,7 @@ impl Ready {
     /// Checks that no visit and no turn has ever used more than it may and one piece of work of so many units.
     pub fn check_costs(&self, piece_units: usize) {
         let piece = i64::try_from(piece_units).unwrap_or(i64::MAX / 2);
-        let (visit, turn) = (self.most_of_visit, self.most_of_turn);
+        let (visit, turn) = (self.spent.most_in_a_visit, self.spent.most_in_a_turn);
         let most_of_visit = MAX_SHARE_UNITS + piece;
         assert!(visit <= most_of_visit, "a visit took {visit} units");
         assert!(
@@ -264,9 +256,9 @@ impl Ready {
     /// A turn begins, with all its units.
     pub fn begin_turn(&mut self) {
         self.turn_left = TURN_UNITS;
-        self.visits_used = 0;
+        self.spent.in_this_turn = 0;
         for key in std::mem::take(&mut self.rested) {
-            self.enqueue(key, false);
+            self.queue.push(key, false);
         }
     }
 
@@ -294,7 +286,8 @@ impl Ready {
     pub fn next_visit(&mut self) -> Option<ConnectionId> {
         self.end_visit(true);
         while self.turn_left > 0 {
-            let key = self.next_listed()?;
+            let prefers_fresh = self.turn_left > TURN_UNITS / 2;
+            let key = self.queue.pop(prefers_fresh)?;
             if let Some(source) = self.source(key) {
                 let has_work = source.has_more || source.is_readable;
                 self.begin_visit(key, false);
@@ -305,25 +298,6 @@ impl Ready {
             }
         }
         None
-    }
-
-    fn next_listed(&mut self) -> Option<ConnectionId> {
-        let takes_fresh = match (self.fresh.front(), self.ring.front()) {
-            (Some(fresh), Some(ring)) => {
-                self.turn_left > TURN_UNITS / 2 || fresh.number < ring.number
-            }
-            (fresh, _) => fresh.is_some(),
-        };
-        if takes_fresh {
-            return Some(self.fresh.pop_front()?.key);
-        }
-        let listed = self.ring.pop_front()?;
-        if self.cycle_left == 0 {
-            self.cycle = self.cycle.wrapping_add(1);
-            self.cycle_left = self.ring.len() + 1;
-        }
-        self.cycle_left -= 1;
-        Some(listed.key)
     }
 
     /// The connection that is visited.
@@ -406,10 +380,8 @@ impl Ready {
             return;
         };
         let units = visit.share - visit.units_left;
-        self.visits_used += units;
-        self.most_of_visit = self.most_of_visit.max(units);
-        self.most_of_turn = self.most_of_turn.max(self.visits_used);
-        let (number, cycle) = (self.rounds.number, self.cycle);
+        self.spent.add_visit(units);
+        let (number, cycle) = (self.rounds.number, self.queue.cycle);
         let Some(source) = self.source(visit.key) else {
             return;
         };
@@ -424,7 +396,7 @@ impl Ready {
         } else if visit.is_rest_due && !visit.is_in_list {
             self.rested.push(visit.key);
         } else if !visit.is_in_list {
-            self.enqueue(visit.key, false);
+            self.queue.push(visit.key, false);
         }
         self.rounds.visited(round);
     }
@@ -442,7 +414,7 @@ impl Ready {
     }
 
     fn list(&mut self, key: ConnectionId) {
-        let (number, cycle) = (self.rounds.number, self.cycle);
+        let (number, cycle) = (self.rounds.number, self.queue.cycle);
         if let Some(source) = self.source(key) {
             if !source.is_listed {
                 source.is_listed = true;
@@ -451,24 +423,22 @@ impl Ready {
                 source.round = number;
                 let is_fresh = i64::from(source.used_sixteens) * 16 < FRESH_UNITS;
                 self.listed += 1;
-                self.enqueue(key, is_fresh);
+                self.queue.push(key, is_fresh);
             }
         }
-    }
-
-    fn enqueue(&mut self, key: ConnectionId, is_fresh: bool) {
-        self.entries += 1;
-        let number = self.entries;
-        let list = match is_fresh {
-            true => &mut self.fresh,
-            false => &mut self.ring,
-        };
-        list.push_back(Listed { key, number });
     }
 
     fn source(&mut self, key: ConnectionId) -> Option<&mut Source> {
         let source = self.sources.get_mut(key.index())?.as_mut()?;
         (source.generation == key.0.generation).then_some(source)
+    }
+}
+
+impl Spent {
+    fn add_visit(&mut self, units: i64) {
+        self.in_this_turn += units;
+        self.most_in_a_visit = self.most_in_a_visit.max(units);
+        self.most_in_a_turn = self.most_in_a_turn.max(self.in_this_turn);
     }
 }
 

@@ -5,11 +5,11 @@
 
 mod common;
 
-use std::io::{IoSlice, Read};
+use std::io::Read;
 
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
 use pulsewheel::progress::{JsonObject, MemoryUsage, SessionOptions};
-use pulsewheel::{Args, Config, Endpoint, Environment, Now, Readiness, Target, Work};
+use pulsewheel::{checks, Args, Config, Endpoint, Environment, Now, Readiness, Target, Work};
 
 const CLIENTS: [usize; 2] = [1_000, 10_000];
 
@@ -55,13 +55,11 @@ fn work(endpoint: &mut Endpoint, input: &mut &[u8]) -> usize {
             }
             Work::Events => while endpoint.poll_event().is_some() {},
             Work::Write(id) => {
-                let mut slices = [IoSlice::new(&[]); 64];
-                let (_, offered) = endpoint.gather(id, &mut slices);
-                endpoint.on_written(id, offered, Ok(offered));
+                endpoint.write(id, |slices| Ok(slices.iter().map(|it| it.len()).sum()));
                 writes += 1;
             }
             // All that a turn may do has been done, or all that there is.
-            Work::Wait(_) if endpoint.has_work() => {
+            Work::Wait(_) if checks::has_work(endpoint) => {
                 endpoint.on_polled(endpoint.now().mono_ms, true);
             }
             _ => return writes,

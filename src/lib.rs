@@ -154,7 +154,7 @@
 //! came of it. These are the lines that every driver has; here the sockets are two buffers.
 //!
 //! ```
-//! use std::io::{IoSlice, Read, Write};
+//! use std::io::{Read, Write};
 //! use pulsewheel::{progress::MemoryUsage, Config, Endpoint, Environment, Now, Readiness, Work};
 //!
 //! let environment = Environment {
@@ -176,14 +176,9 @@
 //!             endpoint.on_read(id, &mut buffer[..bytes], read);
 //!         }
 //!         Work::Events => while let Some(_event) = endpoint.poll_event() {}, // The host answers with verbs here.
-//!         Work::Write(id) => {
-//!             let mut slices = [IoSlice::new(&[]); 8];
-//!             let (count, offered) = endpoint.gather(id, &mut slices);
-//!             let written = sent.write_vectored(&slices[..count]);
-//!             endpoint.on_written(id, offered, written);
-//!         }
+//!         Work::Write(id) => endpoint.write(id, |slices| sent.write_vectored(slices)),
 //!         Work::ShutdownWrite(_) | Work::Close(_) => break,
-//!         // In earnest: sleep, tell what has happened meanwhile by `open` and `on_ready`, and then `on_polled`.
+//!         // In earnest: sleep, `begin_turn`, tell what has happened meanwhile by `open` and `on_ready`, and then `on_polled`.
 //!         Work::Wait(_until_ms) => break,
 //!     }
 //! }
@@ -214,6 +209,8 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+#[doc(hidden)]
+pub mod checks;
 mod clock;
 mod config;
 mod data;

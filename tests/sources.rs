@@ -138,6 +138,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "net",
         ],
     ),
+    ("checks", &["endpoint"]),
     (
         "io",
         &["http", "engine", "socket", "progress", "endpoint", "net"],
@@ -309,7 +310,7 @@ const DRIVING: &[&str] = &[
     "on_polled",
     "next_work",
     "on_read",
-    "on_written",
+    "write",
     "begin_turn",
     "poll_event",
 ];

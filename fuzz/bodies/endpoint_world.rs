@@ -1,12 +1,13 @@
 //! An endpoint, driven as a server drives it, with connections that are buffers and a clock that is a number.
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::ErrorKind;
 
 use pulsewheel::http::{Cookie, Cors, HeaderHook, Origins};
 use pulsewheel::progress::{MemoryUsage, ProgressConfig};
 use pulsewheel::socket::{Parser, RecoveryConfig};
 use pulsewheel::{
-    Config, ConnectionId, Counts, Endpoint, Environment, HandshakeDetail, Now, Readiness, Work,
+    checks, Config, ConnectionId, Counts, Endpoint, Environment, HandshakeDetail, Now, Readiness,
+    Work,
 };
 
 use super::client::{Client, Told};
@@ -191,7 +192,7 @@ impl World {
     }
 
     pub fn pass_to_deadline(&mut self) {
-        if let Some(deadline_ms) = self.endpoint.next_deadline() {
+        if let Some(deadline_ms) = checks::next_deadline(&self.endpoint) {
             self.pass_ms(deadline_ms.saturating_sub(self.now.mono_ms));
         }
     }
@@ -208,14 +209,14 @@ impl World {
         loop {
             self.tell();
             self.work();
-            self.endpoint.check_invariants();
-            if !self.endpoint.has_work() && !self.answer_as_witness() {
+            checks::check_invariants(&self.endpoint);
+            if !checks::has_work(&self.endpoint) && !self.answer_as_witness() {
                 break;
             }
             rounds += 1;
             assert!(rounds < MAX_ROUNDS, "a turn comes to its end");
         }
-        let deadline_ms = self.endpoint.next_deadline();
+        let deadline_ms = checks::next_deadline(&self.endpoint);
         assert!(deadline_ms.is_none_or(|deadline_ms| deadline_ms > self.now.mono_ms));
         self.check();
     }
@@ -241,7 +242,7 @@ impl World {
             self.turn();
         }
         assert_eq!(self.endpoint.counts(), nothing);
-        assert!(!self.endpoint.has_work());
+        assert!(!checks::has_work(&self.endpoint));
         self.host.check_all_gone();
     }
 
@@ -285,7 +286,7 @@ impl World {
                 }
                 Work::Write(key) => self.write(key),
                 Work::ShutdownWrite(key) => {
-                    assert!(!self.endpoint.has_output(key));
+                    assert_eq!(checks::output_bytes(&self.endpoint, key), 0);
                     let link = self.link(key);
                     assert!(!link.is_shut);
                     link.is_shut = true;
@@ -325,20 +326,17 @@ impl World {
     }
 
     fn write(&mut self, key: ConnectionId) {
-        let mut slices = [IoSlice::new(&[]); 4];
-        let (count, _) = self.endpoint.gather(key, &mut slices);
-        let offered: Vec<u8> = slices[..count]
-            .iter()
-            .flat_map(|slice| slice.to_vec())
-            .collect();
         let mut links = self.links.iter_mut().flatten();
         let link = links.find(|link| link.key == key);
         let link = link.expect("work is for connections that are open");
-        assert!(!link.is_shut || offered.is_empty(), "nothing after the end");
-        let count = offered.len().min(link.may_write_bytes);
-        link.may_write_bytes -= count;
-        link.client.receive(&offered[..count], &mut self.told);
-        self.endpoint.on_written(key, offered.len(), Ok(count));
+        self.endpoint.write(key, |slices| {
+            let offered: Vec<u8> = slices.iter().flat_map(|it| it.to_vec()).collect();
+            assert!(!link.is_shut || offered.is_empty(), "nothing after the end");
+            let count = offered.len().min(link.may_write_bytes);
+            link.may_write_bytes -= count;
+            link.client.receive(&offered[..count], &mut self.told);
+            Ok(count)
+        });
     }
 
     /// Pongs where the witness has been pinged.
@@ -355,11 +353,8 @@ impl World {
 
     fn check(&mut self) {
         for link in self.links.iter().flatten() {
-            if self.endpoint.has_output(link.key) {
-                let mut slices = vec![IoSlice::new(&[]); 4096];
-                let (_, waiting_bytes) = self.endpoint.gather(link.key, &mut slices);
-                assert!(waiting_bytes <= MAX_WAITING_BYTES, "{waiting_bytes} wait");
-            }
+            let waiting_bytes = checks::output_bytes(&self.endpoint, link.key);
+            assert!(waiting_bytes <= MAX_WAITING_BYTES, "{waiting_bytes} wait");
         }
         let received = self.links[WITNESS]
             .as_ref()

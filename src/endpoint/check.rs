@@ -5,8 +5,8 @@ use super::Endpoint;
 use crate::transport::{cost, Connection, Protocol, Sink};
 
 impl Endpoint {
-    /// Checks that every part agrees with every other; panics where it does not. For tests, fuzzing and simulation.
-    pub fn check_invariants(&self) {
+    /// Checks that every part agrees with every other; panics where it does not.
+    pub(crate) fn check_invariants(&self) {
         self.sockets.check_invariants();
         self.transport.check();
         self.check_news();

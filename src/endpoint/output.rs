@@ -8,6 +8,8 @@ use crate::priority::Priority;
 
 /// Of so many connections that are written to, one is due for a broadcast to many, while there are such.
 const BULK_EVERY: u32 = 8;
+/// Buffers gathered for one write.
+const SLICES_PER_WRITE: usize = 64;
 
 impl Endpoint {
     /// The next connection that has something to write.
@@ -46,17 +48,17 @@ impl Endpoint {
         }
     }
 
-    /// Fills `slices` with what is to be written to a connection by one call, and gives how many it has filled, and how many bytes
-    /// these have together.
-    pub fn gather<'a>(&'a self, id: ConnectionId, slices: &mut [IoSlice<'a>]) -> (usize, usize) {
-        let count = self.transport.gather(id, slices);
-        (count, slices[..count].iter().map(|slice| slice.len()).sum())
-    }
-
-    /// What came of [`Work::Write`](super::Work::Write): so many bytes were offered, and so many written. A write that takes less
-    /// than it was offered counts as having filled the socket.
-    pub fn on_written(&mut self, id: ConnectionId, offered: usize, written: io::Result<usize>) {
-        match written {
+    /// Does [`Work::Write`](super::Work::Write): has what waits for a connection written by one call, up to 64 buffers of it, and
+    /// takes note of what came of that. A write that takes less than it was offered counts as having filled the socket.
+    pub fn write(
+        &mut self,
+        id: ConnectionId,
+        write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) {
+        let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
+        let count = self.transport.gather(id, &mut slices);
+        let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+        match write(&slices[..count]) {
             Ok(bytes) => {
                 self.wrote(id, bytes);
                 if bytes < offered {
@@ -79,8 +81,13 @@ impl Endpoint {
         }
     }
 
+    /// How many bytes wait for a connection.
+    pub(crate) fn output_bytes(&self, key: ConnectionId) -> usize {
+        self.transport.output_bytes(key)
+    }
+
     /// Whether bytes wait for a connection.
-    pub fn has_output(&self, key: ConnectionId) -> bool {
+    pub(super) fn has_output(&self, key: ConnectionId) -> bool {
         self.transport.has_output(key)
     }
 }

@@ -7,7 +7,7 @@ use crate::transport::ready::{cost, TIMERS_UNITS};
 
 impl Endpoint {
     /// The monotonic time in milliseconds at which the next timer is due.
-    pub fn next_deadline(&self) -> Option<u64> {
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
         let timers = self.clock.wheel.next_deadline().into_iter();
         timers.chain(self.turn.unheard.look_again_ms()).min()
     }

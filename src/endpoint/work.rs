@@ -14,15 +14,16 @@ pub enum Work {
     Read(ConnectionId, usize),
     /// Have the host take all events that there are ([`Endpoint::poll_event`]) and answer with verbs. At least once in a turn.
     Events,
-    /// Write to a connection, in one call, what [`Endpoint::gather`] gives, and say what came of it: [`Endpoint::on_written`].
+    /// Write to a connection, in one call: [`Endpoint::write`].
     Write(ConnectionId),
     /// Shut down a connection's writing side and go on reading: the peer is to see the end of what it was sent before
     /// the connection vanishes, which a full close with unread input would turn into a reset.
     ShutdownWrite(ConnectionId),
     /// Close a connection; its id is stale.
     Close(ConnectionId),
-    /// Wait until something happens, at most until this monotonic time in milliseconds, which may have passed. Then tell all that
-    /// has happened ([`Endpoint::open`], [`Endpoint::on_ready`]), and [`Endpoint::on_polled`] behind it.
+    /// Wait until something happens, at most until this monotonic time in milliseconds, which may have passed. Then say what time
+    /// it is ([`Endpoint::begin_turn`]), tell all that has happened ([`Endpoint::open`], [`Endpoint::on_ready`]), and
+    /// [`Endpoint::on_polled`] behind it.
     Wait(Option<u64>),
 }
 
@@ -57,8 +58,8 @@ impl Endpoint {
     ///
     /// A turn reads from those who are ready, fires what is due, has the host handle events, writes, closes and waits, in this
     /// order; each of these has its bound, and what is left over is first in the next turn. Whoever holds the sockets does what is
-    /// named and says what came of it, by six verbs: [`Endpoint::open`], [`Endpoint::on_ready`], [`Endpoint::on_polled`],
-    /// [`Endpoint::on_read`], [`Endpoint::gather`] and [`Endpoint::on_written`]. The [page of the crate](crate) has these lines in full.
+    /// named and says what came of it, by six verbs: [`Endpoint::begin_turn`], [`Endpoint::open`], [`Endpoint::on_ready`],
+    /// [`Endpoint::on_polled`], [`Endpoint::on_read`] and [`Endpoint::write`]. The [page of the crate](crate) has these lines in full.
     pub fn next_work(&mut self, now: Now) -> Work {
         loop {
             match self.turn.phase {
@@ -103,7 +104,8 @@ impl Endpoint {
         }
     }
 
-    /// Begins a turn: all that happens until the next one happens at this time.
+    /// Begins a turn: all that happens until the next one happens at this time. Where verbs are called between two turns, this
+    /// is called before them.
     pub fn begin_turn(&mut self, now: Now) {
         debug_assert!(
             now.mono_ms >= self.clock.now_ms(),
@@ -127,7 +129,7 @@ impl Endpoint {
     }
 
     /// Whether there is something to do without waiting for input or a deadline.
-    pub fn has_work(&self) -> bool {
+    pub(crate) fn has_work(&self) -> bool {
         !self.events.is_empty()
             || self.sockets.has_changes()
             || self.turn.has_timers_left

@@ -311,7 +311,10 @@ impl<S: 'static> Namespace<S> {
         if is_content {
             socket.acknowledge(message.ack.take(), &Args::none())?;
         }
-        self.tell(state, socket, outcome)
+        match outcome.failures.is_empty() {
+            true => Ok(()),
+            false => self.tell(state, socket, outcome),
+        }
     }
 
     /// Has the handlers of errors told what others have failed with; the first mistake of the host comes back.

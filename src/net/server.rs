@@ -20,8 +20,6 @@ use crate::{Config, ConnectionId, Endpoint, Event, Readiness, Work};
 
 /// Readiness taken in one turn, which is only noted. What else is ready is told of in the next one.
 const READY_PER_TURN: usize = 512;
-/// Buffers gathered for one write.
-const SLICES_PER_WRITE: usize = 64;
 /// Commands of other threads taken in one turn.
 const COMMANDS_PER_TURN: usize = 256;
 /// Buffers of together no more than this are copied into one before they are written.
@@ -394,16 +392,17 @@ impl Server {
         let Some(stream) = self.connections.get(key) else {
             return self.endpoint.on_ready(key, Readiness::broken());
         };
-        let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
-        let (count, offered) = self.endpoint.gather(key, &mut slices);
         self.stats.writes += 1;
-        let written = write(stream, &slices[..count], &mut self.buffer);
-        flush(stream);
         let asks_again = !stream.short_is_blocked();
-        let is_taken = matches!(written, Ok(bytes) if bytes > 0);
-        self.stats.written_bytes += written.as_ref().map_or(0, |bytes| *bytes as u64);
-        self.endpoint.on_written(key, offered, written);
-        if is_taken && asks_again {
+        let mut bytes = 0;
+        self.endpoint.write(key, |slices| {
+            let written = write(stream, slices, &mut self.buffer);
+            flush(stream);
+            bytes = written.as_ref().map_or(0, |bytes| *bytes);
+            written
+        });
+        self.stats.written_bytes += bytes as u64;
+        if bytes > 0 && asks_again {
             self.endpoint.on_ready(key, Readiness::writable());
         }
     }

@@ -1,6 +1,6 @@
 //! Opening a session, and what may be wrong with that.
 
-use std::io::{IoSlice, Read};
+use std::io::{Read, Write};
 
 use pulsewheel::engine::Transports;
 use pulsewheel::http::Response;
@@ -134,10 +134,8 @@ fn handshake_made_of(byte: u8) -> String {
                 endpoint.on_read(id, &mut buffer, read);
             }
             Work::Write(id) => {
-                let mut slices = [IoSlice::new(&[]); 4];
-                let (count, _) = endpoint.gather(id, &mut slices);
-                let slices = slices[..count].iter();
-                let bytes: Vec<u8> = slices.flat_map(|slice| slice.to_vec()).collect();
+                let mut bytes = Vec::new();
+                endpoint.write(id, |slices| bytes.write_vectored(slices));
                 return String::from_utf8(bytes).expect("text");
             }
             _ => {}

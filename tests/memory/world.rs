@@ -1,8 +1,10 @@
 //! Drives an endpoint without sockets, for tests that count what it allocates.
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::ErrorKind;
 
-use pulsewheel::{Config, ConnectionId, Endpoint, Environment, Event, Now, Readiness, Work};
+use pulsewheel::{
+    checks, Config, ConnectionId, Endpoint, Environment, Event, Now, Readiness, Work,
+};
 
 /// An endpoint, the time, and buffers that are used again, so that driving it allocates nothing.
 pub struct World {
@@ -64,7 +66,7 @@ impl World {
 
     /// Lets time pass until the next deadline, does what is due, and writes all output.
     pub fn sleep_until_next_deadline(&mut self) {
-        self.now_ms = self.endpoint.next_deadline().expect("a timer is pending");
+        self.now_ms = checks::next_deadline(&self.endpoint).expect("a timer is pending");
         self.endpoint.on_polled(self.now_ms, true);
         self.work(ignore);
     }
@@ -132,7 +134,7 @@ impl World {
                     self.endpoint.on_ready(connection, Readiness::broken());
                 }
                 Work::Close(_) => {}
-                Work::Wait(_) if self.endpoint.has_work() => {
+                Work::Wait(_) if checks::has_work(&self.endpoint) => {
                     self.endpoint.on_polled(self.now_ms, true);
                 }
                 Work::Wait(_) => return,
@@ -141,14 +143,14 @@ impl World {
     }
 
     fn write_to(&mut self, connection: ConnectionId) {
-        let mut slices = [IoSlice::new(&[]); 8];
-        let (count, bytes) = self.endpoint.gather(connection, &mut slices);
-        for slice in &slices[..count] {
-            let room = self.written.capacity() - self.written.len();
-            self.written
-                .extend_from_slice(&slice[..slice.len().min(room)]);
-        }
-        self.endpoint.on_written(connection, bytes, Ok(bytes));
+        self.endpoint.write(connection, |slices| {
+            for slice in slices {
+                let room = self.written.capacity() - self.written.len();
+                self.written
+                    .extend_from_slice(&slice[..slice.len().min(room)]);
+            }
+            Ok(slices.iter().map(|slice| slice.len()).sum())
+        });
     }
 }
 

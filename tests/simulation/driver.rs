@@ -1,10 +1,10 @@
 //! The turn of the loop, over the made-up kernel instead of sockets.
 
 use std::collections::BTreeMap;
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::SocketAddr;
 
-use pulsewheel::{ConnectionId, Endpoint, Event, Now, Readiness, Work};
+use pulsewheel::{checks, ConnectionId, Endpoint, Event, Now, Readiness, Work};
 
 use super::held::outside;
 use super::link::LinkId;
@@ -13,7 +13,6 @@ use super::trace::Trace;
 
 const ACCEPTS_PER_TURN: usize = 32;
 const READ_BUFFER_BYTES: usize = 64 * 1024;
-const SLICES_PER_WRITE: usize = 64;
 const ACCEPT_RETRY_MS: u64 = 100;
 
 /// An endpoint, and what the loop knows of its connections.
@@ -67,7 +66,7 @@ impl Driver {
         let is_accepting = self.accept_again_at_ms.is_none() && self.is_listener_ready;
         net.has_news()
             || is_accepting
-            || self.endpoint.has_work()
+            || checks::has_work(&self.endpoint)
             || self.next_ms().is_some_and(|at_ms| at_ms <= now_ms)
     }
 
@@ -77,14 +76,14 @@ impl Driver {
             "sockets are ready: {}, listening: {}, work: {}, deadline: {:?} at {now_ms}",
             net.has_news(),
             self.is_listener_ready,
-            self.endpoint.has_work(),
+            checks::has_work(&self.endpoint),
             self.next_ms(),
         )
     }
 
     /// Until when the loop would sleep.
     pub fn next_ms(&self) -> Option<u64> {
-        let deadlines = self.endpoint.next_deadline().into_iter();
+        let deadlines = checks::next_deadline(&self.endpoint).into_iter();
         deadlines.chain(self.accept_again_at_ms).min()
     }
 
@@ -100,7 +99,10 @@ impl Driver {
         self.is_seen = false;
         self.now_ms = now.mono_ms;
         for (key, connected) in &self.connections {
-            net.begin_turn(connected.link, self.endpoint.has_output(*key));
+            net.begin_turn(
+                connected.link,
+                checks::output_bytes(&self.endpoint, *key) > 0,
+            );
         }
         self.endpoint.begin_turn(now);
         // What the world has done by verbs since, in the turn that is not over yet.
@@ -108,7 +110,7 @@ impl Driver {
         self.accept(net, trace);
         self.take_readiness(net, trace);
         self.work(net, trace, &mut host);
-        self.hollow_turns += u64::from(!self.is_seen && self.endpoint.has_work());
+        self.hollow_turns += u64::from(!self.is_seen && checks::has_work(&self.endpoint));
     }
 
     /// Does what is to be done, until nothing is left or the turn is over.
@@ -212,14 +214,15 @@ impl Driver {
         let Some(connected) = self.connections.get(&key) else {
             return self.endpoint.on_ready(key, Readiness::broken());
         };
-        let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
-        let (count, offered) = self.endpoint.gather(key, &mut slices);
-        let written = outside(|| net.write(connected.link, &slices[..count], self.now_ms));
-        if let Ok(bytes) = written {
-            self.is_seen = true;
-            outside(|| trace.slices("write", connected.link, &slices[..count], bytes));
-        }
-        self.endpoint.on_written(key, offered, written);
+        let (is_seen, now_ms) = (&mut self.is_seen, self.now_ms);
+        self.endpoint.write(key, |slices| {
+            let written = outside(|| net.write(connected.link, slices, now_ms));
+            if let Ok(bytes) = written {
+                *is_seen = true;
+                outside(|| trace.slices("write", connected.link, slices, bytes));
+            }
+            written
+        });
     }
 
     fn accept(&mut self, net: &mut Net, trace: &mut Trace) {

@@ -38,7 +38,7 @@ mod stalls;
 mod upgrade;
 mod websocket;
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::ErrorKind;
 
 use super::{Endpoint, Environment, Event, Readiness, Work};
 use crate::config::Config;
@@ -240,13 +240,14 @@ impl World {
     }
 
     fn write_to(&mut self, key: ConnectionId) {
-        let mut slices = [IoSlice::new(&[]); 3];
-        let (count, offered) = self.endpoint.gather(key, &mut slices);
-        let bytes: Vec<u8> = match self.slow.contains(&key) {
-            true => Vec::new(),
-            false => slices[..count].iter().flat_map(|it| it.to_vec()).collect(),
-        };
-        self.endpoint.on_written(key, offered, Ok(bytes.len()));
+        let mut bytes = Vec::new();
+        let is_slow = self.slow.contains(&key);
+        self.endpoint.write(key, |slices| {
+            if !is_slow {
+                slices.iter().for_each(|it| bytes.extend_from_slice(it));
+            }
+            Ok(bytes.len())
+        });
         match self.received.iter_mut().find(|(known, _)| *known == key) {
             Some((_, received)) => received.extend_from_slice(&bytes),
             None => self.received.push((key, bytes)),
@@ -256,9 +257,7 @@ impl World {
     /// Has a slow peer take up to so many bytes; how many it took.
     pub fn read_some(&mut self, key: ConnectionId, bytes: usize) -> usize {
         self.endpoint.begin_turn(now(self.now_ms));
-        let mut slices = [IoSlice::new(&[]); 8];
-        let (_, waiting) = self.endpoint.gather(key, &mut slices);
-        let taken = waiting.min(bytes);
+        let taken = self.endpoint.output_bytes(key).min(bytes);
         self.endpoint.wrote(key, taken);
         self.turn();
         taken

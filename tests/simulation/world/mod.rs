@@ -5,7 +5,7 @@ mod rules;
 
 use pulsewheel::http::HttpCompression;
 use pulsewheel::progress::ProgressConfig;
-use pulsewheel::{Config, Counts, Endpoint, Environment, Now, Parser, RecoveryConfig};
+use pulsewheel::{checks, Config, Counts, Endpoint, Environment, Now, Parser, RecoveryConfig};
 use serde_json::json;
 
 use crate::attacker::Attacker;
@@ -377,7 +377,7 @@ impl World {
         self.check_turn();
         self.check_links();
         if self.driver.turns.is_multiple_of(TURNS_PER_CHECK) {
-            self.driver.endpoint.check_invariants();
+            checks::check_invariants(&self.driver.endpoint);
         }
     }
 

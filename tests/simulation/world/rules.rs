@@ -1,5 +1,7 @@
 //! What has to hold after each step, and at the end.
 
+use pulsewheel::checks;
+
 use super::{Actorlike, World};
 use crate::held::held_bytes;
 
@@ -150,7 +152,7 @@ impl World {
     }
 
     pub fn check(&mut self) {
-        self.driver.endpoint.check_invariants();
+        checks::check_invariants(&self.driver.endpoint);
         self.check_held();
         self.check_torn();
         let sessions = self.driver.endpoint.counts().sessions as u64;

@@ -35,11 +35,10 @@ fn main() {
             socket.to(room).emit("typing", told)
         })
         .on_disconnecting(|guests, socket, _| leave(guests, socket));
+    page::serve(&mut io, include_str!("chat.html"));
     let config = flags.apply_to(page::config());
     let server = Server::bind_io(io, config, &*flags.listen);
-    common::run_io(server, |endpoint, event| {
-        page::serve(endpoint, event, include_str!("chat.html"));
-    });
+    common::run_io(server, |_, _| {});
 }
 
 /// `enter` (name, room): goes from the room before to this one; acknowledged with `{"users":[...]}` or `{"error":"..."}`.

@@ -50,14 +50,13 @@ fn main() {
             people.remove(&socket.id());
             tell_who_is_there(people, socket)
         });
+    page::serve(&mut io, include_str!("private_messaging.html"));
     let config = Config {
         recovery: Some(RecoveryConfig::default()),
         ..flags.apply_to(page::config())
     };
     let server = Server::bind_io(io, config, &*flags.listen);
-    common::run_io(server, |endpoint, event| {
-        page::serve(endpoint, event, include_str!("private_messaging.html"));
-    });
+    common::run_io(server, |_, _| {});
 }
 
 /// Lets in whoever has a name and knows the password, with one room for all the windows of one person.

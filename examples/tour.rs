@@ -1,4 +1,5 @@
-//! Most of what a host can say, in one program: state, decisions, typed events, late answers, timers, progress, other threads.
+//! Most of what a host can say, in one program: state, decisions, typed events, late answers, timers, progress, other
+//! threads, plain HTTP.
 //!
 //! `cargo run --example tour -- --listen 127.0.0.1:3000`; clients say who they are by `?token=NAME` in the address.
 
@@ -9,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::Flags;
+use pulsewheel::http::Response;
 use pulsewheel::{
     Config, Context, Error, Handle, HandleError, Io, JobOptions, Next, Reply, Server, Socket,
     SocketId,
@@ -84,6 +86,23 @@ fn handlers() -> Io<App> {
             socket.to("everybody").emit("bye", bye)
         });
     io.every(Duration::from_millis(250), tick);
+    // Plain HTTP, for the few paths that a small host has.
+    io.http("GET", "/metrics", |app, _| {
+        Response::text(
+            200,
+            format!("ticks {}\nnotes {}\n", app.ticks, app.notes.len()),
+        )
+    });
+    io.http("POST", "/notes", |app, request| {
+        match request.json::<String>() {
+            Ok(text) => {
+                let _ = request.server().of("/").emit("noted", (&text, true));
+                app.notes.push(text);
+                Response::empty(204)
+            }
+            Err(error) => Response::text(400, error.to_string()),
+        }
+    });
     io
 }
 

@@ -246,16 +246,16 @@ pub use error::{AckError, DisconnectReason, Error};
 pub use frame::{Frame, FrameBuilder};
 pub use id::{ConnectionId, EngineSessionId, IdText};
 pub use io::{
-    BroadcastOperator, Connecting, ConnectionError, Context, Failure, IntoAnswer, Io, IoTimer,
-    Namespace, Next, Opening, ProgressRules, Refusal, Reply, Responses, Socket, SocketOperator,
-    Ticket,
+    BroadcastOperator, Connecting, ConnectionError, Context, Failure, HttpRequest, IntoAnswer, Io,
+    IoTimer, Namespace, Next, Opening, ProgressRules, Refusal, Reply, Responses, Socket,
+    SocketOperator, Ticket,
 };
 /// What stands in signatures here, in the version that is used: [`mio`] with [`Stream`] and [`Listener`], [`serde_json`] with values,
 /// [`uuid`] with the ids of progress sessions.
 pub use {mio, serde_json, uuid};
 
 pub use net::{
-    Accepted, BroadcastHandle, Handle, HandleError, Histogram, IoServer, Job, JobBar, JobIo,
+    Accepted, BroadcastHandle, Files, Handle, HandleError, Histogram, IoServer, Job, JobBar, JobIo,
     JobIter, JobOptions, Listener, Pending, Peripheral, ProgressHandle, Server, SocketHandle,
     SocketRef, Stats, Stream,
 };

@@ -39,6 +39,8 @@ pub(crate) struct Demands {
     pub emitted_events: bool,
     pub room_events: bool,
     pub connection_errors: bool,
+    /// There are handlers of plain HTTP requests.
+    pub routes: bool,
     /// How many rules there are that may keep somebody out.
     pub rules: u32,
     /// Timers that nobody has set yet.
@@ -118,6 +120,8 @@ pub(super) struct Attached {
     version: u32,
     connect_requests: bool,
     allow_request: bool,
+    /// The `Io` answers plain HTTP requests.
+    has_routes: bool,
     /// How many rules there are by now.
     pub rules: u32,
     /// Sockets about which something has not been asked. Where the host makes no mistake there are none.
@@ -172,6 +176,7 @@ impl Endpoint {
         let demands = attached.door.demands();
         attached.connect_requests = demands.connect_requests;
         attached.allow_request = demands.allow_request;
+        attached.has_routes = demands.routes;
         attached.rules = demands.rules;
         let config = &mut self.config;
         config.connect_requests |= demands.connect_requests;
@@ -261,6 +266,12 @@ impl Endpoint {
         }
     }
 
+    /// Whether the `Io` of this door answers plain HTTP requests.
+    pub(super) fn has_routes(&self) -> bool {
+        let attached = self.door.as_ref();
+        attached.is_some_and(|attached| attached.has_routes)
+    }
+
     /// How many rules the door has by now.
     pub(super) fn rules(&self) -> u32 {
         self.door.as_ref().map_or(0, |attached| attached.rules)
@@ -272,6 +283,7 @@ impl Attached {
         Attached {
             door,
             version: 0,
+            has_routes: false,
             connect_requests: false,
             allow_request: false,
             rules: 0,

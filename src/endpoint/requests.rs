@@ -20,7 +20,11 @@ impl Endpoint {
         let is_ours = head.path.starts_with(&self.config.path);
         let is_reading = matches!(head.method, Method::Get | Method::Head);
         let is_client_file = is_ours && is_reading && !head.upgrade && is_client_file(head.path);
-        if is_client_file && self.config.serve_client || !is_ours && self.config.host_http {
+        let is_for_host = match is_ours {
+            true => is_client_file && self.config.serve_client,
+            false => self.config.host_http || self.has_routes(),
+        };
+        if is_for_host {
             return self.host_request(key, head);
         }
         if !is_ours {
@@ -28,6 +32,11 @@ impl Endpoint {
             return self.answer(key, Response::text(404, "Nothing is served at this path."));
         }
         self.engine_request(key, head);
+    }
+
+    /// Whether a request for this path that no handler of an [`Io`](crate::Io) has is the host's, who asked for such requests.
+    pub(crate) fn leaves_to_host(&self, path: &str) -> bool {
+        self.config.host_http || path.starts_with(&self.config.path)
     }
 
     /// Hands a request to the host.

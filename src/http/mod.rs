@@ -26,6 +26,7 @@
 mod body;
 #[cfg(feature = "compression")]
 mod compression;
+mod content;
 mod cookie;
 mod cors;
 mod fields;
@@ -44,6 +45,7 @@ pub use body::{BodyDecoder, BodyPart, MAX_CHUNK_EXTRA_BYTES};
 pub(crate) use compression::Coding;
 #[cfg(feature = "compression")]
 pub use compression::HttpCompression;
+pub use content::{content_type, safe_path};
 pub use cookie::{Cookie, SameSite};
 pub use cors::{Cors, Field, Origins};
 pub use fields::Framing;

@@ -42,6 +42,10 @@ impl<S: 'static> Io<S> {
         let outcome = contain(|| match event {
             // Of these there are by far the most.
             Event::Message(message) => self.message(endpoint, message).map(|()| None),
+            event @ (Event::Request { .. }
+            | Event::RequestBody { .. }
+            | Event::RequestBodyEnd { .. }
+            | Event::RequestAborted { .. }) => Ok(self.route(endpoint, event)),
             event => self.dispatch_guarded(endpoint, event),
         });
         outcome.unwrap_or_else(|message| {

@@ -14,6 +14,7 @@ mod operators;
 mod pattern;
 mod progress;
 mod questions;
+mod routes;
 mod socket;
 mod subject;
 mod timers;
@@ -26,6 +27,7 @@ pub(crate) use operators::DEFAULT_TIMEOUT;
 pub use operators::{BroadcastOperator, SocketOperator};
 pub use progress::ProgressRules;
 pub use questions::Responses;
+pub use routes::HttpRequest;
 pub use socket::Socket;
 pub use timers::IoTimer;
 
@@ -33,6 +35,7 @@ use std::collections::BTreeMap;
 
 use self::pattern::Pattern;
 use self::questions::{done, Done, Questions};
+use self::routes::Routes;
 use self::timers::Repeated;
 use crate::http::Request;
 use crate::{Args, Config, Door, Endpoint, NamespaceId, PeerAddr, RoomChange, Target};
@@ -85,6 +88,7 @@ pub struct Io<S: 'static = ()> {
     new_names: Vec<usize>,
     pub(crate) questions: Questions<S>,
     repeated: Repeated<S>,
+    routes: Routes<S>,
     progress: ProgressRules<S>,
     allow_request: Vec<AllowRequest<S>>,
     on_connection_error: Vec<ConnectionErrorHandler<S>>,
@@ -141,6 +145,7 @@ impl<S: 'static> Io<S> {
             new_names: Vec::new(),
             questions: Questions::default(),
             repeated: Repeated::default(),
+            routes: Routes::default(),
             allow_request: Vec::new(),
             on_connection_error: Vec::new(),
             on_namespace: Vec::new(),

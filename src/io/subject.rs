@@ -1,7 +1,9 @@
 //! Whom an event is about, for when a handler of it panics.
 
+use crate::http::Response;
 use crate::{
-    Admission, AdmissionId, CommandId, ConnectError, ConnectId, Endpoint, Event, SocketId,
+    Admission, AdmissionId, CommandId, ConnectError, ConnectId, Endpoint, Event, RequestId,
+    SocketId,
 };
 
 /// Whom a handler's event is about.
@@ -10,6 +12,7 @@ pub(super) enum Subject {
     Connect(ConnectId),
     Command(CommandId),
     Socket(SocketId),
+    Http(RequestId),
     Nobody,
 }
 
@@ -19,6 +22,7 @@ impl Subject {
             Event::AllowRequest { ticket, .. } => Subject::Request(*ticket),
             Event::ConnectRequested { ticket, .. } => Subject::Connect(*ticket),
             Event::ProgressCommand { ticket, .. } => Subject::Command(*ticket),
+            Event::RequestBodyEnd { request } => Subject::Http(*request),
             Event::Message(message) => Subject::Socket(message.socket),
             Event::Connected { socket, .. }
             | Event::Acknowledged { socket, .. }
@@ -37,6 +41,7 @@ impl Subject {
             }
             Subject::Command(ticket) => endpoint.progress().decide(ticket, |_| false),
             Subject::Socket(socket) => endpoint.disconnect(socket, true),
+            Subject::Http(request) => endpoint.respond(request, Response::text(500, MESSAGE)),
             Subject::Nobody => Ok(()),
         };
     }

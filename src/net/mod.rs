@@ -3,6 +3,7 @@
 
 mod backlog;
 mod connections;
+mod files;
 mod handle;
 mod histogram;
 mod io_server;
@@ -17,6 +18,7 @@ mod stats;
 mod stream;
 mod system;
 
+pub use files::Files;
 pub use handle::{Handle, HandleError};
 pub use histogram::Histogram;
 pub use io_server::IoServer;

@@ -312,6 +312,19 @@ describe("tour", () => {
     await until(() => eventsOf(socket, "import_complete").some(([{ sessionId }]) => sessionId === created.sessionId), "end of the job");
   });
 
+  test("plain requests are answered beside the clients, and reach them", async (t) => {
+    const socket = await named(t, "Eve");
+    const posted = await request(server.port, "POST", "/notes", { body: '"by HTTP"' });
+    assert.equal(posted.status, 204);
+    assert.deepEqual(await received(socket, "noted", 1), [["by HTTP", true]]);
+    const metrics = await request(server.port, "GET", "/metrics");
+    assert.match(metrics.body, /^ticks \d+\nnotes [1-9]\d*\n$/);
+    assert.equal((await request(server.port, "POST", "/notes", { body: "no JSON" })).status, 400);
+    const wrong = await request(server.port, "PUT", "/metrics");
+    assert.deepEqual([wrong.status, wrong.headers.allow], [405, "GET, HEAD"]);
+    assert.equal((await request(server.port, "GET", "/nothing")).status, 404);
+  });
+
   test("timers tick, and another thread asks everybody", async (t) => {
     const socket = await named(t, "Dan");
     socket.on("still there?", (reply) => reply(true));

@@ -1,7 +1,7 @@
 //! The files that the program carries: the dashboard, and the browser client of
 //! Socket.IO under the path where Socket.IO servers have it.
 
-use pulsewheel::http::{Request, Response};
+use pulsewheel::http::{content_type, Request, Response};
 
 use super::answer::{private, ApiError};
 
@@ -99,10 +99,7 @@ fn send_page(asset: &Asset, head: &Request) -> Response {
 }
 
 fn send(asset: &Asset, head: &Request, caching: &'static str) -> Response {
-    let is_known = head
-        .header("If-None-Match")
-        .is_some_and(|tags| matches(tags, asset.etag));
-    let response = if is_known {
+    let response = if head.knows(asset.etag) {
         Response::empty(304)
     } else {
         match asset.gzip.filter(|_| accepts_gzip(head)) {
@@ -116,30 +113,6 @@ fn send(asset: &Asset, head: &Request, caching: &'static str) -> Response {
         .with_header("Cache-Control", caching)
         .with_header("Vary", "Accept-Encoding")
         .with_header("X-Content-Type-Options", "nosniff")
-}
-
-fn content_type(path: &str) -> &'static str {
-    match path.rsplit_once('.').map_or("", |(_, extension)| extension) {
-        "html" => "text/html; charset=utf-8",
-        "js" => "application/javascript; charset=utf-8",
-        "css" => "text/css; charset=utf-8",
-        "svg" => "image/svg+xml",
-        "png" => "image/png",
-        "ico" => "image/x-icon",
-        "json" | "map" => "application/json",
-        "md" | "txt" => "text/plain; charset=utf-8",
-        "woff2" => "font/woff2",
-        _ => "application/octet-stream",
-    }
-}
-
-/// Whether `If-None-Match` names this tag. Compared weakly, as RFC 9110 section
-/// 13.1.2 has it.
-fn matches(tags: &str, etag: &str) -> bool {
-    let strong = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();
-    tags.split(',')
-        .map(str::trim)
-        .any(|tag| tag == "*" || strong(tag) == strong(etag))
 }
 
 /// Whether `Accept-Encoding` names gzip, or everything, with a quality above 0.

@@ -5,6 +5,7 @@ mod door;
 mod panics;
 mod progress;
 mod questions;
+mod routes;
 mod talking;
 mod timers;
 mod typed;
@@ -13,7 +14,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::error::{AckError, Error};
-use crate::io::Io;
+use crate::io::{HttpRequest, Io};
 use crate::socket::Args;
 
 type Log = Arc<Mutex<Vec<String>>>;

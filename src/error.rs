@@ -25,6 +25,18 @@ pub enum DisconnectReason {
 }
 
 impl DisconnectReason {
+    /// All of them, in their order.
+    pub(crate) const ALL: [DisconnectReason; 8] = [
+        DisconnectReason::TransportClose,
+        DisconnectReason::TransportError,
+        DisconnectReason::ParseError,
+        DisconnectReason::PingTimeout,
+        DisconnectReason::ForcedClose,
+        DisconnectReason::ClientNamespaceDisconnect,
+        DisconnectReason::ServerNamespaceDisconnect,
+        DisconnectReason::ServerShuttingDown,
+    ];
+
     /// The documentation's word for it.
     pub fn as_str(self) -> &'static str {
         match self {

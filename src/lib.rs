@@ -238,8 +238,8 @@ pub mod wheel;
 pub use config::Config;
 pub use endpoint::{
     AckId, Admission, AdmissionId, AskId, ClientInfo, ClusterView, CommandId, ConnectId,
-    ConnectRequest, Counts, Door, Endpoint, Environment, Event, Message, ProgressView, Random,
-    Readiness, TimerId, Work,
+    ConnectRequest, Counts, DisconnectCounts, Door, Endpoint, EndpointStats, Environment, Event,
+    HandshakeCounts, Message, PacketCounts, ProgressView, Random, Readiness, TimerId, Work,
 };
 pub use engine::{HandshakeDetail, HandshakeDetails};
 pub use error::{AckError, DisconnectReason, Error};

@@ -269,6 +269,8 @@ impl Endpoint {
         let parser = self.config.parser;
         let packet = parser.event(&mut self.codec.frames, name, Some(id), event, args);
         let packet = packet.compressed(target.is_compressed());
+        self.tally.emits += 1;
+        self.count_event(&packet, sockets.len() as u64);
         for socket in sockets {
             self.sockets.ask_ack(socket, id);
             if let Some(session) = self.sockets.get(socket).map(|socket| socket.session) {

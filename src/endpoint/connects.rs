@@ -409,6 +409,7 @@ impl Endpoint {
             auth: auth_args(payload),
             is_recovered: false,
         });
+        self.count_join(payload, false);
         self.send(session, answer, Priority::Normal);
         socket
     }
@@ -434,6 +435,7 @@ impl Endpoint {
     }
 
     fn refuse_join(&mut self, session: EngineSessionId, namespace: &str, error: &ConnectError) {
+        self.tally.packets_out.connect_errors += 1;
         let is_old = self.revision(session) == Some(Revision::V3);
         let parser = self.config.parser;
         let answer = parser.connect_error(&mut self.codec.frames, namespace, error, is_old);

@@ -211,6 +211,13 @@ impl Endpoint {
             namespace,
             reason,
         };
+        let begins = [
+            DepartureStep::TellDisconnecting,
+            DepartureStep::TellAwayDisconnecting,
+        ];
+        if begins.contains(&step) {
+            self.count_disconnect(reason);
+        }
         let (event, next) = match step {
             DepartureStep::TellDisconnecting => {
                 (Some(disconnecting), Some(DepartureStep::LeaveRooms))

@@ -133,6 +133,7 @@ impl Endpoint {
     /// There are as many sessions as allowed.
     fn server_full(&mut self, key: ConnectionId, head: &Head<'_>) {
         const MESSAGE: &str = "Too many sessions";
+        self.tally.handshakes.full += 1;
         let response = if head.upgrade {
             Response::new(503, "text/html", MESSAGE)
         } else {

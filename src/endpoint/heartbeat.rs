@@ -47,6 +47,7 @@ impl Endpoint {
         if !self.send(id, ping, Priority::Bulk) {
             return;
         }
+        self.tally.packets_out.pings += 1;
         let timeout_ms = self.config.ping_timeout_ms;
         if let Some(session) = self.sessions.session_mut(id) {
             session.sent_ping(&mut self.clock, id, scheduled_ms, timeout_ms);
@@ -59,6 +60,7 @@ impl Endpoint {
         let interval_ms = self.config.ping_interval_ms;
         let silent_ms = interval_ms.saturating_add(self.config.ping_timeout_ms);
         self.await_pong(id, silent_ms);
+        self.tally.packets_out.pongs += 1;
         self.send(id, Frame::text(&format!("3{data}")), Priority::Normal);
     }
 

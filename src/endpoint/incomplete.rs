@@ -48,6 +48,11 @@ impl Endpoint {
         }
     }
 
+    /// How many bytes all of them keep.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.holders().iter().map(|(bytes, _)| bytes).sum()
+    }
+
     /// Everybody who keeps something, and how many bytes.
     fn holders(&self) -> Vec<(usize, Holder)> {
         let connections = self.transport.iter();

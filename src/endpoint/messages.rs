@@ -106,6 +106,7 @@ impl Endpoint {
         packet: &Packet<'_>,
         attachments: Vec<Frame>,
     ) -> Result<(), PacketError> {
+        self.tally.packets_in.add(packet.kind, 1);
         if packet.kind == Kind::Connect {
             self.connect(session, packet);
             return Ok(());

@@ -10,6 +10,7 @@ mod connects;
 pub(crate) mod door;
 mod event;
 mod events;
+mod figures;
 mod handshakes;
 mod heartbeat;
 mod incomplete;
@@ -42,6 +43,7 @@ pub use commands::CommandId;
 pub use connects::ConnectRequest;
 pub use door::Door;
 pub use event::{AckId, AskId, ConnectId, Event, Message};
+pub use figures::{DisconnectCounts, EndpointStats, HandshakeCounts, PacketCounts};
 pub use input::Readiness;
 pub use progress_view::ProgressView;
 pub use schedule::TimerId;
@@ -98,6 +100,8 @@ pub struct Endpoint {
     events: events::Events,
     codec: codec::Codec,
     turn: work::Turn,
+    /// What has been counted so far.
+    tally: EndpointStats,
 }
 
 /// What leads out of the endpoint.
@@ -141,6 +145,7 @@ impl Endpoint {
             events: events::Events::default(),
             codec: codec::Codec::new(&config),
             turn: work::Turn::default(),
+            tally: EndpointStats::default(),
             clock,
             config,
         };

@@ -69,6 +69,7 @@ impl Endpoint {
         let story = self.tracking.news.story(slot);
         story.told = Some((slot, recipients));
         story.frame = None;
+        self.tally.emits += 1;
         if self.config.emitted_events || self.reaches_others(&target) {
             if let Some(args) = self.progress_args(slot) {
                 self.note_emitted(&target, EVENT, &args);
@@ -113,6 +114,8 @@ impl Endpoint {
             if let Some(story) = self.tracking.news.stories.get_mut(topic as usize) {
                 story.waiting += 1;
             }
+        } else {
+            self.tally.conflated += 1;
         }
         if entry.session.waiting_poll().is_some() {
             self.sessions.queue_poll(session, priority);
@@ -168,6 +171,7 @@ impl Endpoint {
                 let frame = self.news_frame(session, *topic);
                 self.tracking.news.taken(*topic);
                 if let Some(frame) = frame {
+                    self.tally.packets_out.events += 1;
                     self.send(session, frame, Priority::Normal);
                 }
             }
@@ -188,6 +192,7 @@ impl Endpoint {
             let frame = self.news_frame(session, topic);
             self.tracking.news.taken(topic);
             if frame.is_some() {
+                self.tally.packets_out.events += 1;
                 return frame;
             }
         }

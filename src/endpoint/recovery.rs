@@ -128,7 +128,9 @@ impl Endpoint {
             auth: Args::received(format!("[{payload}]"), 1, Vec::new()),
             is_recovered: true,
         });
+        self.count_join(payload, true);
         for packet in &missed {
+            self.count_event(packet, 1);
             self.send_packet(session, packet, Priority::Normal);
         }
         let recovery = self.sockets.recovery(socket);

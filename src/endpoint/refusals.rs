@@ -58,6 +58,9 @@ impl Endpoint {
         let Some(connection) = self.transport.get(key) else {
             return;
         };
+        if let Some(count) = self.tally.refusals.get_mut(usize::from(error as u8)) {
+            *count += 1;
+        }
         if self.config.connection_errors {
             let context = context.iter();
             self.push_event(Event::ConnectionError {
@@ -79,6 +82,7 @@ impl Endpoint {
         head: &Head<'_>,
         mut response: Response,
     ) {
+        self.count_refusal(head);
         if head.upgrade {
             response.headers.extend(self.hook_fields(head));
             return self.answer_finally(key, response);

@@ -2,7 +2,7 @@
 
 use super::events::{Departure, Ending, Queued};
 use super::{Endpoint, Event};
-use crate::engine::{EngineError, Opening, Packet, PacketAction, Sent, CLOSE, NOOP};
+use crate::engine::{EngineError, Opening, Packet, PacketAction, Sent, Transport, CLOSE, NOOP};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::Response;
@@ -13,6 +13,11 @@ use crate::transport::cost;
 
 impl Endpoint {
     pub(super) fn open_session(&mut self, mut opening: Opening<'_>) -> EngineSessionId {
+        let handshakes = &mut self.tally.handshakes;
+        match opening.transport {
+            Transport::WebSocket(_) => handshakes.websocket += 1,
+            Transport::Polling { .. } => handshakes.polling += 1,
+        }
         let (client, data) = (Client::default(), opening.data.take());
         let session = self.sessions.open(&mut self.clock, opening, client);
         self.session_data.extend(data.map(|data| (session, data)));
@@ -64,6 +69,7 @@ impl Endpoint {
     pub(super) fn check_queue(&mut self, id: EngineSessionId, waiting_bytes: usize) -> bool {
         let has_room = waiting_bytes <= self.config.max_queued_bytes;
         if !has_room {
+            self.tally.overfull += 1;
             if let Some(session) = self.sessions.session_mut(id) {
                 session.set_overfull();
             }
@@ -89,13 +95,16 @@ impl Endpoint {
         };
         match session.receive(packet) {
             PacketAction::Ignore => {}
-            PacketAction::Alive => self.rearm_ping(id),
-            PacketAction::AnswerPing(data) => self.answer_ping(id, data),
+            PacketAction::Alive => {
+                self.tally.packets_in.pongs += 1;
+                self.rearm_ping(id);
+            }
+            PacketAction::AnswerPing(data) => {
+                self.tally.packets_in.pings += 1;
+                self.answer_ping(id, data);
+            }
             PacketAction::Message(text) if self.config.socket_io => self.text_message(id, text),
-            PacketAction::Message(text) => self.push_event(Event::EngineMessage {
-                session: id,
-                message: Frame::text(text),
-            }),
+            PacketAction::Message(text) => self.engine_message(id, Frame::text(text)),
             PacketAction::Asked => self.end(id, Ending::ByPeer),
             PacketAction::Close(reason) => self.end(id, Ending::Discard(reason)),
         }
@@ -110,8 +119,13 @@ impl Endpoint {
         if self.config.socket_io {
             self.binary_part(session, message);
         } else {
-            self.push_event(Event::EngineMessage { session, message });
+            self.engine_message(session, message);
         }
+    }
+
+    fn engine_message(&mut self, session: EngineSessionId, message: Frame) {
+        self.tally.packets_in.messages += 1;
+        self.push_event(Event::EngineMessage { session, message });
     }
 
     /// Whether packets from a session's client still count.
@@ -152,6 +166,7 @@ impl Endpoint {
         }
         if !self.config.socket_io {
             let reason = ending.reason();
+            self.count_disconnect(reason);
             self.push_event(Event::EngineClosed {
                 session: id,
                 reason,
@@ -191,6 +206,7 @@ impl Endpoint {
 
     /// The WebSocket of an upgrade takes over.
     pub(super) fn complete_upgrade(&mut self, id: EngineSessionId, websocket: ConnectionId) {
+        self.tally.upgrades += 1;
         self.answer_poll(id, NOOP);
         if let Some(session) = self.sessions.session_mut(id) {
             for frame in session.complete_upgrade(&mut self.clock, websocket) {

@@ -13,7 +13,8 @@ use crate::panics::Verb;
 use crate::peer::PeerAddr;
 use crate::priority::Priority;
 use crate::socket::{
-    is_reserved, with_slash, write_event, Args, Encoded, NamespaceId, Parser, SocketId, Target,
+    is_reserved, with_slash, write_event, Args, Encoded, Kind, NamespaceId, Parser, SocketId,
+    Target,
 };
 use crate::transport::{cost, Phase, RequestId, Sink};
 
@@ -39,6 +40,7 @@ impl Endpoint {
 
     /// As [`Endpoint::emit`], for names that are known to be good.
     pub(super) fn emit_unchecked(&mut self, target: &Target, event: &str, args: &Args) {
+        self.tally.emits += 1;
         self.note_emitted(target, event, args);
         self.publish(target, |adapter, audience| {
             adapter.emit(audience, event, args, None)
@@ -80,6 +82,7 @@ impl Endpoint {
         if self.is_writable(session) {
             self.emit_packet(socket, None, event, args)
         } else {
+            self.tally.dropped += 1;
             self.check_event(event, args)
         }
     }
@@ -95,6 +98,11 @@ impl Endpoint {
             .config
             .parser
             .ack(&mut self.codec.frames, name, ack.id, args);
+        let kind = match packet.attachments.is_empty() {
+            true => Kind::Ack,
+            false => Kind::BinaryAck,
+        };
+        self.tally.packets_out.add(kind, 1);
         self.send_packet(session, &packet, Priority::Normal);
         Ok(())
     }
@@ -133,6 +141,7 @@ impl Endpoint {
             if let Some(name) = name {
                 let packet = self.config.parser.disconnect(&mut self.codec.frames, name);
                 self.forget_socket(socket, reason);
+                self.tally.packets_out.disconnects += 1;
                 self.send(session, packet, Priority::Normal);
             }
         }
@@ -248,6 +257,7 @@ impl Endpoint {
             })
         };
         if self.send(session, frame, Priority::Normal) {
+            self.tally.packets_out.messages += 1;
             Ok(())
         } else {
             Err(Error::NoSuchSocket)
@@ -341,6 +351,7 @@ impl Endpoint {
         self.check_event(event, args)?;
         let found = self.sockets.get(socket).ok_or(Error::NoSuchSocket)?;
         let (session, namespace) = (found.session, found.namespace);
+        self.tally.emits += 1;
         if self.config.emitted_events {
             let own_room = self.sockets.id_text(socket).ok_or(Error::NoSuchSocket)?;
             let target = Target::namespace(namespace).to(own_room.as_str());
@@ -356,10 +367,12 @@ impl Endpoint {
                 |out| write_event(out, name, id, event, args),
                 |bytes| self.transport.send_bytes(key, bytes),
             );
+            self.tally.packets_out.events += 1;
             self.check_queue(session, waiting_bytes);
             return Ok(());
         }
         let packet = parser.event(&mut self.codec.frames, name, id, event, args);
+        self.count_event(&packet, 1);
         self.send_packet(session, &packet, Priority::Normal);
         Ok(())
     }
@@ -378,13 +391,18 @@ impl Endpoint {
         let priority = Priority::of(selected.len());
         let ready = &mut self.transport.ready;
         ready.charge(cost::ELEMENT * selected.len());
+        let mut dropped = 0;
+        let count = selected.len() as u64;
         for socket in selected.drain(..) {
             let session = self.sockets.get(socket).map(|socket| socket.session);
             let takes = |it: &_| !target.is_volatile() || self.is_writable(*it);
-            if let Some(session) = session.filter(takes) {
-                self.send_packet(session, packet, priority);
+            match session.filter(takes) {
+                Some(session) => self.send_packet(session, packet, priority),
+                None => dropped += 1,
             }
         }
+        self.count_event(packet, count - dropped);
+        self.tally.dropped += if target.is_volatile() { dropped } else { 0 };
         self.sockets.keep_selected(selected);
     }
 

@@ -291,6 +291,11 @@ impl Session {
         }
     }
 
+    /// Bytes that wait for polls.
+    pub fn queued_bytes(&self) -> usize {
+        self.queued_bytes
+    }
+
     /// Takes what is queued for a poll: so many packets at the most, and no further one beyond so many bytes.
     pub fn take_queue(&mut self, max_packets: usize, max_bytes: usize) -> Vec<Frame> {
         let mut bytes = 0;

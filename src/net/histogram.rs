@@ -14,6 +14,7 @@ const BUCKETS: usize = (32 - STEP_BITS as usize + 1) * STEPS;
 pub struct Histogram {
     counts: Box<[u64; BUCKETS]>,
     count: u64,
+    sum: u64,
     max: u64,
 }
 
@@ -22,6 +23,7 @@ impl Default for Histogram {
         Histogram {
             counts: Box::new([0; BUCKETS]),
             count: 0,
+            sum: 0,
             max: 0,
         }
     }
@@ -32,12 +34,37 @@ impl Histogram {
     pub fn record(&mut self, value: u64) {
         self.counts[bucket(value.min(MAX_VALUE))] += 1;
         self.count += 1;
+        self.sum = self.sum.saturating_add(value);
         self.max = self.max.max(value);
     }
 
     /// How many values have been counted.
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// All of them added up.
+    pub fn sum(&self) -> u64 {
+        self.sum
+    }
+
+    /// How many values there were of each size: the largest value that is counted here, and how many are larger than that of the entry
+    /// before it and not than this. Sizes of which there were none are left out.
+    ///
+    /// ```
+    /// use pulsewheel::Histogram;
+    ///
+    /// let mut histogram = Histogram::default();
+    /// for value in [1, 1, 100] {
+    ///     histogram.record(value);
+    /// }
+    /// assert_eq!(histogram.buckets().collect::<Vec<_>>(), [(1, 2), (103, 1)]);
+    /// assert_eq!((histogram.count(), histogram.sum()), (3, 102));
+    /// ```
+    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let buckets = self.counts.iter().enumerate();
+        let seen = buckets.filter(|(_, count)| **count > 0);
+        seen.map(|(index, count)| (largest(index), *count))
     }
 
     /// The largest of them, or 0.

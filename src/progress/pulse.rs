@@ -21,6 +21,10 @@ pub(super) struct Pulse {
     timer: Option<TimerKey>,
     /// Sessions with an update that was not told yet, in the order of their first such update. Some may have ended since.
     due: Vec<Key>,
+    /// Updates that waited for a pulse.
+    throttled: u64,
+    /// Of these, those that a newer one took the place of.
+    conflated: u64,
 }
 
 /// Milliseconds until something may happen again that happened last at this time; 0 for now.
@@ -67,14 +71,22 @@ impl ProgressTracker {
     /// A session was updated: it is told at the next pulse, which may be now.
     pub(super) fn progress_due(&mut self, now: Now, wheel: &mut Wheel<Timer>, key: Key) {
         let session = self.sessions.get_mut(key).expect("callers found it");
-        if !session.is_due {
-            session.is_due = true;
-            self.pulse.due.push(key);
+        match session.is_due {
+            true => self.pulse.conflated += 1,
+            false => self.pulse.due.push(key),
         }
+        session.is_due = true;
         let has_timer = self.pulse.timer.is_some();
         if !has_timer || wait_ms(self.pulse.last, now, self.config.throttle_ms) == 0 {
             self.look_for_pulse(now, wheel);
         }
+        let waits = self.sessions.get(key).is_some_and(|session| session.is_due);
+        self.pulse.throttled += u64::from(waits);
+    }
+
+    /// How many updates waited for a pulse so far, and of how many of them a newer one took the place.
+    pub(crate) fn held_back(&self) -> (u64, u64) {
+        (self.pulse.throttled, self.pulse.conflated)
     }
 
     /// The time of the next pulse has come.

@@ -96,6 +96,21 @@ describe("credentials", () => {
     await vi.waitFor(() => expect(seen).toEqual([{ token: "secret" }, { token: "secret", room: 7 }, {}]));
   });
 
+  test("who comes back after a lost connection says so, and who connects anew does not", async () => {
+    const server = await start();
+    const seen: unknown[] = [];
+    server.io.on("connection", (socket) => seen.push(socket.handshake.auth));
+    const client = clientOf(server, { auth: "secret" });
+    await client.connect();
+    server.cut();
+    await vi.waitFor(() => expect(seen).toEqual([{ token: "secret" }, { token: "secret", reconnect: true }]));
+    await vi.waitFor(() => expect(client.isConnected).toBe(true));
+    client.disconnect();
+    await client.connect();
+    await vi.waitFor(() => expect(seen).toHaveLength(3));
+    expect(seen[2]).toEqual({ token: "secret" });
+  });
+
   test("a function is asked again when the server refuses what it gave, and before every attempt", async () => {
     const server = await start();
     demand(server, "fresh");

@@ -9,6 +9,7 @@ mod commands;
 mod compression;
 mod connects;
 mod crowded;
+mod figures;
 mod handshakes;
 mod host_requests;
 mod incomplete;

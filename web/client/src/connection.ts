@@ -64,6 +64,8 @@ export abstract class Connection {
   #pingIntervalMs = Number.POSITIVE_INFINITY;
   #transports: TransportMemory | null = null;
   #stopWaking: (() => void) | null = null;
+  /** It has been connected since the last `disconnect()`, so that what follows is coming back. */
+  #comesBack = false;
 
   constructor(config: Partial<ClientConfig> = {}) {
     this.config = { ...defaultConfig(), ...config };
@@ -105,6 +107,7 @@ export abstract class Connection {
     const { socket } = this;
     this.socket = null;
     this.isConnected = false;
+    this.#comesBack = false;
     socket?.offAny();
     socket?.off();
     socket?.io.off();
@@ -204,7 +207,8 @@ export abstract class Connection {
     for (let asked = 1; ; asked += 1) {
       const auth = await authPayload(this.config.auth);
       if (this.socket !== socket) throw new Error("disconnected");
-      socket.auth = auth;
+      // For the server's figures.
+      socket.auth = this.#comesBack ? { ...auth, reconnect: true } : auth;
       try {
         return await this.#open(socket);
       } catch (error) {
@@ -287,6 +291,7 @@ export abstract class Connection {
 
   #connected(socket: Socket): void {
     this.isConnected = true;
+    this.#comesBack = true;
     this.#startHeartbeat();
     const transport = (): Transport => (socket.io.engine.transport.name === "polling" ? "polling" : "websocket");
     this.#transports?.worked(transport());

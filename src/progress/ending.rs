@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::clean::{clean_object, clean_text};
 use super::metadata::{Metadata, PROCESSED_ROWS};
 use super::object::{Limits, Object, Text};
-use super::session::Outcome;
+use super::session::{Outcome, Phase};
 use super::{CancelRequest, ErrorCode, JsonObject, Output, ProgressError, ProgressTracker};
 use crate::now::Now;
 use crate::slots::Key;
@@ -125,7 +125,7 @@ impl ProgressTracker {
         let key = self.processing(id)?;
         let reason = self.clean_reason(reason)?;
         let session = self.sessions.get(key).expect("processing() found it");
-        if !session.managed {
+        if !session.access.is_managed {
             let view = self.cancel(now, wheel, key, reason, Object::default());
             return Ok(CancelRequest::Done(view));
         }
@@ -142,7 +142,7 @@ impl ProgressTracker {
     pub fn check_unmanaged(&self, id: Uuid) -> Result<(), ProgressError> {
         let key = self.processing(id)?;
         let session = self.sessions.get(key).expect("processing() found it");
-        if session.managed {
+        if session.access.is_managed {
             return Err(ProgressError::new(
                 ErrorCode::SessionManaged,
                 format!("the session {id} is fed by the server itself: it can only be cancelled"),
@@ -158,7 +158,8 @@ impl ProgressTracker {
         self.sessions
             .get_mut(key)
             .expect("processing() found it")
-            .managed = true;
+            .access
+            .is_managed = true;
         Ok(())
     }
 
@@ -186,7 +187,7 @@ impl ProgressTracker {
             .sessions
             .iter()
             .filter(|(_, session)| session.is_silent_for(now, self.config.stale_after_ms))
-            .filter(|(_, session)| session.cancel_reason.is_none())
+            .filter(|(_, session)| session.cancel_reason().is_none())
             .map(|(key, _)| key)
             .collect();
         for key in &stale {
@@ -199,7 +200,7 @@ impl ProgressTracker {
     pub(super) fn give_up(&mut self, now: Now, wheel: &mut Wheel<Timer>, key: Key) {
         let session = self.sessions.get(key).expect("callers found it");
         let reason = Some("stale".to_owned());
-        if session.managed {
+        if session.access.is_managed {
             self.ask_host(key, reason);
         } else {
             self.cancel(now, wheel, key, reason, Object::default());
@@ -209,10 +210,13 @@ impl ProgressTracker {
     /// Asks the host of a managed session to cancel it, unless that has been done.
     fn ask_host(&mut self, key: Key, reason: Option<String>) {
         let session = self.sessions.get_mut(key).expect("callers found it");
-        if session.cancel_reason.is_none() {
-            let id = session.id;
+        let id = session.id;
+        if let Phase::Processing { cancel_reason } = &mut session.phase {
+            if cancel_reason.is_some() {
+                return;
+            }
             let reason = reason.unwrap_or_else(|| USER_REQUESTED.to_owned());
-            session.cancel_reason = Some(reason.clone());
+            *cancel_reason = Some(reason.clone());
             self.outputs.push_back(Output::CancelAsked { id, reason });
         }
     }
@@ -230,7 +234,7 @@ impl ProgressTracker {
         partial_results.insert("completion_percentage", session.progress.into());
         partial_results.extend(given);
         let reason = reason
-            .or_else(|| session.cancel_reason.clone())
+            .or_else(|| session.cancel_reason().map(str::to_owned))
             .unwrap_or_else(|| USER_REQUESTED.to_owned());
         let outcome = Outcome::Cancelled {
             reason,
@@ -250,11 +254,12 @@ impl ProgressTracker {
         outcome: Outcome,
     ) -> Option<String> {
         let session = self.sessions.get_mut(key).expect("callers found it");
-        if let Some(timer) = session.stale.take() {
+        if let Some(timer) = session.timer.take() {
             wheel.cancel(timer);
         }
+        let was_asked = session.cancel_reason().is_some();
         let forget_at_ms = now.mono_ms.saturating_add(self.config.retention_ms);
-        session.forget = Some(wheel.insert(forget_at_ms, Timer::Forget(key)));
+        session.timer = Some(wheel.insert(forget_at_ms, Timer::Forget(key)));
         self.seqs.see(now);
         session.end(now, self.seqs.next(Some(session.seq)), &outcome);
         let (id, recipients) = (session.id, session.recipients());
@@ -266,13 +271,14 @@ impl ProgressTracker {
             Outcome::Failed { .. } => ("import_error", None),
             Outcome::Cancelled { .. } => {
                 let mut view = String::new();
-                if let Some(ended) = session.ended.take() {
-                    ended.write(true, &mut view);
+                if let Phase::Ended { view: ended, .. } = &mut session.phase {
+                    if let Some(ended) = ended.take() {
+                        ended.write(true, &mut view);
+                    }
                 }
                 ("import_cancelled", Some(view))
             }
         };
-        let was_asked = session.cancel_reason.take().is_some();
         self.active -= 1;
         self.emit(event, Some(id), recipients, payload);
         if was_asked {
@@ -288,7 +294,7 @@ impl ProgressTracker {
         let Some(session) = self.sessions.remove(key) else {
             return;
         };
-        if let Some(timer) = session.forget {
+        if let Some(timer) = session.timer {
             wheel.cancel(timer);
         }
         self.seqs.forget(session.seq);

@@ -38,10 +38,10 @@ impl Session {
     pub(super) fn info(&self) -> SessionInfo {
         SessionInfo {
             id: self.id,
-            audience: self.audience,
-            status: self.status,
-            is_managed: self.managed,
-            owner: self.owner.clone(),
+            audience: self.access.audience,
+            status: self.status(),
+            is_managed: self.access.is_managed,
+            owner: self.access.owner.clone(),
         }
     }
 }

@@ -165,7 +165,7 @@ impl Session {
             processed_rows: self.metadata.field(&PROCESSED_ROWS),
             total_rows: self.metadata.field(&TOTAL_ROWS),
             eta_seconds: self.eta(eta_seconds),
-            status: self.status,
+            status: self.status(),
             metadata: Shown {
                 metadata: &self.metadata,
                 computed: &self.computed(now, eta_seconds),
@@ -184,7 +184,7 @@ impl Session {
                 Outcome::Completed { result } => Rest::of(result),
                 Outcome::Failed { .. } | Outcome::Cancelled { .. } => None,
             },
-            status: self.status,
+            status: self.status(),
             seq: self.seq,
         })
     }

@@ -6,6 +6,7 @@
 
 use uuid::Uuid;
 
+use super::session::Told;
 use super::{elapsed_ms, Output, ProgressTracker, Recipients};
 use crate::now::Now;
 use crate::slots::Key;
@@ -51,7 +52,7 @@ impl ProgressTracker {
     /// update.
     pub fn progress_payload(&self, slot: Key) -> Option<String> {
         let session = self.sessions.get(slot)?;
-        let told = session.last_told.filter(|_| session.is_processing())?;
+        let told = session.told.last.filter(|_| session.is_processing())?;
         Some(session.progress_payload(told, self.config.stalled_after_ms))
     }
 
@@ -63,7 +64,7 @@ impl ProgressTracker {
     /// The sessions that stand as they were told last: all that were told, but those that are due.
     pub fn told_sessions(&self) -> impl Iterator<Item = (Key, Recipients)> + '_ {
         let told = self.sessions.iter().filter(|(_, session)| {
-            session.is_processing() && session.last_told.is_some() && !session.is_due
+            session.is_processing() && session.told.last.is_some() && !session.told.is_due
         });
         told.map(|(slot, session)| (slot, session.recipients()))
     }
@@ -71,16 +72,19 @@ impl ProgressTracker {
     /// A session was updated: it is told at the next pulse, which may be now.
     pub(super) fn progress_due(&mut self, now: Now, wheel: &mut Wheel<Timer>, key: Key) {
         let session = self.sessions.get_mut(key).expect("callers found it");
-        match session.is_due {
+        match session.told.is_due {
             true => self.pulse.conflated += 1,
             false => self.pulse.due.push(key),
         }
-        session.is_due = true;
+        session.told.is_due = true;
         let has_timer = self.pulse.timer.is_some();
         if !has_timer || wait_ms(self.pulse.last, now, self.config.throttle_ms) == 0 {
             self.look_for_pulse(now, wheel);
         }
-        let waits = self.sessions.get(key).is_some_and(|session| session.is_due);
+        let waits = self
+            .sessions
+            .get(key)
+            .is_some_and(|session| session.told.is_due);
         self.pulse.throttled += u64::from(waits);
     }
 
@@ -108,7 +112,11 @@ impl ProgressTracker {
             next_ms = throttle_ms;
         }
         let sessions = &self.sessions;
-        let is_due = |key: &Key| sessions.get(*key).is_some_and(|session| session.is_due);
+        let is_due = |key: &Key| {
+            sessions
+                .get(*key)
+                .is_some_and(|session| session.told.is_due)
+        };
         self.pulse.due.retain(is_due);
         if !self.pulse.due.is_empty() {
             let at_ms = now.mono_ms.saturating_add(next_ms);
@@ -123,14 +131,16 @@ impl ProgressTracker {
         let mut due = std::mem::take(&mut self.pulse.due);
         due.retain(|key| {
             let session = self.sessions.get_mut(*key);
-            let Some(session) = session.filter(|session| session.is_due) else {
+            let Some(session) = session.filter(|session| session.told.is_due) else {
                 return false;
             };
-            if wait_ms(session.last_told, now, throttle_ms) > 0 {
+            if wait_ms(session.told.last, now, throttle_ms) > 0 {
                 return true;
             }
-            session.is_due = false;
-            session.last_told = Some(now);
+            session.told = Told {
+                last: Some(now),
+                is_due: false,
+            };
             self.pulse.last = Some(now);
             let (id, recipients) = (session.id, session.recipients());
             self.outputs.push_back(Output::Progress {

@@ -98,14 +98,45 @@ const ETA_WATCHED_MS: u64 = 2_000;
 /// Ten years: an estimate beyond it says nothing.
 const MAX_ETA_SECONDS: f64 = 315_360_000.0;
 
+/// Who may see a session, and who ends it.
+#[derive(Debug)]
+pub(super) struct Access {
+    pub audience: Audience,
+    pub owner: Option<Arc<str>>,
+    /// Whether the host is to be asked before it is cancelled.
+    pub is_managed: bool,
+}
+
+/// What of a session's progress has been told.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// When it was told last.
+    pub last: Option<Now>,
+    /// Whether there is an update that was not told yet.
+    pub is_due: bool,
+}
+
+/// How far the life of a session has come.
+#[derive(Debug)]
+pub(super) enum Phase {
+    Processing {
+        /// The reason of the cancellation that the host has been asked for.
+        cancel_reason: Option<String>,
+    },
+    Ended {
+        status: Status,
+        /// What is left to be read: nothing of a cancelled session, once everybody has been told.
+        view: Option<Box<EndedView>>,
+    },
+}
+
 #[derive(Debug)]
 pub(super) struct Session {
     pub id: Uuid,
     /// Its place in the lists: above those of all sessions that were created before it.
     pub number: u64,
-    pub audience: Audience,
-    pub owner: Option<Arc<str>>,
-    pub status: Status,
+    pub access: Access,
+    pub phase: Phase,
     /// From 0 to 1, never falling.
     pub progress: f64,
     /// The number of the newest change; see [`Seqs`](super::seq::Seqs).
@@ -114,22 +145,11 @@ pub(super) struct Session {
     pub created: Now,
     /// When it was last updated; once ended, when it ended.
     pub last_update: Now,
-    /// When its progress was told last.
-    pub last_told: Option<Now>,
-    /// Whether it has an update that was not told yet.
-    pub is_due: bool,
-    /// Whether the host is to be asked before it is cancelled.
-    pub managed: bool,
-    /// The reason of the cancellation that the host has been asked for.
-    pub cancel_reason: Option<String>,
+    pub told: Told,
     /// The Session object, made when somebody asks for it and kept until the session changes.
     pub view: OnceCell<Box<RunningView>>,
-    /// What is left to be read: `None` while processing, and for a cancelled session once everybody has been told.
-    pub ended: Option<Box<EndedView>>,
-    /// Pending while processing.
-    pub stale: Option<TimerKey>,
-    /// Pending once ended.
-    pub forget: Option<TimerKey>,
+    /// Looks whether it has gone stale while it is processing, and has it forgotten once it has ended.
+    pub timer: Option<TimerKey>,
     pace: Rate,
     rows_pace: Rate,
     /// How often the text of the Session object was made.
@@ -142,29 +162,25 @@ impl Session {
         id: Uuid,
         number: u64,
         seq: u64,
-        (audience, owner): (Audience, Option<Arc<str>>),
+        access: Access,
         now: Now,
         metadata: Metadata,
     ) -> Self {
         let mut session = Session {
             id,
             number,
-            audience,
-            owner,
-            status: Status::Processing,
+            access,
+            phase: Phase::Processing {
+                cancel_reason: None,
+            },
             progress: 0.0,
             seq,
             metadata,
             created: now,
             last_update: now,
-            last_told: None,
-            is_due: false,
-            managed: false,
-            cancel_reason: None,
+            told: Told::default(),
             view: OnceCell::new(),
-            ended: None,
-            stale: None,
-            forget: None,
+            timer: None,
             pace: Rate::default(),
             rows_pace: Rate::default(),
             #[cfg(test)]
@@ -199,13 +215,31 @@ impl Session {
         if let Outcome::Completed { .. } = outcome {
             self.progress = 1.0;
         }
-        self.status = outcome.status();
+        let status = outcome.status();
+        self.phase = Phase::Ended { status, view: None };
         // A progress that still waits is dropped: the terminal event carries the last figures.
-        self.is_due = false;
+        self.told.is_due = false;
         self.seq = seq;
         self.last_update = now;
         self.view.take();
-        self.ended = Some(Box::new(self.ended_view(outcome)));
+        let view = Some(Box::new(self.ended_view(outcome)));
+        self.phase = Phase::Ended { status, view };
+    }
+
+    /// Where it stands.
+    pub(super) fn status(&self) -> Status {
+        match self.phase {
+            Phase::Processing { .. } => Status::Processing,
+            Phase::Ended { status, .. } => status,
+        }
+    }
+
+    /// The reason of the cancellation that the host of a session at work has been asked for.
+    pub(super) fn cancel_reason(&self) -> Option<&str> {
+        match &self.phase {
+            Phase::Processing { cancel_reason } => cancel_reason.as_deref(),
+            Phase::Ended { .. } => None,
+        }
     }
 
     fn observe_rows(&mut self, now: Now) {
@@ -215,14 +249,14 @@ impl Session {
     }
 
     pub(super) fn recipients(&self) -> Recipients {
-        match self.audience {
+        match self.access.audience {
             Audience::Everybody => Recipients::Everybody,
             Audience::Trackers | Audience::Owner => Recipients::Session(self.id),
         }
     }
 
     pub(super) fn is_processing(&self) -> bool {
-        self.status == Status::Processing
+        self.status() == Status::Processing
     }
 
     pub(super) fn is_silent_for(&self, now: Now, ms: u64) -> bool {
@@ -242,8 +276,7 @@ impl Session {
     pub(super) fn computed(&self, now: Now, eta_seconds: Option<u64>) -> Computed {
         let given = self.metadata.number(&ETA_SECONDS);
         let left = given.or(eta_seconds.map(|seconds| seconds as f64));
-        let left =
-            left.filter(|seconds| self.status == Status::Processing && *seconds <= MAX_ETA_SECONDS);
+        let left = left.filter(|seconds| self.is_processing() && *seconds <= MAX_ETA_SECONDS);
         let per_ms = self.rows_pace.per_ms(now.mono_ms, SPEED_WATCHED_MS);
         Computed {
             processing_speed: per_ms.map(|per_ms| speed_text(per_ms * 1000.0)),

@@ -9,7 +9,7 @@ use super::metadata::Metadata;
 use super::object::Limits;
 use super::pulse::Pulse;
 use super::seq::{SeqState, Seqs};
-use super::session::{Session, Status};
+use super::session::{Access, Session, Status};
 use super::{
     elapsed_ms, notice, ErrorCode, JsonObject, MemoryUsage, Output, ProgressConfig, ProgressError,
     Recipients, SessionInfo, SessionOptions,
@@ -141,14 +141,17 @@ impl ProgressTracker {
         let seq = self.seqs.next(None);
         let number = self.seqs.place();
         let owner = options.owner.filter(|owner| !owner.is_empty());
-        let whose = (audience, owner.map(Into::into));
-        let mut session = Session::new(id, number, seq, whose, now, metadata);
-        session.managed = options.managed;
+        let access = Access {
+            audience,
+            owner: owner.map(Into::into),
+            is_managed: options.managed,
+        };
+        let mut session = Session::new(id, number, seq, access, now, metadata);
         let payload = session.created_payload();
         let recipients = session.recipients();
         let key = self.sessions.insert_with(|key| {
             let stale_at_ms = now.mono_ms.saturating_add(self.config.stale_after_ms);
-            session.stale = Some(wheel.insert(stale_at_ms, Timer::Stale(key)));
+            session.timer = Some(wheel.insert(stale_at_ms, Timer::Stale(key)));
             session
         });
         self.by_id.insert(id, key);
@@ -198,7 +201,7 @@ impl ProgressTracker {
 
     /// Where a session stands. [`Status::Cancelled`] is not among the answers, but an error.
     pub fn status(&self, id: Uuid) -> Result<Status, ProgressError> {
-        Ok(self.remembered(id)?.1.status)
+        Ok(self.remembered(id)?.1.status())
     }
 
     /// A page of the Session objects of one status, or of all, the newest first. Cancelled sessions are in no list.
@@ -258,8 +261,8 @@ impl ProgressTracker {
             .range(..end)
             .rev()
             .filter_map(|(_, key)| Some((*key, self.sessions.get(*key)?)))
-            .filter(|(_, session)| session.status != Status::Cancelled)
-            .filter(move |(_, session)| wanted.is_none_or(|status| session.status == status))
+            .filter(|(_, session)| session.status() != Status::Cancelled)
+            .filter(move |(_, session)| wanted.is_none_or(|status| session.status() == status))
     }
 
     /// How many sessions are processing.
@@ -332,7 +335,7 @@ impl ProgressTracker {
         else {
             return;
         };
-        session.stale = None;
+        session.timer = None;
         if session.is_silent_for(now, self.config.stale_after_ms) {
             self.give_up(now, wheel, key);
         } else {
@@ -341,7 +344,7 @@ impl ProgressTracker {
                 .last_update
                 .mono_ms
                 .saturating_add(self.config.stale_after_ms);
-            session.stale = Some(wheel.insert(at_ms, Timer::Stale(key)));
+            session.timer = Some(wheel.insert(at_ms, Timer::Stale(key)));
         }
     }
 
@@ -381,7 +384,7 @@ impl ProgressTracker {
         let found = self.by_id.get(&id);
         let found = found.and_then(|key| Some((*key, self.sessions.get(*key)?)));
         match found {
-            Some((_, session)) if session.status == Status::Cancelled => Err(ProgressError::new(
+            Some((_, session)) if session.status() == Status::Cancelled => Err(ProgressError::new(
                 ErrorCode::SessionCancelled,
                 format!("the session {id} was cancelled"),
             )),

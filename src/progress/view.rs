@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use super::metadata::{Field, CURRENT_STEP, ETA_SECONDS, OPERATION, PROCESSED_ROWS, TOTAL_ROWS};
 use super::payload::to_json;
-use super::session::{Outcome, Session};
+use super::session::{Outcome, Phase, Session};
 use super::shown::{ESTIMATED_COMPLETION, PROCESSING_SPEED};
 use crate::now::Now;
 
@@ -53,9 +53,11 @@ impl Session {
         with_result: bool,
         out: &mut String,
     ) {
-        match &self.ended {
-            Some(ended) => ended.write(with_result, out),
-            None => self.write_running(now, stalled_after_ms, out),
+        match &self.phase {
+            Phase::Ended {
+                view: Some(view), ..
+            } => view.write(with_result, out),
+            _ => self.write_running(now, stalled_after_ms, out),
         }
     }
 
@@ -154,7 +156,7 @@ impl Session {
 
     /// From the end of the metadata to the result.
     fn write_middle(&self, result: &str, text: &mut String) {
-        let status = self.status.as_str();
+        let status = self.status().as_str();
         write(
             text,
             format_args!("}},\"status\":\"{status}\",\"result\":{result}"),

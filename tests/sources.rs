@@ -125,7 +125,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("socket", &[]),
     ("progress", &[]),
     ("transport", &["http", "websocket"]),
-    // Of `net` it keeps the handle that leads back to it from other threads, for handlers.
+    // Of `net` it keeps, for handlers, the handle that leads back to it from other threads and what the loop counts.
     (
         "endpoint",
         &[

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::{Counts, Endpoint};
 use crate::error::DisconnectReason;
 use crate::http::Head;
+use crate::net::Stats;
 use crate::socket::{Encoded, Kind};
 
 /// The figures of an [`Endpoint`], as [`Endpoint::stats`] gives them: what there is now, and what has been since it was made. All
@@ -149,7 +150,26 @@ impl Endpoint {
     /// What there is now and what has been so far, in figures. Counting costs next to nothing; asking for what waits and what is held looks at
     /// each connection and session.
     ///
-    /// How long things took is measured by who has a clock: see [`Server::stats`](crate::Server::stats).
+    /// How long things took is measured by who has a clock: [`Endpoint::loop_stats`].
+    ///
+    /// ```
+    /// use pulsewheel::{http::Response, Io};
+    ///
+    /// let mut io = Io::new();
+    /// io.http("GET", "/metrics", |_, request| {
+    ///     let mut server = request.server();
+    ///     let endpoint = server.endpoint();
+    ///     let (stats, turns) = (endpoint.stats(), &endpoint.loop_stats().turn_us);
+    ///     let mut text = format!("events_out {}\n", stats.packets_out.all_events());
+    ///     let mut count = 0;
+    ///     for (largest, times) in turns.buckets() {
+    ///         count += times;
+    ///         text += &format!("turn_us_bucket{{le=\"{largest}\"}} {count}\n");
+    ///     }
+    ///     text += &format!("turn_us_sum {}\nturn_us_count {}\n", turns.sum(), turns.count());
+    ///     Response::text(200, text)
+    /// });
+    /// ```
     pub fn stats(&self) -> EndpointStats {
         let mut stats = self.tally.clone();
         stats.counts = self.counts();
@@ -172,6 +192,15 @@ impl Endpoint {
             stats.conflated += conflated;
         }
         stats
+    }
+
+    /// What the loop around this has done so far, and how long its turns took, where a [`Server`](crate::Server) drives this.
+    pub fn loop_stats(&self) -> &Stats {
+        &self.outside.loop_stats
+    }
+
+    pub(crate) fn loop_stats_mut(&mut self) -> &mut Stats {
+        &mut self.outside.loop_stats
     }
 
     /// A client has joined a namespace, having said this.

@@ -57,7 +57,7 @@ use crate::config::Config;
 use crate::data::Data;
 use crate::engine::{Revision, Sessions, Times};
 use crate::id::EngineSessionId;
-use crate::net::Handle;
+use crate::net::{Handle, Stats};
 use crate::now::Now;
 use crate::progress::MemoryUsage;
 use crate::slots::Slots;
@@ -109,6 +109,8 @@ struct Outside {
     environment: Environment,
     /// Leads back here from other threads, where a server drives this.
     handle: Option<Handle>,
+    /// What the loop around this has done.
+    loop_stats: Stats,
     /// Leads to other servers.
     adapter: Box<dyn Adapter>,
 }
@@ -127,6 +129,7 @@ impl Endpoint {
             outside: Outside {
                 environment,
                 handle: None,
+                loop_stats: Stats::default(),
                 adapter: Box::new(InMemory),
             },
             transport: Transport::new(&config),

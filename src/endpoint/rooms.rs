@@ -34,7 +34,7 @@ impl Endpoint {
             return Err(Error::RoomNameTooLong);
         }
         let is_full = self.sockets.room_count(socket) >= self.config.max_rooms_per_socket;
-        if is_full && !self.rooms(socket).any(|joined| joined == room) {
+        if is_full && !self.sockets.rooms(socket).any(|joined| joined == room) {
             return Err(Error::TooManyRooms);
         }
         self.sockets.join(socket, room);
@@ -49,14 +49,20 @@ impl Endpoint {
         Ok(())
     }
 
-    /// The rooms that a socket has joined, its own not among them.
+    /// The rooms that a socket has joined, its own and those of progress sessions not among them.
     pub fn rooms(&self, socket: SocketId) -> impl Iterator<Item = &str> {
-        self.sockets.rooms(socket)
+        let namespace = self.namespace_of(socket).ok();
+        let is_reserved = move |room: &str| {
+            namespace.is_some_and(|namespace| self.is_reserved_room(namespace, room))
+        };
+        let rooms = self.sockets.rooms(socket);
+        rooms.filter(move |room| !is_reserved(room))
     }
 
-    /// All rooms of a namespace that somebody has joined; the rooms of sockets' own ids are not among them.
+    /// All rooms of a namespace that somebody has joined; those of sockets' own ids and of progress sessions are not among them.
     pub fn all_rooms(&self, namespace: NamespaceId) -> impl Iterator<Item = &str> {
-        self.sockets.room_names(namespace)
+        let rooms = self.sockets.room_names(namespace);
+        rooms.filter(move |room| !self.is_reserved_room(namespace, room))
     }
 
     /// The connected sockets of this server that a target means, each once; those that have lost their connection are not

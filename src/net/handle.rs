@@ -86,31 +86,24 @@ impl Handle {
         &self,
         verb: impl FnOnce(&mut Endpoint) -> T + Send + 'static,
     ) -> Result<Pending<T>, HandleError> {
-        self.command(move |endpoint, _| verb(endpoint))
+        let (answer_to, pending) = pending(&self.queue);
+        self.queue.push(command(answer_to, verb))?;
+        Ok(pending)
     }
 
     /// What the loop has done so far, and how long its turns took.
     pub fn stats(&self) -> Result<Pending<Stats>, HandleError> {
-        self.command(|_, stats| stats.clone())
+        self.call(|endpoint| endpoint.loop_stats().clone())
     }
 
     /// Has the loop do something that is never refused for want of a place: an answer that somebody waits for. It does nothing
     /// where the server is gone.
     pub(crate) fn tell(&self, act: impl FnOnce(&mut Endpoint) + Send + 'static) {
-        let command: Command = Box::new(move |endpoint, _| {
+        let command: Command = Box::new(move |endpoint| {
             act(endpoint);
             Done::Well
         });
         self.queue.push_answer(command);
-    }
-
-    fn command<T: Send + 'static>(
-        &self,
-        act: impl FnOnce(&mut Endpoint, &Stats) -> T + Send + 'static,
-    ) -> Result<Pending<T>, HandleError> {
-        let (answer_to, pending) = pending(&self.queue);
-        self.queue.push(command(answer_to, act))?;
-        Ok(pending)
     }
 
     /// What begins a session.
@@ -120,7 +113,7 @@ impl Handle {
         act: impl FnOnce(&mut Endpoint) -> Result<(), ProgressError> + Send + 'static,
     ) -> Result<Pending<Result<(), ProgressError>>, HandleError> {
         let (answer_to, pending) = pending(&self.queue);
-        let command = command(answer_to, move |endpoint, _| act(endpoint));
+        let command = command(answer_to, act);
         self.queue.push_begin(id, command)?;
         Ok(pending)
     }
@@ -132,7 +125,7 @@ impl Handle {
         act: impl FnOnce(&mut Endpoint) -> Result<T, ProgressError> + Send + 'static,
     ) -> Result<Pending<Result<T, ProgressError>>, HandleError> {
         let (answer_to, pending) = pending(&self.queue);
-        let command = command(answer_to, move |endpoint, _| act(endpoint));
+        let command = command(answer_to, act);
         self.queue.push_end(id, command)?;
         Ok(pending)
     }
@@ -318,10 +311,10 @@ pub(super) fn new_id() -> Uuid {
 /// Does something, with a panic of it contained, and gives the answer.
 fn command<T: Send + 'static>(
     answer_to: Answer<T>,
-    act: impl FnOnce(&mut Endpoint, &Stats) -> T + Send + 'static,
+    act: impl FnOnce(&mut Endpoint) -> T + Send + 'static,
 ) -> Command {
-    Box::new(move |endpoint, stats| {
-        let answer = contain(|| act(endpoint, stats));
+    Box::new(move |endpoint| {
+        let answer = contain(|| act(endpoint));
         let done = match &answer {
             Ok(_) => Done::Well,
             Err(_) => Done::Panicked,

@@ -11,15 +11,14 @@ use uuid::Uuid;
 use super::handle::HandleError;
 use super::job::Bars;
 use super::pending::Answer;
-use super::Stats;
 use crate::progress::{ErrorCode, JsonObject, ProgressError};
 use crate::Endpoint;
 
 /// Commands that may wait for the loop, those not counted that always have a place.
 pub(super) const MAX_COMMANDS: usize = 4096;
 
-/// Something that the loop does to the endpoint, or tells of itself, in its next turn.
-pub(super) type Command = Box<dyn FnOnce(&mut Endpoint, &Stats) -> Done + Send>;
+/// Something that the loop does to the endpoint in its next turn.
+pub(super) type Command = Box<dyn FnOnce(&mut Endpoint) -> Done + Send>;
 
 /// What has become of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +75,7 @@ pub(super) struct Update {
 
 impl Update {
     fn command(self) -> Command {
-        Box::new(move |endpoint, _| {
+        Box::new(move |endpoint| {
             let mut sessions = endpoint.progress();
             let mut tell = |metadata| sessions.update_progress(self.id, self.progress, metadata);
             let done = match self.bars {

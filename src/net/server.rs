@@ -49,7 +49,6 @@ pub struct Server {
     clock: Clock,
     queue: Arc<Queue>,
     buffer: Box<[u8]>,
-    stats: Stats,
     /// When this turn began to work.
     turn_began: Instant,
     /// When the operating system was last asked what is ready.
@@ -118,7 +117,6 @@ impl Server {
             clock,
             queue,
             buffer: vec![0; MAX_READ_BYTES].into_boxed_slice(),
-            stats: Stats::default(),
             turn_began: Instant::now(),
             asked_ms: 0,
             written_to: None,
@@ -263,13 +261,14 @@ impl Server {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        self.stats.turn_took(self.turn_began.elapsed());
+        let worked = self.turn_began.elapsed();
+        self.note().turn_took(worked);
         self.written_to = None;
         self.turn_writes = 0;
         let result = self.poll.poll(&mut self.readiness, timeout);
         self.turn_began = Instant::now();
-        self.stats.turns += 1;
-        self.stats.polls += 1;
+        self.note().turns += 1;
+        self.note().polls += 1;
         self.endpoint.begin_turn(self.clock.now());
         match result {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
@@ -279,7 +278,7 @@ impl Server {
         self.peripherals.call(&mut self.endpoint);
         let now_ms = self.endpoint.now().mono_ms;
         if let Some(deadline_ms) = self.endpoint.next_deadline().filter(|at| *at <= now_ms) {
-            self.stats.timer_lateness_ms.record(now_ms - deadline_ms);
+            self.note().timer_lateness_ms.record(now_ms - deadline_ms);
         }
         Ok(())
     }
@@ -305,9 +304,14 @@ impl Server {
         Some(Duration::from_millis(deadline_ms.saturating_sub(now_ms)))
     }
 
-    /// What the loop has done so far, and how long its turns took.
+    /// What the loop has done so far, and how long its turns took: [`Endpoint::loop_stats`].
     pub fn stats(&self) -> &Stats {
-        &self.stats
+        self.endpoint.loop_stats()
+    }
+
+    /// Where what the loop does is counted: in the endpoint, so that handlers can look at it.
+    fn note(&mut self) -> &mut Stats {
+        self.endpoint.loop_stats_mut()
     }
 
     fn take_commands(&mut self) {
@@ -315,9 +319,9 @@ impl Server {
             let Some((given, command)) = self.queue.pop() else {
                 return;
             };
-            self.stats.commanded(given.elapsed());
-            if command(&mut self.endpoint, &self.stats) == Done::Panicked {
-                self.stats.panics += 1;
+            self.note().commanded(given.elapsed());
+            if command(&mut self.endpoint) == Done::Panicked {
+                self.note().panics += 1;
             }
         }
     }
@@ -371,13 +375,13 @@ impl Server {
         let Some(stream) = self.connections.get(key) else {
             return self.endpoint.on_ready(key, Readiness::broken());
         };
-        self.stats.reads += 1;
+        self.endpoint.loop_stats_mut().reads += 1;
         let read = stream.read(&mut self.buffer[..bytes]);
         // What was read may want to be answered by the stream itself, as in a handshake.
         flush(stream);
         let asks_again = !stream.short_is_blocked();
         let is_short = matches!(read, Ok(length) if length > 0 && length < bytes);
-        self.stats.read_bytes += read.as_ref().map_or(0, |length| *length as u64);
+        self.note().read_bytes += read.as_ref().map_or(0, |length| *length as u64);
         self.endpoint.on_read(key, &mut self.buffer[..bytes], read);
         if is_short && asks_again {
             self.endpoint.on_ready(key, Readiness::readable());
@@ -387,12 +391,14 @@ impl Server {
     fn write_to(&mut self, key: ConnectionId) {
         if self.written_to.replace(key) != Some(key) {
             self.turn_writes += 1;
-            self.stats.max_writes_per_turn = self.stats.max_writes_per_turn.max(self.turn_writes);
+            let turn_writes = self.turn_writes;
+            let most = &mut self.note().max_writes_per_turn;
+            *most = turn_writes.max(*most);
         }
         let Some(stream) = self.connections.get(key) else {
             return self.endpoint.on_ready(key, Readiness::broken());
         };
-        self.stats.writes += 1;
+        self.endpoint.loop_stats_mut().writes += 1;
         let asks_again = !stream.short_is_blocked();
         let mut bytes = 0;
         self.endpoint.write(key, |slices| {
@@ -401,7 +407,7 @@ impl Server {
             bytes = written.as_ref().map_or(0, |bytes| *bytes);
             written
         });
-        self.stats.written_bytes += bytes as u64;
+        self.note().written_bytes += bytes as u64;
         if bytes > 0 && asks_again {
             self.endpoint.on_ready(key, Readiness::writable());
         }
@@ -421,7 +427,7 @@ impl Server {
         while let Some(accepted) = self.listeners.accept(now_ms, self.asked_ms, &mut accepts) {
             self.add_connection(accepted);
         }
-        self.stats.accepts += accepts;
+        self.note().accepts += accepts;
     }
 
     fn add_connection(&mut self, accepted: Accepted) {
@@ -429,8 +435,8 @@ impl Server {
         let Some(key) = self.endpoint.open(peer) else {
             return;
         };
-        self.stats.accepted += 1;
-        self.stats.registrations += 1;
+        self.note().accepted += 1;
+        self.note().registrations += 1;
         let interest = Interest::READABLE | Interest::WRITABLE;
         let token = Token(key.index());
         if self

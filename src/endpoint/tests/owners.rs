@@ -197,6 +197,13 @@ fn nobody_gets_into_the_rooms_of_progress_sessions_by_their_names() {
     }
     update(&mut world, id, 0.5);
     assert!(names(&mut world, bob).is_empty());
+    // A host that has a client leave all its rooms has it leave none of these.
+    world.endpoint.progress().track(socket, id).unwrap();
+    world.endpoint.join(socket, "hall").unwrap();
+    assert_eq!(world.endpoint.rooms(socket).collect::<Vec<_>>(), ["hall"]);
+    let namespace = world.everybody().namespace_id();
+    let all: Vec<&str> = world.endpoint.all_rooms(namespace).collect();
+    assert_eq!(all, ["hall"]);
     // Elsewhere they are names like others.
     let (_, socket) = world.enter("40/other,");
     assert_eq!(world.endpoint.join(socket, "progress:owner:Ann"), Ok(()));

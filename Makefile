@@ -24,9 +24,10 @@ export PULSEWHEEL_BIN := $(BUILT)/pulsewheel
 export PULSEWHEEL_ECHO := $(BUILT)/examples/echo
 export PULSEWHEEL_ENGINE_ECHO := $(BUILT)/examples/engine_echo
 export PULSEWHEEL_EXAMPLES := $(BUILT)/examples
+export PULSEWHEEL_HOSTS := $(TARGET)/hosts/debug
 
-# Workspaces of their own, of which the first two use the library: their lock files have to know what that depends on.
-OTHER_WORKSPACES := benches/compare fuzz tests/rust-client
+# Workspaces of their own, of which the first three use the library: their lock files have to know what that depends on.
+OTHER_WORKSPACES := benches/compare examples/hosts fuzz tests/rust-client
 
 # The cargo features of the library, each of which has to work alone.
 FEATURES := compression msgpack
@@ -58,13 +59,14 @@ web/dist/index.html: web/node_modules/.package-lock.json $(shell find web/src we
 	touch $@
 
 .PHONY: test
-test: lint test-rust test-simulation test-features test-web test-interop test-program test-counts test-browser ## set up everything and run all tests
+test: lint test-rust test-simulation test-features test-web test-interop test-hosts test-program test-counts test-browser ## set up everything and run all tests
 	@echo "All tests have passed."
 
 .PHONY: lint
 lint: need-cc web ## check format, lints and documentation
 	cargo fmt --all --check
 	cargo fmt --all --check --manifest-path benches/compare/Cargo.toml
+	cargo fmt --all --check --manifest-path examples/hosts/Cargo.toml
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	for workspace in $(OTHER_WORKSPACES); do cargo update --workspace --locked --quiet --manifest-path $$workspace/Cargo.toml; done
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
@@ -117,6 +119,11 @@ test-interop: fixtures tests/interop/node_modules/.package-lock.json .venv/ready
 test-rust-client: fixtures need-cc ## the client rust_socketio against the example
 	cargo test --locked --manifest-path tests/rust-client/Cargo.toml --target-dir $(TARGET)/rust-client \
 		$$(pkg-config --exists openssl 2>/dev/null || echo --features vendored)
+
+.PHONY: test-hosts
+test-hosts: need-cc tests/interop/node_modules/.package-lock.json ## hosts with dependencies of their own: TLS, tokio, axum
+	cargo build --workspace --locked --manifest-path examples/hosts/Cargo.toml --target-dir $(TARGET)/hosts
+	cd tests/hosts && $(NODE_TEST)
 
 .PHONY: acceptance
 acceptance: test public-api ## all tests, those of clients and browsers on the release build as well, then the longer sweeps

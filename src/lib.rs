@@ -255,9 +255,9 @@ pub use io::{
 pub use {mio, serde_json, uuid};
 
 pub use net::{
-    Accepted, BroadcastHandle, Files, Handle, HandleError, Histogram, IoServer, Job, JobBar, JobIo,
-    JobIter, JobOptions, Listener, Pending, Peripheral, ProgressHandle, Server, SocketHandle,
-    SocketRef, Stats, Stream,
+    inlet, Accepted, BroadcastHandle, Files, Handle, HandleError, Histogram, Inlet, InletListener,
+    IoServer, Job, JobBar, JobIo, JobIter, JobOptions, Listener, Pending, Peripheral,
+    ProgressHandle, Server, SocketHandle, SocketRef, Stats, Stream,
 };
 pub use now::Now;
 pub use peer::PeerAddr;

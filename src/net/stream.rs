@@ -1,5 +1,6 @@
 //! What the loop needs of a listening socket and of a connection: TCP, Unix sockets, and anything around them that mio can watch.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 
@@ -84,12 +85,25 @@ impl Accepted {
         }
     }
 
+    /// Where it comes from.
+    pub fn peer(&self) -> PeerAddr {
+        self.peer
+    }
+
     /// A connection by TCP, which takes no allocation.
     pub fn tcp(stream: TcpStream, peer: SocketAddr) -> Self {
         Accepted {
             stream: AnyStream::Tcp(stream),
             peer: PeerAddr::Tcp(peer),
         }
+    }
+}
+
+impl fmt::Debug for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accepted")
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
     }
 }
 

@@ -151,22 +151,27 @@ fn who_is_given_to_another_owner_hears_no_more_of_what_was_the_first_ones() {
 }
 
 #[test]
-fn progress_that_waits_for_a_slow_client_is_not_told_when_that_is_another_owners_by_then() {
-    let mut world = World::new(Config::default());
-    let (key, socket) = enter(&mut world, "Ann");
-    let id = private(&mut world, 1, "Ann");
-    world.take(key);
-    world.slow.push(key);
-    world
-        .endpoint
-        .emit(&world.everybody(), "e", &crate::Args::none())
-        .unwrap();
-    update(&mut world, id, 0.5);
-    world.endpoint.set_owner(socket, "Bob").unwrap();
-    world.slow.clear();
-    world.read_some(key, usize::MAX);
-    world.turn();
-    assert!(names(&mut world, key).is_empty());
+fn progress_that_waits_for_a_poll_is_not_told_when_its_client_is_another_owners_by_then() {
+    for (owner, hears) in [("Ann", true), ("Bob", false)] {
+        let mut world = World::new(Config::default());
+        let sid = world.open_polling();
+        world.post(&sid, "40");
+        let socket = match &world.take_events()[..] {
+            [Event::Connected { socket, .. }] => *socket,
+            other => panic!("{other:?}"),
+        };
+        world.endpoint.set_owner(socket, "Ann").unwrap();
+        let id = private(&mut world, 1, "Ann");
+        assert!(world.poll(&sid).1.contains("session_created"));
+        update(&mut world, id, 0.5);
+        world.endpoint.set_owner(socket, owner).unwrap();
+        let polled = world.poll(&sid).1;
+        assert_eq!(
+            polled.contains("import_progress"),
+            hears,
+            "{owner}: {polled}"
+        );
+    }
 }
 
 #[test]

@@ -55,6 +55,8 @@ pub struct Standing {
     /// Bytes a millisecond that its line carries, and how many of them may wait.
     pub patience_bytes: u64,
     pub undelivered_bytes: u64,
+    /// Events of this epoch that the host has heard.
+    pub heard: u64,
     /// Namespaces that it has left by itself in this epoch.
     left: BTreeSet<String>,
 }
@@ -99,6 +101,7 @@ impl Book {
         standing.epoch += 1;
         standing.excuse = None;
         standing.undelivered_bytes = 0;
+        standing.heard = 0;
         standing.left.clear();
         standing.epoch
     }
@@ -352,6 +355,10 @@ impl Book {
         );
         account.next_heard = Some(number + 1);
         account.least_heard = number + 1;
+        let standing = &mut self.standings[account.client];
+        if standing.epoch == account.epoch {
+            standing.heard += 1;
+        }
         self.heard += 1;
     }
 

@@ -3,18 +3,45 @@
 use super::rng::Rng;
 use super::script::{Actor, Kind, Line, Script, Setup, Step, Verb};
 
+/// Attackers in a run that is flooded, each with a few connections: so many that not everybody has a share of each turn.
+const FLOODING: usize = 14;
+/// How likely each verb is there.
+const FLOOD: [(Verb, u64); 6] = [
+    (Verb::Attack, 60),
+    (Verb::Burst, 15),
+    (Verb::Emit, 10),
+    (Verb::EmitBinary, 10),
+    (Verb::Tell, 5),
+    (Verb::Stall, 2),
+];
+
 pub fn draw(rng: &mut Rng, seed: u64, steps: usize) -> Script {
     // In some runs the machine is slow and has much to do. That excuses many, and so there is none of it in the others.
     let is_slow = rng.chance(125);
+    // In some most of those who are there flood the server, and the others send much too.
+    let is_flooded = !is_slow && rng.chance(40);
     let setup = draw_setup(rng, is_slow);
-    let actors: Vec<Actor> = (0..draw_count(rng, is_slow))
-        .map(|number| Actor {
-            number,
-            kind: draw_kind(rng, &setup),
-            line: draw_line(rng, &setup),
+    let setup = if is_flooded { flooded(setup) } else { setup };
+    let count = if is_flooded {
+        FLOODING + rng.range(2, 6) as usize
+    } else {
+        draw_count(rng, is_slow)
+    };
+    let actors: Vec<Actor> = (0..count)
+        .map(|number| match is_flooded {
+            true => draw_flooding(rng, number),
+            false => Actor {
+                number,
+                kind: draw_kind(rng, &setup),
+                line: draw_line(rng, &setup),
+            },
         })
         .collect();
-    let verbs = draw_chances(rng, is_slow);
+    let verbs = if is_flooded {
+        FLOOD.to_vec()
+    } else {
+        draw_chances(rng, is_slow)
+    };
     let haste = *rng.pick(&[1, 10, 100, 1000]);
     let steps = (0..steps)
         .map(|_| draw_step(rng, &actors, &verbs, haste))
@@ -25,6 +52,38 @@ pub fn draw(rng: &mut Rng, seed: u64, steps: usize) -> Script {
         actors,
         steps,
     }
+}
+
+/// A server with room for everybody, so that who is read depends on nothing but whose turn it is.
+fn flooded(setup: Setup) -> Setup {
+    let usual = Setup::default();
+    Setup {
+        max_pending_events: usual.max_pending_events,
+        max_sessions: usual.max_sessions,
+        ready_per_turn: usual.ready_per_turn,
+        spurious: 0,
+        ..setup
+    }
+}
+
+/// Attackers on lines that carry as much as the server reads, and clients among them whose numbers come anywhere.
+fn draw_flooding(rng: &mut Rng, number: usize) -> Actor {
+    let is_attacker = rng.chance(1000 * FLOODING as u64 / (FLOODING as u64 + 4));
+    let line = Line {
+        send: 262_144,
+        receive: 262_144,
+        ..Line::default()
+    };
+    let kind = match is_attacker {
+        true => Kind::Hostile,
+        false => *rng.pick(&[
+            Kind::WebSocket,
+            Kind::WebSocket,
+            Kind::Upgrading,
+            Kind::Polling,
+        ]),
+    };
+    Actor { number, kind, line }
 }
 
 /// A few, and now and then a crowd.

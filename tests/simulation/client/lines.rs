@@ -267,6 +267,9 @@ impl Client {
             && self.post.as_ref().is_none_or(|line| line.request.is_none())
         {
             let packets = self.take_packets();
+            if self.kind == Kind::Hasty {
+                self.is_posting(packets.len());
+            }
             let mut line = self.post.take().unwrap_or_else(|| self.open_line(scene));
             line.is_heartbeat = packets.iter().all(is_heartbeat);
             self.post = Some(ask(

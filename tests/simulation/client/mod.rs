@@ -96,6 +96,8 @@ pub struct Client {
     ping_interval_ms: u64,
     max_payload: usize,
     next_ask: u64,
+    /// Events that it has sent in this session.
+    pub said: u64,
     /// Lists of progress sessions that it has asked for.
     pub asked_lists: u64,
     /// When it has announced attachments that it does not send.
@@ -150,6 +152,7 @@ impl Client {
             ping_interval_ms: setup.ping_interval,
             max_payload: setup.max_payload as usize,
             next_ask: 0,
+            said: 0,
             asked_lists: 0,
             torn_at_ms: None,
             viewer: Viewer::default(),
@@ -182,6 +185,11 @@ impl Client {
 
     pub fn is_away(&self) -> bool {
         self.state == State::Away
+    }
+
+    /// Whether everything that it has to say has left it.
+    pub fn has_sent_all(&self) -> bool {
+        self.outgoing.iter().all(is_heartbeat)
     }
 
     /// Whether it is as attentive as an honest client is.
@@ -244,6 +252,7 @@ impl Client {
         self.is_upgraded = self.has_websocket_first();
         self.upgrade = Upgrade::No;
         self.outgoing.clear();
+        self.said = 0;
         self.incomplete = None;
         self.torn_at_ms = None;
         self.reads_per_ms = usize::MAX;

@@ -2,12 +2,14 @@
 
 use super::super::net::Net;
 use super::super::packet::Packet;
-use super::super::script::{Actor, Setup};
+use super::super::script::{Actor, Kind, Setup};
 use super::super::wire::masked;
 use super::{is_heartbeat, Client, Line, Scene, Upgrade};
 
 /// The end of a first request, which comes late.
 const REST_BYTES: usize = 2;
+/// A `POST` of so many packets is handled over some turns, where few events may wait.
+const MANY_PACKETS: usize = 4;
 /// What the clocks of client and server, which tell whole milliseconds, may make of a time.
 const ROUNDING_MS: u64 = 2;
 
@@ -90,7 +92,10 @@ impl Client {
         let Some(line) = &self.websocket else { return };
         let read_at_ms = net.get(line.link).map_or(0, |link| link.read_at_ms);
         let by_ms = read_at_ms + self.tardiness.upgrade_ms;
-        if self.tardiness.margin_ms == 0 {
+        if self.kind == Kind::Hasty {
+            // Together with a POST of many packets, if there is one before half of the time is over.
+            self.tardiness.probe_at_ms = Some(read_at_ms + self.tardiness.upgrade_ms / 2);
+        } else if self.tardiness.margin_ms == 0 {
             net.send(line.link, &masked(0x81, b"2probe"));
         } else {
             // The probe, its answer, the end of the poll, and the packet that completes the upgrade.
@@ -98,6 +103,15 @@ impl Client {
             self.tardiness.probe_at_ms = Some(by_ms.saturating_sub(lead_ms));
         }
         self.tardiness.upgrade_by_ms = Some(by_ms);
+    }
+
+    /// It sends a `POST` of so many packets.
+    pub fn is_posting(&mut self, packets: usize) {
+        if packets >= MANY_PACKETS {
+            if let Some(probe_at_ms) = &mut self.tardiness.probe_at_ms {
+                *probe_at_ms = 0;
+            }
+        }
     }
 
     /// How long before it has to be there something of so many bytes is sent.

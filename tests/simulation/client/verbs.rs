@@ -36,6 +36,7 @@ impl Client {
         let joined = self.joined.get_mut(&namespace).expect("it is in there");
         let number = joined.emitted;
         joined.emitted += 1;
+        self.said += 1;
         let id = is_asking.then_some(self.next_ask);
         if is_asking {
             joined.asked.insert(self.next_ask, number);
@@ -147,6 +148,7 @@ impl Client {
         let joined = self.joined.get_mut(&namespace).expect("it is in there");
         let number = joined.emitted;
         joined.emitted += 1;
+        self.said += 1;
         let packets = self.dialect.event(
             &namespace,
             None,

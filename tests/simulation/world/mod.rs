@@ -44,6 +44,8 @@ pub struct World {
     pub net: Net,
     pub driver: Driver,
     clients: Vec<Actorlike>,
+    /// Of each of them, for how many turns events have been read that the host has not heard.
+    unheard_turns: Vec<u64>,
     host: Host,
     pub book: Book,
     pub trace: Trace,
@@ -102,6 +104,7 @@ impl World {
             held_by_itself,
             net,
             driver: Driver::new(endpoint, setup.ready_per_turn as usize),
+            unheard_turns: vec![0; clients.len()],
             clients,
             host: Host::default(),
             book,

@@ -11,6 +11,8 @@ const PROGRESS_WITHIN_MS: u64 = 200;
 const TORN_WITHIN_MS: u64 = 20_000;
 /// Turns that input may lie unread while everybody else is read once.
 const MAX_WAITING_TURNS: u64 = 4;
+/// Connections that have a share of each turn however many there are.
+const SHARES_PER_TURN: u64 = 20;
 /// Turns of a run that may be hollow without a list that was asked for, and bytes read for each more.
 const HOLLOW_TURNS: u64 = 600;
 const BYTES_PER_HOLLOW_TURN: u64 = 2_000;
@@ -24,7 +26,7 @@ const SOCKET_BYTES: usize = 16 * 1024;
 const ROOMS_BYTES: usize = 1024;
 const PROGRESS_BYTES: usize = 8 * 1024;
 /// Buffers that are kept for the next frames, messages and outputs, and lists that have grown.
-const SPARE_BYTES: usize = 512 * 1024;
+const SPARE_BYTES: usize = 768 * 1024;
 /// Where so few events may wait for the host, they and not readiness decide who is read.
 const FEW_EVENTS: u64 = 256;
 
@@ -85,20 +87,37 @@ impl World {
         }
     }
 
-    /// Nobody who has done nothing wrong lies unread while others are read again and again.
-    pub fn check_turn(&self) {
+    /// Nobody who has done nothing wrong lies unread, or unheard, while others are read again and again.
+    pub fn check_turn(&mut self) {
         if self.setup.max_pending_events < FEW_EVENTS {
             return;
         }
-        let rounds = self.net.alive().len() as u64 / self.setup.ready_per_turn + 1;
+        let alive = self.net.alive().len() as u64;
+        let rounds = alive / self.setup.ready_per_turn + 1 + alive / SHARES_PER_TURN;
         let most = MAX_WAITING_TURNS + 2 * rounds;
-        for client in &self.clients {
+        for (client, unheard_turns) in self.clients.iter().zip(&mut self.unheard_turns) {
             let Actorlike::Client(client) = client else {
                 continue;
+            };
+            let is_read = client.has_sent_all()
+                && client.links().all(|link| {
+                    let is_on_its_way = self.net.get(link).is_some_and(|link| link.up.has_bytes());
+                    !is_on_its_way && self.net.unsent_bytes(link) == 0
+                });
+            let is_unheard = client.said > self.book.standings[client.number].heard;
+            *unheard_turns = if is_read && is_unheard {
+                *unheard_turns + 1
+            } else {
+                0
             };
             if client.is_away() || self.book.standings[client.number].excuse.is_some() {
                 continue;
             }
+            assert!(
+                *unheard_turns <= most,
+                "client {} has been read and is not heard for {unheard_turns} turns",
+                client.number
+            );
             for link in client.links() {
                 let waiting_turns = self.net.get(link).map_or(0, |link| link.waiting_turns);
                 assert!(

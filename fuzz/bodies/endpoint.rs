@@ -16,6 +16,7 @@
 //! | `c`cn | a client wants to recover the socket with the n-th newest `pid` |
 //! | `t`c text, `b`c text, `f`cb text | sends a frame: text, binary, or one with the first byte b |
 //! | `r`c text | sends bytes (`\|` stands for the end of a line in HTTP) |
+//! | `*`n | what was sent last is sent again, so many times, on its connection |
 //! | `x`c, `X`c | the client closes its side, or is gone |
 //! | `<`n, `>`n | from now on so many bytes a step come from each client, or are taken by it |
 //! | `+`n, `n` | time passes: a while, or until the next deadline |
@@ -45,6 +46,10 @@ const BYTES: [usize; 10] = [0, 1, 2, 7, 30, 100, 400, 2_000, 20_000, usize::MAX]
 /// Times that pass, by digit.
 const TIMES_MS: [u64; 10] = [
     0, 1, 60, 500, 3_000, 11_000, 26_000, 46_000, 600_000, 36_000_000,
+];
+/// How many times something is sent again, by digit.
+const TIMES: [usize; 10] = [
+    1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 200_000,
 ];
 /// A longer script teaches nothing new.
 const MAX_STEPS: usize = 400;
@@ -94,6 +99,7 @@ fn step(letter: u8, script: &mut Script<'_>, world: &mut World) -> bool {
             world.send(connection, &masked(first_byte, script.line()));
         }
         b'r' => world.send(script.number(), &replaced(script.line(), b"\r\n")),
+        b'*' => world.repeat(TIMES[script.number()]),
         b'x' => world.close_side(script.number()),
         b'X' => world.hang_up(script.number()),
         b'<' => world.taken_bytes = BYTES[script.number()],

@@ -4,7 +4,7 @@ use super::rng::Rng;
 use super::script::{Actor, Kind, Line, Script, Setup, Step, Verb};
 
 /// Attackers in a run that is flooded, each with a few connections: so many that not everybody has a share of each turn.
-const FLOODING: usize = 14;
+const FLOODING: usize = 36;
 /// How likely each verb is there.
 const FLOOD: [(Verb, u64); 6] = [
     (Verb::Attack, 60),
@@ -12,14 +12,16 @@ const FLOOD: [(Verb, u64); 6] = [
     (Verb::Emit, 10),
     (Verb::EmitBinary, 10),
     (Verb::Tell, 5),
-    (Verb::Stall, 2),
+    (Verb::Stall, 5),
 ];
+/// What attackers send there: frames that are no events, and cost more than they weigh.
+const FLOOD_CHOICES: [u64; 6] = [12, 13, 15, 16, 18, 20];
 
 pub fn draw(rng: &mut Rng, seed: u64, steps: usize) -> Script {
     // In some runs the machine is slow and has much to do. That excuses many, and so there is none of it in the others.
     let is_slow = rng.chance(125);
     // In some most of those who are there flood the server, and the others send much too.
-    let is_flooded = !is_slow && rng.chance(40);
+    let is_flooded = !is_slow && rng.chance(25);
     let setup = draw_setup(rng, is_slow);
     let setup = if is_flooded { flooded(setup) } else { setup };
     let count = if is_flooded {
@@ -44,7 +46,13 @@ pub fn draw(rng: &mut Rng, seed: u64, steps: usize) -> Script {
     };
     let haste = *rng.pick(&[1, 10, 100, 1000]);
     let steps = (0..steps)
-        .map(|_| draw_step(rng, &actors, &verbs, haste))
+        .map(|_| {
+            let mut step = draw_step(rng, &actors, &verbs, haste);
+            if is_flooded && step.verb == Verb::Attack {
+                (step.amount, step.variant) = (rng.range(1_000, 3_000), *rng.pick(&FLOOD_CHOICES));
+            }
+            step
+        })
         .collect();
     Script {
         seed,

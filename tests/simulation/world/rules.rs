@@ -93,8 +93,8 @@ impl World {
             return;
         }
         let alive = self.net.alive().len() as u64;
-        let rounds = alive / self.setup.ready_per_turn + 1 + alive / SHARES_PER_TURN;
-        let most = MAX_WAITING_TURNS + 2 * rounds;
+        let rounds = alive / self.setup.ready_per_turn + 1;
+        let most = MAX_WAITING_TURNS + 2 * rounds + alive / SHARES_PER_TURN;
         for (client, unheard_turns) in self.clients.iter().zip(&mut self.unheard_turns) {
             let Actorlike::Client(client) = client else {
                 continue;

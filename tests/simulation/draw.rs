@@ -45,11 +45,17 @@ pub fn draw(rng: &mut Rng, seed: u64, steps: usize) -> Script {
         draw_chances(rng, is_slow)
     };
     let haste = *rng.pick(&[1, 10, 100, 1000]);
+    let is_honest = |actor: &&Actor| actor.kind != Kind::Hostile;
+    let honest: Vec<usize> = actors
+        .iter()
+        .filter(is_honest)
+        .map(|it| it.number)
+        .collect();
     let steps = (0..steps)
         .map(|_| {
             let mut step = draw_step(rng, &actors, &verbs, haste);
-            if is_flooded && step.verb == Verb::Attack {
-                (step.amount, step.variant) = (rng.range(1_000, 3_000), *rng.pick(&FLOOD_CHOICES));
+            if is_flooded {
+                flood(rng, &mut step, &honest);
             }
             step
         })
@@ -92,6 +98,19 @@ fn draw_flooding(rng: &mut Rng, number: usize) -> Actor {
         ]),
     };
     Actor { number, kind, line }
+}
+
+/// Makes a step one of a run that is flooded: attackers send much of one thing, and the others much too.
+fn flood(rng: &mut Rng, step: &mut Step, honest: &[usize]) {
+    if step.verb == Verb::Attack {
+        (step.amount, step.variant) = (rng.range(1_000, 3_000), *rng.pick(&FLOOD_CHOICES));
+    } else if !honest.is_empty() {
+        step.actor = *rng.pick(honest);
+    }
+    if step.verb == Verb::Burst {
+        // Those are the large ones.
+        step.variant -= step.variant % 4;
+    }
 }
 
 /// A few, and now and then a crowd.

@@ -1,5 +1,6 @@
 //! Every path, time and limit, each with its unit, its default, its reason, and what happens beyond it.
 
+use crate::addresses::Network;
 use crate::endpoint::Door;
 use crate::engine::{HandshakeDetail, Transports};
 #[cfg(feature = "compression")]
@@ -172,6 +173,17 @@ pub struct Config {
     /// Engine.IO sessions at a time, those included that close and still have something queued. Default 20,000. Beyond it
     /// a handshake is answered 503 with `Retry-After`; a connection of polling clients can open many.
     pub max_sessions: usize,
+    /// Connections of one address at a time, as `limit_conn` of nginx; of IPv6 the first 64 bits count as one address. `None`, the
+    /// default, for any number. Beyond it a connection is closed as soon as it is accepted.
+    pub max_connections_per_address: Option<u32>,
+    /// Engine.IO sessions of one address at a time. `None`, the default, for any number. Beyond it a handshake is answered 503 with
+    /// `Retry-After`.
+    pub max_sessions_per_address: Option<u32>,
+    /// Handshakes that one address may begin in a second, as many of them at once as it likes. `None`, the default, for any number.
+    /// Beyond it they are answered 503 with `Retry-After`, which says 1 to 4 seconds by chance, so that not all come back together.
+    pub max_handshakes_per_second: Option<u32>,
+    /// Addresses that these three do not concern, such as that of a proxy, behind which all have one address. Default none.
+    pub exempt_addresses: Vec<Network>,
     /// Bytes of a request head, its request line included. Default 16 KiB, as in Node. Beyond it: 431.
     pub max_head_bytes: usize,
     /// Bytes of a request line, of which the query is the part that clients make long. Default 16 KiB, so that only
@@ -254,6 +266,10 @@ impl Default for Config {
             max_queued_bytes: 4 * 1024 * 1024,
             max_connections: 20_000,
             max_sessions: 20_000,
+            max_connections_per_address: None,
+            max_sessions_per_address: None,
+            max_handshakes_per_second: None,
+            exempt_addresses: Vec::new(),
             max_head_bytes: 16 * 1024,
             max_request_line_bytes: 16 * 1024,
             max_header_fields: 100,

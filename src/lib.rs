@@ -209,6 +209,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod addresses;
 #[doc(hidden)]
 pub mod checks;
 mod clock;
@@ -235,6 +236,7 @@ mod transport;
 pub mod websocket;
 pub mod wheel;
 
+pub use addresses::{Network, NotANetwork};
 pub use config::Config;
 pub use endpoint::{
     AckId, Admission, AdmissionId, AskId, ClientInfo, ClusterView, CommandId, ConnectId,

@@ -28,6 +28,8 @@ pub struct EndpointStats {
     /// [`Config::max_incomplete_bytes`](crate::Config::max_incomplete_bytes).
     pub held_bytes: usize,
 
+    /// Connections that were closed as soon as they were accepted, as there were as many as may be, in all or of their address.
+    pub refused_connections: u64,
     /// Requests that would open a session, by what became of them.
     pub handshakes: HandshakeCounts,
     /// Requests that were refused with a code of Engine.IO, by that code: 0 to 5. Those with the id of a session are among them.
@@ -39,9 +41,9 @@ pub struct EndpointStats {
     pub reconnections: u64,
     /// Of these, those that got their socket and what they had missed back.
     pub recoveries: u64,
-    /// PacketCounts of clients.
+    /// Packets of clients.
     pub packets_in: PacketCounts,
-    /// PacketCounts for clients, of each client by itself, be they sent or still waiting. What replaces another packet that was not
+    /// Packets for clients, of each client by itself, be they sent or still waiting. What replaces another packet that was not
     /// sent yet, as progress does, counts when it goes out.
     pub packets_out: PacketCounts,
     /// Events emitted by the host and by progress sessions, each once, however many hear it.
@@ -70,9 +72,11 @@ pub struct HandshakeCounts {
     pub refused: u64,
     /// Of the refused, those that came while there were as many sessions as may be.
     pub full: u64,
+    /// Of the refused, those whose address had as many sessions, or had begun as many handshakes, as one address may.
+    pub limited: u64,
 }
 
-/// PacketCounts by their kind.
+/// Packets by their kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PacketCounts {

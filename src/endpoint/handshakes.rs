@@ -75,6 +75,12 @@ impl Endpoint {
 
     /// A request that would open a session, good but for the version of its protocol.
     pub(super) fn handshake_request(&mut self, key: ConnectionId, head: &Head<'_>) {
+        let peer_addr = self.transport.get(key).map(|it| it.peer_addr);
+        let now_ms = self.clock.now_ms();
+        if peer_addr.is_some_and(|peer| !self.sessions.may_begin(peer, now_ms)) {
+            self.tally.handshakes.limited += 1;
+            return self.server_full(key, head, "Too many handshakes from this address");
+        }
         if !self.config.allow_request {
             self.open_engine(key, head, Vec::new(), false, None);
         } else if !head.upgrade || self.accept_websocket(key, head).is_some() {
@@ -97,11 +103,16 @@ impl Endpoint {
             return self.refuse(key, head, error, &[("protocol", "3")]);
         };
         if self.sessions.count() >= self.config.max_sessions {
-            return self.server_full(key, head);
+            self.tally.handshakes.full += 1;
+            return self.server_full(key, head, "Too many sessions");
         }
         let Some(peer_addr) = self.transport.get(key).map(|it| it.peer_addr) else {
             return;
         };
+        if !self.sessions.has_room_for(peer_addr) {
+            self.tally.handshakes.limited += 1;
+            return self.server_full(key, head, "Too many sessions from this address");
+        }
         if let Some(hook) = &self.config.initial_headers {
             fields.extend(hook.fields(head));
         }
@@ -130,20 +141,18 @@ impl Endpoint {
         }
     }
 
-    /// There are as many sessions as allowed.
-    fn server_full(&mut self, key: ConnectionId, head: &Head<'_>) {
-        const MESSAGE: &str = "Too many sessions";
-        self.tally.handshakes.full += 1;
+    /// There is no room for this session now.
+    fn server_full(&mut self, key: ConnectionId, head: &Head<'_>, message: &'static str) {
         let response = if head.upgrade {
-            Response::new(503, "text/html", MESSAGE)
+            Response::new(503, "text/html", message)
         } else {
-            Response::json(503, format!("{{\"message\":\"{MESSAGE}\"}}"))
+            Response::json(503, format!("{{\"message\":\"{message}\"}}"))
         };
-        self.refuse_with_status(
-            key,
-            head,
-            response.with_header("Retry-After", RETRY_AFTER_S),
-        );
+        // By chance, so that not all who were refused together come back together.
+        let mut drawn = [0];
+        (self.outside.environment.random)(&mut drawn);
+        let seconds = (1 + drawn[0] % 4).to_string();
+        self.refuse_with_status(key, head, response.with_header("Retry-After", seconds));
     }
 
     fn handshake_details(&self, head: &Head<'_>) -> Option<Box<HandshakeDetails>> {

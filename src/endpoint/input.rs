@@ -74,7 +74,9 @@ impl Endpoint {
     /// A connection has been accepted. `None` when there are as many as allowed, or the server is shutting
     /// down: close it at once.
     pub fn open(&mut self, peer: PeerAddr) -> Option<ConnectionId> {
-        self.transport.open(&mut self.clock, peer)
+        let opened = self.transport.open(&mut self.clock, peer);
+        self.tally.refused_connections += u64::from(opened.is_none());
+        opened
     }
 
     /// The operating system has told this of a connection. It is told once of each change, and remembered here.

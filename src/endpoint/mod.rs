@@ -52,6 +52,7 @@ pub use work::Work;
 
 use std::collections::BTreeMap;
 
+use crate::addresses::{CallerCounts, CallerRates};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::data::Data;
@@ -125,6 +126,7 @@ impl Endpoint {
             config.path.push('/');
         }
         let mut clock = Clock::new(now);
+        let exempt = &config.exempt_addresses;
         let mut endpoint = Endpoint {
             outside: Outside {
                 environment,
@@ -133,11 +135,15 @@ impl Endpoint {
                 adapter: Box::new(InMemory),
             },
             transport: Transport::new(&config),
-            sessions: Sessions::new(Times {
-                ping_interval_ms: config.ping_interval_ms,
-                ping_timeout_ms: config.ping_timeout_ms,
-                connect_timeout_ms: config.socket_io.then_some(config.connect_timeout_ms),
-            }),
+            sessions: Sessions::new(
+                Times {
+                    ping_interval_ms: config.ping_interval_ms,
+                    ping_timeout_ms: config.ping_timeout_ms,
+                    connect_timeout_ms: config.socket_io.then_some(config.connect_timeout_ms),
+                },
+                CallerCounts::new(config.max_sessions_per_address, exempt),
+                CallerRates::new(config.max_handshakes_per_second, exempt),
+            ),
             session_data: BTreeMap::new(),
             sockets: Sockets::new(config.room_events),
             connects: Slots::default(),

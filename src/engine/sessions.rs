@@ -2,10 +2,12 @@
 
 use super::session::{Opening, Session};
 use super::Times;
+use crate::addresses::{CallerCounts, CallerRates};
 use crate::clock::Clock;
 use crate::id::{EngineSessionId, IdText, Secret};
 use crate::priority::{Priority, PriorityQueue};
 use crate::slots::Slots;
+use crate::PeerAddr;
 
 /// All sessions, and what the layer above keeps of the client of each.
 #[derive(Debug)]
@@ -14,6 +16,9 @@ pub struct Sessions<C> {
     /// Polling sessions that have both a packet and a poll to answer with it.
     poll_queue: PriorityQueue<EngineSessionId>,
     times: Times,
+    /// How many sessions each address has, and how many handshakes it begins.
+    of_callers: CallerCounts,
+    handshakes: CallerRates,
 }
 
 /// One session and its client.
@@ -24,17 +29,30 @@ pub struct SessionEntry<C> {
 }
 
 impl<C> Sessions<C> {
-    pub fn new(times: Times) -> Self {
+    pub fn new(times: Times, of_callers: CallerCounts, handshakes: CallerRates) -> Self {
         Sessions {
             entries: Slots::default(),
             poll_queue: PriorityQueue::default(),
             times,
+            of_callers,
+            handshakes,
         }
+    }
+
+    /// Whether an address may begin one more handshake now, which is counted then.
+    pub fn may_begin(&mut self, peer: PeerAddr, now_ms: u64) -> bool {
+        self.handshakes.take(peer, now_ms)
+    }
+
+    /// Whether an address may have one more session.
+    pub fn has_room_for(&self, peer: PeerAddr) -> bool {
+        self.of_callers.has_room(peer)
     }
 
     /// Opens a session.
     pub fn open(&mut self, clock: &mut Clock, opening: Opening<'_>, client: C) -> EngineSessionId {
         let times = self.times;
+        self.of_callers.add(opening.peer_addr);
         EngineSessionId(self.entries.insert_with(|key| SessionEntry {
             session: Session::new(clock, EngineSessionId(key), opening, &times),
             client,
@@ -65,7 +83,9 @@ impl<C> Sessions<C> {
     }
 
     pub fn remove(&mut self, id: EngineSessionId) -> Option<SessionEntry<C>> {
-        self.entries.remove(id.0)
+        let entry = self.entries.remove(id.0)?;
+        self.of_callers.remove(entry.session.peer_addr());
+        Some(entry)
     }
 
     /// All sessions, in the order of their slots.

@@ -29,6 +29,7 @@ use std::io::IoSlice;
 use outbox::Spares;
 use unread::Unread;
 
+use crate::addresses::CallerCounts;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::{Head, HeadLimits, Refusal};
@@ -58,6 +59,8 @@ pub(crate) struct Transport {
     /// By how many bytes at the most there is more that waits for its rest than when all of it was counted.
     pub added_bytes: isize,
     limits: Limits,
+    /// How many connections each address has.
+    of_callers: CallerCounts,
     /// Memory of output that has been written, for the next.
     spares: Spares,
     is_shutting_down: bool,
@@ -158,6 +161,10 @@ impl Transport {
                 #[cfg(feature = "compression")]
                 compression: config.http_compression,
             },
+            of_callers: CallerCounts::new(
+                config.max_connections_per_address,
+                &config.exempt_addresses,
+            ),
             spares: Spares::default(),
             is_shutting_down: false,
         }
@@ -165,9 +172,11 @@ impl Transport {
 
     /// A connection has been accepted. `None` when there are as many as allowed, or no more are taken.
     pub fn open(&mut self, clock: &mut Clock, peer_addr: PeerAddr) -> Option<ConnectionId> {
-        if self.is_shutting_down || self.connections.count() >= self.limits.max_connections {
+        let is_full = self.connections.count() >= self.limits.max_connections;
+        if self.is_shutting_down || is_full || !self.of_callers.has_room(peer_addr) {
             return None;
         }
+        self.of_callers.add(peer_addr);
         let key = ConnectionId(self.connections.insert(Connection::new(peer_addr)));
         self.ready.open(key);
         self.arm(clock, key, Timeout::Request, self.limits.request_timeout_ms);
@@ -252,7 +261,8 @@ impl Transport {
     /// Forgets a connection and has its socket closed, whatever waits for it.
     pub fn close(&mut self, clock: &mut Clock, key: ConnectionId) {
         self.disarm(clock, key);
-        if self.connections.remove(key.0).is_some() {
+        if let Some(connection) = self.connections.remove(key.0) {
+            self.of_callers.remove(connection.peer_addr);
             self.ready.close(key);
             self.closings.push_back((key, Closing::Both));
         }

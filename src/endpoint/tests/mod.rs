@@ -1,5 +1,6 @@
 //! The endpoint without sockets and with made-up time.
 
+mod addresses;
 mod admission;
 mod asks;
 mod attachments;
@@ -163,6 +164,11 @@ impl World {
     pub fn open(&mut self) -> ConnectionId {
         let peer = "127.0.0.1:5000".parse().expect("an address");
         self.endpoint.open(peer).expect("room for one more")
+    }
+
+    /// Opens a connection from this address, if it may.
+    pub fn open_from(&mut self, address: &str) -> Option<ConnectionId> {
+        self.endpoint.open(address.parse().expect("an address"))
     }
 
     /// Feeds bytes and finishes the turn.

@@ -1,0 +1,315 @@
+//! What each address may have of what belongs to all.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use crate::PeerAddr;
+
+/// Addresses that begin with the same bits: `192.0.2.0/24`, `2001:db8::/32`, or a single one, `192.0.2.7`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    bits: u8,
+}
+
+/// A text that names no network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotANetwork;
+
+/// By what peers are told apart: an address of IPv4, or the first 64 bits of one of IPv6, since whoever has one of these has
+/// all that begin so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Caller {
+    V4(u32),
+    V6(u64),
+}
+
+/// Counts what callers have at a time, where they may not have any number of it. Those that are exempt are not counted.
+#[derive(Debug, Default)]
+pub(crate) struct CallerCounts {
+    most: Option<u32>,
+    exempt: Vec<Network>,
+    counts: BTreeMap<Caller, u32>,
+}
+
+/// Counts what callers do in a second, where they may not do any number of it: for each a bucket that holds one second's worth.
+#[derive(Debug, Default)]
+pub(crate) struct CallerRates {
+    per_second: Option<u32>,
+    exempt: Vec<Network>,
+    buckets: BTreeMap<Caller, Bucket>,
+    /// How many buckets make it worth a look which of them are full again.
+    crowd: usize,
+}
+
+/// What is missing in a bucket.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    /// Thousandths of one thing.
+    missing: u64,
+    at_ms: u64,
+}
+
+/// Buckets that are kept in any case.
+const KEPT_BUCKETS: usize = 64;
+
+impl Network {
+    /// Whether an address is one of these. One of IPv4 in the form of IPv6 counts as of IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                let differing = network.to_bits() ^ address.to_bits();
+                differing.leading_zeros() >= u32::from(self.bits)
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => {
+                let differing = network.to_bits() ^ address.to_bits();
+                differing.leading_zeros() >= u32::from(self.bits)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl From<IpAddr> for Network {
+    fn from(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        Network { address, bits }
+    }
+}
+
+impl FromStr for Network {
+    type Err = NotANetwork;
+
+    fn from_str(text: &str) -> Result<Self, NotANetwork> {
+        let (address, bits) = text.split_once('/').unwrap_or((text, ""));
+        let address: IpAddr = address.parse().map_err(|_| NotANetwork)?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let is_number = !bits.is_empty() && bits.bytes().all(|byte| byte.is_ascii_digit());
+        let bits = match text.contains('/') {
+            false => most,
+            true => {
+                let bits = bits.parse().ok().filter(|bits| is_number && *bits <= most);
+                bits.ok_or(NotANetwork)?
+            }
+        };
+        Ok(Network { address, bits })
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.bits)
+    }
+}
+
+impl fmt::Display for NotANetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no address, and no address, slash and number of bits, as in 192.0.2.0/24")
+    }
+}
+
+impl std::error::Error for NotANetwork {}
+
+impl CallerCounts {
+    pub fn new(most: Option<u32>, exempt: &[Network]) -> Self {
+        CallerCounts {
+            most,
+            exempt: exempt.to_vec(),
+            counts: BTreeMap::new(),
+        }
+    }
+
+    /// Whether this caller may have one more.
+    pub fn has_room(&self, peer: PeerAddr) -> bool {
+        let Some((most, caller)) = self.most.zip(caller(peer, &self.exempt)) else {
+            return true;
+        };
+        self.counts.get(&caller).is_none_or(|count| *count < most)
+    }
+
+    /// A caller has one more.
+    pub fn add(&mut self, peer: PeerAddr) {
+        if let (Some(_), Some(caller)) = (self.most, caller(peer, &self.exempt)) {
+            *self.counts.entry(caller).or_default() += 1;
+        }
+    }
+
+    /// A caller has one less.
+    pub fn remove(&mut self, peer: PeerAddr) {
+        let caller = self.most.and_then(|_| caller(peer, &self.exempt));
+        if let Some(caller) = caller {
+            if let Some(count) = self.counts.get_mut(&caller) {
+                *count -= 1;
+                if *count == 0 {
+                    self.counts.remove(&caller);
+                }
+            }
+        }
+    }
+
+    /// How many callers have something. For checks.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.counts.len()
+    }
+}
+
+impl CallerRates {
+    pub fn new(per_second: Option<u32>, exempt: &[Network]) -> Self {
+        CallerRates {
+            per_second,
+            exempt: exempt.to_vec(),
+            buckets: BTreeMap::new(),
+            crowd: KEPT_BUCKETS,
+        }
+    }
+
+    /// Whether this caller may do it once more now, which is counted then.
+    pub fn take(&mut self, peer: PeerAddr, now_ms: u64) -> bool {
+        let limit = self.per_second.map(u64::from);
+        let Some((per_second, caller)) = limit.zip(caller(peer, &self.exempt)) else {
+            return true;
+        };
+        if self.buckets.len() >= self.crowd {
+            self.buckets
+                .retain(|_, bucket| bucket.missing_at(now_ms, per_second) > 0);
+            self.crowd = KEPT_BUCKETS.max(2 * self.buckets.len());
+        }
+        let bucket = self.buckets.entry(caller).or_insert(Bucket {
+            missing: 0,
+            at_ms: now_ms,
+        });
+        let missing = bucket.missing_at(now_ms, per_second) + 1_000;
+        if missing > per_second * 1_000 {
+            return false;
+        }
+        *bucket = Bucket {
+            missing,
+            at_ms: now_ms,
+        };
+        true
+    }
+}
+
+impl Bucket {
+    fn missing_at(&self, now_ms: u64, per_second: u64) -> u64 {
+        let passed_ms = now_ms.saturating_sub(self.at_ms);
+        self.missing
+            .saturating_sub(passed_ms.saturating_mul(per_second))
+    }
+}
+
+/// Who this peer counts as; `None` where it is exempt, or has no address to count by.
+fn caller(peer: PeerAddr, exempt: &[Network]) -> Option<Caller> {
+    let address = peer.ip()?;
+    if exempt.iter().any(|network| network.contains(address)) {
+        return None;
+    }
+    Some(match address {
+        IpAddr::V4(address) => Caller::V4(address.to_bits()),
+        IpAddr::V6(address) => Caller::V6((address.to_bits() >> 64) as u64),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(address: &str) -> PeerAddr {
+        let address: IpAddr = address.parse().expect("an address");
+        std::net::SocketAddr::from((address, 4000)).into()
+    }
+
+    #[test]
+    fn a_network_has_the_addresses_that_begin_as_it_does() {
+        for (network, address, is_in) in [
+            ("192.0.2.0/24", "192.0.2.255", true),
+            ("192.0.2.0/24", "192.0.3.0", false),
+            ("192.0.2.0/24", "::ffff:192.0.2.9", true),
+            ("192.0.2.7", "192.0.2.7", true),
+            ("192.0.2.7", "192.0.2.6", false),
+            ("0.0.0.0/0", "203.0.113.1", true),
+            ("0.0.0.0/0", "::1", false),
+            ("2001:db8::/32", "2001:db8:ffff::1", true),
+            ("2001:db8::/32", "2001:db9::1", false),
+            ("::1", "::1", true),
+        ] {
+            let parsed: Network = network.parse().expect("a network");
+            let address = address.parse().expect("an address");
+            assert_eq!(parsed.contains(address), is_in, "{network} {address}");
+            assert_eq!(parsed.to_string().parse(), Ok(parsed));
+        }
+        for text in [
+            "",
+            "/8",
+            "192.0.2.0/",
+            "192.0.2.0/33",
+            "192.0.2.0/+8",
+            "a/8",
+            "::/129",
+        ] {
+            assert_eq!(text.parse::<Network>(), Err(NotANetwork), "{text}");
+        }
+    }
+
+    #[test]
+    fn callers_are_counted_by_address_and_by_the_first_half_of_those_of_ipv6() {
+        let mut counts = CallerCounts::new(Some(2), &["198.51.100.0/24".parse().unwrap()]);
+        counts.add(peer("192.0.2.1"));
+        counts.add(peer("::ffff:192.0.2.1"));
+        assert!(!counts.has_room(peer("192.0.2.1")));
+        assert!(counts.has_room(peer("192.0.2.2")));
+        counts.add(peer("2001:db8::1"));
+        counts.add(peer("2001:db8::2"));
+        assert!(!counts.has_room(peer("2001:db8::ffff:0:0:3")));
+        assert!(counts.has_room(peer("2001:db8:0:1::3")));
+        counts.remove(peer("192.0.2.1"));
+        assert!(counts.has_room(peer("192.0.2.1")));
+        counts.remove(peer("192.0.2.1"));
+        // Neither who is exempt nor who has no address is counted.
+        for peer in [peer("198.51.100.7"), PeerAddr::Unix, PeerAddr::Unknown] {
+            (0..9).for_each(|_| counts.add(peer));
+            assert!(counts.has_room(peer));
+            (0..9).for_each(|_| counts.remove(peer));
+        }
+        assert_eq!(counts.len(), 1);
+    }
+
+    #[test]
+    fn without_a_limit_nothing_is_counted() {
+        let mut counts = CallerCounts::new(None, &[]);
+        (0..100).for_each(|_| counts.add(peer("192.0.2.1")));
+        assert!(counts.has_room(peer("192.0.2.1")));
+        assert_eq!(counts.len(), 0);
+        let mut rates = CallerRates::new(None, &[]);
+        assert!((0..100).all(|_| rates.take(peer("192.0.2.1"), 0)));
+        assert!(rates.buckets.is_empty());
+    }
+
+    #[test]
+    fn a_rate_allows_one_seconds_worth_at_once_and_then_as_many_as_come_back() {
+        let mut rates = CallerRates::new(Some(4), &[]);
+        let caller = peer("192.0.2.1");
+        assert_eq!((0..9).filter(|_| rates.take(caller, 0)).count(), 4);
+        assert!(rates.take(peer("192.0.2.2"), 0), "others are not concerned");
+        assert!(!rates.take(caller, 249));
+        assert!(rates.take(caller, 250));
+        assert!(!rates.take(caller, 499));
+        assert_eq!((0..9).filter(|_| rates.take(caller, 60_000)).count(), 4);
+    }
+
+    #[test]
+    fn buckets_that_are_full_again_are_forgotten() {
+        let mut rates = CallerRates::new(Some(1), &[]);
+        for second in 0..100_u64 {
+            for number in 0..50_u32 {
+                let address = std::net::Ipv4Addr::from_bits(second as u32 * 50 + number);
+                assert!(rates.take(peer(&address.to_string()), second * 1_000));
+            }
+            assert!(rates.buckets.len() <= 4 * KEPT_BUCKETS);
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use crate::PeerAddr;
+use crate::peer::PeerAddr;
 
 /// Addresses that begin with the same bits: `192.0.2.0/24`, `2001:db8::/32`, or a single one, `192.0.2.7`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use super::Times;
 use crate::addresses::{CallerCounts, CallerRates};
 use crate::clock::Clock;
 use crate::id::{EngineSessionId, IdText, Secret};
+use crate::peer::PeerAddr;
 use crate::priority::{Priority, PriorityQueue};
 use crate::slots::Slots;
-use crate::PeerAddr;
 
 /// All sessions, and what the layer above keeps of the client of each.
 #[derive(Debug)]

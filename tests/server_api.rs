@@ -96,6 +96,54 @@ fn every_name_of_the_table_is_in_the_sources() {
     assert!(names > 80, "only {names} names");
 }
 
+/// What a span of the first column is about: `on("close")`, `new Server(…)` and `adapter.sids` are about `close`, `Server` and
+/// `sids`.
+fn word_of(span: &str) -> &str {
+    let span = span.strip_prefix("new ").unwrap_or(span);
+    if let Some(event) = span
+        .strip_prefix("on(\"")
+        .or(span.strip_prefix("engine.on(\""))
+    {
+        return event.split('"').next().unwrap_or_default();
+    }
+    let name = span.split(['(', ' ']).next().unwrap_or_default();
+    name.rsplit('.').next().unwrap_or_default()
+}
+
+#[test]
+fn the_documentation_finds_every_name_that_has_a_counterpart() {
+    let table = fs::read_to_string(root().join("docs/server-api.md")).expect("it can be read");
+    let sources = sources();
+    let mut unknown = Vec::new();
+    for line in table.lines().filter(|line| line.starts_with("| `")) {
+        let (names, here) = line.split_once(" | ").expect("two columns");
+        if !here.contains("::") {
+            continue;
+        }
+        for span in names.split('`').skip(1).step_by(2) {
+            let word = word_of(span);
+            let mut snake = String::new();
+            for letter in word.chars() {
+                if letter.is_ascii_uppercase() {
+                    snake.push('_');
+                }
+                snake.push(letter.to_ascii_lowercase());
+            }
+            // The search of rustdoc finds beginnings.
+            let ways = [
+                format!("doc(alias = \"{word}\")"),
+                format!("pub fn {snake}"),
+                format!("pub fn on_{snake}"),
+                format!("pub {snake}"),
+            ];
+            if !ways.iter().any(|way| sources.contains(way)) {
+                unknown.push(span.to_owned());
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
 #[test]
 fn a_name_that_is_not_there_would_be_found_out() {
     let bodies = bodies(

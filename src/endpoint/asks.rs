@@ -310,6 +310,7 @@ impl Endpoint {
     /// # Errors
     ///
     /// As [`Endpoint::server_side_emit`].
+    #[doc(alias = "serverSideEmitWithAck")]
     pub fn server_side_ask(
         &mut self,
         namespace: NamespaceId,

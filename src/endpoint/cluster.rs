@@ -19,6 +19,7 @@ impl Endpoint {
     }
 
     /// Connects this server with others. The default adapter is [`InMemory`](crate::InMemory): there are none.
+    #[doc(alias = "adapter")]
     pub fn set_adapter(&mut self, adapter: Box<dyn Adapter>) {
         let _verb = Verb::begin();
         self.outside.adapter = adapter;

@@ -64,6 +64,7 @@ impl<'a> EngineQuery<'a> {
 
 impl Endpoint {
     /// What is known of the request that opened an Engine.IO session.
+    #[doc(alias = "protocol")]
     pub fn session_info(&self, session: EngineSessionId) -> Option<ClientInfo<'_>> {
         let session = self.sessions.session(session)?;
         Some(ClientInfo {

@@ -71,6 +71,7 @@ pub type Random = Box<dyn FnMut(&mut [u8]) + Send>;
 /// What only the operating system knows, handed in so that the core never asks for it itself.
 pub struct Environment {
     /// Random bytes that nobody can guess; ids are made of them.
+    #[doc(alias = "generateId")]
     pub random: Random,
     /// The memory figures of the `heartbeat` event.
     pub memory: Box<dyn FnMut() -> MemoryUsage + Send>,
@@ -189,6 +190,7 @@ impl Endpoint {
     }
 
     /// How many connections are open, sessions alive and sockets connected.
+    #[doc(alias = "clientsCount")]
     pub fn counts(&self) -> Counts {
         Counts {
             connections: self.transport.count(),

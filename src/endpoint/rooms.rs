@@ -60,6 +60,7 @@ impl Endpoint {
     }
 
     /// All rooms of a namespace that somebody has joined; those of sockets' own ids and of progress sessions are not among them.
+    #[doc(alias = "sids")]
     pub fn all_rooms(&self, namespace: NamespaceId) -> impl Iterator<Item = &str> {
         let rooms = self.sockets.room_names(namespace);
         rooms.filter(move |room| !self.is_reserved_room(namespace, room))

@@ -278,6 +278,7 @@ impl Endpoint {
     /// Ends every session with the reason `server shutting down`, and every connection once its output is written.
     ///
     /// No further connection is accepted. [`Endpoint::is_drained`] says when everything has been written.
+    #[doc(alias = "close")]
     pub fn shut_down(&mut self) {
         let _verb = Verb::begin();
         self.transport.begin_shutdown();

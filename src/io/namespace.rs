@@ -174,6 +174,7 @@ impl<S: 'static> Namespace<S> {
     ///     })
     ///     .on("clear", |notes, _, ()| notes.clear());
     /// ```
+    #[doc(alias = "addListener")]
     pub fn on<T: FromArgs, R: IntoAnswer>(
         &mut self,
         event: &str,
@@ -236,6 +237,7 @@ impl<S: 'static> Namespace<S> {
 
     /// No longer when a client has emitted this event: all handlers of it go.
     #[doc(alias = "removeAllListeners")]
+    #[doc(alias = "removeListener")]
     pub fn off(&mut self, event: &str) -> &mut Self {
         self.on.remove(event);
         self

@@ -99,6 +99,7 @@ impl<'a, S: 'static> BroadcastOperator<'a, S> {
 
     /// Asks all servers of the cluster for the sockets; without a cluster it is [`BroadcastOperator::sockets`].
     #[doc(alias = "fetchSockets")]
+    #[doc(alias = "allSockets")]
     pub fn fetch_sockets<R: IntoAnswer>(
         self,
         handler: impl FnOnce(&mut S, &mut Context<'_, S>, Vec<RemoteSocket>) -> R + Send + 'static,

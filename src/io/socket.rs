@@ -95,6 +95,7 @@ impl<'a, S: 'static> Socket<'a, S> {
     }
 
     /// What was kept with its session ([`Opening::set_data`](super::Opening::set_data)), if there is something of this type.
+    #[doc(alias = "conn")]
     pub fn session_data<T: Any + Send>(&self) -> Option<&T> {
         self.endpoint.session_data(self.id)
     }

@@ -290,6 +290,7 @@ impl Handle {
     }
 
     /// Has the server end: see [`Endpoint::shut_down`].
+    #[doc(alias = "close")]
     pub fn shut_down(&self) -> Result<Pending<()>, HandleError> {
         self.call(Endpoint::shut_down)
     }

@@ -87,6 +87,7 @@ impl<S: 'static> IoServer<S> {
     }
 
     /// See [`Server::endpoint`].
+    #[doc(alias = "engine")]
     pub fn endpoint(&mut self) -> &mut Endpoint {
         self.server.endpoint()
     }

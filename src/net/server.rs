@@ -136,6 +136,9 @@ impl Server {
     /// # std::fs::remove_file(&path)?;
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[doc(alias = "attach")]
+    #[doc(alias = "bind")]
+    #[doc(alias = "onconnection")]
     pub fn add_listener(&mut self, mut listener: impl Listener + 'static) -> io::Result<()> {
         let token = Token(FIRST_LISTENER + self.listeners.len());
         let registry = self.poll.registry();

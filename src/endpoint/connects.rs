@@ -157,7 +157,7 @@ impl Endpoint {
     /// What the host has kept with the session of a client that waits to be let in, if there is something of this type.
     pub fn connect_session_data<T: Any + Send>(&self, ticket: ConnectId) -> Option<&T> {
         let session = self.connects.get(ticket.0)?.session;
-        self.session_data.get(&session)?.get()
+        self.sessions.get(session)?.client.data()?.get()
     }
 
     /// Has the client's socket be in a room as soon as it has been let in; a client that is refused was never there. Joining twice

@@ -50,12 +50,9 @@ pub use schedule::TimerId;
 pub use verbs::ClientInfo;
 pub use work::Work;
 
-use std::collections::BTreeMap;
-
 use crate::addresses::{CallerCounts, CallerRates};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::data::Data;
 use crate::engine::{Revision, Sessions, Times};
 use crate::id::EngineSessionId;
 use crate::net::{Handle, Stats};
@@ -89,8 +86,6 @@ pub struct Endpoint {
     clock: Clock,
     transport: Transport,
     sessions: Sessions<Client>,
-    /// What the host keeps with sessions, of those with which it keeps something.
-    session_data: BTreeMap<EngineSessionId, Box<Data>>,
     sockets: Sockets,
     /// Clients that wait for the host to let them into a namespace.
     connects: Slots<connects::PendingConnect>,
@@ -145,7 +140,6 @@ impl Endpoint {
                 CallerCounts::new(config.max_sessions_per_address, exempt),
                 CallerRates::new(config.max_handshakes_per_second, exempt),
             ),
-            session_data: BTreeMap::new(),
             sockets: Sockets::new(config.room_events),
             connects: Slots::default(),
             asks: asks::Asks::default(),

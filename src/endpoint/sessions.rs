@@ -18,9 +18,9 @@ impl Endpoint {
             Transport::WebSocket(_) => handshakes.websocket += 1,
             Transport::Polling { .. } => handshakes.polling += 1,
         }
-        let (client, data) = (Client::default(), opening.data.take());
+        let mut client = Client::default();
+        client.set_data(opening.data.take());
         let session = self.sessions.open(&mut self.clock, opening, client);
-        self.session_data.extend(data.map(|data| (session, data)));
         if !self.config.socket_io {
             self.push_event(Event::EngineOpened { session });
         }
@@ -228,7 +228,6 @@ impl Endpoint {
     /// The last trace of a session.
     pub(super) fn remove_session(&mut self, id: EngineSessionId) {
         self.abandon_upgrade(id);
-        self.session_data.remove(&id);
         let Some(mut entry) = self.sessions.remove(id) else {
             return;
         };

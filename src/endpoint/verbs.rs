@@ -231,7 +231,7 @@ impl Endpoint {
     /// What the host has kept with the session of a socket ([`Endpoint::set_request_data`]), if there is something of this type.
     pub fn session_data<T: Any + Send>(&self, socket: SocketId) -> Option<&T> {
         let session = self.sockets.get_known(socket)?.session;
-        self.session_data.get(&session)?.get()
+        self.sessions.get(session)?.client.data()?.get()
     }
 
     /// Takes back the memory of a message that has been handled, for the next one.

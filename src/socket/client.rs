@@ -2,6 +2,7 @@
 
 use super::packet::{check_placeholders, PacketError};
 use super::{Args, Kind, NewsSet, Packet, SocketId};
+use crate::data::Data;
 use crate::frame::Frame;
 use crate::slots::Key;
 use crate::wheel::TimerKey;
@@ -27,6 +28,8 @@ struct RareState {
     connects: Vec<Key>,
     /// What is to be told when there is room.
     news: NewsSet,
+    /// What the host keeps with its session.
+    data: Option<Box<Data>>,
 }
 
 impl Client {
@@ -183,12 +186,24 @@ impl Client {
         was_news
     }
 
+    /// What the host keeps with its session, from the beginning on.
+    pub fn set_data(&mut self, data: Option<Box<Data>>) {
+        if data.is_some() {
+            self.rare.get_or_insert_default().data = data;
+        }
+    }
+
+    pub fn data(&self) -> Option<&Data> {
+        self.rare.as_ref()?.data.as_deref()
+    }
+
     fn tidy(&mut self) {
         let is_empty = |rare: &RareState| {
             rare.sockets.is_empty()
                 && rare.packet.is_none()
                 && rare.connects.is_empty()
                 && rare.news.is_empty()
+                && rare.data.is_none()
         };
         if self.rare.as_deref().is_some_and(is_empty) {
             self.rare = None;

@@ -367,7 +367,7 @@ fn a_command_without_an_ack_changes_what_it_changes() {
         .progress()
         .create_session(Default::default())
         .unwrap();
-    let rooms = |world: &World| world.endpoint.rooms(socket).count();
+    let rooms = |world: &World| world.endpoint.sockets.rooms(socket).count();
     world.send(client, &format!("42[\"track_session\",\"{id}\"]"));
     assert_eq!(rooms(&world), 1);
     world.send(client, &format!("42[\"untrack_session\",\"{id}\"]"));

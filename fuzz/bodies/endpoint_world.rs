@@ -1,5 +1,6 @@
 //! An endpoint, driven as a server drives it, with connections that are buffers and a clock that is a number.
 
+use std::collections::VecDeque;
 use std::io::ErrorKind;
 
 use pulsewheel::http::{Cookie, Cors, HeaderHook, Origins};
@@ -50,7 +51,7 @@ pub struct World {
 struct Link {
     key: ConnectionId,
     /// Sent by the client and not yet taken by the server.
-    incoming: Vec<u8>,
+    incoming: VecDeque<u8>,
     /// The client sends nothing more.
     is_side_closed: bool,
     /// The server knows.
@@ -134,7 +135,7 @@ impl World {
         assert_eq!(key.is_none(), self.endpoint.is_shutting_down());
         self.links[number] = key.map(|key| Link {
             key,
-            incoming: Vec::new(),
+            incoming: VecDeque::new(),
             is_side_closed: false,
             is_side_closed_known: false,
             is_shut: false,
@@ -164,7 +165,7 @@ impl World {
         self.open_link(number);
         if let Some(link) = &mut self.links[number] {
             if !link.is_side_closed {
-                link.incoming.extend_from_slice(bytes);
+                link.incoming.extend(bytes);
             }
         }
     }

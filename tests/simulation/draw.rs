@@ -14,8 +14,8 @@ const FLOOD: [(Verb, u64); 6] = [
     (Verb::Tell, 5),
     (Verb::Stall, 5),
 ];
-/// What attackers send there: frames that are no events, and cost more than they weigh.
-const FLOOD_CHOICES: [u64; 6] = [12, 13, 15, 16, 18, 20];
+/// What attackers send there: packets that are no events, and cost more than they weigh.
+const FLOOD_CHOICES: [u64; 7] = [5, 12, 13, 15, 16, 18, 20];
 
 pub fn draw(rng: &mut Rng, seed: u64, steps: usize) -> Script {
     // In some runs the machine is slow and has much to do. That excuses many, and so there is none of it in the others.

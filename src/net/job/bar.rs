@@ -9,9 +9,10 @@ use super::wrap::{JobIo, JobIter, Tells};
 use super::Worker;
 use crate::progress::JsonObject;
 
-/// One bar of a job: a step of it ([`Job::step`]), or one of the things that it works on side by side ([`Job::part`]).
+/// One bar of a job: a step of it ([`Job::step`](super::Job::step)), or one of the things that it works on side by side
+/// ([`Job::part`](super::Job::part)).
 ///
-/// It may go to another thread. What it tells conflates as [`Job::set`] does, and never fails. Dropping it says nothing: it stays
+/// It may go to another thread. What it tells conflates as [`Job::set`](super::Job::set) does, and never fails. Dropping it says nothing: it stays
 /// as it was told last. Once the job has ended it tells nothing any more.
 pub struct JobBar {
     pub(super) worker: Arc<Worker>,
@@ -48,17 +49,17 @@ impl JobBar {
         self.worker.is_over.load(Ordering::Relaxed) || self.worker.is_cancelled()
     }
 
-    /// See [`Job::wrap_iter`].
+    /// See [`Job::wrap_iter`](super::Job::wrap_iter).
     pub fn wrap_iter<I: IntoIterator>(&self, items: I) -> JobIter<'_, I::IntoIter> {
         JobIter::new(self, items.into_iter())
     }
 
-    /// See [`Job::wrap_read`].
+    /// See [`Job::wrap_read`](super::Job::wrap_read).
     pub fn wrap_read<R>(&self, reader: R, bytes: u64) -> JobIo<'_, R> {
         JobIo::new(self, reader, bytes)
     }
 
-    /// See [`Job::wrap_write`].
+    /// See [`Job::wrap_write`](super::Job::wrap_write).
     pub fn wrap_write<W>(&self, writer: W, bytes: u64) -> JobIo<'_, W> {
         JobIo::new(self, writer, bytes)
     }

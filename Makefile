@@ -59,7 +59,7 @@ web/dist/index.html: web/node_modules/.package-lock.json $(shell find web/src we
 	touch $@
 
 .PHONY: test
-test: lint test-rust test-simulation test-features test-web test-interop test-hosts test-program test-counts test-browser ## set up everything and run all tests
+test: lint test-rust test-simulation test-features test-web test-interop test-program test-counts test-browser ## set up everything and run all tests
 	@echo "All tests have passed."
 
 .PHONY: lint
@@ -99,6 +99,9 @@ test-features: need-rust ## the library without its cargo features, and with eac
 	for feature in $(FEATURES); do \
 		cargo clippy --package pulsewheel --no-default-features --features $$feature --all-targets --locked -- -D warnings; \
 	done
+
+.PHONY: test-small
+test-small: need-rust ## the tests of the library without its cargo features
 	cargo test --package pulsewheel --no-default-features --locked
 
 .PHONY: test-web
@@ -126,7 +129,7 @@ test-hosts: need-cc tests/interop/node_modules/.package-lock.json ## hosts with 
 	cd tests/hosts && $(NODE_TEST)
 
 .PHONY: acceptance
-acceptance: test public-api ## all tests, those of clients and browsers on the release build as well, then the longer sweeps
+acceptance: test public-api test-small test-hosts ## all tests, those of clients and browsers on the release build as well, then the longer sweeps
 	$(MAKE) PROFILE=release test-interop test-program test-counts test-browser test-attacks soak
 
 .PHONY: soak

@@ -26,19 +26,24 @@ enum Caller {
     V6(u64),
 }
 
-/// Counts what callers have at a time, where they may not have any number of it. Those that are exempt are not counted.
-#[derive(Debug, Default)]
-pub(crate) struct CallerCounts {
+/// A limit for each caller, but for those that are exempt.
+#[derive(Debug)]
+struct Limit {
     most: Option<u32>,
     exempt: Vec<Network>,
+}
+
+/// Counts what callers have at a time, where they may not have any number of it. Those that are exempt are not counted.
+#[derive(Debug)]
+pub(crate) struct CallerCounts {
+    limit: Limit,
     counts: BTreeMap<Caller, u32>,
 }
 
 /// Counts what callers do in a second, where they may not do any number of it: for each a bucket that holds one second's worth.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct CallerRates {
-    per_second: Option<u32>,
-    exempt: Vec<Network>,
+    limit: Limit,
     buckets: BTreeMap<Caller, Bucket>,
     /// How many buckets make it worth a look which of them are full again.
     crowd: usize,
@@ -84,17 +89,19 @@ impl FromStr for Network {
     type Err = NotANetwork;
 
     fn from_str(text: &str) -> Result<Self, NotANetwork> {
-        let (address, bits) = text.split_once('/').unwrap_or((text, ""));
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits)),
+            None => (text, None),
+        };
         let address: IpAddr = address.parse().map_err(|_| NotANetwork)?;
         let most = if address.is_ipv4() { 32 } else { 128 };
-        let is_number = !bits.is_empty() && bits.bytes().all(|byte| byte.is_ascii_digit());
-        let bits = match text.contains('/') {
-            false => most,
-            true => {
-                let bits = bits.parse().ok().filter(|bits| is_number && *bits <= most);
-                bits.ok_or(NotANetwork)?
-            }
+        let bits = match bits {
+            None => Some(most),
+            // What is read as a number may have a plus.
+            Some(bits) if bits.starts_with('+') => None,
+            Some(bits) => bits.parse().ok().filter(|bits| *bits <= most),
         };
+        let bits = bits.ok_or(NotANetwork)?;
         Ok(Network { address, bits })
     }
 }
@@ -113,34 +120,53 @@ impl fmt::Display for NotANetwork {
 
 impl std::error::Error for NotANetwork {}
 
+impl Limit {
+    fn new(most: Option<u32>, exempt: &[Network]) -> Self {
+        Limit {
+            most,
+            exempt: exempt.to_vec(),
+        }
+    }
+
+    /// How much this peer may have, and who it counts as; `None` where it may have any number, or has no address to count by.
+    fn of(&self, peer: PeerAddr) -> Option<(u32, Caller)> {
+        let (most, address) = self.most.zip(peer.ip())?;
+        if self.exempt.iter().any(|network| network.contains(address)) {
+            return None;
+        }
+        let caller = match address {
+            IpAddr::V4(address) => Caller::V4(address.to_bits()),
+            IpAddr::V6(address) => Caller::V6((address.to_bits() >> 64) as u64),
+        };
+        Some((most, caller))
+    }
+}
+
 impl CallerCounts {
     pub fn new(most: Option<u32>, exempt: &[Network]) -> Self {
         CallerCounts {
-            most,
-            exempt: exempt.to_vec(),
+            limit: Limit::new(most, exempt),
             counts: BTreeMap::new(),
         }
     }
 
     /// Whether this caller may have one more.
     pub fn has_room(&self, peer: PeerAddr) -> bool {
-        let Some((most, caller)) = self.most.zip(caller(peer, &self.exempt)) else {
-            return true;
-        };
-        self.counts.get(&caller).is_none_or(|count| *count < most)
+        let limit = self.limit.of(peer);
+        limit
+            .is_none_or(|(most, caller)| self.counts.get(&caller).is_none_or(|count| *count < most))
     }
 
     /// A caller has one more.
     pub fn add(&mut self, peer: PeerAddr) {
-        if let (Some(_), Some(caller)) = (self.most, caller(peer, &self.exempt)) {
+        if let Some((_, caller)) = self.limit.of(peer) {
             *self.counts.entry(caller).or_default() += 1;
         }
     }
 
     /// A caller has one less.
     pub fn remove(&mut self, peer: PeerAddr) {
-        let caller = self.most.and_then(|_| caller(peer, &self.exempt));
-        if let Some(caller) = caller {
+        if let Some((_, caller)) = self.limit.of(peer) {
             if let Some(count) = self.counts.get_mut(&caller) {
                 *count -= 1;
                 if *count == 0 {
@@ -160,8 +186,7 @@ impl CallerCounts {
 impl CallerRates {
     pub fn new(per_second: Option<u32>, exempt: &[Network]) -> Self {
         CallerRates {
-            per_second,
-            exempt: exempt.to_vec(),
+            limit: Limit::new(per_second, exempt),
             buckets: BTreeMap::new(),
             crowd: KEPT_BUCKETS,
         }
@@ -169,10 +194,10 @@ impl CallerRates {
 
     /// Whether this caller may do it once more now, which is counted then.
     pub fn take(&mut self, peer: PeerAddr, now_ms: u64) -> bool {
-        let limit = self.per_second.map(u64::from);
-        let Some((per_second, caller)) = limit.zip(caller(peer, &self.exempt)) else {
+        let Some((per_second, caller)) = self.limit.of(peer) else {
             return true;
         };
+        let per_second = u64::from(per_second);
         if self.buckets.len() >= self.crowd {
             self.buckets
                 .retain(|_, bucket| bucket.missing_at(now_ms, per_second) > 0);
@@ -200,18 +225,6 @@ impl Bucket {
         self.missing
             .saturating_sub(passed_ms.saturating_mul(per_second))
     }
-}
-
-/// Who this peer counts as; `None` where it is exempt, or has no address to count by.
-fn caller(peer: PeerAddr, exempt: &[Network]) -> Option<Caller> {
-    let address = peer.ip()?;
-    if exempt.iter().any(|network| network.contains(address)) {
-        return None;
-    }
-    Some(match address {
-        IpAddr::V4(address) => Caller::V4(address.to_bits()),
-        IpAddr::V6(address) => Caller::V6((address.to_bits() >> 64) as u64),
-    })
 }
 
 #[cfg(test)]

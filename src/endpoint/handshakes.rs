@@ -15,9 +15,6 @@ use crate::priority::Priority;
 use crate::timer::Timer;
 use crate::websocket::{accept, write_switching_protocols, Accepted, Handshake};
 
-/// Seconds after which somebody who found the server full may try again.
-pub(super) const RETRY_AFTER_S: &str = "5";
-
 /// The part of a query that Engine.IO looks at: the first value of each parameter.
 #[derive(Default)]
 pub(super) struct EngineQuery<'a> {

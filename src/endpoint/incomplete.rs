@@ -2,7 +2,6 @@
 //! be long; of all peers together there is a limit, and beyond it those give way who have most.
 
 use super::events::Ending;
-use super::handshakes::RETRY_AFTER_S;
 use super::Endpoint;
 use crate::http::Response;
 use crate::id::{ConnectionId, EngineSessionId};
@@ -10,6 +9,8 @@ use crate::transport::cost;
 
 /// "Try Again Later", in the registry of close codes of RFC 6455.
 const TRY_AGAIN_LATER: u16 = 1013;
+/// Seconds after which somebody whose request was given up may try again.
+const RETRY_AFTER_S: &str = "5";
 /// All is counted when such a part of the limit has been added since the last time, so that counting costs little beside reading.
 const COUNTED_PARTS: usize = 8;
 

@@ -37,7 +37,6 @@ impl<S: 'static> Io<S> {
                 let outcome = endpoint.progress().decide(*ticket, |_| false);
                 self.turn_away(outcome, || Error::OtherIo)
             }
-            Event::ProgressCommand { .. } => Ok(true),
             Event::Connected {
                 socket, namespace, ..
             } => self.guard_socket(endpoint, is_in_charge, *socket, *namespace, true),

@@ -13,8 +13,8 @@ use crate::Endpoint;
 /// One that opens another socket later, as after a lost connection, keeps what [`Source::register`] has given it, the token
 /// and a clone of the registry ([`Registry::try_clone`](mio::Registry::try_clone)), and registers that socket with them.
 pub trait Peripheral: Source + Send {
-    /// It has become readable or writable, which an end or an error is too, or its deadline has come; where neither is said, it is the deadline alone. The verbs
-    /// of the endpoint are there for what follows from it. A panic ends the server.
+    /// It has become readable or writable, which an end or an error is too, or its deadline has come; where neither is said, it is
+    /// the deadline alone. The verbs of the endpoint are there for what follows from it. A panic ends the server.
     fn ready(&mut self, endpoint: &mut Endpoint, is_readable: bool, is_writable: bool);
 
     /// When it is to be called at the latest, in milliseconds of [`Now::mono_ms`](crate::Now); `None`, the default, when only

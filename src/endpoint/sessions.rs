@@ -2,7 +2,7 @@
 
 use super::events::{Departure, Ending, Queued};
 use super::{Endpoint, Event};
-use crate::engine::{EngineError, Opening, Packet, PacketAction, Sent, Transport, CLOSE, NOOP};
+use crate::engine::{EngineError, Opening, Packet, PacketAction, Transport, CLOSE, NOOP};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::Response;
@@ -44,20 +44,16 @@ impl Endpoint {
         let Some(session) = self.sessions.session_mut(id) else {
             return false;
         };
-        let waiting_bytes = match session.send(frame) {
-            Sent::No => return false,
-            Sent::ToWebSocket(connection, frame) => {
-                self.transport.send(connection, frame, priority)
+        let waiting_bytes = if let Some(connection) = session.websocket() {
+            let frame = session.for_websocket(frame);
+            self.transport.send(connection, frame, priority)
+        } else if let Some(queued) = session.queue(frame) {
+            if queued.can_go {
+                self.sessions.queue_poll(id, priority);
             }
-            Sent::Queued {
-                waiting_bytes,
-                can_go,
-            } => {
-                if can_go {
-                    self.sessions.queue_poll(id, priority);
-                }
-                waiting_bytes
-            }
+            queued.waiting_bytes
+        } else {
+            return false;
         };
         self.transport
             .ready

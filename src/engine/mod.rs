@@ -19,7 +19,7 @@ pub(crate) use payload::encode_as_text;
 pub use payload::{decode_payload, encode_payload, Part};
 pub use request::{EngineError, EngineRequest, Rejection, Revision, Route, Transports};
 pub(crate) use session::{
-    Admitted, Opening, PacketAction, PollAction, PostAction, ProbeAction, Sent, Transport, CLOSE,
+    Admitted, Opening, PacketAction, PollAction, PostAction, ProbeAction, Transport, CLOSE,
     MAX_DRIFT_MS, NOOP,
 };
 #[cfg(test)]

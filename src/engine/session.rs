@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::data::Data;
 use crate::error::DisconnectReason;
 use crate::frame::{Frame, PLACE_BYTES};
-use crate::id::{ConnectionId, EngineSessionId, Secret};
+use crate::id::{EngineSessionId, Secret};
 use crate::peer::PeerAddr;
 use crate::priority::Priority;
 use crate::timer::Timer;
@@ -107,15 +107,13 @@ struct Origin {
     details: Option<Box<HandshakeDetails>>,
 }
 
-/// What becomes of a packet that is sent.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// Nothing: nothing reaches this client any more.
-    No,
-    /// It waits for a poll, with so many bytes in all. `can_go` says whether there is one.
-    Queued { waiting_bytes: usize, can_go: bool },
-    /// It goes to this WebSocket, in this form.
-    ToWebSocket(ConnectionId, Frame),
+/// A packet waits for a poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InQueue {
+    /// How many bytes wait in all.
+    pub waiting_bytes: usize,
+    /// Whether there is a poll to answer.
+    pub can_go: bool,
 }
 
 /// What a packet leads to.
@@ -260,34 +258,37 @@ impl Session {
         }
     }
 
-    /// Queues a packet, or says where it goes at once.
-    pub fn send(&mut self, frame: Frame) -> Sent {
-        if !self.takes_output() {
-            return Sent::No;
-        }
+    /// Queues a packet for a poll. `None` when nothing reaches its client any more, or not by polls.
+    pub fn queue(&mut self, frame: Frame) -> Option<InQueue> {
         match self.transport {
-            Transport::WebSocket(connection) => {
-                Sent::ToWebSocket(connection, self.for_websocket(frame))
-            }
-            Transport::Polling { poll, .. } => {
+            Transport::Polling { poll, .. } if self.takes_output() => {
                 self.queued_bytes += frame.payload().len();
                 self.queue.push_back(frame);
-                Sent::Queued {
+                Some(InQueue {
                     waiting_bytes: self.queued_bytes + self.queue.len() * PLACE_BYTES,
                     can_go: poll.is_some(),
-                }
+                })
             }
+            _ => None,
         }
     }
 
     /// A frame as its client reads it on a WebSocket: in revision 3 binary messages have a type byte too, and there are clients
     /// that want them as text.
+    #[inline]
     pub fn for_websocket(&self, frame: Frame) -> Frame {
-        match (frame.is_binary(), self.revision) {
-            (false, _) => frame,
-            (true, revision) if !self.reads_binary => encode_as_text(&frame, revision),
-            (true, Revision::V4) => frame,
-            (true, Revision::V3) => Frame::binary(&[&[4], frame.payload()].concat()),
+        let reads_all = self.reads_binary && self.revision == Revision::V4;
+        match reads_all || !frame.is_binary() {
+            true => frame,
+            false => self.binary_for_websocket(frame),
+        }
+    }
+
+    #[cold]
+    fn binary_for_websocket(&self, frame: Frame) -> Frame {
+        match self.reads_binary {
+            true => Frame::binary(&[&[4], frame.payload()].concat()),
+            false => encode_as_text(&frame, self.revision),
         }
     }
 
@@ -378,6 +379,7 @@ impl Session {
 mod tests {
     use super::*;
     use crate::engine::Times;
+    use crate::id::ConnectionId;
     use crate::now::Now;
     use crate::slots::Slots;
 
@@ -429,7 +431,7 @@ mod tests {
     fn a_poll_takes_no_further_packet_beyond_its_bytes() {
         let (mut session, _, _) = session();
         for text in ["4aaaa", "4bbbb", "4cccc"] {
-            session.send(Frame::text(text));
+            session.queue(Frame::text(text));
         }
         assert_eq!(session.take_queue(10, 6).len(), 2);
         session.check();

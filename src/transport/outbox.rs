@@ -124,7 +124,14 @@ impl Outbox {
 
     /// What waits, places in the queue included: very many tiny buffers hold more than their bytes. News do not count.
     pub fn held_bytes(&self) -> usize {
-        let mut places = self.rest.as_ref().map_or(0, |rest| rest.len());
+        let places = self.rest.as_ref().map_or(0, |rest| rest.len());
+        match &self.first {
+            Some(Chunk::News(_)) => self.held_behind_news(places),
+            _ => self.bytes + places * PLACE_BYTES,
+        }
+    }
+
+    fn held_behind_news(&self, mut places: usize) -> usize {
         let mut bytes = self.bytes;
         let mut written_bytes = self.written_bytes;
         for news in self.chunks().take_while(|chunk| is_news(chunk)) {

@@ -79,13 +79,13 @@ impl Transport {
     /// Queues a frame for a WebSocket, and gives how many bytes wait for it then. Nothing goes out behind a close frame (RFC 6455
     /// section 5.5.1).
     pub fn send(&mut self, key: ConnectionId, frame: Frame, priority: Priority) -> usize {
-        let Some(connection) = self.get_mut(key).filter(|it| it.is_open()) else {
+        let connection = self.connections.get_mut(key.0);
+        let Some(connection) = connection.filter(|it| it.is_open()) else {
             return 0;
         };
         connection.outbox.push(Chunk::Frame(frame));
-        let waiting_bytes = connection.outbox.held_bytes();
-        self.queue_write(key, priority);
-        waiting_bytes
+        self.write_queue.push(key, &mut connection.listed, priority);
+        connection.outbox.held_bytes()
     }
 
     /// As [`Transport::send`], for the bytes of a frame that is for this WebSocket alone; small ones share a buffer.
@@ -95,9 +95,9 @@ impl Transport {
             return 0;
         };
         connection.outbox.extend(frame, &mut self.spares);
-        let waiting_bytes = connection.outbox.held_bytes();
-        self.queue_write(key, Priority::Normal);
-        waiting_bytes
+        self.write_queue
+            .push(key, &mut connection.listed, Priority::Normal);
+        connection.outbox.held_bytes()
     }
 
     /// Appends news to a connection that is about to be written to. True when it takes more.

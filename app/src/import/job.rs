@@ -1,6 +1,5 @@
 //! One import from the beginning of its file to its end.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +8,6 @@ use serde_json::Value;
 use super::error::{ImportError, RequestError};
 use super::file::{ByteSource, ColumnsRead, Decoder, Layout, Mappings};
 use super::host::Host;
-use super::pace::Rates;
 use super::queue::Turn;
 use super::rejection::Rejection;
 use super::report::{
@@ -47,7 +45,6 @@ pub struct Job<'a> {
     interpreter: Interpreter,
     tally: Tally,
     was_taken_in: bool,
-    rates: &'a Arc<Rates>,
     telling: &'a Telling<'a>,
 }
 
@@ -73,7 +70,6 @@ impl<'a> Job<'a> {
         body: &'a BodyReader,
         head: FormHead,
         session_id: String,
-        rates: &'a Arc<Rates>,
         telling: &'a Telling<'a>,
     ) -> Job<'a> {
         let started_ms = clock::now_ms();
@@ -91,7 +87,6 @@ impl<'a> Job<'a> {
             interpreter,
             tally: Tally::default(),
             was_taken_in: false,
-            rates,
             telling,
         }
     }
@@ -135,19 +130,28 @@ impl<'a> Job<'a> {
         let is_day_first = self.interpreter.dates.is_day_first();
         self.tally.duplicates += writer.finish_staging(is_day_first, self.head.options.scan_ms)?;
         self.tally.judge()?;
-        self.telling.file_read(self.figures(true));
+        self.telling.file_read(self.figures(writer, true));
         self.check_resolve()?;
         self.take_in(Ok(()));
         self.wait(turn)?;
         let counts = self.merge(writer)?;
         let completed = self.commit(writer, counts)?;
-        let is_dry_run = self.head.options.dry_run;
-        if let Some(mapping) = mappings.given.as_ref().filter(|_| !is_dry_run) {
-            // It was of use for this import; for the next one it is a help, no more.
-            let _ = store.remember_mapping(&self.signature, &mapping.given);
+        if !self.head.options.dry_run {
+            self.remember(store, mappings.given.as_ref());
         }
         self.telling.completed(&completed);
         Ok(())
+    }
+
+    /// What later imports may know from this one. It is a help for them, no more, so that
+    /// no error comes of it.
+    fn remember(&self, store: &Store, mapping: Option<&Mapping>) {
+        if let Some(mapping) = mapping {
+            let _ = store.remember_mapping(&self.signature, &mapping.given);
+        }
+        if let Some(factor) = self.telling.merge_factor() {
+            let _ = store.remember_merge_factor(factor);
+        }
     }
 
     fn begin(&self, store: &Store) -> Result<ImportWriter, Stop> {
@@ -188,8 +192,8 @@ impl<'a> Job<'a> {
             if self.body.stopped() == Some(BodyEnd::Cancelled) {
                 return Err(Stop::Cancelled);
             }
-            self.telling
-                .row_read(self.tally.rows(), || self.figures(false));
+            let figures = || self.figures(writer, false);
+            self.telling.row_read(self.tally.rows(), figures);
         }
         self.tally.replaced_bytes = rows.replaced_bytes();
         Ok(())
@@ -367,8 +371,6 @@ impl<'a> Job<'a> {
         }
         let summary_json = serde_json::to_value(&summary).map_err(ImportError::storage)?;
         writer.commit(&self.ending(ImportStatus::Completed, Some(&summary_json), None))?;
-        self.rates
-            .note_merge(self.tally.records, self.telling.merge_time().as_secs_f64());
         let processing_time_ms = self.telling.processing_time().as_millis() as u64;
         Ok(Completed {
             import_id: self.import_id,
@@ -462,13 +464,14 @@ impl<'a> Job<'a> {
         self.telling.taken_in(answer.as_ref().map(|()| &accepted));
     }
 
-    fn figures(&self, is_whole: bool) -> Figures {
+    fn figures(&self, writer: &ImportWriter, is_whole: bool) -> Figures {
         let rows = self.tally.rows();
         let label = self.scanner.map(|scanner| scanner.label.to_owned());
         let times = by_order(self.tally.newest, self.interpreter.dates.is_day_first());
         Figures {
             rows,
             records: self.tally.records,
+            steps: writer.steps(self.head.options.resolve.unwrap_or(Resolve::Hosts)),
             total_rows: is_whole.then_some(rows),
             vendor: self.head.vendor.clone().or(label),
             scan_date: times.last_ms.map(clock::date),

@@ -47,6 +47,7 @@ mod upload;
 
 use crate::store::Store;
 use job::Job;
+use pace::Pace;
 use stop::Stop;
 use telling::Telling;
 use upload::Form;
@@ -96,16 +97,16 @@ pub fn run(
     });
     match started {
         Ok((form, head, session_id)) => {
-            let rates = turn.rates();
+            let pace = Pace::new(store.merge_factor().unwrap_or(1.0));
             let telling = Telling::new(
                 &body,
                 upload.declared_bytes,
                 &head,
-                &rates,
+                pace,
                 resident_bytes,
                 reporter,
             );
-            Job::new(&body, head, session_id, &rates, &telling).run(form, turn, store);
+            Job::new(&body, head, session_id, &telling).run(form, turn, store);
         }
         Err(stop) => {
             let error = match stop {

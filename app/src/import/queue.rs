@@ -4,8 +4,6 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::pace::Rates;
-
 /// Imports at a time, whatever they do.
 pub const MAX_IMPORTS: usize = 4;
 
@@ -82,11 +80,6 @@ impl Turn {
         }
         true
     }
-
-    /// What earlier imports took.
-    pub(super) fn rates(&self) -> Arc<Rates> {
-        self.queue.rates.clone()
-    }
 }
 
 impl Drop for Turn {
@@ -102,7 +95,6 @@ impl Drop for Turn {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
-    rates: Arc<Rates>,
 }
 
 #[derive(Default)]

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use super::error::RequestError;
-use super::pace::{Pace, Rates};
+use super::pace::{Amount, Pace};
 use super::report::{
     Accepted, Cancelled, Completed, Failed, FormHead, Progress, Reporter, STEP_MERGING,
     STEP_READING,
@@ -26,6 +26,8 @@ const RATE_AFTER: Duration = Duration::from_millis(200);
 pub struct Figures {
     pub rows: u64,
     pub records: u64,
+    /// Of the merge, for what has been read.
+    pub steps: u64,
     /// `None` until the file has been read to its end.
     pub total_rows: Option<u64>,
     pub vendor: Option<String>,
@@ -47,6 +49,9 @@ pub struct Telling<'a> {
     /// Rows read, told or not.
     rows: Cell<u64>,
     began: Instant,
+    /// How long the reader had to wait for bytes.
+    waited: Cell<Duration>,
+    waits_since: Cell<Option<Instant>>,
     /// When the first byte of the file was there.
     first_byte: Cell<Option<Instant>>,
     merge_began: Cell<Option<Instant>>,
@@ -58,7 +63,7 @@ impl<'a> Telling<'a> {
         body: &'a BodyReader,
         declared_bytes: Option<u64>,
         head: &FormHead,
-        rates: &Rates,
+        pace: Pace,
         resident_bytes: &'a dyn Fn() -> Option<u64>,
         reporter: &'a mut dyn Reporter,
     ) -> Telling<'a> {
@@ -72,12 +77,14 @@ impl<'a> Telling<'a> {
             filename: head.filename.clone(),
             resident_bytes,
             reporter: RefCell::new(reporter),
-            pace: RefCell::new(Pace::new(rates)),
+            pace: RefCell::new(pace),
             figures: RefCell::new(figures),
             peak_bytes: Cell::new(0),
             steps: Cell::new(0),
             rows: Cell::new(0),
             began: Instant::now(),
+            waited: Cell::new(Duration::ZERO),
+            waits_since: Cell::new(None),
             first_byte: Cell::new(None),
             merge_began: Cell::new(None),
             last_report: Cell::new(None),
@@ -87,6 +94,9 @@ impl<'a> Telling<'a> {
     /// Bytes of the file have come. While they come slowly each is reported, since a row
     /// may be long in coming.
     pub fn bytes_came(&self) {
+        if let Some(since) = self.waits_since.take() {
+            self.waited.set(self.waited.get() + since.elapsed());
+        }
         if self.first_byte.get().is_none() {
             self.first_byte.set(Some(Instant::now()));
         }
@@ -103,6 +113,7 @@ impl<'a> Telling<'a> {
             self.figures.borrow_mut().rows = rows;
             self.report(STEP_READING);
         }
+        self.waits_since.set(Some(Instant::now()));
     }
 
     /// So many rows were read; `figures` are asked for if it is time to tell them.
@@ -131,9 +142,8 @@ impl<'a> Telling<'a> {
     pub fn step(&self, step: &'static str) {
         if step == STEP_MERGING {
             self.merge_began.set(Some(Instant::now()));
-            let records = self.figures.borrow().records;
-            let at_s = self.at_s();
-            self.pace.borrow_mut().begin_merge(at_s, records);
+            let (at_s, amount) = (self.at_s(), self.amount());
+            self.pace.borrow_mut().begin_merge(at_s, &amount);
         }
         self.report(step);
     }
@@ -171,11 +181,10 @@ impl<'a> Telling<'a> {
             .map_or(Duration::ZERO, |first| first.elapsed())
     }
 
-    /// Since the merge began.
-    pub fn merge_time(&self) -> Duration {
-        self.merge_began
-            .get()
-            .map_or(Duration::ZERO, |began| began.elapsed())
+    /// The merge that began a while ago is over: what [`Pace::factor`] makes of that.
+    pub fn merge_factor(&self) -> Option<f64> {
+        let seconds = self.merge_began.get()?.elapsed().as_secs_f64();
+        self.pace.borrow().factor(&self.amount(), seconds)
     }
 
     pub fn completed(&self, completed: &Completed) {
@@ -199,6 +208,16 @@ impl<'a> Telling<'a> {
         self.steps.get().is_multiple_of(STEPS_PER_LOOK) && self.is_time(REPORT_INTERVAL)
     }
 
+    fn amount(&self) -> Amount {
+        let figures = self.figures.borrow();
+        Amount {
+            bytes: self.body.taken_bytes(),
+            rows: figures.rows,
+            records: figures.records,
+            steps: figures.steps,
+        }
+    }
+
     fn at_s(&self) -> f64 {
         self.began.elapsed().as_secs_f64()
     }
@@ -208,15 +227,16 @@ impl<'a> Telling<'a> {
             .declared_bytes
             .map(|declared| self.body.taken_bytes() as f64 / declared.max(1) as f64);
         let is_reading = step == STEP_READING;
-        let (records, rows) = {
-            let figures = self.figures.borrow();
-            (figures.records, figures.rows)
-        };
+        let amount = self.amount();
+        let waited_s = self.waited.get().as_secs_f64();
         let eta = is_reading
-            .then(|| self.pace.borrow_mut().read(self.at_s(), share, records))
+            .then(|| {
+                let mut pace = self.pace.borrow_mut();
+                pace.read(self.at_s(), waited_s, share, &amount)
+            })
             .flatten();
         let began = self.first_byte.get().filter(|_| is_reading);
-        self.tell(step, eta, rate(rows as f64, began));
+        self.tell(step, eta, rate(amount.rows as f64, began));
     }
 
     fn report_merge(&self, share: f64) {

@@ -13,7 +13,7 @@ use super::merge_sql::{
     TOUCH_FINDING, UPDATE_HOST,
 };
 use super::plan::{MergeCounts, MergePlan, MergeStop, Resolve};
-use super::staging::ImportWriter;
+use super::staging::{ImportWriter, STEPS_PER_HOST};
 use super::StoreError;
 use crate::normal;
 
@@ -64,15 +64,10 @@ impl ImportWriter {
         self.statements += 2;
         let run = history::Run::begin(self.import_id, &plan.as_new_import());
         history::write(&self.connection, &run)?;
-        let passes = if plan.resolve == Resolve::Nothing {
-            1
-        } else {
-            2
-        };
-        let total = passes * self.hosts.unsigned_abs() + self.records;
+        let total = self.steps(plan.resolve);
         let mut done = 0;
-        let mut step = || {
-            done += 1;
+        let mut step = |steps| {
+            done += steps;
             if on_step(done, total.max(done)) {
                 Ok(())
             } else {
@@ -146,7 +141,7 @@ fn takes_over(
     Ok(plan.is_recognised && is_first)
 }
 
-type Step<'a> = &'a mut dyn FnMut() -> Result<(), MergeStop>;
+type Step<'a> = &'a mut dyn FnMut(u64) -> Result<(), MergeStop>;
 
 struct Merge<'a> {
     connection: &'a Connection,
@@ -199,7 +194,7 @@ impl Merge<'_> {
         let mut older = Vec::new();
         for staged_id in 1..=self.hosts {
             if self.is_joined(staged_id)? {
-                step()?;
+                step(STEPS_PER_HOST)?;
                 continue;
             }
             let known = find
@@ -223,7 +218,7 @@ impl Merge<'_> {
             if is_older && !self.plan.allow_older && older.len() < MAX_CHANGED_HOSTS {
                 older.push(self.host_name(id)?);
             }
-            step()?;
+            step(STEPS_PER_HOST)?;
         }
         if older.is_empty() {
             Ok(())
@@ -253,7 +248,7 @@ impl Merge<'_> {
                 last_changed = Some(record.host_id);
                 self.note_changed(record.host_id)?;
             }
-            step()?;
+            step(1)?;
         }
         Ok(())
     }
@@ -386,7 +381,7 @@ impl Merge<'_> {
                 self.resolve(host_id)?;
             }
             self.statements += 1;
-            step()?;
+            step(STEPS_PER_HOST)?;
         }
         Ok(())
     }

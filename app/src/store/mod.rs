@@ -20,6 +20,7 @@ mod merge_sql;
 mod migration;
 mod plan;
 mod query;
+mod rates;
 mod runs;
 mod schema;
 mod staging;
@@ -100,7 +101,7 @@ impl Store {
         remove_staging_files(directory).map_err(io)?;
         let mut connection = connect(directory)?;
         let version = schema::version(&connection)?;
-        if (1..schema::VERSION).contains(&version) {
+        if (1..=schema::LAST_REWRITTEN).contains(&version) {
             let copy = directory.join(format!("pulsewheel-version-{version}.sqlite"));
             migration::back_up(&connection, &copy)?;
         }

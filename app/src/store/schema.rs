@@ -9,10 +9,15 @@ type Migration = fn(&Transaction<'_>) -> Result<(), StoreError>;
 
 /// One step per version: the n-th makes version n out of version n - 1. Steps
 /// that were released are never changed.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     |transaction| Ok(transaction.execute_batch(VERSION_1)?),
     migration::to_version_2,
+    |transaction| Ok(transaction.execute_batch(VERSION_3)?),
 ];
+
+/// Databases up to this version get other rows, so that a copy of them is kept. Those
+/// behind it only get further tables.
+pub const LAST_REWRITTEN: u32 = 1;
 
 /// Times are milliseconds since the Unix epoch; severities 0 (Info) to 4
 /// (Critical); texts that are not known are empty, so that they compare.
@@ -141,6 +146,14 @@ CREATE INDEX hosts_by_key ON hosts (key);
 CREATE INDEX hosts_by_ip ON hosts (ip);
 CREATE INDEX hosts_by_hostname ON hosts (hostname);
 CREATE INDEX findings_by_status ON findings (active, severity);
+";
+
+/// What imports take: a number by its name.
+const VERSION_3: &str = "
+CREATE TABLE rates (
+    name  TEXT PRIMARY KEY,
+    value REAL NOT NULL
+) STRICT, WITHOUT ROWID;
 ";
 
 /// The version that this program writes.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rusqlite::{params, Connection, ToSql};
 
 use super::history::{self, Ending};
+use super::plan::Resolve;
 use super::runs::Runs;
 use super::staging_sql::{
     OVERRULE_RECORD, STAGE_HOST, STAGE_NAMES, STAGE_RECORD, STAGING_SCHEMA, WIDEN_HOST,
@@ -94,6 +95,9 @@ struct LastHost {
     is_written: bool,
 }
 
+/// What a host takes in each pass of the merge, in the time of a record.
+pub(super) const STEPS_PER_HOST: u64 = 6;
+
 /// Memory that SQLite may use for pages of the staging file.
 const STAGING_CACHE_KIB: i64 = 1536;
 
@@ -137,6 +141,12 @@ impl ImportWriter {
     /// SQL statements executed so far.
     pub fn statements(&self) -> u64 {
         self.statements
+    }
+
+    /// What a merge of what was staged so far has to do, in steps of about the same time.
+    pub fn steps(&self, resolve: Resolve) -> u64 {
+        let passes = if resolve == Resolve::Nothing { 1 } else { 2 };
+        passes * self.hosts.unsigned_abs() * STEPS_PER_HOST + self.records
     }
 
     /// Notes a host of the file, with what is known of it; gives its number in

@@ -8,7 +8,10 @@ use rustls::crypto::ring;
 use serde_json::Value;
 use ureq::http::{header, Response, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, Body, RequestBuilder, SendBody};
+
+use super::early;
 
 /// How long connecting may take.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
@@ -70,7 +73,7 @@ impl Server {
     }
 
     /// Sends a body of `length` bytes to `path`. A server that refuses the request by its head
-    /// is sent no body.
+    /// is sent no body; one that answers while it is sent gets no more of it.
     pub fn post(
         &self,
         path: &str,
@@ -102,7 +105,7 @@ fn agent() -> Agent {
         .root_certs(RootCerts::PlatformVerifier)
         .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
         .build();
-    Agent::config_builder()
+    let config = Agent::config_builder()
         .tls_config(tls)
         .http_status_as_error(false)
         .max_redirects(0)
@@ -113,8 +116,8 @@ fn agent() -> Agent {
         .timeout_per_read(Some(PATIENCE))
         .timeout_per_write(Some(PATIENCE))
         .timeout_await_100(Some(CONTINUE_PATIENCE))
-        .build()
-        .new_agent()
+        .build();
+    Agent::with_parts(config, early::connector(), DefaultResolver::default())
 }
 
 /// Whether paths can be put behind `url`: it has a scheme that is spoken here, a host, maybe a
@@ -153,6 +156,50 @@ fn read_answer(response: Result<Response<Body>, ureq::Error>) -> io::Result<Answ
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
+
+    /// Posts more than a connection holds to a server that does this once it has read some
+    /// of it.
+    fn post_to(then: impl FnOnce(&mut TcpStream) + Send + 'static) -> io::Result<Answer> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serving = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                head.extend(byte);
+            }
+            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").unwrap();
+            stream.read_exact(&mut [0; 100_000]).unwrap();
+            then(&mut stream);
+        });
+        let length = 50_000_000;
+        let mut body = io::repeat(b'x').take(length);
+        let answer = Server::new(&url, None)
+            .unwrap()
+            .post("/", "text/plain", length, &mut body);
+        serving.join().unwrap();
+        answer
+    }
+
+    #[test]
+    fn an_answer_before_the_end_of_the_request_is_heard() {
+        let answer = post_to(|stream| {
+            let answer = b"HTTP/1.1 408 Too Slow\r\nContent-Length: 13\r\nConnection: close\r\n\r\n{\"error\":408}";
+            stream.write_all(answer).unwrap();
+        });
+        let answer = answer.unwrap();
+        assert_eq!((answer.status, &answer.body["error"]), (408, &408.into()));
+    }
+
+    #[test]
+    fn a_server_that_goes_away_without_an_answer_is_an_error() {
+        assert!(post_to(|_| {}).is_err());
+    }
 
     #[test]
     fn urls_have_a_host_and_may_have_port_and_path() {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `args` | the command line |
 //! | `http` | requests to the server |
+//! | `early` | answers that come before a request was sent |
 //! | `upload` | a file as the form that is sent |
 //! | `following` | the session of an import, read again and again until its end |
 //! | `display` | how far it is: a bar on a terminal, lines elsewhere |
@@ -11,6 +12,7 @@
 
 mod args;
 mod display;
+mod early;
 mod following;
 mod http;
 mod outcome;

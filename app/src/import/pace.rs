@@ -186,6 +186,9 @@ mod tests {
         }
     }
 
+    /// Share of the time, progress, seconds left, and the estimate of these.
+    type Moment = (f64, f64, f64, Option<u64>);
+
     /// How an import goes: what reading takes, how much of that is waiting, and the merge.
     #[derive(Clone, Copy, Debug)]
     struct Course {
@@ -204,9 +207,8 @@ mod tests {
             }
         }
 
-        /// Gives (share of its time, progress, seconds left, estimate) for moments of it,
-        /// and the factor for the next one.
-        fn moments(self, factor: f64) -> (Vec<(f64, f64, f64, Option<u64>)>, f64) {
+        /// Moments of it, and the factor for the next one.
+        fn moments(self, factor: f64) -> (Vec<Moment>, f64) {
             let mut pace = Pace::new(factor);
             let whole_s = self.reading_s + self.merge_s;
             let mut moments = Vec::new();

@@ -151,6 +151,13 @@ pub struct Config {
     /// `transport error`. All is counted whenever an eighth of it has been added, so there may be an eighth more. A server to
     /// which many upload large messages at a time needs more.
     pub max_incomplete_bytes: usize,
+    /// Bytes that may be held for all clients and progress sessions together: what has come in part, what waits to go out, and the
+    /// sessions. `None`, the default, for any number. Beyond it those clients give way who hold the most, with the reason
+    /// [`DisconnectReason::MemoryLimit`](crate::DisconnectReason::MemoryLimit) and close code 1013; progress sessions never do.
+    /// From seven eighths of it on nothing new is begun: a handshake is answered 503 with `Retry-After`, a progress session is
+    /// refused with `SERVER_OVERLOAD`. It is counted at the beginning of each turn and while input is read, each time an eighth
+    /// of it has been added; what a client holds while it is idle does not count.
+    pub max_memory_bytes: Option<usize>,
     /// Levels of nesting in the JSON of one packet. Default and maximum 128. Beyond it the session is closed.
     pub max_json_depth: u32,
     /// Namespaces that one client may have joined, or wait to be let into, at a time. Default 32. Beyond it: `CONNECT_ERROR`.
@@ -257,6 +264,7 @@ impl Default for Config {
             max_attachments: 10,
             attachment_timeout_ms: 10_000,
             max_incomplete_bytes: 20 * 1024 * 1024,
+            max_memory_bytes: None,
             max_json_depth: 128,
             max_namespaces_per_client: 32,
             max_auth_bytes: 16 * 1024,

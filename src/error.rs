@@ -22,11 +22,13 @@ pub enum DisconnectReason {
     ServerNamespaceDisconnect,
     /// The server is going down.
     ServerShuttingDown,
+    /// The memory for all peers together was used up, and this one held the most of it.
+    MemoryLimit,
 }
 
 impl DisconnectReason {
     /// All of them, in their order.
-    pub(crate) const ALL: [DisconnectReason; 8] = [
+    pub(crate) const ALL: [DisconnectReason; 9] = [
         DisconnectReason::TransportClose,
         DisconnectReason::TransportError,
         DisconnectReason::ParseError,
@@ -35,6 +37,7 @@ impl DisconnectReason {
         DisconnectReason::ClientNamespaceDisconnect,
         DisconnectReason::ServerNamespaceDisconnect,
         DisconnectReason::ServerShuttingDown,
+        DisconnectReason::MemoryLimit,
     ];
 
     /// The documentation's word for it.
@@ -48,6 +51,7 @@ impl DisconnectReason {
             DisconnectReason::ClientNamespaceDisconnect => "client namespace disconnect",
             DisconnectReason::ServerNamespaceDisconnect => "server namespace disconnect",
             DisconnectReason::ServerShuttingDown => "server shutting down",
+            DisconnectReason::MemoryLimit => "memory limit",
         }
     }
 }

@@ -63,6 +63,13 @@ impl Frame {
     }
 }
 
+impl Frame {
+    /// The part of its memory that this reference stands for.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.bytes.len() / Arc::strong_count(&self.bytes)
+    }
+}
+
 /// Makes frames in a buffer that is used again and again, so that each costs the one allocation that it lives in.
 #[derive(Debug, Default)]
 pub struct FrameBuilder {

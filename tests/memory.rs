@@ -23,7 +23,7 @@ fn new_world() -> World {
 /// Everything is counted for the whole process, so the tests run one after the other and nothing beside them: the standard
 /// harness has threads of its own.
 fn main() {
-    let tests: [(&str, fn()); 9] = [
+    let tests: [(&str, fn()); 10] = [
         (
             "an_idle_websocket_client_holds_its_slots_and_nothing_else",
             an_idle_websocket_client_holds_its_slots_and_nothing_else,
@@ -47,6 +47,10 @@ fn main() {
         (
             "what_many_send_in_part_takes_less_than_24_mib",
             what_many_send_in_part_takes_less_than_24_mib,
+        ),
+        (
+            "what_waits_for_many_who_do_not_read_stays_within_the_limit",
+            what_waits_for_many_who_do_not_read_stays_within_the_limit,
         ),
         ("an_echo_costs_no_allocation", an_echo_costs_no_allocation),
         (
@@ -219,6 +223,43 @@ fn what_many_send_in_part_takes_less_than_24_mib() {
         let left = world.endpoint.counts().sessions - 1;
         assert!(left >= 1 && left < count, "{name}: {left} of {count}");
     }
+}
+
+fn what_waits_for_many_who_do_not_read_stays_within_the_limit() {
+    const MAX_BYTES: usize = 8 * 1024 * 1024;
+    /// What one answer and what is sent in one turn may add before all is counted again.
+    const ADDED_BYTES: isize = 512 * 1024;
+    let mut world = World::new(Config {
+        max_memory_bytes: Some(MAX_BYTES),
+        progress: None,
+        ..Config::default()
+    });
+    let healthy = world.join_by_websocket();
+    let asked = format!("42{}", serde_json::json!(["asked", "x".repeat(20_000)]));
+    let asked = masked_text(&asked);
+    world.deaf = (0..50).map(|_| world.join_by_websocket()).collect();
+    let region = Region::new(ALLOCATOR);
+    let (mut most, mut echoes, mut rounds) = (0, 0, 0);
+    for _ in 0..60 {
+        for peer in world.deaf.clone() {
+            // Each answer is for this client alone.
+            world.offer(peer, &asked, echo);
+            let change = region.change();
+            most = most.max(change.bytes_allocated as isize - change.bytes_deallocated as isize);
+        }
+        rounds += 1;
+        world.turn(healthy, &masked_text("42[\"echo\"]"), |endpoint, event| {
+            echoes += usize::from(matches!(event, Event::Message(_)));
+            echo(endpoint, event);
+        });
+    }
+    println!("what waits: at most {most} bytes");
+    let bound = MAX_BYTES as isize / 8 * 9 + ADDED_BYTES;
+    assert!(most <= bound, "{most} bytes, {bound} may be");
+    assert!(most >= MAX_BYTES as isize / 2, "{most} bytes");
+    assert_eq!(echoes, rounds);
+    let left = world.endpoint.counts().sessions - 1;
+    assert!(left < 50, "{left} of 50");
 }
 
 /// How often memory was asked for, reallocations included, while this ran.

@@ -56,7 +56,7 @@ impl Ending {
         match self {
             Ending::Discard(reason) | Ending::AfterFlush(reason) => reason,
             Ending::ByPeer => DisconnectReason::TransportClose,
-            Ending::Protocol(_) => DisconnectReason::TransportError,
+            Ending::Protocol(code) => Ending::reason_of_code(code),
         }
     }
 }

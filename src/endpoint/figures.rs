@@ -27,6 +27,9 @@ pub struct EndpointStats {
     /// Bytes of what has come in part and is held until the rest is here. The budget for it is
     /// [`Config::max_incomplete_bytes`](crate::Config::max_incomplete_bytes).
     pub held_bytes: usize,
+    /// Bytes of all that is held for clients and progress sessions, what they hold while they are idle left out. The budget for it is
+    /// [`Config::max_memory_bytes`](crate::Config::max_memory_bytes).
+    pub memory_bytes: usize,
 
     /// Connections that were closed as soon as they were accepted, as there were as many as may be, in all or of their address.
     pub refused_connections: u64,
@@ -70,7 +73,7 @@ pub struct HandshakeCounts {
     pub websocket: u64,
     /// Refused: by the host, by the rules of the protocol, or for want of room.
     pub refused: u64,
-    /// Of the refused, those that came while there were as many sessions as may be.
+    /// Of the refused, those that came while there were as many sessions as may be, or memory was short.
     pub full: u64,
     /// Of the refused, those whose address had as many sessions, or had begun as many handshakes, as one address may.
     pub limited: u64,
@@ -178,6 +181,7 @@ impl Endpoint {
         let mut stats = self.tally.clone();
         stats.counts = self.counts();
         stats.held_bytes = self.held_bytes();
+        stats.memory_bytes = self.memory_bytes();
         for (_, entry) in self.sessions.iter() {
             stats.queued_bytes += entry.session.queued_bytes();
             match entry.session.is_on_polling() {

@@ -104,6 +104,10 @@ impl Endpoint {
             self.tally.handshakes.full += 1;
             return self.server_full(key, head, "Too many sessions");
         }
+        if self.is_short_of_memory() {
+            self.tally.handshakes.full += 1;
+            return self.server_full(key, head, "Short of memory");
+        }
         let Some(peer_addr) = self.transport.get(key).map(|it| it.peer_addr) else {
             return;
         };

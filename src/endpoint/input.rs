@@ -142,7 +142,7 @@ impl Endpoint {
             let key = self.transport.ready.next_visit()?;
             if self.transport.ready.take_more(key) {
                 self.resume(key);
-                self.bound_incomplete();
+                self.bound_memory();
             }
         }
     }
@@ -190,7 +190,7 @@ impl Endpoint {
         } else {
             self.transport.linger(key, bytes.len());
         }
-        self.bound_incomplete();
+        self.bound_memory();
         if is_unasked {
             let can_go_on = self.transport.wants_input(key);
             self.transport.ready.end_visit(can_go_on);

@@ -27,6 +27,7 @@ impl ProgressView<'_> {
     /// Creates a progress session and gives its id. Emits `session_created`.
     pub fn create_session(&mut self, options: SessionOptions) -> Result<Uuid, ProgressError> {
         let _verb = Verb::begin();
+        self.endpoint.check_memory()?;
         let mut random = [0; 16];
         (self.endpoint.outside.environment.random)(&mut random);
         self.endpoint
@@ -40,6 +41,7 @@ impl ProgressView<'_> {
         options: SessionOptions,
     ) -> Result<(), ProgressError> {
         let _verb = Verb::begin();
+        self.endpoint.check_memory()?;
         self.endpoint
             .track(|tracker, now, wheel| tracker.create_session_with_id(now, wheel, id, options))
     }

@@ -4,7 +4,7 @@ use super::events::{Departure, Ending, Queued};
 use super::{Endpoint, Event};
 use crate::engine::{EngineError, Opening, Packet, PacketAction, Transport, CLOSE, NOOP};
 use crate::error::DisconnectReason;
-use crate::frame::Frame;
+use crate::frame::{Frame, PLACE_BYTES};
 use crate::http::Response;
 use crate::id::{ConnectionId, EngineSessionId};
 use crate::priority::Priority;
@@ -48,6 +48,7 @@ impl Endpoint {
             let frame = session.for_websocket(frame);
             self.transport.send(connection, frame, priority)
         } else if let Some(queued) = session.queue(frame) {
+            self.transport.grown_bytes += bytes + PLACE_BYTES;
             if queued.can_go {
                 self.sessions.queue_poll(id, priority);
             }

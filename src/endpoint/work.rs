@@ -1,5 +1,6 @@
 //! What is to be done next: the one question that whoever holds the sockets asks, again and again.
 
+use super::memory::Memory;
 use super::overdue::Unheard;
 use super::stalls::Stalls;
 use super::Endpoint;
@@ -45,6 +46,7 @@ pub(super) enum Phase {
 pub(super) struct Turn {
     pub phase: Phase,
     pub stalls: Stalls,
+    pub memory: Memory,
     /// More timers are due than a turn has units for.
     pub has_timers_left: bool,
     /// Deadlines and requests that wait until everything has been read that may have come for them.
@@ -126,6 +128,7 @@ impl Endpoint {
         self.note_heard();
         self.transport.ready.begin_turn();
         self.events.begin_turn();
+        self.bound_memory();
     }
 
     /// Whether there is something to do without waiting for input or a deadline.

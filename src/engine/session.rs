@@ -297,6 +297,18 @@ impl Session {
         self.queued_bytes
     }
 
+    /// Memory for what waits for polls. What several sessions share counts in parts, as it is there once.
+    pub fn queue_memory_bytes(&self) -> usize {
+        let frames = self.queue.iter();
+        frames.map(|frame| frame.memory_bytes() + PLACE_BYTES).sum()
+    }
+
+    /// Forgets what waits for polls.
+    pub fn forget_queue(&mut self) {
+        self.queue = VecDeque::new();
+        self.queued_bytes = 0;
+    }
+
     /// Takes what is queued for a poll: so many packets at the most, and no further one beyond so many bytes.
     pub fn take_queue(&mut self, max_packets: usize, max_bytes: usize) -> Vec<Frame> {
         let mut bytes = 0;

@@ -266,6 +266,7 @@ impl ProgressTracker {
         let payload = session.terminal_payload(&outcome);
         // The text of the object has taken over what the metadata said.
         session.metadata = Metadata::default();
+        self.grown_bytes += session.memory_bytes();
         let (event, view) = match outcome {
             Outcome::Completed { .. } => ("import_complete", None),
             Outcome::Failed { .. } => ("import_error", None),

@@ -115,6 +115,11 @@ impl Metadata {
         Ok(())
     }
 
+    /// Memory for it, as text.
+    pub(super) fn bytes(&self) -> usize {
+        self.object.json_bytes()
+    }
+
     /// A known field as given, in whichever spelling.
     pub(super) fn field(&self, field: &Field) -> Option<&Text> {
         let text = self.object.get(field.snake);

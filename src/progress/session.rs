@@ -226,6 +226,18 @@ impl Session {
         self.phase = Phase::Ended { status, view };
     }
 
+    /// Memory for it and for what it remembers.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let running = self.view.get().map_or(0, |view| view.bytes());
+        let ended = match &self.phase {
+            Phase::Ended {
+                view: Some(view), ..
+            } => view.bytes(),
+            _ => 0,
+        };
+        size_of::<Self>() + self.metadata.bytes() + running + ended
+    }
+
     /// Where it stands.
     pub(super) fn status(&self) -> Status {
         match self.phase {

@@ -39,6 +39,8 @@ pub struct ProgressTracker {
     /// When the next heartbeat is due.
     heartbeat_at_ms: u64,
     pub(super) outputs: VecDeque<Output>,
+    /// By how many bytes at the most what sessions remember has grown since somebody asked.
+    pub(super) grown_bytes: usize,
 }
 
 impl ProgressTracker {
@@ -57,6 +59,7 @@ impl ProgressTracker {
             active: 0,
             heartbeat_at_ms: now.mono_ms,
             outputs: VecDeque::new(),
+            grown_bytes: 0,
         };
         tracker.arm_heartbeat(now, wheel);
         tracker
@@ -148,6 +151,7 @@ impl ProgressTracker {
         };
         let mut session = Session::new(id, number, seq, access, now, metadata);
         let payload = session.created_payload();
+        self.grown_bytes += session.memory_bytes();
         let recipients = session.recipients();
         let key = self.sessions.insert_with(|key| {
             let stale_at_ms = now.mono_ms.saturating_add(self.config.stale_after_ms);
@@ -185,6 +189,7 @@ impl ProgressTracker {
         let limits = self.metadata_limits();
         let session = self.sessions.get_mut(key).expect("processing() found it");
         session.update(now, progress, metadata, limits)?;
+        self.grown_bytes += session.memory_bytes();
         self.seqs.see(now);
         session.seq = self.seqs.next(Some(session.seq));
         self.progress_due(now, wheel, key);
@@ -241,6 +246,20 @@ impl ProgressTracker {
             listed.push(key.index);
         }
         (close_page(text, None), listed)
+    }
+
+    /// By how many bytes at the most what sessions remember has grown since this was asked for the last time.
+    pub(crate) fn take_grown_bytes(&mut self) -> usize {
+        std::mem::take(&mut self.grown_bytes)
+    }
+
+    /// Memory for what all sessions remember.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let sessions = self
+            .by_id
+            .values()
+            .filter_map(|key| self.sessions.get(*key));
+        sessions.map(Session::memory_bytes).sum()
     }
 
     /// What is known of a session to whoever decides about it; of a cancelled one too, as long as it is remembered.

@@ -24,6 +24,13 @@ pub(super) struct RunningView {
     eta_at: usize,
 }
 
+impl RunningView {
+    /// Memory for it.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.capacity()
+    }
+}
+
 /// The text of a session that has ended: it does not change any more.
 #[derive(Debug)]
 pub(super) struct EndedView {
@@ -34,6 +41,12 @@ pub(super) struct EndedView {
 }
 
 impl EndedView {
+    /// Memory for it.
+    pub(super) fn bytes(&self) -> usize {
+        let result = self.result.as_deref();
+        self.text.len() + result.map_or(0, str::len)
+    }
+
     /// Appends the object. Lists show no result.
     pub(super) fn write(&self, with_result: bool, out: &mut String) {
         let (head, tail) = self.text.split_at(self.result_at);

@@ -286,7 +286,7 @@ impl Transport {
         exchange.options.keep_alive &= !is_last;
         response.headers.append(&mut exchange.extra_fields);
         let (options, has_body) = (exchange.options, exchange.body.is_some());
-        push_response(connection, response, options);
+        self.grown_bytes += push_response(connection, response, options);
         self.queue_write(key, priority);
         if !options.keep_alive {
             self.finish(clock, key);
@@ -306,7 +306,7 @@ impl Transport {
             http10: false,
         };
         if let Some(connection) = self.get_mut(key).filter(|it| it.is_open()) {
-            push_response(connection, response, options);
+            self.grown_bytes += push_response(connection, response, options);
             self.finish(clock, key);
         }
     }
@@ -486,8 +486,9 @@ fn options(head: &Head<'_>) -> HeadOptions {
     }
 }
 
-/// Appends an answer to what waits for a connection: one buffer where the body is small, two where copying would cost.
-fn push_response(connection: &mut Connection, response: Response, options: HeadOptions) {
+/// Appends an answer to what waits for a connection: one buffer where the body is small, two where copying would cost. Gives how
+/// many bytes it has.
+fn push_response(connection: &mut Connection, response: Response, options: HeadOptions) -> usize {
     const COPIED_BYTES: usize = 4096;
     let mut head = Vec::with_capacity(256);
     let body = match response.encode(&mut head, options) {
@@ -500,10 +501,11 @@ fn push_response(connection: &mut Connection, response: Response, options: HeadO
                 .expect("an answer without foreign headers is valid")
         }
     };
+    let bytes = head.len() + body.len();
     if body.len() <= COPIED_BYTES {
         head.extend_from_slice(&body);
         connection.outbox.push(Chunk::Owned(head));
-        return;
+        return bytes;
     }
     connection.outbox.push(Chunk::Owned(head));
     connection.outbox.push(match body {
@@ -511,4 +513,5 @@ fn push_response(connection: &mut Connection, response: Response, options: HeadO
         ResponseBody::Owned(bytes) => Chunk::Owned(bytes),
         ResponseBody::Shared(bytes) => Chunk::Shared(bytes),
     });
+    bytes
 }

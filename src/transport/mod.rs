@@ -58,6 +58,8 @@ pub(crate) struct Transport {
     closings: VecDeque<(ConnectionId, Closing)>,
     /// By how many bytes at the most there is more that waits for its rest than when all of it was counted.
     pub added_bytes: isize,
+    /// How much has come in part, or was to go out, since all of it was counted.
+    pub grown_bytes: usize,
     limits: Limits,
     /// How many connections each address has.
     of_callers: CallerCounts,
@@ -145,6 +147,7 @@ impl Transport {
             write_queue: PriorityQueue::default(),
             closings: VecDeque::new(),
             added_bytes: 0,
+            grown_bytes: 0,
             limits: Limits {
                 head: HeadLimits {
                     max_bytes: config.max_head_bytes,
@@ -357,6 +360,7 @@ impl Transport {
     /// Memory for what waits for its rest has grown by so many bytes.
     pub fn note_kept(&mut self, bytes: usize) {
         self.added_bytes = self.added_bytes.saturating_add_unsigned(bytes);
+        self.grown_bytes = self.grown_bytes.saturating_add(bytes);
     }
 
     /// Input has come in on a connection that has been answered for the last time, and is thrown away. A peer that goes on

@@ -31,6 +31,16 @@ impl Chunk {
             Chunk::Static(bytes) => bytes,
         }
     }
+
+    fn memory_bytes(&self) -> usize {
+        let bytes = match self {
+            Chunk::Frame(frame) | Chunk::News(frame) => frame.memory_bytes(),
+            Chunk::Owned(bytes) => bytes.capacity(),
+            Chunk::Shared(bytes) => bytes.len() / Arc::strong_count(bytes),
+            Chunk::Static(_) => 0,
+        };
+        bytes + PLACE_BYTES
+    }
 }
 
 /// No more news go into an outbox at a time than these and one packet: what does not wait here is told as it is when its turn
@@ -140,6 +150,21 @@ impl Outbox {
             places = places.saturating_sub(1);
         }
         bytes + places * PLACE_BYTES
+    }
+
+    /// Memory for what waits. What several connections share counts in parts, as it is there once.
+    pub fn memory_bytes(&self) -> usize {
+        self.chunks().map(Chunk::memory_bytes).sum()
+    }
+
+    /// Forgets what waits, but for the rest of a buffer of which a part has been written.
+    pub fn forget(&mut self) {
+        self.rest = None;
+        if self.written_bytes == 0 {
+            self.first = None;
+        }
+        let first_bytes = self.first.as_ref().map_or(0, |first| first.bytes().len());
+        self.bytes = first_bytes - self.written_bytes;
     }
 
     /// Whether more news may be appended to those that were put into the empty outbox.

@@ -3,7 +3,7 @@
 use super::connection::WebSocket;
 use super::{Chunk, Failure, Protocol, Step, Transport};
 use crate::clock::Clock;
-use crate::frame::Frame;
+use crate::frame::{Frame, PLACE_BYTES};
 use crate::id::{ConnectionId, EngineSessionId};
 use crate::priority::Priority;
 use crate::websocket::{close_frame, Decoded, Decoder};
@@ -83,6 +83,7 @@ impl Transport {
         let Some(connection) = connection.filter(|it| it.is_open()) else {
             return 0;
         };
+        self.grown_bytes += frame.websocket().len() + PLACE_BYTES;
         connection.outbox.push(Chunk::Frame(frame));
         self.write_queue.push(key, &mut connection.listed, priority);
         connection.outbox.held_bytes()
@@ -94,6 +95,7 @@ impl Transport {
         let Some(connection) = connection.filter(|it| it.is_open()) else {
             return 0;
         };
+        self.grown_bytes += frame.len();
         connection.outbox.extend(frame, &mut self.spares);
         self.write_queue
             .push(key, &mut connection.listed, Priority::Normal);
@@ -106,6 +108,13 @@ impl Transport {
             connection.outbox.push(Chunk::News(frame));
             connection.outbox.takes_more_news()
         })
+    }
+
+    /// Forgets what waits to be written, but for the rest of a frame of which a part has been.
+    pub fn forget_output(&mut self, key: ConnectionId) {
+        if let Some(connection) = self.get_mut(key) {
+            connection.outbox.forget();
+        }
     }
 
     /// Starts the closing handshake from our side and ends the connection; without a code the peer sees 1005.

@@ -15,6 +15,8 @@ pub struct World {
     buffer: Vec<u8>,
     /// The beginning of what was written last.
     written: Vec<u8>,
+    /// Clients that take nothing any more.
+    pub deaf: Vec<ConnectionId>,
 }
 
 impl World {
@@ -35,6 +37,7 @@ impl World {
             input: Vec::with_capacity(4096),
             buffer: vec![0; 64 * 1024],
             written: Vec::with_capacity(4096),
+            deaf: Vec::new(),
         }
     }
 
@@ -143,7 +146,11 @@ impl World {
     }
 
     fn write_to(&mut self, connection: ConnectionId) {
+        let is_deaf = self.deaf.contains(&connection);
         self.endpoint.write(connection, |slices| {
+            if is_deaf {
+                return Err(ErrorKind::WouldBlock.into());
+            }
             for slice in slices {
                 let room = self.written.capacity() - self.written.len();
                 self.written

@@ -18,6 +18,7 @@ mod io;
 mod large;
 mod leaving;
 mod leniency;
+mod memory;
 #[cfg(feature = "msgpack")]
 mod msgpack;
 mod news;

@@ -15,6 +15,11 @@ pub struct Keeping {
 }
 
 impl Sockets {
+    /// Bytes of the packets that are kept for sockets which may come back.
+    pub fn log_bytes(&self) -> usize {
+        self.log_bytes
+    }
+
     /// Makes a socket one that can come back, having passed so many rules, and gives its `pid`. `None` where recovery is off.
     pub fn make_recoverable(&mut self, id: SocketId, secret: Secret, rules: u32) -> Option<IdText> {
         let socket = self.sockets.get_mut(id.0)?;

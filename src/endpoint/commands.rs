@@ -43,6 +43,8 @@ struct Undecided {
     socket: SocketId,
     ack: Option<AckId>,
     command: Command,
+    /// What its sender shows beside who it is.
+    token: Option<Box<str>>,
     /// When it is refused.
     timer: TimerKey,
 }
@@ -90,14 +92,20 @@ impl Endpoint {
             None => return Some(message),
             // Nobody can get the list.
             Some(Ok(Command::List { .. })) if ack.is_none() => {}
-            Some(Ok(command)) => self.take_command(socket, ack, command),
+            Some(Ok(command)) => self.take_command(socket, ack, command, message.args.raw(0)),
             Some(Err(error)) => self.answer_command(ack, &command::error_answer(&error)),
         }
         self.recycle(message);
         None
     }
 
-    fn take_command(&mut self, socket: SocketId, ack: Option<AckId>, command: Command) {
+    fn take_command(
+        &mut self,
+        socket: SocketId,
+        ack: Option<AckId>,
+        command: Command,
+        argument: Option<&str>,
+    ) {
         if let Command::List { .. } = command {
             // One list of a client in a turn: what it asks for behind that waits, and everybody else is served meanwhile.
             self.transport.ready.charge(cost::LIST);
@@ -106,7 +114,7 @@ impl Endpoint {
         // Whoever tracks nothing any more learns nothing by that.
         let is_asked = !matches!(command, Command::Untrack { .. });
         if self.config.progress_commands && is_asked {
-            return self.ask_about(socket, ack, command);
+            return self.ask_about(socket, ack, command, command::token(argument));
         }
         let viewer = self.viewer(socket);
         let is_list = matches!(command, Command::List { .. });
@@ -114,7 +122,13 @@ impl Endpoint {
         self.carry_out(socket, ack, granted);
     }
 
-    fn ask_about(&mut self, socket: SocketId, ack: Option<AckId>, command: Command) {
+    fn ask_about(
+        &mut self,
+        socket: SocketId,
+        ack: Option<AckId>,
+        command: Command,
+        token: Option<String>,
+    ) {
         let asked = self.tracking.commands.by_socket.get(&socket);
         if asked.is_some_and(|asked| asked.len() >= self.config.max_pending_acks) {
             let error = ProgressError::new(
@@ -130,6 +144,7 @@ impl Endpoint {
             socket,
             ack,
             command: command.clone(),
+            token: token.map(Into::into),
             timer: clock.arm(until_ms, Timer::Command(key)),
         });
         commands.by_socket.entry(socket).or_default().insert(key);
@@ -337,6 +352,27 @@ impl ProgressView<'_> {
             ) => tracker.info(*id).into_iter().collect(),
             _ => Vec::new(),
         }
+    }
+
+    /// What a command carries as `token`, beside its session's id, for hosts that let in who has one.
+    pub fn command_token(&self, ticket: CommandId) -> Option<&str> {
+        let commands = &self.endpoint.tracking.commands;
+        commands.undecided.get(ticket.0)?.token.as_deref()
+    }
+
+    /// Answers a client's command ([`Event::ProgressCommand`]) with an error, instead of [`ProgressView::decide`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchTicket`] when that was decided before, or too late, or the client is gone.
+    pub fn refuse(&mut self, ticket: CommandId, error: &ProgressError) -> Result<(), Error> {
+        let _verb = Verb::begin();
+        let undecided = self.endpoint.tracking.commands.take(ticket.0);
+        let undecided = undecided.ok_or(Error::NoSuchTicket)?;
+        self.endpoint.clock.cancel(undecided.timer);
+        self.endpoint
+            .answer_command(undecided.ack, &command::error_answer(error));
+        Ok(())
     }
 
     /// Decides on a client's command ([`Event::ProgressCommand`]), now or later: does it for those sessions of which the function

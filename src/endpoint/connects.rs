@@ -4,7 +4,7 @@ use std::any::Any;
 
 use super::events::{Departure, DepartureStep, Queued};
 use super::recovery::Asked;
-use super::{ClientInfo, ConnectId, Endpoint, Event};
+use super::{ClientInfo, ConnectId, Endpoint, Event, Sight};
 use crate::data::Data;
 use crate::engine::Revision;
 use crate::error::{DisconnectReason, Error};
@@ -40,6 +40,8 @@ pub(super) struct Beginning {
     rooms: Vec<Box<str>>,
     /// Whose it is to be, as far as anybody has said so.
     pub owner: Option<Box<str>>,
+    /// How much of progress sessions it is to see.
+    pub sight: Sight,
 }
 
 /// What is known of a client that wants to join a namespace.
@@ -78,8 +80,9 @@ impl Endpoint {
             }
         };
         let asked = if join.is_asked { Asked::Yes } else { Asked::No };
-        let owner = join.beginning.as_ref().and_then(|it| it.owner.as_deref());
-        if let Some(socket) = self.recover(join.session, namespace, &join.payload, asked, owner) {
+        let beginning = join.beginning.as_deref();
+        if let Some(socket) = self.recover(join.session, namespace, &join.payload, asked, beginning)
+        {
             self.begin_with(socket, join.beginning);
             return Ok(socket);
         }
@@ -428,6 +431,7 @@ impl Endpoint {
         if let Some(owner) = beginning.owner {
             self.give_to(socket, &owner, true);
         }
+        self.give_sight(socket, beginning.sight);
         for room in beginning.rooms {
             // One that is back may be in as many rooms as it may already.
             let _ = self.join(socket, &room);

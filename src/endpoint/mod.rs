@@ -45,6 +45,7 @@ pub use door::Door;
 pub use event::{AckId, AskId, ConnectId, Event, Message};
 pub use figures::{DisconnectCounts, EndpointStats, HandshakeCounts, PacketCounts};
 pub use input::Readiness;
+pub use owners::Sight;
 pub use progress_view::ProgressView;
 pub use schedule::TimerId;
 pub use verbs::ClientInfo;

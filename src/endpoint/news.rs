@@ -10,13 +10,13 @@ use uuid::Uuid;
 
 use super::owners::room;
 use super::progress::NAMESPACE;
-use super::Endpoint;
+use super::{Endpoint, Sight};
 use crate::frame::Frame;
 use crate::id::{ConnectionId, EngineSessionId};
 use crate::priority::Priority;
 use crate::progress::{ProgressTracker, Recipients, SessionInfo};
 use crate::slots::Key;
-use crate::socket::{Args, Client};
+use crate::socket::{Args, Client, Target};
 use crate::transport::cost;
 
 /// The event that is told as news.
@@ -32,7 +32,7 @@ pub(super) struct News {
 #[derive(Debug, Default)]
 struct Story {
     /// The session as of its last pulse; `None` before the first, and once it has ended.
-    told: Option<(Key, Recipients)>,
+    told: Option<(Key, Uuid, Recipients)>,
     /// The packet of that, from the first client that takes it to the last.
     frame: Option<Frame>,
     /// How many clients it is news to.
@@ -61,24 +61,31 @@ impl News {
 
 impl Endpoint {
     /// A pulse: a session has come further, and that is news to its audience.
-    pub(super) fn tell_progress(&mut self, slot: Key, recipients: Recipients) {
+    pub(super) fn tell_progress(&mut self, id: Uuid, slot: Key, recipients: Recipients) {
         let Some(namespace) = self.sockets.find_namespace(NAMESPACE) else {
             return;
         };
-        let target = self.session_target(namespace, recipients);
+        let (target, more) = self.progress_targets(namespace, Some(id), recipients);
         let story = self.tracking.news.story(slot);
-        story.told = Some((slot, recipients));
+        story.told = Some((slot, id, recipients));
         story.frame = None;
+        self.tell_progress_to(slot, &target);
+        if let Some(more) = more {
+            self.tell_progress_to(slot, &more);
+        }
+    }
+
+    fn tell_progress_to(&mut self, slot: Key, target: &Target) {
         self.tally.emits += 1;
-        if self.config.emitted_events || self.reaches_others(&target) {
+        if self.config.emitted_events || self.reaches_others(target) {
             if let Some(args) = self.progress_args(slot) {
-                self.note_emitted(&target, EVENT, &args);
-                self.publish(&target, |adapter, audience| {
+                self.note_emitted(target, EVENT, &args);
+                self.publish(target, |adapter, audience| {
                     adapter.emit(audience, EVENT, &args, None)
                 });
             }
         }
-        let mut selected = self.sockets.take_selected(&target);
+        let mut selected = self.sockets.take_selected(target);
         let priority = Priority::of(selected.len());
         let ready = &mut self.transport.ready;
         ready.charge(cost::ELEMENT * selected.len());
@@ -139,7 +146,7 @@ impl Endpoint {
         };
         let story = self.tracking.news.stories.get(slot.index());
         let is_wanted = story.is_some_and(|story| {
-            let is_of_session = story.told.is_some_and(|(told, _)| told == slot);
+            let is_of_session = story.told.is_some_and(|(told, _, _)| told == slot);
             story.waiting > 0 && story.frame.is_none() && is_of_session
         });
         if is_wanted {
@@ -200,8 +207,8 @@ impl Endpoint {
 
     /// The packet of a story, unless there is nothing to tell any more, or not to this client.
     fn news_frame(&mut self, session: EngineSessionId, topic: u32) -> Option<Frame> {
-        let (slot, recipients) = self.tracking.news.stories.get(topic as usize)?.told?;
-        if !self.may_hear(session, recipients) {
+        let (slot, id, recipients) = self.tracking.news.stories.get(topic as usize)?.told?;
+        if !self.may_hear(session, id, recipients) {
             return None;
         }
         if let Some(frame) = &self.tracking.news.story(slot).frame {
@@ -213,15 +220,17 @@ impl Endpoint {
     }
 
     /// Whether a client still belongs to an audience: it may have left since something became news to it.
-    fn may_hear(&self, session: EngineSessionId, recipients: Recipients) -> bool {
+    fn may_hear(&self, session: EngineSessionId, id: Uuid, recipients: Recipients) -> bool {
         let entry = self.sessions.get(session);
         let socket = entry.and_then(|it| self.sockets.of_client(&it.client, NAMESPACE));
         let Some(socket) = socket else {
             return false;
         };
-        match recipients {
-            Recipients::Everybody => true,
-            Recipients::Session(id) => {
+        match (self.sight(socket), recipients) {
+            (Sight::Everything, _) => true,
+            (Sight::Only(seen), _) => seen == id,
+            (Sight::Usual, Recipients::Everybody) => true,
+            (Sight::Usual, Recipients::Session(_)) => {
                 let is_its_own = |it: SessionInfo| it.is_owned_by(self.owner(socket));
                 let name = room(id);
                 self.session_info_of(id).is_some_and(is_its_own)

@@ -13,6 +13,19 @@ use crate::panics::Verb;
 use crate::progress::{Audience, SessionInfo};
 use crate::socket::{NamespaceId, SocketId};
 
+/// How much of progress sessions a client sees, beside what is its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sight {
+    /// What is for everybody.
+    #[default]
+    Usual,
+    /// Every session, whatever its audience: for those who look after the server.
+    Everything,
+    /// This session, and no other, whatever its audience; neither `data_updated` nor `system_alert`. Of events that hosts emit
+    /// by themselves nothing is kept from it.
+    Only(Uuid),
+}
+
 /// What the names of rooms begin with that belong to progress sessions.
 const RESERVED: &str = "progress:";
 
@@ -24,10 +37,14 @@ struct Owner {
     is_by_middleware: bool,
 }
 
+/// The sight of a socket, kept with it where it is not the usual one.
+struct Sighted(Sight);
+
 /// What one client sees of progress sessions where the host has no rule.
 pub(super) struct Viewer<'a> {
     owner: Option<&'a str>,
-    /// What it tracks, in order.
+    sight: Sight,
+    /// What it tracks, in order; of one that sees one session alone, that one as long as it is remembered.
     tracked: Vec<Uuid>,
 }
 
@@ -36,6 +53,11 @@ impl Viewer<'_> {
     pub fn sees(&self, session: &SessionInfo, is_listed: bool) -> bool {
         let is_its_own =
             || session.is_owned_by(self.owner) || self.tracked.binary_search(&session.id).is_ok();
+        match self.sight {
+            Sight::Everything => return true,
+            Sight::Only(_) => return self.tracked.contains(&session.id),
+            Sight::Usual => {}
+        }
         match session.audience {
             Audience::Everybody => true,
             Audience::Trackers => !is_listed || is_its_own(),
@@ -85,6 +107,43 @@ impl Endpoint {
         owner.filter(|owner| !owner.is_empty())
     }
 
+    /// Says how much of progress sessions a client sees once it has been let in. A client that comes back (recovery), and of whom
+    /// something else is said this time, gets a new socket.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchTicket`].
+    pub fn set_connect_sight(&mut self, ticket: ConnectId, sight: Sight) -> Result<(), Error> {
+        let _verb = Verb::begin();
+        let beginning = self.beginning(ticket).ok_or(Error::NoSuchTicket)?;
+        beginning.sight = sight;
+        Ok(())
+    }
+
+    /// How much of progress sessions a client sees.
+    pub fn sight(&self, socket: SocketId) -> Sight {
+        let sighted = self.data::<Sighted>(socket);
+        sighted.map_or(Sight::Usual, |sighted| sighted.0)
+    }
+
+    /// A socket begins with a sight.
+    pub(super) fn give_sight(&mut self, socket: SocketId, sight: Sight) {
+        if sight == Sight::Usual || !self.speaks_of_progress(socket) {
+            return;
+        }
+        if let Some(data) = self.sockets.data_mut(socket) {
+            data.insert(Sighted(sight));
+        }
+        match sight {
+            Sight::Usual => {}
+            Sight::Everything => drop(self.sockets.join(socket, OVERSEERS)),
+            Sight::Only(id) => {
+                self.sockets.join(socket, CONFINED);
+                self.sockets.join(socket, &confined_room(id));
+            }
+        }
+    }
+
     /// Whether a middleware has said of a socket, when it joined, something else than middlewares say of its client now.
     pub(super) fn has_changed_hands(&self, socket: SocketId, owner: Option<&str>) -> bool {
         let known = self.data::<Owner>(socket);
@@ -121,10 +180,20 @@ impl Endpoint {
 
     /// What a client sees of progress sessions where the host has no rule.
     pub(super) fn viewer(&self, socket: SocketId) -> Viewer<'_> {
-        let mut tracked = self.tracked_by(socket);
+        let sight = self.sight(socket);
+        let mut tracked = match sight {
+            // A session that has its id later is another one.
+            Sight::Only(id) => {
+                let name = confined_room(id);
+                let is_there = self.sockets.rooms(socket).any(|joined| joined == name);
+                is_there.then_some(id).into_iter().collect()
+            }
+            Sight::Usual | Sight::Everything => self.tracked_by(socket),
+        };
         tracked.sort_unstable();
         Viewer {
             owner: self.owner(socket),
+            sight,
             tracked,
         }
     }
@@ -153,6 +222,17 @@ impl Endpoint {
         });
         ids.collect()
     }
+}
+
+/// The room of those who see everything.
+pub(super) const OVERSEERS: &str = "progress:overseers";
+
+/// The room of all those who see one session alone.
+pub(super) const CONFINED: &str = "progress:confined";
+
+/// The room of those who see this session alone.
+pub(super) fn confined_room(id: Uuid) -> String {
+    format!("{RESERVED}only:{id}")
 }
 
 /// The room of those who track a session.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::commands::Commands;
 use super::news::News;
-use super::owners::{owners_room, room};
+use super::owners::{confined_room, owners_room, room, CONFINED, OVERSEERS};
 use super::{Endpoint, Event};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -87,18 +87,30 @@ impl Endpoint {
         result
     }
 
-    /// Who is to hear of a session.
-    pub(super) fn session_target(&self, namespace: NamespaceId, recipients: Recipients) -> Target {
+    /// Who is to hear of a session, or of something that concerns no session: clients of these two targets, none of whom are of both.
+    pub(super) fn progress_targets(
+        &self,
+        namespace: NamespaceId,
+        session: Option<Uuid>,
+        recipients: Recipients,
+    ) -> (Target, Option<Target>) {
         let everybody = Target::namespace(namespace);
         let Recipients::Session(id) = recipients else {
-            return everybody;
+            let is_alone = !self.outside.adapter.is_cluster();
+            if is_alone && !self.sockets.has_room(namespace, CONFINED) {
+                return (everybody, None);
+            }
+            let confined = session.map(|id| everybody.clone().to(confined_room(id)));
+            return (everybody.except(CONFINED), confined);
         };
-        let trackers = everybody.to(room(id));
+        let seen_by = [room(id), confined_room(id), OVERSEERS.to_owned()];
+        let seen_by = seen_by.into_iter().fold(everybody, Target::to);
         let session = self.session_info_of(id);
-        match session.as_ref().and_then(|session| session.owner()) {
-            Some(owner) => trackers.to(owners_room(owner)),
-            None => trackers,
-        }
+        let target = match session.as_ref().and_then(|session| session.owner()) {
+            Some(owner) => seen_by.to(owners_room(owner)),
+            None => seen_by,
+        };
+        (target, None)
     }
 
     fn do_output(&mut self, output: Output) {
@@ -115,13 +127,22 @@ impl Endpoint {
                 let Some(namespace) = self.sockets.find_namespace(NAMESPACE) else {
                     return;
                 };
-                let target = self.session_target(namespace, recipients);
+                let (target, more) = match event {
+                    // It is a sign of life, which is kept from nobody.
+                    "heartbeat" => (Target::namespace(namespace), None),
+                    _ => self.progress_targets(namespace, session, recipients),
+                };
                 let args = Args::received(format!("[{payload}]"), 1, Vec::new());
                 self.emit_unchecked(&target, event, &args);
+                if let Some(more) = more {
+                    self.emit_unchecked(&more, event, &args);
+                }
             }
             Output::Progress {
-                slot, recipients, ..
-            } => self.tell_progress(slot, recipients),
+                id,
+                slot,
+                recipients,
+            } => self.tell_progress(id, slot, recipients),
             Output::CancelAsked { id, reason } => match self.tracking.cancel_hooks.remove(&id) {
                 Some(hook) => hook(reason),
                 None => self.push_event(Event::CancelRequested {
@@ -139,6 +160,7 @@ impl Endpoint {
             Output::Forgotten { id } => {
                 self.tracking.cancel_hooks.remove(&id);
                 self.sockets.clear_room(NAMESPACE, &room(id));
+                self.sockets.clear_room(NAMESPACE, &confined_room(id));
             }
         }
     }

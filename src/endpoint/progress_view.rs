@@ -7,8 +7,8 @@ use super::progress::switched_off;
 use super::Endpoint;
 use crate::panics::Verb;
 use crate::progress::{
-    CancelRequest, JsonObject, ListQuery, ProgressError, ProgressTracker, SeqState, SessionOptions,
-    SessionPage, Status,
+    CancelRequest, JsonObject, ListQuery, ProgressError, ProgressTracker, SeqState, SessionInfo,
+    SessionOptions, SessionPage, Status,
 };
 
 /// The progress sessions of an endpoint ([`Endpoint::progress`]).
@@ -140,10 +140,24 @@ impl ProgressView<'_> {
 
     /// A page of all sessions, or of those of one status, the newest first. Cancelled ones are in no list.
     pub fn sessions(&self, query: &ListQuery) -> SessionPage {
+        self.sessions_seen(query, |_| true)
+    }
+
+    /// As [`ProgressView::sessions`], of those sessions alone of which the function says that somebody sees them.
+    pub fn sessions_seen(
+        &self,
+        query: &ListQuery,
+        sees: impl FnMut(&SessionInfo) -> bool,
+    ) -> SessionPage {
         let tracker = self.endpoint.tracking.tracker.as_ref();
         tracker.map_or_else(SessionPage::empty, |tracker| {
-            tracker.sessions(self.endpoint.clock.now, query)
+            tracker.page(self.endpoint.clock.now, query, sees).0
         })
+    }
+
+    /// What is known of a session to whoever decides about it; of a cancelled one too, as long as it is remembered.
+    pub fn info(&self, id: Uuid) -> Option<SessionInfo> {
+        self.endpoint.session_info_of(id)
     }
 
     /// Refuses what comes from outside for a session that its host feeds, but for a cancellation: `SESSION_MANAGED`. To be

@@ -2,9 +2,10 @@
 
 use serde::Deserialize;
 
+use super::connects::Beginning;
 use super::events::{Departure, DepartureStep, Ending};
 use super::progress::NAMESPACE;
-use super::{Endpoint, Event};
+use super::{Endpoint, Event, Sight};
 use crate::error::DisconnectReason;
 use crate::id::EngineSessionId;
 use crate::priority::Priority;
@@ -81,14 +82,14 @@ impl Endpoint {
     }
 
     /// Lets a client take up its socket again, if it asks for that and it can be done: what was missed first, then CONNECT.
-    /// `owner` is what middlewares have said of it this time.
+    /// `beginning` is what middlewares have said of it this time.
     pub(super) fn recover(
         &mut self,
         session: EngineSessionId,
         namespace: NamespaceId,
         payload: &str,
         asked: Asked,
-        owner: Option<&str>,
+        beginning: Option<&Beginning>,
     ) -> Option<SocketId> {
         let recovery = self.config.recovery.as_ref()?;
         let max_bytes = recovery
@@ -102,7 +103,10 @@ impl Endpoint {
         if asked == Asked::Before && !has_passed {
             return None;
         }
-        if asked != Asked::Before && self.has_changed_hands(socket, owner) {
+        let owner = beginning.and_then(|it| it.owner.as_deref());
+        let sight = beginning.map_or(Sight::Usual, |it| it.sight);
+        let is_another = self.has_changed_hands(socket, owner) || self.sight(socket) != sight;
+        if asked != Asked::Before && is_another {
             return None;
         }
         self.end_old_session(socket, session);

@@ -7,7 +7,8 @@
 //! | `cancel_session` | `{sessionId, reason?}` | `{ok:true, session}` |
 //! | `list_sessions` | `{status?, limit?, cursor?}` or nothing | `{ok:true, sessions, next}` |
 //!
-//! A plain id string is accepted for `{sessionId}`. Whatever goes wrong is answered with
+//! A plain id string is accepted for `{sessionId}`. Where the host asks for credentials, an object may have a `token` of the session
+//! beside it. Whatever goes wrong is answered with
 //! `{ok:false, error:{code, message}}`.
 
 use serde::Deserialize;
@@ -71,6 +72,17 @@ impl Command {
         };
         Some(command)
     }
+}
+
+/// What a command's argument has as `token`, if that is a text.
+pub fn token(argument: Option<&str>) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Carrier<'a> {
+        #[serde(borrow)]
+        token: Option<&'a RawValue>,
+    }
+    let carrier: Carrier = serde_json::from_str(argument?).ok()?;
+    serde_json::from_str(carrier.token?.get()).ok()
 }
 
 /// The arguments of all four, still as text, so that a large argument is skipped and not built.
@@ -204,6 +216,20 @@ mod tests {
                 reason: Some("wrong \"file\"".to_owned())
             })
         );
+    }
+
+    #[test]
+    fn a_token_is_a_text_of_an_object() {
+        for (argument, wanted) in [
+            (Some(r#"{"sessionId":7,"token":"a\u0062"}"#), Some("ab")),
+            (Some(r#"{"token":7}"#), None),
+            (Some(r#"{"sessionId":"x"}"#), None),
+            (Some(r#""token""#), None),
+            (Some("{"), None),
+            (None, None),
+        ] {
+            assert_eq!(token(argument).as_deref(), wanted, "{argument:?}");
+        }
     }
 
     #[test]

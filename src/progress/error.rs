@@ -22,6 +22,8 @@ pub enum ErrorCode {
     SessionManaged,
     /// The session was cancelled.
     SessionCancelled,
+    /// Whoever asks may see the session, but not do this to it.
+    Forbidden,
     /// Metadata, result, error or reason is larger than its limit.
     PayloadTooLarge,
     /// The server holds as many sessions as it may; try again later.
@@ -39,6 +41,7 @@ impl ErrorCode {
             ErrorCode::SessionActive => "SESSION_ACTIVE",
             ErrorCode::SessionManaged => "SESSION_MANAGED",
             ErrorCode::SessionCancelled => "SESSION_CANCELLED",
+            ErrorCode::Forbidden => "FORBIDDEN",
             ErrorCode::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
             ErrorCode::ServerOverload => "SERVER_OVERLOAD",
         }
@@ -48,6 +51,7 @@ impl ErrorCode {
     pub fn http_status(self) -> u16 {
         match self {
             ErrorCode::InvalidArgument => 400,
+            ErrorCode::Forbidden => 403,
             ErrorCode::SessionNotFound => 404,
             ErrorCode::SessionExists
             | ErrorCode::SessionEnded

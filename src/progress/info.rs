@@ -13,6 +13,8 @@ use super::{Audience, Status};
 pub struct SessionInfo {
     /// The session.
     pub id: Uuid,
+    /// Its place in the order of creation. It tells apart sessions that had the same id one after the other.
+    pub number: u64,
     /// Who gets its events.
     pub audience: Audience,
     /// Where it stands. Cancelled sessions are among them for as long as they are remembered.
@@ -38,6 +40,7 @@ impl Session {
     pub(super) fn info(&self) -> SessionInfo {
         SessionInfo {
             id: self.id,
+            number: self.number,
             audience: self.access.audience,
             status: self.status(),
             is_managed: self.access.is_managed,

@@ -1,10 +1,11 @@
 //! Whose clients are, and what they therefore see of progress sessions.
 
+use super::super::{ConnectId, Sight};
 use super::progress::{command, create_as, object};
 use super::*;
 use crate::error::Error;
-use crate::progress::{Audience, SessionOptions};
-use crate::socket::RecoveryConfig;
+use crate::progress::{Audience, ErrorCode, ProgressError, SessionOptions};
+use crate::socket::{RecoveryConfig, SocketId};
 use serde_json::{json, Value};
 use uuid::Uuid;
 
@@ -310,4 +311,152 @@ fn the_host_is_told_what_cannot_be_tracked_and_by_whom() {
     let cancelled = world.endpoint.progress().cancel_session(id, None, None);
     assert!(cancelled.is_ok());
     assert_eq!(track(&mut world, socket, id), Err("SESSION_CANCELLED"));
+}
+
+/// A client that the host lets in with this sight.
+fn enter_with(world: &mut World, sight: Sight) -> (ConnectionId, SocketId) {
+    let key = world.open_websocket();
+    world.send(key, "40");
+    let ticket = ticket_of(world);
+    world.endpoint.set_connect_sight(ticket, sight).unwrap();
+    let socket = world.endpoint.accept_connect(ticket).unwrap();
+    world.turn();
+    world.frames(key);
+    (key, socket)
+}
+
+fn world_that_asks() -> World {
+    World::new(Config {
+        connect_requests: true,
+        ..Config::default()
+    })
+}
+
+#[test]
+fn who_looks_after_the_server_sees_every_session_whatever_its_audience() {
+    let mut world = world_that_asks();
+    let (overseer, _) = enter_with(&mut world, Sight::Everything);
+    let (usual, _) = enter_with(&mut world, Sight::Usual);
+    for (number, audience) in [(1, Audience::Owner), (2, Audience::Trackers)] {
+        let options = SessionOptions {
+            owner: Some("Ann".to_owned()),
+            audience: Some(audience),
+            ..SessionOptions::default()
+        };
+        let id = create_as(&mut world, number, options);
+        update(&mut world, id, 0.5);
+        assert_eq!(
+            names(&mut world, overseer),
+            ["session_created", "import_progress"]
+        );
+        assert!(names(&mut world, usual).is_empty());
+        assert_eq!(listed(&mut world, overseer).len(), number as usize);
+        assert!(listed(&mut world, usual).is_empty());
+    }
+}
+
+#[test]
+fn who_sees_one_session_alone_hears_of_nothing_else() {
+    for audience in [Audience::Everybody, Audience::Trackers, Audience::Owner] {
+        let mut world = world_that_asks();
+        let options = || SessionOptions {
+            audience: Some(audience),
+            ..SessionOptions::default()
+        };
+        let shown = create_as(&mut world, 1, options());
+        let other = create_as(&mut world, 2, SessionOptions::default());
+        let (key, socket) = enter_with(&mut world, Sight::Only(shown));
+        assert_eq!(world.endpoint.sight(socket), Sight::Only(shown));
+        update(&mut world, other, 0.5);
+        let change = object(json!({"type": "scans", "action": "updated"}));
+        world.endpoint.progress().data_updated(change).unwrap();
+        create_as(&mut world, 3, SessionOptions::default());
+        assert!(names(&mut world, key).is_empty(), "{audience:?}");
+        update(&mut world, shown, 0.5);
+        assert_eq!(names(&mut world, key), ["import_progress"], "{audience:?}");
+        assert_eq!(listed(&mut world, key), [json!(shown.to_string())]);
+        let answers = asked_for(&mut world, key, other);
+        assert_eq!(answers[0]["error"]["code"], "SESSION_NOT_FOUND");
+        let tracked = command(&mut world, key, &format!("[\"track_session\",\"{shown}\"]"));
+        assert_eq!(tracked["ok"], true);
+        let mut sessions = world.endpoint.progress();
+        sessions
+            .complete_session(shown, Default::default())
+            .unwrap();
+        world.turn();
+        assert_eq!(names(&mut world, key), ["import_complete"], "{audience:?}");
+        // One that has its id later is another session.
+        world.endpoint.progress().cleanup(shown).unwrap();
+        create_as(&mut world, 1, options());
+        assert!(names(&mut world, key).is_empty(), "{audience:?}");
+        assert!(listed(&mut world, key).is_empty());
+    }
+}
+
+#[test]
+fn a_client_that_comes_back_with_another_sight_gets_a_new_socket() {
+    for (sight, is_same) in [(Sight::Everything, true), (Sight::Usual, false)] {
+        let mut world = World::new(Config {
+            connect_requests: true,
+            recovery: Some(RecoveryConfig {
+                skip_middlewares: false,
+                ..RecoveryConfig::default()
+            }),
+            ..Config::default()
+        });
+        let key = world.open_websocket();
+        world.send(key, "40");
+        let ticket = ticket_of(&mut world);
+        let seen = Sight::Everything;
+        world.endpoint.set_connect_sight(ticket, seen).unwrap();
+        let socket = world.endpoint.accept_connect(ticket).unwrap();
+        world.turn();
+        let answer: Value = serde_json::from_str(&world.frames(key)[0][2..]).unwrap();
+        world.endpoint.on_ready(key, Readiness::broken());
+        world.turn();
+        let key = world.open_websocket();
+        world.send(key, &format!("40{}", json!({"pid": answer["pid"]})));
+        let ticket = ticket_of(&mut world);
+        world.endpoint.set_connect_sight(ticket, sight).unwrap();
+        let back = world.endpoint.accept_connect(ticket).unwrap();
+        assert_eq!(back == socket, is_same, "{sight:?}");
+    }
+}
+
+#[test]
+fn a_host_reads_the_token_of_a_command_and_answers_with_an_error_of_its_own() {
+    let mut world = World::new(Config {
+        progress_commands: true,
+        ..Config::default()
+    });
+    let (key, _) = world.enter("40");
+    let id = create_as(&mut world, 1, SessionOptions::default());
+    world.frames(key);
+    world.send(
+        key,
+        &format!("421[\"cancel_session\",{{\"sessionId\":\"{id}\",\"token\":\"t\"}}]"),
+    );
+    let ticket = match &world.take_events()[..] {
+        [.., Event::ProgressCommand { ticket, .. }] => *ticket,
+        other => panic!("{other:?}"),
+    };
+    let mut sessions = world.endpoint.progress();
+    assert_eq!(sessions.command_token(ticket), Some("t"));
+    let error = ProgressError::new(ErrorCode::Forbidden, "not yours");
+    assert_eq!(sessions.refuse(ticket, &error), Ok(()));
+    assert_eq!(sessions.refuse(ticket, &error), Err(Error::NoSuchTicket));
+    assert_eq!(sessions.command_token(ticket), None);
+    world.turn();
+    let frames = world.frames(key);
+    assert_eq!(
+        frames,
+        [r#"431[{"ok":false,"error":{"code":"FORBIDDEN","message":"not yours"}}]"#]
+    );
+}
+
+fn ticket_of(world: &mut World) -> ConnectId {
+    match &world.take_events()[..] {
+        [.., Event::ConnectRequested { ticket, .. }] => *ticket,
+        other => panic!("{other:?}"),
+    }
 }

@@ -106,6 +106,12 @@ impl Sockets {
         namespace.flat_map(|namespace| namespace.rooms.iter().map(|(_, room)| &*room.name))
     }
 
+    /// Whether anybody is in a room of this name.
+    pub fn has_room(&self, namespace: NamespaceId, name: &str) -> bool {
+        let namespace = self.namespaces.get(namespace.0);
+        namespace.is_some_and(|namespace| namespace.room_names.contains_key(name))
+    }
+
     /// How many rooms a socket has joined.
     pub fn room_count(&self, id: SocketId) -> usize {
         self.get(id).map_or(0, |socket| socket.rooms.len())

@@ -191,6 +191,12 @@ pub struct Config {
     pub max_handshakes_per_second: Option<u32>,
     /// Addresses that these three do not concern, such as that of a proxy, behind which all have one address. Default none.
     pub exempt_addresses: Vec<Network>,
+    /// Proxies in front of this server, which say for whom they pass a request on by `X-Forwarded-For` or `Forwarded`. Default none:
+    /// these header fields mean nothing. Of a request that comes from one of these addresses the client is the last address
+    /// in the field that is none of them; it counts for the limits on sessions and handshakes, and is what handlers are told. Where both
+    /// fields are there and name different clients, where they name nobody, and where the address cannot be read, the proxy's own address
+    /// stays. [`Config::max_connections_per_address`] does not concern them.
+    pub trusted_proxies: Vec<Network>,
     /// Bytes of a request head, its request line included. Default 16 KiB, as in Node. Beyond it: 431.
     pub max_head_bytes: usize,
     /// Bytes of a request line, of which the query is the part that clients make long. Default 16 KiB, so that only
@@ -278,6 +284,7 @@ impl Default for Config {
             max_sessions_per_address: None,
             max_handshakes_per_second: None,
             exempt_addresses: Vec::new(),
+            trusted_proxies: Vec::new(),
             max_head_bytes: 16 * 1024,
             max_request_line_bytes: 16 * 1024,
             max_header_fields: 100,

@@ -10,7 +10,9 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PeerAddr {
-    /// A TCP socket. Behind a proxy it is the proxy's.
+    /// A TCP socket. Behind a proxy it is the proxy's, unless that is one of
+    /// [`Config::trusted_proxies`](crate::Config::trusted_proxies): then it is the client that the proxy names, whose port
+    /// is 0 where the proxy does not tell it.
     Tcp(SocketAddr),
     /// A Unix socket, of which the peer's end has no name.
     Unix,

@@ -146,13 +146,13 @@ impl Endpoint {
         self.transport
             .arm(&mut self.clock, key, Timeout::Admission, timeout_ms);
         let request = self.transport.request_id(key);
-        let (Some(request), Some(connection)) = (request, self.transport.get(key)) else {
+        let (Some(request), Some(peer)) = (request, self.peer_of(key, head)) else {
             return;
         };
         self.push_event(Event::AllowRequest {
             ticket: AdmissionId(request),
             head: Box::new(head.into()),
-            peer: connection.peer_addr,
+            peer,
         });
     }
 

@@ -1,6 +1,7 @@
 //! Requests that open a session, or a WebSocket for one.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use super::{ClientInfo, Endpoint};
 use crate::config::Config;
@@ -9,8 +10,11 @@ use crate::engine::{
     EngineError, EngineRequest, HandshakeDetail, HandshakeDetails, Opening, Transport, Transports,
 };
 use crate::frame::Frame;
-use crate::http::{query_pairs, BodyDecoder, Field, Head, Method, Request, Response};
+use crate::http::{
+    forwarded_for, query_pairs, BodyDecoder, Field, Head, Method, Request, Response,
+};
 use crate::id::{ConnectionId, EngineSessionId, Secret};
+use crate::peer::PeerAddr;
 use crate::priority::Priority;
 use crate::timer::Timer;
 use crate::websocket::{accept, write_switching_protocols, Accepted, Handshake};
@@ -71,9 +75,21 @@ impl Endpoint {
         })
     }
 
+    /// Who has sent a request: the other end of its connection, or the client for whom a proxy that is trusted has passed it on.
+    pub(super) fn peer_of(&self, key: ConnectionId, head: &Head<'_>) -> Option<PeerAddr> {
+        let peer = self.transport.get(key)?.peer_addr;
+        let proxies = &self.config.trusted_proxies;
+        let is_proxy = |ip: IpAddr| proxies.iter().any(|network| network.contains(ip));
+        if !peer.ip().is_some_and(is_proxy) {
+            return Some(peer);
+        }
+        let client = forwarded_for(head, is_proxy);
+        Some(client.map_or(peer, PeerAddr::from))
+    }
+
     /// A request that would open a session, good but for the version of its protocol.
     pub(super) fn handshake_request(&mut self, key: ConnectionId, head: &Head<'_>) {
-        let peer_addr = self.transport.get(key).map(|it| it.peer_addr);
+        let peer_addr = self.peer_of(key, head);
         let now_ms = self.clock.now_ms();
         if peer_addr.is_some_and(|peer| !self.sessions.may_begin(peer, now_ms)) {
             self.tally.handshakes.limited += 1;
@@ -108,7 +124,7 @@ impl Endpoint {
             self.tally.handshakes.full += 1;
             return self.server_full(key, head, "Short of memory");
         }
-        let Some(peer_addr) = self.transport.get(key).map(|it| it.peer_addr) else {
+        let Some(peer_addr) = self.peer_of(key, head) else {
             return;
         };
         if !self.sessions.has_room_for(peer_addr) {

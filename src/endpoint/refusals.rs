@@ -55,7 +55,7 @@ impl Endpoint {
         error: EngineError,
         context: &[(&'static str, &str)],
     ) {
-        let Some(connection) = self.transport.get(key) else {
+        let Some(peer) = self.peer_of(key, head) else {
             return;
         };
         if let Some(count) = self.tally.refusals.get_mut(usize::from(error as u8)) {
@@ -65,7 +65,7 @@ impl Endpoint {
             let context = context.iter();
             self.push_event(Event::ConnectionError {
                 head: Box::new(head.into()),
-                peer: connection.peer_addr,
+                peer,
                 code: error as u8,
                 message: error.message().to_owned(),
                 context: context

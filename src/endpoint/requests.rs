@@ -46,13 +46,13 @@ impl Endpoint {
         self.transport
             .begin_exchange(&mut self.clock, key, head, sink);
         let request = self.transport.request_id(key);
-        let (Some(request), Some(connection)) = (request, self.transport.get(key)) else {
+        let (Some(request), Some(peer)) = (request, self.peer_of(key, head)) else {
             return;
         };
         self.push_event(Event::Request {
             request,
             head: Box::new(Request::from(head)),
-            peer: connection.peer_addr,
+            peer,
         });
         if !has_body {
             self.push_event(Event::RequestBodyEnd { request });

@@ -166,7 +166,7 @@ impl Transport {
             },
             of_callers: CallerCounts::new(
                 config.max_connections_per_address,
-                &config.exempt_addresses,
+                &[&config.exempt_addresses[..], &config.trusted_proxies].concat(),
             ),
             spares: Spares::default(),
             is_shutting_down: false,

@@ -1,6 +1,7 @@
 //! What one address may have, beside others that are not concerned.
 
 use super::*;
+use crate::Admission;
 
 const POLLING: &str = "EIO=4&transport=polling";
 
@@ -80,4 +81,44 @@ fn handshakes_of_an_address_are_limited_by_the_second_and_its_sessions_go_on() {
     world.pass_ms(334);
     assert_eq!(handshake_from(&mut world, "127.0.0.1:9"), 200);
     assert_eq!(handshake_from(&mut world, "127.0.0.1:9"), 503);
+}
+
+#[test]
+fn behind_a_proxy_that_is_trusted_each_client_counts_by_itself() {
+    let mut world = World::new(Config {
+        trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+        max_connections_per_address: Some(1),
+        max_sessions_per_address: Some(1),
+        allow_request: true,
+        ..Config::default()
+    });
+    let mut ask = |from: &str, forwarded_for: &str| {
+        let key = world.open_from(from).expect("room for one more");
+        let head = format!(
+            "GET /socket.io/?{POLLING} HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {forwarded_for}\r\n\r\n"
+        );
+        world.feed(key, head);
+        let asked = world.take_events().pop();
+        let Some(Event::AllowRequest { ticket, peer, .. }) = asked else {
+            panic!("{asked:?}");
+        };
+        world.endpoint.admit(ticket, Admission::accept()).unwrap();
+        world.turn();
+        (peer.to_string(), status(&world.take_text(key)))
+    };
+    for (from, forwarded_for, seen) in [
+        ("10.0.0.1:1", "192.0.2.1", ("192.0.2.1:0", 200)),
+        ("10.0.0.1:1", "192.0.2.2, 10.0.0.9", ("192.0.2.2:0", 200)),
+        (
+            "10.0.0.1:1",
+            "198.51.100.1, 192.0.2.1",
+            ("192.0.2.1:0", 503),
+        ),
+        ("10.0.0.1:1", "nobody", ("10.0.0.1:1", 200)),
+        // Somebody else may say what he likes.
+        ("192.0.2.3:1", "192.0.2.4", ("192.0.2.3:1", 200)),
+    ] {
+        let (peer, status) = ask(from, forwarded_for);
+        assert_eq!((peer.as_str(), status), seen, "{from} {forwarded_for}");
+    }
 }

@@ -3,10 +3,12 @@
 #[path = "memory/world.rs"]
 mod world;
 
-use pulsewheel::{Args, Config, ConnectionId, Endpoint, Event, Target};
+use pulsewheel::{
+    Args, Config, ConnectionId, Endpoint, Event, FromArgs, IntoAnswer, Io, Socket, Target,
+};
 use stats_alloc::{Region, StatsAlloc, INSTRUMENTED_SYSTEM};
 use std::alloc::System;
-use world::{ignore, masked_binary, masked_text, post_head, World};
+use world::{ignore, masked_binary, masked_text, post_head, World, UPGRADE};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -53,6 +55,10 @@ fn main() {
             what_waits_for_many_who_do_not_read_stays_within_the_limit,
         ),
         ("an_echo_costs_no_allocation", an_echo_costs_no_allocation),
+        (
+            "a_typed_handler_of_plain_values_costs_no_allocation",
+            a_typed_handler_of_plain_values_costs_no_allocation,
+        ),
         (
             "a_broadcast_costs_one_allocation_however_many_hear_it",
             a_broadcast_costs_one_allocation_however_many_hear_it,
@@ -292,6 +298,55 @@ fn an_echo_costs_no_allocation() {
     }
     let count = allocations(|| (0..100).for_each(|_| world.turn(client, &message, echo)));
     assert_eq!(count, 0);
+}
+
+/// What events cost whose arguments a handler takes as this type, and whose acknowledgement is what it returns.
+fn allocations_of<T: FromArgs, R: IntoAnswer>(
+    arguments: &str,
+    handler: impl FnMut(&mut u64, &mut Socket<'_, u64>, T) -> R + Send + 'static,
+) -> usize {
+    let mut io = Io::with_state(0_u64);
+    io.of("/").on("count", handler);
+    let mut world = World::new(io.configure(Config {
+        progress: None,
+        ..Config::default()
+    }));
+    let mut events = 0;
+    let mut host = |endpoint: &mut Endpoint, event: Event| {
+        events += u64::from(matches!(event, Event::Message(_)));
+        let left = io.dispatch(endpoint, event);
+        assert!(matches!(left, Ok(None)), "{left:?}");
+    };
+    let client = world.open();
+    world.turn(client, UPGRADE.as_bytes(), &mut host);
+    world.turn(client, &masked_text("40"), &mut host);
+    let message = masked_text(&format!("421[\"count\"{arguments}]"));
+    for _ in 0..100 {
+        world.turn(client, &message, &mut host);
+    }
+    let count = allocations(|| (0..100).for_each(|_| world.turn(client, &message, &mut host)));
+    assert_eq!(events, 200);
+    assert_eq!(*io.state(), 200, "the handler has been called");
+    count
+}
+
+fn a_typed_handler_of_plain_values_costs_no_allocation() {
+    let counts = [
+        allocations_of(",7", |calls, _, n: u32| {
+            *calls += 1;
+            n
+        }),
+        allocations_of("", |calls, _, ()| *calls += 1),
+        allocations_of(",7,true,-1.5", |calls, _, (n, yes, x): (u32, bool, f64)| {
+            *calls += 1;
+            Ok::<_, pulsewheel::Error>((x, yes, n))
+        }),
+        allocations_of(",7", |calls, socket, (n, more): (u64, Option<bool>)| {
+            *calls += 1;
+            socket.emit("counted", (n, more))
+        }),
+    ];
+    assert_eq!(counts, [0; 4]);
 }
 
 fn a_broadcast_costs_one_allocation_however_many_hear_it() {

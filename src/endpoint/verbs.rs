@@ -13,8 +13,8 @@ use crate::panics::Verb;
 use crate::peer::PeerAddr;
 use crate::priority::Priority;
 use crate::socket::{
-    is_reserved, with_slash, write_event, Args, Encoded, Kind, NamespaceId, Parser, SocketId,
-    Target,
+    is_reserved, with_slash, write_ack, write_event, Args, Encoded, Kind, NamespaceId, Parser,
+    SocketId, Target,
 };
 use crate::transport::{cost, Phase, RequestId, Sink};
 
@@ -94,10 +94,17 @@ impl Endpoint {
         let socket = self.sockets.get(ack.socket).ok_or(Error::NoSuchSocket)?;
         let (session, namespace) = (socket.session, socket.namespace);
         let name = self.sockets.namespace_name(namespace).unwrap_or_default();
-        let packet = self
-            .config
-            .parser
-            .ack(&mut self.codec.frames, name, ack.id, args);
+        let parser = self.config.parser;
+        if let Some(key) = self.websocket(session).filter(|_| is_text(parser, args)) {
+            let waiting_bytes = self.codec.frames.text_bytes(
+                |out| write_ack(out, name, ack.id, args),
+                |bytes| self.transport.send_bytes(key, bytes),
+            );
+            self.tally.packets_out.add(Kind::Ack, 1);
+            self.check_queue(session, waiting_bytes);
+            return Ok(());
+        }
+        let packet = parser.ack(&mut self.codec.frames, name, ack.id, args);
         let kind = match packet.attachments.is_empty() {
             true => Kind::Ack,
             false => Kind::BinaryAck,
@@ -360,9 +367,7 @@ impl Endpoint {
         }
         let name = self.sockets.namespace_name(namespace).unwrap_or_default();
         let parser = self.config.parser;
-        let carrier = self.sessions.session(session);
-        let websocket = carrier.and_then(|session| session.websocket());
-        if let Some(key) = websocket.filter(|_| is_text(parser, args)) {
+        if let Some(key) = self.websocket(session).filter(|_| is_text(parser, args)) {
             // Nobody else gets it, so it goes where it waits without a frame of its own.
             let waiting_bytes = self.codec.frames.text_bytes(
                 |out| write_event(out, name, id, event, args),
@@ -376,6 +381,12 @@ impl Endpoint {
         self.count_event(&packet, 1);
         self.send_packet(session, &packet, Priority::Normal);
         Ok(())
+    }
+
+    /// The connection of a session that is on a WebSocket.
+    fn websocket(&self, session: EngineSessionId) -> Option<ConnectionId> {
+        let session = self.sessions.session(session)?;
+        session.websocket()
     }
 
     pub(super) fn note_emitted(&mut self, target: &Target, event: &str, args: &Args) {

@@ -68,17 +68,35 @@ impl Args {
 
     /// One argument: anything that serde can write as JSON.
     pub fn one(value: &(impl Serialize + ?Sized)) -> Result<Args, serde_json::Error> {
-        let mut builder = Args::builder();
-        builder.push(value)?;
-        Ok(builder.build())
+        Args::write_one(String::new(), value)
     }
 
     /// Several arguments: each element of a tuple, an array or a `Vec` is one; `()` is none.
     ///
     /// What serde writes as anything but a JSON array is an error.
     pub fn from_values(values: &(impl Serialize + ?Sized)) -> Result<Args, serde_json::Error> {
+        Args::write_several(String::new(), values)
+    }
+
+    /// As [`Args::one`], in the memory of an empty text.
+    pub(super) fn write_one(
+        mut memory: String,
+        value: &(impl Serialize + ?Sized),
+    ) -> Result<Args, serde_json::Error> {
         let mut attachments = Vec::new();
-        let text = binary::write(values, &mut attachments)?;
+        memory.push('[');
+        let mut text = binary::write(memory, value, &mut attachments)?;
+        text.push(']');
+        Ok(Args::received(text, 1, attachments))
+    }
+
+    /// As [`Args::from_values`], in the memory of an empty text.
+    pub(super) fn write_several(
+        memory: String,
+        values: &(impl Serialize + ?Sized),
+    ) -> Result<Args, serde_json::Error> {
+        let mut attachments = Vec::new();
+        let text = binary::write(memory, values, &mut attachments)?;
         match text.as_bytes() {
             [b'[', ..] => Ok(Args::received(text, 1, attachments)),
             b"null" => Ok(Args::none()),
@@ -274,7 +292,7 @@ impl ArgsBuilder {
         &mut self,
         value: &(impl Serialize + ?Sized),
     ) -> Result<&mut Self, serde_json::Error> {
-        let text = binary::write(value, &mut self.attachments)?;
+        let text = binary::write(String::new(), value, &mut self.attachments)?;
         self.push_raw(&text);
         Ok(self)
     }

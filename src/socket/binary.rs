@@ -201,26 +201,31 @@ impl Drop for Entered {
     }
 }
 
-/// Writes a value as JSON text; each [`Binary`] in it is appended to `attachments` when that has worked.
+/// Writes a value as JSON text behind that which is there; each [`Binary`] in it is appended to `attachments` when that has
+/// worked.
 pub(super) fn write(
+    text: String,
     value: &(impl Serialize + ?Sized),
     attachments: &mut Vec<Frame>,
 ) -> Result<String, serde_json::Error> {
     let first = attachments.len();
-    let (text, found) = {
+    let start = text.len();
+    let mut bytes = text.into_bytes();
+    let found = {
         let _entered = Entered::new(Scope::Writing {
             first,
             found: Vec::new(),
         });
-        let text = serde_json::to_string(value)?;
-        (text, SCOPE.take())
+        serde_json::to_writer(&mut bytes, value)?;
+        SCOPE.take()
     };
+    let text = String::from_utf8(bytes).map_err(serde::ser::Error::custom)?;
     let Scope::Writing { found, .. } = found else {
         return Ok(text);
     };
     // A type may write a part of itself as a text of its own and put that into a string, where nobody looks for
     // placeholders; or it may be nested deeper than anybody reads. Its bytes would be lost.
-    if !found.is_empty() && !has_places(&text, first..first + found.len()) {
+    if !found.is_empty() && !has_places(&text[start..], first..first + found.len()) {
         return Err(serde::ser::Error::custom(
             "a binary value is inside of a text or nested too deep",
         ));

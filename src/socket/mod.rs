@@ -27,11 +27,11 @@ pub use connect_error::ConnectError;
 #[cfg(feature = "msgpack")]
 pub use msgpack::MsgpackPacket;
 pub(crate) use news::NewsSet;
-pub(crate) use packet::write_event;
 pub use packet::{
     encode_ack, encode_connect, encode_connect_error, encode_disconnect, encode_event, is_reserved,
     with_slash, Encoded, Kind, Limits, Packet, PacketError,
 };
+pub(crate) use packet::{write_ack, write_event};
 pub use parser::Parser;
 pub use recovery::RecoveryConfig;
 pub(crate) use recovery::{PacketLog, Recovery};

@@ -4,10 +4,10 @@ mod encode;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use encode::write_event;
 pub use encode::{
     encode_ack, encode_connect, encode_connect_error, encode_disconnect, encode_event,
 };
+pub(crate) use encode::{write_ack, write_event};
 
 use std::borrow::Cow;
 use std::ops::Range;

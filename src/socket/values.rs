@@ -1,5 +1,6 @@
 //! Arguments out of values and values out of arguments, by the shape of their types alone.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::fmt;
 
@@ -53,12 +54,37 @@ impl IntoArgs for &Args {
 
 impl<T: Serialize> IntoArgs for T {
     fn into_args(self) -> Result<Args, serde_json::Error> {
-        match self.serialize(ShapeOf) {
-            Err(Shape::Several) => Args::from_values(&self),
-            Err(Shape::Nothing) => Ok(Args::none()),
-            Err(Shape::One) => Args::one(&self),
-            Ok(never) => match never {},
+        write(String::new, &self)
+    }
+
+    /// They are written where those before them were, so that what is emitted one after the other needs no memory of its own.
+    fn with_args<R>(self, act: impl FnOnce(&Args) -> R) -> Result<R, serde_json::Error> {
+        const KEPT_BYTES: usize = 4096;
+        let args = write(|| SPARE_TEXT.take(), &self)?;
+        let result = act(&args);
+        let mut text = args.into_text();
+        if (1..=KEPT_BYTES).contains(&text.capacity()) {
+            text.clear();
+            SPARE_TEXT.set(text);
         }
+        Ok(result)
+    }
+}
+
+thread_local! {
+    /// Memory for the next arguments.
+    static SPARE_TEXT: Cell<String> = const { Cell::new(String::new()) };
+}
+
+fn write(
+    memory: impl FnOnce() -> String,
+    value: &impl Serialize,
+) -> Result<Args, serde_json::Error> {
+    match value.serialize(ShapeOf) {
+        Err(Shape::Several) => Args::write_several(memory(), value),
+        Err(Shape::Nothing) => Ok(Args::none()),
+        Err(Shape::One) => Args::write_one(memory(), value),
+        Ok(never) => match never {},
     }
 }
 
@@ -361,6 +387,23 @@ mod tests {
         let (bytes, number) = <(Binary, u8)>::from_args(&args).unwrap();
         assert_eq!((&bytes[..], number), (&b"ab"[..], 1));
         assert_eq!(&Binary::from_args(&args).unwrap()[..], b"ab");
+    }
+
+    #[test]
+    fn arguments_that_are_lent_are_the_same_as_those_that_are_given() {
+        let long = "x".repeat(10_000);
+        for _ in 0..2 {
+            let inner = (1, "two").with_args(|outer| {
+                let inner = (&long).with_args(|args| args.raw_list().len()).unwrap();
+                assert_eq!(outer.raw_list(), "1,\"two\"");
+                inner
+            });
+            assert_eq!(inner.unwrap(), long.len() + 2);
+            ().with_args(|args| assert!(args.is_empty())).unwrap();
+            let bytes = Binary::from(b"ab");
+            let count = bytes.with_args(|args| args.attachments().len());
+            assert_eq!(count.unwrap(), 1);
+        }
     }
 
     #[test]

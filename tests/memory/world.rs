@@ -194,7 +194,7 @@ pub fn post_head(sid: &str, bytes: usize) -> String {
 
 pub fn ignore(_: &mut Endpoint, _: Event) {}
 
-const UPGRADE: &str =
+pub const UPGRADE: &str =
     "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost:3000\r\n\
     Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";

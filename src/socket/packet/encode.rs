@@ -80,6 +80,13 @@ pub(crate) fn write_event(
     write_list(out, Some(name), args.raw_list());
 }
 
+/// `ACK` of arguments without attachments, behind the type of its Engine.IO message.
+pub(crate) fn write_ack(out: &mut Vec<u8>, namespace: &str, id: u64, args: &Args) {
+    debug_assert!(args.attachments().is_empty());
+    write_head(out, Kind::Ack, 0, namespace, Some(id));
+    write_list(out, None, args.raw_list());
+}
+
 /// `ACK` or `BINARY_ACK`.
 pub fn encode_ack(frames: &mut FrameBuilder, namespace: &str, id: u64, args: &Args) -> Encoded {
     encode(

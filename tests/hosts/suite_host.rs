@@ -81,7 +81,8 @@ fn register_root(root: &mut Namespace<Host>) {
     })
     .on("hi", |_, socket, ()| socket.emit("hi", ()))
     .on("echo", |_, _, first: Option<Value>| first)
-    .on("ack", |_, socket, ()| {
+    // What asks a question back is not acknowledged itself.
+    .on_raw("ack", |_, socket, _| {
         socket.ask(
             "ack",
             (),

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Manager } from "socket.io-client";
-import { client, TRANSPORTS } from "./support/clients.mjs";
+import { client, eventsOf, TRANSPORTS } from "./support/clients.mjs";
 import { sharedServer } from "./support/server.mjs";
 import { once, sleep, until, within } from "./support/wait.mjs";
 
@@ -176,6 +176,13 @@ for (const [way, options] of Object.entries(TRANSPORTS)) {
       for (const number of [1, 2, 3]) socket.emit("echo", number, (error, value) => order.push(error ?? value));
       await until(() => order.length === 3, "three acknowledgements");
       assert.deepEqual(order, [1, 2, 3]);
+    });
+
+    test("a packet that is never acknowledged is sent once, and once more for each retry", async (t) => {
+      const socket = client(t, host, { ...options, retries: 3, ackTimeout: 100 });
+      const error = await new Promise((resolve) => socket.emit("ack", resolve));
+      assert.match(error.message, /timed out/);
+      await until(() => eventsOf(socket, "ack").length === 4, "an answer to each of them");
     });
 
     test("a client that leaves while another connects harms nobody", async (t) => {

@@ -10,6 +10,7 @@ use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
 
 use super::{Accepted, Listener};
+use crate::PeerAddr;
 
 /// By which other threads hand connections to a server, such as those that another server has accepted: see [`inlet`].
 #[derive(Clone, Debug)]
@@ -27,18 +28,20 @@ pub struct InletListener {
 
 /// Both ends of a way for connections into a server, from any thread and of any kind.
 ///
-/// A host that has its clients accepted by another server, as by that of a web framework, hands on the connections for Socket.IO, or
-/// one end of a socket pair for each. How many there may be is up to the host, as far as
+/// A host that has its clients accepted by another server, as by that of a web framework, has two ways. [`Inlet::connect`] gives it
+/// a connection for one request: the framework keeps the client's connection, its routes and its layers. [`Inlet::send`] hands over
+/// the client's connection itself. How many there may be is up to the host, as far as
 /// [`Config::max_connections`](crate::Config::max_connections) allows.
 ///
 /// ```
-/// use pulsewheel::{inlet, mio::net::UnixStream, Accepted, Config, PeerAddr, Server};
+/// use std::io::Write;
+/// use pulsewheel::{inlet, Config, PeerAddr, Server};
 ///
 /// let mut server = Server::new(Config::default())?;
 /// let (inlet, listener) = inlet()?;
 /// server.add_listener(listener)?;
-/// let (_ours, theirs) = UnixStream::pair()?;
-/// assert!(inlet.send(Accepted::new(theirs, PeerAddr::Unknown)).is_ok());
+/// let mut stream = inlet.connect(PeerAddr::Unknown)?;
+/// stream.write_all(b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n")?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn inlet() -> io::Result<(Inlet, InletListener)> {
@@ -58,6 +61,27 @@ pub fn inlet() -> io::Result<(Inlet, InletListener)> {
 }
 
 impl Inlet {
+    /// Opens a connection to the server, which serves it as that of a client with this address, and gives the other end of it. It
+    /// is a socket pair: it needs neither a port nor a file, and both ends never block. What goes over it is HTTP/1.1, and after a
+    /// WebSocket handshake the bytes of the WebSocket. Closing it is the client's going.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::NotConnected`] when the server is gone; what the operating system says when there are no descriptors left.
+    #[doc(alias = "handle_request")]
+    #[doc(alias = "handle_upgrade")]
+    #[doc(alias = "handleRequest")]
+    #[doc(alias = "handleUpgrade")]
+    pub fn connect(&self, peer: PeerAddr) -> io::Result<StdUnixStream> {
+        let (ours, theirs) = StdUnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        theirs.set_nonblocking(true)?;
+        let theirs = Accepted::new(UnixStream::from_std(theirs), peer);
+        let sent = self.send(theirs);
+        sent.map_err(|_| io::Error::new(io::ErrorKind::NotConnected, "the server is gone"))?;
+        Ok(ours)
+    }
+
     /// Hands over a connection.
     ///
     /// # Errors
@@ -113,13 +137,12 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::{Config, PeerAddr, Server};
+    use crate::{Config, Server};
 
-    fn accepted() -> (StdUnixStream, Accepted) {
-        let (ours, theirs) = StdUnixStream::pair().expect("a pair of sockets");
-        theirs.set_nonblocking(true).expect("it can be set");
-        let stream = UnixStream::from_std(theirs);
-        (ours, Accepted::new(stream, PeerAddr::Unknown))
+    fn connected(inlet: &Inlet) -> StdUnixStream {
+        let stream = inlet.connect(PeerAddr::Unknown).expect("it runs");
+        stream.set_nonblocking(false).expect("it can be set");
+        stream
     }
 
     #[test]
@@ -132,11 +155,7 @@ mod tests {
         let threads = [inlet.clone(), inlet].map(|inlet| {
             thread::spawn(move || {
                 // More than are accepted in one turn.
-                let streams = (0..50).map(|_| {
-                    let (ours, theirs) = accepted();
-                    assert!(inlet.send(theirs).is_ok());
-                    ours
-                });
+                let streams = (0..50).map(|_| connected(&inlet));
                 for mut stream in streams.collect::<Vec<_>>() {
                     let request = b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
                     stream.write_all(request).expect("sent");
@@ -156,12 +175,15 @@ mod tests {
     #[test]
     fn a_connection_for_a_server_that_is_gone_comes_back() {
         let (inlet, listener) = inlet().expect("a socket pair");
-        assert!(inlet.send(accepted().1).is_ok());
+        connected(&inlet);
         drop(listener);
-        let returned = inlet.send(accepted().1);
-        assert_eq!(
-            returned.err().map(|accepted| accepted.peer()),
-            Some(PeerAddr::Unknown)
-        );
+        let refused = inlet
+            .connect(PeerAddr::Unknown)
+            .map_err(|error| error.kind());
+        assert_eq!(refused.err(), Some(io::ErrorKind::NotConnected));
+        let (_, theirs) = UnixStream::pair().expect("a pair of sockets");
+        let returned = inlet.send(Accepted::new(theirs, PeerAddr::Unix));
+        let peer = returned.err().map(|accepted| accepted.peer());
+        assert_eq!(peer, Some(PeerAddr::Unix));
     }
 }

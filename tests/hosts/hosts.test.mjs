@@ -124,3 +124,48 @@ test("axum: Socket.IO beside its routes on one port", async (t) => {
   const refused = await request(server.port, "GET", "/socket.io/?EIO=4&transport=none");
   assert.deepEqual([refused.status, refused.body], [400, '{"code":0,"message":"Transport unknown"}']);
 });
+
+test("axum: its layers have the last word about Socket.IO's requests", async (t) => {
+  const server = await start(t, "host-axum");
+  assert.equal((await request(server.port, "GET", "/hello")).headers["x-served-by"], "axum");
+  const opened = await request(server.port, "GET", "/socket.io/?EIO=4&transport=polling");
+  assert.deepEqual([opened.status, opened.headers["x-served-by"]], [200, "axum"]);
+  for (const options of Object.values(TRANSPORTS)) {
+    const refused = client(t, server, { ...options, query: { token: "stolen" }, reconnection: false });
+    const [error] = await once(refused, "connect_error");
+    assert.match(`${error.description.message ?? error.description}`, /401/);
+  }
+  const socket = await joined(t, server, { transports: ["websocket"] });
+  await talk(socket);
+});
+
+test("axum: a client's connection stays open from one route to the next", async (t) => {
+  const server = await start(t, "host-axum");
+  const socket = net.connect(server.port, "127.0.0.1");
+  t.after(() => socket.destroy());
+  let text = "";
+  socket.setEncoding("utf8").on("data", (data) => (text += data));
+  const get = async (path, wanted) => {
+    text = "";
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    await until(() => text.includes(wanted), wanted);
+    assert.doesNotMatch(text, /^connection:/im);
+    return text;
+  };
+  await get("/hello", "axum is here");
+  const opened = await get("/socket.io/?EIO=4&transport=polling", "pingTimeout");
+  const [, sid] = /"sid":"([^"]+)"/.exec(opened);
+  await get(`/socket.io/?EIO=4&transport=polling&sid=${sid}x`, "Session ID unknown");
+  await get("/hello", "axum is here");
+});
+
+test("axum: a client that leaves is gone for the server at once", async (t) => {
+  const server = await start(t, "host-axum");
+  for (const options of Object.values(TRANSPORTS)) {
+    const watcher = await joined(t, server, options);
+    const leaver = await joined(t, server, options);
+    leaver.io.engine.close();
+    await until(() => eventsOf(watcher, "left").length === 1, "left");
+    watcher.disconnect();
+  }
+});

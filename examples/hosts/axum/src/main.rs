@@ -3,22 +3,24 @@
 //!
 //! `cargo run -p host-axum -- 127.0.0.1:3000`. Each such request gets a connection of its own to the server, which is one end of a
 //! socket pair and needs neither a second port nor a file; once a WebSocket has been opened, its bytes are copied both ways.
+//! Clients' connections stay axum's, and so does what its layers say about requests: here, who is not let in at all.
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::os::unix::net::UnixStream as StdStream;
 use std::thread;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{CONNECTION, UPGRADE};
+use axum::http::header::{HeaderName, CONNECTION, UPGRADE};
 use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{from_fn, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::Router;
+use hyper::client::conn::http1;
+use hyper::upgrade::on;
 use hyper_util::rt::TokioIo;
-use pulsewheel::mio::net::UnixStream as LoopStream;
-use pulsewheel::{inlet, Accepted, Args, Config, Inlet, Io, IoServer, PeerAddr};
+use pulsewheel::{inlet, Args, Config, Inlet, Io, IoServer, PeerAddr};
 use tokio::net::{TcpListener, UnixStream};
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -32,7 +34,8 @@ fn main() -> Result<(), Failure> {
             socket.emit("welcome", address)
         })
         .on("echo", |_, socket, args: Args| socket.emit("echo", &args))
-        .on("length", |_, _, text: String| text.len());
+        .on("length", |_, _, text: String| text.len())
+        .on_disconnect(|_, socket, _| socket.everybody().emit("left", ()));
     let mut server = IoServer::new(io, Config::default())?;
     let (inlet, listener) = inlet()?;
     server.server().add_listener(listener)?;
@@ -47,6 +50,7 @@ async fn serve(address: &str, inlet: Inlet) -> Result<(), Failure> {
     let routes = Router::new()
         .route("/hello", get(|| async { "axum is here" }))
         .route("/socket.io/", any(mounted))
+        .layer(from_fn(at_the_door))
         .with_state(inlet);
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
@@ -54,53 +58,70 @@ async fn serve(address: &str, inlet: Inlet) -> Result<(), Failure> {
     Ok(axum::serve(listener, routes).await?)
 }
 
+/// A layer around all routes, Socket.IO's too: it refuses some requests and adds a field to each answer.
+async fn at_the_door(request: Request, next: Next) -> Response {
+    let query = request.uri().query().unwrap_or_default();
+    let mut response = match query.contains("token=stolen") {
+        true => StatusCode::UNAUTHORIZED.into_response(),
+        false => next.run(request).await,
+    };
+    let field = HeaderName::from_static("x-served-by");
+    let value = HeaderValue::from_static("axum");
+    response.headers_mut().insert(field, value);
+    response
+}
+
 async fn mounted(
     State(inlet): State<Inlet>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
-    match hand_on(&inlet, peer, request).await {
-        Ok(response) => response,
-        Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
-    }
+    let response = match request.headers().contains_key(UPGRADE) {
+        true => handle_upgrade(&inlet, peer, request).await,
+        false => handle_request(&inlet, peer, request).await,
+    };
+    response.unwrap_or_else(|error| (StatusCode::BAD_GATEWAY, error.to_string()).into_response())
 }
 
-async fn hand_on(
+/// A poll or a post.
+async fn handle_request(
     inlet: &Inlet,
     peer: SocketAddr,
     mut request: Request,
 ) -> Result<Response, Failure> {
-    let (ours, theirs) = StdStream::pair()?;
-    ours.set_nonblocking(true)?;
-    theirs.set_nonblocking(true)?;
-    let theirs = Accepted::new(LoopStream::from_std(theirs), PeerAddr::Tcp(peer));
-    inlet.send(theirs).map_err(|_| "the server is gone")?;
-    let ours = TokioIo::new(UnixStream::from_std(ours)?);
-    let (mut server, connection) = hyper::client::conn::http1::handshake(ours).await?;
-    tokio::spawn(connection.with_upgrades());
-
-    let is_upgrade = request.headers().contains_key(UPGRADE);
-    let client_side = is_upgrade.then(|| hyper::upgrade::on(&mut request));
-    if !is_upgrade {
-        request
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    let mut response = server.send_request(request).await?;
-    // It is about the connection inside, which is not the client's.
+    // What is said of connections is about the one inside, which is not the client's.
+    let close = HeaderValue::from_static("close");
+    request.headers_mut().insert(CONNECTION, close);
+    let mut response = send(inlet, peer, request).await?;
     response.headers_mut().remove(CONNECTION);
-    if let (StatusCode::SWITCHING_PROTOCOLS, Some(client_side)) = (response.status(), client_side) {
-        let server_side = hyper::upgrade::on(&mut response);
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    Ok(response)
+}
+
+/// A WebSocket handshake. Axum sends the answer; what follows it is copied, once both connections are only bytes.
+async fn handle_upgrade(
+    inlet: &Inlet,
+    peer: SocketAddr,
+    mut request: Request,
+) -> Result<Response, Failure> {
+    let client = on(&mut request);
+    let mut response = send(inlet, peer, request).await?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let server = on(&mut response);
         tokio::spawn(async move {
             // One that breaks has ended.
-            if let (Ok(client), Ok(server)) = tokio::join!(client_side, server_side) {
+            if let (Ok(client), Ok(server)) = tokio::join!(client, server) {
                 let (mut client, mut server) = (TokioIo::new(client), TokioIo::new(server));
                 let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
             }
         });
     }
-    Ok(response.map(Body::new))
+    Ok(response)
+}
+
+/// One request over a connection of its own.
+async fn send(inlet: &Inlet, peer: SocketAddr, request: Request) -> Result<Response, Failure> {
+    let stream = UnixStream::from_std(inlet.connect(PeerAddr::Tcp(peer))?)?;
+    let (mut server, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection.with_upgrades());
+    Ok(server.send_request(request).await?.map(Body::new))
 }

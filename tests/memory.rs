@@ -25,7 +25,7 @@ fn new_world() -> World {
 /// Everything is counted for the whole process, so the tests run one after the other and nothing beside them: the standard
 /// harness has threads of its own.
 fn main() {
-    let tests: [(&str, fn()); 10] = [
+    let tests: [(&str, fn()); 11] = [
         (
             "an_idle_websocket_client_holds_its_slots_and_nothing_else",
             an_idle_websocket_client_holds_its_slots_and_nothing_else,

@@ -4,11 +4,13 @@ use super::link::LinkId;
 use super::net::Net;
 use super::pipe::Nature;
 use super::rng::Rng;
-use super::script::Actor;
+use super::script::{Actor, Setup};
 use super::wire::{get, masked, post, upgrade};
 
 /// Connections of one attacker.
 const CONNECTIONS: usize = 4;
+/// The choice of many packets in a `POST`, now and then as many as go into one.
+const POSTS: u64 = 5;
 /// The choice that asks for a list of progress sessions.
 const LIST: u64 = 21;
 /// What one step may send at most.
@@ -19,6 +21,8 @@ pub struct Attacker {
     nature: Nature,
     rng: Rng,
     links: Vec<Enemy>,
+    /// The longest body that it may send.
+    max_body: usize,
     /// Lists of progress sessions that it has asked for.
     pub asked_lists: u64,
 }
@@ -30,12 +34,14 @@ struct Enemy {
     sid: String,
     unread: Vec<u8>,
     reads: bool,
+    /// What it sends as soon as it knows its session: so much of this choice.
+    later: Option<(u64, u64)>,
     /// Requests that it has begun, while nothing else was sent.
     requests: Option<u64>,
 }
 
 impl Attacker {
-    pub fn new(actor: &Actor, seed: u64) -> Attacker {
+    pub fn new(actor: &Actor, setup: &Setup, seed: u64) -> Attacker {
         let line = &actor.line;
         Attacker {
             number: actor.number,
@@ -48,6 +54,7 @@ impl Attacker {
             },
             rng: Rng::fork(seed, 1_000 + actor.number as u64),
             links: Vec::new(),
+            max_body: MAX_BYTES.min(setup.max_payload as usize),
             asked_lists: 0,
         }
     }
@@ -82,6 +89,13 @@ impl Attacker {
             }
             !is_over
         });
+        for index in 0..self.links.len() {
+            let enemy = &mut self.links[index];
+            if let Some((choice, amount)) = enemy.later.take_if(|_| !enemy.sid.is_empty()) {
+                self.send(index, choice, amount, net);
+                has_acted = true;
+            }
+        }
         has_acted
     }
 
@@ -115,7 +129,18 @@ impl Attacker {
         if net.unsent_bytes(link) > MAX_BYTES {
             return;
         }
-        let sid = self.links[index].sid.clone();
+        let enemy = &mut self.links[index];
+        let needs_session = matches!(choice, 3..=6 | 8 | 11);
+        if needs_session && enemy.sid.is_empty() && enemy.reads {
+            enemy.later = Some((choice, amount));
+        } else {
+            self.send(index, choice, amount, net);
+        }
+    }
+
+    /// Sends so many pieces of one thing on a connection.
+    fn send(&mut self, index: usize, choice: u64, amount: u64, net: &mut Net) {
+        let (link, sid) = (self.links[index].link, self.links[index].sid.clone());
         let mut bytes = Vec::new();
         // Behind a body that is broken off nothing is heard.
         let is_broken = choice == 6 && amount.is_multiple_of(4);
@@ -172,7 +197,8 @@ impl Attacker {
             is_websocket,
             sid: String::new(),
             unread: Vec::new(),
-            reads: !choice.is_multiple_of(5),
+            reads: choice == POSTS || !choice.is_multiple_of(5),
+            later: None,
             requests: Some(1),
         });
         self.links.len() - 1
@@ -185,8 +211,11 @@ impl Attacker {
             2 => b"GET /".to_vec(),
             3 => get(&session),
             4 => post(&session, self.payload(amount).as_bytes()),
-            5 if amount.is_multiple_of(4) => post(&session, vec!["6"; 30_000].join("\x1e").as_bytes()),
-            5 => post(&session, vec!["6"; 50].join("\x1e").as_bytes()),
+            POSTS if amount.is_multiple_of(4) => {
+                let packets = self.max_body.div_ceil(2);
+                post(&session, vec!["6"; packets].join("\x1e").as_bytes())
+            }
+            POSTS => post(&session, vec!["6"; 50].join("\x1e").as_bytes()),
             6 if amount.is_multiple_of(4) => {
                 format!("POST /socket.io/?{session}x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nno number\r\n").into_bytes()
             }

@@ -468,7 +468,7 @@ impl World {
 
 fn new_actor(actor: &Actor, script: &Script, book: &mut Book) -> Actorlike {
     if actor.kind == Kind::Hostile {
-        return Actorlike::Attacker(Box::new(Attacker::new(actor, script.seed)));
+        return Actorlike::Attacker(Box::new(Attacker::new(actor, &script.setup, script.seed)));
     }
     let client = Client::new(actor, &script.setup);
     // Base64 makes more of what is queued than the books count.

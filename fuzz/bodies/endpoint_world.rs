@@ -25,6 +25,8 @@ const MAX_QUEUED_BYTES: usize = 64 * 1024;
 const MAX_WAITING_BYTES: usize = 2 * MAX_QUEUED_BYTES + 64 * 1024;
 /// Rounds that a turn may take until there is nothing left to do, if nothing is sent again and again.
 const MAX_ROUNDS: usize = 1000;
+/// Of so many rounds, one is followed by a check of everything, as is the last one of a turn.
+const ROUNDS_PER_CHECK: usize = 16;
 /// Bytes that are sent again in one script, and how many of them make one round more: a few events of the smallest kind.
 const MAX_REPEATED_BYTES: usize = 1_000_000;
 const BYTES_PER_ROUND: usize = 8;
@@ -229,7 +231,9 @@ impl World {
         loop {
             self.tell();
             self.work();
-            checks::check_invariants(&self.endpoint);
+            if rounds % ROUNDS_PER_CHECK == 0 {
+                checks::check_invariants(&self.endpoint);
+            }
             if !checks::has_work(&self.endpoint) && !self.answer_as_witness() {
                 break;
             }
@@ -237,6 +241,7 @@ impl World {
             let most = MAX_ROUNDS + self.repeated_bytes / BYTES_PER_ROUND;
             assert!(rounds < most, "a turn comes to its end");
         }
+        checks::check_invariants(&self.endpoint);
         let deadline_ms = checks::next_deadline(&self.endpoint);
         assert!(deadline_ms.is_none_or(|deadline_ms| deadline_ms > self.now.mono_ms));
         self.check();

@@ -2,6 +2,7 @@
 
 use super::events::Queued;
 use super::Endpoint;
+use crate::transport::ready::MAX_READ_BYTES;
 use crate::transport::{cost, Connection, Protocol, Sink};
 
 impl Endpoint {
@@ -45,11 +46,16 @@ impl Endpoint {
         assert_eq!(twice, None, "each deadline is set once");
     }
 
-    /// What one piece of work costs at most: a frame that is read and copied, a page of a list, or an event told to many.
+    /// What one piece of work costs at most: a frame or a body that has come in full and is handled at once, a page of a list, or
+    /// an event told to everybody.
     fn max_piece_units(&self) -> usize {
-        const EVERYBODY_UNITS: usize = 200_000;
-        let page_bytes = self.config.max_queued_bytes / 2;
-        2 * self.config.max_payload_bytes + cost::LIST + page_bytes + EVERYBODY_UNITS
+        const EVERYBODY_UNITS: usize = 100_000;
+        let frame = self.config.max_payload_bytes + MAX_READ_BYTES;
+        let progress = self.config.progress.as_ref();
+        let page_bytes = progress.map_or(0, |progress| progress.max_page_bytes);
+        let page_bytes = page_bytes.min(self.config.max_queued_bytes / 2);
+        let list = cost::LIST + page_bytes + page_bytes / cost::COPIES;
+        frame.max(list).max(EVERYBODY_UNITS)
     }
 }
 

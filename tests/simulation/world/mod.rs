@@ -44,8 +44,8 @@ pub struct World {
     pub net: Net,
     pub driver: Driver,
     clients: Vec<Actorlike>,
-    /// Of each of them, for how many turns events have been read that the host has not heard.
-    unheard_turns: Vec<u64>,
+    /// Of each of them, how long events have been read that the host has not heard.
+    unheard: Vec<Unheard>,
     host: Host,
     pub book: Book,
     pub trace: Trace,
@@ -57,6 +57,13 @@ enum Actorlike {
     Attacker(Box<Attacker>),
     /// Left out of a script that was shortened.
     Nobody,
+}
+
+/// For how many turns events of a client wait for the host, and how many there may have been meanwhile.
+#[derive(Clone, Copy, Default)]
+struct Unheard {
+    turns: u64,
+    most: u64,
 }
 
 /// What a run has come to.
@@ -104,7 +111,7 @@ impl World {
             held_by_itself,
             net,
             driver: Driver::new(endpoint, setup.ready_per_turn as usize),
-            unheard_turns: vec![0; clients.len()],
+            unheard: vec![Unheard::default(); clients.len()],
             clients,
             host: Host::default(),
             book,

@@ -2,7 +2,7 @@
 
 use pulsewheel::checks;
 
-use super::{Actorlike, World};
+use super::{Actorlike, Unheard, World};
 use crate::held::held_bytes;
 
 /// The newest figure of a progress session arrives in this time and what its line takes: the throttle, and as much again.
@@ -11,12 +11,17 @@ const PROGRESS_WITHIN_MS: u64 = 200;
 const TORN_WITHIN_MS: u64 = 20_000;
 /// Turns that input may lie unread while everybody else is read once.
 const MAX_WAITING_TURNS: u64 = 4;
-/// Visits in which one read is handled, however small their shares are.
+/// Visits in which one read is handled, however small their shares are: 24 KiB of events cost up to 60,000 units, and the
+/// smallest share has 24,576.
 const VISITS_PER_READ: u64 = 3;
+/// Of so few events that have been read, none has to wait for a second visit.
+const EVENTS_PER_VISIT: u64 = 4;
 /// Connections that have a share of each turn however many there are.
 const SHARES_PER_TURN: u64 = 20;
-/// Turns of a run that may be hollow without a list that was asked for, and bytes read for each more.
-const HOLLOW_TURNS: u64 = 600;
+/// Turns of a run that may be hollow without a list that was asked for, and bytes read for each more. Hollow is the turn
+/// between the end of a round of reading and the verdict about those who are late, if nothing else is to be done: up to 12 of a
+/// run have been seen.
+const HOLLOW_TURNS: u64 = 60;
 const BYTES_PER_HOLLOW_TURN: u64 = 2_000;
 // What the server holds of the heap, as docs/memory.md says it, in bytes.
 const CONNECTION_BYTES: usize = 168;
@@ -27,8 +32,10 @@ const SOCKET_BYTES: usize = 16 * 1024;
 /// A handful of rooms.
 const ROOMS_BYTES: usize = 1024;
 const PROGRESS_BYTES: usize = 8 * 1024;
-/// Buffers that are kept for the next frames, messages and outputs, and lists that have grown.
-const SPARE_BYTES: usize = 768 * 1024;
+/// What is kept for those who come next: 64 buffers of output, the texts of 16 messages, the buffer in which frames are made,
+/// and as much as that for lists that have grown.
+const SPARE_BYTES: usize = 64 * 4096 + 16 * 4096 + 64 * 1024 + LISTS_BYTES;
+const LISTS_BYTES: usize = 128 * 1024;
 /// Where so few events may wait for the host, they and not readiness decide who is read.
 const FEW_EVENTS: u64 = 256;
 
@@ -97,7 +104,7 @@ impl World {
         let alive = self.net.alive().len() as u64;
         let rounds = alive / self.setup.ready_per_turn + 1;
         let most = MAX_WAITING_TURNS + 2 * rounds + alive / SHARES_PER_TURN;
-        for (client, unheard_turns) in self.clients.iter().zip(&mut self.unheard_turns) {
+        for (client, waiting) in self.clients.iter().zip(&mut self.unheard) {
             let Actorlike::Client(client) = client else {
                 continue;
             };
@@ -106,19 +113,24 @@ impl World {
                     let is_on_its_way = self.net.get(link).is_some_and(|link| link.up.has_bytes());
                     !is_on_its_way && self.net.unsent_bytes(link) == 0
                 });
-            let is_unheard = client.said > self.book.standings[client.number].heard;
-            *unheard_turns = if is_read && is_unheard {
-                *unheard_turns + 1
-            } else {
-                0
+            let heard = self.book.standings[client.number].heard;
+            let unheard = client.said.saturating_sub(heard);
+            let visits = unheard.div_ceil(EVENTS_PER_VISIT).min(VISITS_PER_READ);
+            *waiting = match is_read && unheard > 0 {
+                true => Unheard {
+                    turns: waiting.turns + 1,
+                    most: waiting.most.max(visits * most),
+                },
+                false => Unheard::default(),
             };
             if client.is_away() || self.book.standings[client.number].excuse.is_some() {
                 continue;
             }
             assert!(
-                *unheard_turns <= VISITS_PER_READ * most,
-                "client {} has been read and is not heard for {unheard_turns} turns",
-                client.number
+                waiting.turns <= waiting.most,
+                "client {} has been read and is not heard for {} turns",
+                client.number,
+                waiting.turns
             );
             for link in client.links() {
                 let waiting_turns = self.net.get(link).map_or(0, |link| link.waiting_turns);

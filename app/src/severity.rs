@@ -80,13 +80,15 @@ const EMPTY_WORDS: [&str; 8] = [
 /// Words, in lower case, of rows that tell how a check went.
 const CHECK_RESULTS: [&str; 4] = ["passed", "failed", "pass", "fail"];
 
+/// Words that may stand beside the one that counts, but not beside a number: `Priority 1` is
+/// the highest, and 1 the lowest of a scale.
+const RANKS: [&str; 2] = ["sev", "priority"];
+
 /// Words that may stand beside the one that counts: `High Risk`, `4 - Critical`.
-const ADDITIONS: [&str; 12] = [
+const ADDITIONS: [&str; 10] = [
     "risk",
     "severity",
-    "sev",
     "level",
-    "priority",
     "impact",
     "rating",
     "cvss",
@@ -187,6 +189,7 @@ fn from_words(cell: &str, scale: NumberScale) -> Option<Severity> {
     let is_separator = |c: char| c.is_whitespace() || "-–:;/|()[]_".contains(c);
     let mut named = None;
     let mut number = None;
+    let mut is_rank = false;
     for word in cell.split(is_separator).filter(|word| !word.is_empty()) {
         if let Some(severity) = from_word(word) {
             if named.is_some_and(|named| named != severity) {
@@ -196,11 +199,13 @@ fn from_words(cell: &str, scale: NumberScale) -> Option<Severity> {
         } else if word.starts_with(|c: char| c.is_ascii_digit()) {
             let value: f64 = word.replace(',', ".").parse().ok()?;
             number = number.or(Some(value));
+        } else if RANKS.contains(&word) {
+            is_rank = true;
         } else if !ADDITIONS.contains(&word) {
             return None;
         }
     }
-    named.or_else(|| from_number(number?, scale))
+    named.or_else(|| from_number(number.filter(|_| !is_rank)?, scale))
 }
 
 fn from_word(word: &str) -> Option<Severity> {
@@ -266,6 +271,7 @@ mod tests {
                     "3",
                     "3.0",
                     "High Risk",
+                    "High priority",
                     "Severity: High",
                     "8.1",
                     "7",
@@ -299,6 +305,8 @@ mod tests {
                     "Xyzzy",
                     "high/low",
                     "not critical",
+                    "SEV-1",
+                    "Priority 1",
                     "hi",
                     "uncritical",
                 ],

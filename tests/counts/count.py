@@ -124,6 +124,8 @@ def decode(data):
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error):
             raise Failure("CSV_PARSING_ERROR") from None
+    if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        raise Failure("UNSUPPORTED_FILE_TYPE")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16"), 0
     head = data[:512]
@@ -160,7 +162,7 @@ def find_header(text):
     for _ in range(MAX_HEADER_LINES):
         if len(text[:at].encode()) > MAX_HEAD_BYTES:
             break
-        for delimiter in ",;\t":
+        for delimiter in ",;\t|":
             rows = records(text[at:], delimiter)
             header = [normal(name) for name in next(rows, [])]
             scanner = recognise(header)
@@ -194,7 +196,9 @@ SEVERITIES = {
 WORDS = {word: severity for severity, words in SEVERITIES.items() for word in words.split()}
 NOT_KNOWN = ["", "unknown", "untriaged", "undefined", "unassigned", "n/a", "na", "null", "-"]
 CHECK_RESULTS = ["passed", "failed", "pass", "fail"]
-ADDITIONS = "risk severity sev level priority impact rating cvss score threat vulnerability risiko".split()
+ADDITIONS = "risk severity level impact rating cvss score threat vulnerability risiko".split()
+RANKS = ["sev", "priority"]
+MONTHS = "jan feb mar mär apr may mai jun jul aug sep oct okt nov dec dez".split()
 SCALES = {"0 to 4": range(0, 5), "1 to 5": range(1, 6), "0 to 10": range(0, 11)}
 
 
@@ -207,7 +211,7 @@ def read_severity(cell, scale):
         return "result"
     if cell.startswith("-"):
         return "unknown"
-    named, numbers = set(), []
+    named, numbers, is_rank = set(), [], False
     for word in re.split(r"[\s\-–:;/|()\[\]_]+", cell):
         if word in WORDS:
             named.add(WORDS[word])
@@ -216,11 +220,13 @@ def read_severity(cell, scale):
                 numbers.append(float(word.replace(",", ".")))
             except ValueError:
                 return "unknown"
+        elif word in RANKS:
+            is_rank = True
         elif word and word not in ADDITIONS:
             return "unknown"
     if named:
         return "known" if len(named) == 1 else "unknown"
-    if not numbers or not 0 <= numbers[0] <= 10:
+    if is_rank or not numbers or not 0 <= numbers[0] <= 10:
         return "unknown"
     number = numbers[0]
     is_known = number != int(number) or number in SCALES[scale] or number > 5
@@ -239,7 +245,12 @@ def is_score(cell):
     number = re.match(r"[\d.,]+", cell)
     if number:
         rest = cell[number.end() :]
-        if rest[:1].isalnum() or rest[:1] in ("-", ":") and rest:
+        if rest and number.group()[-1] in ".,":
+            return False
+        if rest.startswith("/"):
+            if not re.match(r"/\s*(10$|10 |CVSS:|AV:)", rest, re.IGNORECASE):
+                return False
+        elif rest and (not re.match(r"[\s(\[;|*]", rest) or rest.strip()[:3].lower() in MONTHS):
             return False
         try:
             return 0 <= float(number.group().rstrip(".,").replace(",", ".")) <= 10
@@ -257,10 +268,15 @@ def is_score(cell):
     return False
 
 
+DASH = "[-_ :\u2010-\u2015\u2212]"
+CVE = re.compile(f"(?<![^\\W\\d_])cve{DASH}([0-9]{{4}}){DASH}([0-9]+)", re.IGNORECASE)
+
+
 def ids_of(cell):
     """The ids of a CVE cell, each once."""
+    cell = CVE.sub(r" CVE-\1-\2 ", cell)
     words = [word.strip("\"'[]()") for word in re.split(r"[\s,;|]+", cell)]
-    ids = [word for word in words if "-" in word and re.search(r"[0-9]", word)]
+    ids = [word for word in words if "-" in word and re.search(r"[0-9]", word) and word[0].isalnum()]
     return list(dict.fromkeys(word.lower() if word.lower().startswith("cisco-") else word.upper() for word in ids))
 
 
@@ -277,27 +293,54 @@ def address_of(text):
     return str(min(found, key=lambda a: (a.version, int(a)))) if found else None
 
 
-def host_of(text):
+PLACEHOLDERS = "- '- -- n/a null none nil nan unknown undefined #n/a #ref! #name? #value! #null! #div/0!".split()
+
+
+def said(text):
+    """Nothing for a word that stands for nothing."""
+    return "" if text.strip().lower() in PLACEHOLDERS else text
+
+
+def host_and_port(text):
     text = text.strip()
-    url = re.fullmatch(r"[A-Za-z0-9]+://([^/?#]*).*", text, re.DOTALL)
-    if url:
-        authority = url.group(1).rsplit("@", 1)[-1]
-        text = re.sub(r":\d*$", "", authority) or text
-    return address_of(text) or text.lower().rstrip(".") or text.lower()
+    if text.startswith("'") and text.count("'") == 1:
+        text = text[1:]
+    url = re.fullmatch(r"[A-Za-z0-9]+://([^/?#]+).*", text, re.DOTALL)
+    authority = url.group(1).rsplit("@", 1)[-1] if url else ""
+    if authority.startswith(":"):
+        authority = ""
+    text = authority or text
+    ported = re.fullmatch(r"(\[.*\]|[^:\s,;|]+):([0-9]+)", text)
+    if ported and int(ported.group(2)) < 65536:
+        return ported.groups()
+    return (re.sub(r":[0-9]*$", "", text) if authority else text), ""
+
+
+def host_of(text):
+    text, _ = host_and_port(text)
+    address = address_of(re.sub(r"^([^:]*)/32$|^(.*)/128$", r"\1\2", text))
+    return address or text.lower().rstrip(".") or text.lower()
+
+
+def is_rounded(text):
+    return re.fullmatch(r"[0-9]+([.,][0-9]+)?E\+[0-9]+", text.strip(), re.IGNORECASE)
 
 
 PROTOCOLS = ["tcp", "udp", "sctp", "icmp", "icmp6"]
 PROTOCOL_NUMBERS = {"1": "icmp", "6": "tcp", "17": "udp", "132": "sctp"}
-PLACEHOLDERS = ["-", "'-", "--", "n/a", "null", "none"]
 
 
 def port_of(port, protocol):
-    port, protocol = ("" if text.strip().lower() in PLACEHOLDERS else text.strip().lower() for text in (port, protocol))
+    port, protocol = (said(text).strip().lower() for text in (port, protocol))
     protocol = PROTOCOL_NUMBERS.get(protocol, protocol)
-    parts = [part for part in re.split(r"[/ ()]+", port) if part]
+    parts = [part for part in re.split(r"[/ ():]+", port) if part]
     names = [part for part in parts if part in PROTOCOLS]
     rest = [part for part in parts if part not in PROTOCOLS]
-    if len(names) == 1 and len(rest) <= 1:
+    others = [part for part in rest if not re.fullmatch(r"[a-z-]+", part)]
+    if len(names) < 2 and len(parts) > 1 and len(others) == 1 and others[0][0].isdigit():
+        port = others[0]
+        protocol = protocol or "".join(names)
+    elif len(names) == 1 and len(rest) <= 1:
         port = rest[0] if rest else ""
         protocol = protocol or names[0]
     whole = re.fullmatch(r"(\d+)(?:[.,]0*)*", port)
@@ -331,12 +374,19 @@ def count(data):
         def first(field):
             return next((cell for cell in cells[field] if cell), "")
 
-        severities = (read_severity(cell, scanner.scale) for cell in cells["severity"])
+        severities = (
+            "unknown" if header[at] == "priority" and re.fullmatch(r"[0-9][^A-Za-z]*", cell) else read_severity(cell, scanner.scale)
+            for at, cell in zip((at for at in columns["severity"] if at < len(row)), cells["severity"])
+        )
         severity = next((severity for severity in severities if severity), "")
         state = clean(first("state")).lower()
-        host = note_host(hosts, scanner, clean(first("host")), clean(first("ip")), clean(first("hostname")))
+        def identity(field):
+            cell = next((cell for cell in cells[field] if said(cell)), "")
+            return "" if is_rounded(cell) else clean(cell)
+
+        host = note_host(hosts, scanner, identity("host"), identity("ip"), identity("hostname"))
         ids = ids_of(first("cve"))
-        check = clean(first("check"))
+        check = identity("check")
         if not check and scanner is GENERIC and ids:
             check = ids[0]
         is_cut = any(len(cell.encode()) >= MAX_CELL_BYTES for cell in cells["cve"])
@@ -349,8 +399,9 @@ def count(data):
         else:
             counts["total_processed"] += 1
             if state not in scanner.gone:
-                check = " ".join(check.split()).lower()
-                place = port_of(clean(first("port")), clean(first("protocol")))
+                check = re.sub(r"^([0-9]{3,})\.0$", r"\1", " ".join(check.split()).lower())
+                port, protocol = port_of(clean(first("port")), clean(first("protocol")))
+                place = port or host_and_port(first("host"))[1], protocol
                 found.extend((host, check, cve, *place) for cve in ids or [""])
 
     rejected, accepted = counts["validation_errors"], counts["total_processed"]

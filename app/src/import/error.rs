@@ -40,7 +40,8 @@ impl ImportError {
             details: Some(json!({ "columns_found": columns_found, "columns_wanted": columns_wanted })),
             recovery_suggestions: vec![
                 "Export the findings as CSV from Tenable, Nessus or OpenVAS with their usual columns",
-                "Or name the columns host, plugin_id or title, and severity",
+                "Or name the columns host, plugin_id or title, and severity, or say in the field mapping which columns these are",
+                "Separate the columns by commas, semicolons, tabs or |",
                 "Lists without hosts, such as catalogues of vulnerabilities, cannot be imported",
             ],
         }
@@ -68,7 +69,7 @@ impl ImportError {
             details: Some(rejection_details(first, rejected)),
             recovery_suggestions: vec![
                 "Look at the named rows and the reasons: most likely all of them have one in common",
-                "Use the severities Critical, High, Medium, Low and Info, or give a CVSS score",
+                "Use the severities Critical, High, Medium, Low and Info, give a CVSS score, or say in the field severityMap what your words mean",
                 "Export the findings again with all columns",
             ],
         }
@@ -89,7 +90,7 @@ impl ImportError {
             details: Some(rejection_details(first, rejected)),
             recovery_suggestions: vec![
                 "Look at the named row: it is the first of those that were rejected",
-                "Use the severities Critical, High, Medium, Low and Info",
+                "Use the severities Critical, High, Medium, Low and Info, or say in the field severityMap what your words mean",
                 "Export the findings again with all columns",
             ],
         }

@@ -21,7 +21,6 @@ use super::tally::Tally;
 use super::telling::{Figures, Telling};
 use super::upload::{BodyEnd, BodyReader, Form};
 use crate::clock;
-use crate::severity::Severity;
 use crate::store::{
     Ending, ImportStatus, ImportWriter, MergeCounts, MergePlan, NewImport, Record, Resolve, Seen,
     StagedHost, Store,
@@ -118,10 +117,7 @@ impl<'a> Job<'a> {
     ) -> Result<(), Stop> {
         let writer = slot.insert(self.begin(store)?);
         self.import_id = writer.import_id();
-        let mappings = Mappings {
-            given: self.head.options.mapping.take(),
-            remembered: remembered_mappings(store)?,
-        };
+        let mappings = Mappings::new(self.head.options.mapping.take(), store.mappings()?);
         self.read_file(&mut form, &mappings, writer)?;
         if let Some(vendor) = form.finish()? {
             self.head.vendor = Some(vendor);
@@ -196,6 +192,10 @@ impl<'a> Job<'a> {
             self.telling.row_read(self.tally.rows(), figures);
         }
         self.tally.replaced_bytes = rows.replaced_bytes();
+        if self.tally.replaced_bytes > 0 {
+            let warning = "Some letters may be wrong: the file has bytes that are not of its encoding. Save it as UTF-8";
+            self.warnings.push(warning.to_owned());
+        }
         Ok(())
     }
 
@@ -382,7 +382,7 @@ impl<'a> Job<'a> {
                 peak_memory_mb: self.telling.peak_bytes().div_ceil(1024 * 1024),
                 database_operations: writer.statements(),
             },
-            change: data_change(counts),
+            change: DataChange::of(counts),
         })
     }
 
@@ -484,33 +484,5 @@ impl<'a> Job<'a> {
             Some(vendor) => vendor,
             None => self.scanner.unwrap_or(&GENERIC).label,
         }
-    }
-}
-
-fn remembered_mappings(store: &Store) -> Result<std::collections::HashMap<String, Mapping>, Stop> {
-    let stored = store.mappings()?.into_iter();
-    let mappings = stored
-        .filter_map(|(signature, mapping)| Some((signature, Mapping::from_json(mapping).ok()?)));
-    Ok(mappings.collect())
-}
-
-fn data_change(counts: MergeCounts) -> DataChange {
-    let mut severity_changes = std::collections::BTreeMap::new();
-    for severity in Severity::ALL {
-        let rank = usize::from(severity.rank());
-        let name = severity.name().to_lowercase();
-        for (kind, count) in [
-            ("new", counts.new_by_severity[rank]),
-            ("resolved", counts.resolved_by_severity[rank]),
-        ] {
-            if count > 0 {
-                severity_changes.insert(format!("{kind}_{name}"), count);
-            }
-        }
-    }
-    DataChange {
-        count: counts.new,
-        hosts: counts.changed_hosts,
-        severity_changes,
     }
 }

@@ -20,6 +20,8 @@ pub enum Reason {
     MissingSeverity,
     /// The severity is a word or number without a known meaning.
     UnknownSeverity,
+    /// A number that identifies host or finding was rounded by a spreadsheet.
+    RoundedNumber,
     /// The CVE cell is longer than what is kept of a cell.
     OversizedCveCell,
 }
@@ -45,6 +47,7 @@ impl Reason {
         match self {
             Reason::MissingHost => json!(["an address or a name"]),
             Reason::MissingFinding => json!(["a number or a name"]),
+            Reason::RoundedNumber => json!(["the whole number, such as 105971"]),
             Reason::OversizedCveCell => json!(["at most 64 KiB of ids"]),
             Reason::MissingSeverity | Reason::UnknownSeverity => {
                 let severities = Severity::ALL.iter().rev();

@@ -7,6 +7,8 @@ use serde::Serialize;
 use super::error::{ImportError, RequestError};
 use super::rejection::RejectedRows;
 use super::upload::Options;
+use crate::severity::Severity;
+use crate::store::MergeCounts;
 
 /// Where an import reports to. All calls come from the import's thread, in this
 /// order:
@@ -157,6 +159,30 @@ pub struct DataChange {
     pub hosts: Vec<String>,
     /// `new_critical`, `resolved_high` and so on; zeros left out.
     pub severity_changes: BTreeMap<String, u64>,
+}
+
+impl DataChange {
+    /// What a merge has changed.
+    pub fn of(counts: MergeCounts) -> DataChange {
+        let mut severity_changes = BTreeMap::new();
+        for severity in Severity::ALL {
+            let rank = usize::from(severity.rank());
+            let name = severity.name().to_lowercase();
+            for (kind, count) in [
+                ("new", counts.new_by_severity[rank]),
+                ("resolved", counts.resolved_by_severity[rank]),
+            ] {
+                if count > 0 {
+                    severity_changes.insert(format!("{kind}_{name}"), count);
+                }
+            }
+        }
+        DataChange {
+            count: counts.new,
+            hosts: counts.changed_hosts,
+            severity_changes,
+        }
+    }
 }
 
 /// A completed import.

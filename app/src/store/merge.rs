@@ -13,6 +13,7 @@ use super::merge_sql::{
     TOUCH_FINDING, UPDATE_HOST,
 };
 use super::plan::{MergeCounts, MergePlan, MergeStop, Resolve};
+use super::staged::Staged;
 use super::staging::{ImportWriter, STEPS_PER_HOST};
 use super::StoreError;
 use crate::normal;
@@ -446,52 +447,6 @@ fn cve_order(id: &str) -> (Vec<u64>, &str) {
             .collect(),
         id,
     )
-}
-
-/// One row of [`STAGED_RECORDS`].
-struct Staged<'a> {
-    host_id: i64,
-    is_new_host: bool,
-    is_older: bool,
-    staged_host: i64,
-    check_key: &'a str,
-    cve: &'a str,
-    port: &'a str,
-    protocol: &'a str,
-    check: &'a str,
-    title: &'a str,
-    solution: &'a str,
-    severity: u8,
-    state: &'a str,
-    cvss: Option<f64>,
-    first_ms: i64,
-    last_ms: i64,
-}
-
-impl<'a> Staged<'a> {
-    fn from_row(row: &'a Row<'_>, plan: &MergePlan<'_>) -> rusqlite::Result<Staged<'a>> {
-        let text = |index| -> rusqlite::Result<&'a str> { Ok(row.get_ref(index)?.as_str()?) };
-        let (first_ms, last_ms): (Option<i64>, Option<i64>) = (row.get(14)?, row.get(15)?);
-        let last_ms = last_ms.unwrap_or(plan.scan_ms);
-        Ok(Staged {
-            host_id: row.get(0)?,
-            is_new_host: row.get(1)?,
-            is_older: row.get(2)?,
-            staged_host: row.get(3)?,
-            check_key: text(4)?,
-            cve: text(5)?,
-            port: text(6)?,
-            protocol: text(7)?,
-            check: text(8)?,
-            title: text(9)?,
-            solution: text(10)?,
-            severity: row.get(11)?,
-            state: text(12)?,
-            cvss: row.get(13)?,
-            first_ms: first_ms.unwrap_or(last_ms).min(last_ms),
-            last_ms,
-        })
-    }
 }
 
 fn known_finding(row: &Row<'_>) -> rusqlite::Result<(i64, Fate)> {

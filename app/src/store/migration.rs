@@ -27,14 +27,21 @@ pub fn back_up(connection: &Connection, path: &Path) -> Result<(), StoreError> {
 pub fn to_version_2(transaction: &Transaction<'_>) -> Result<(), StoreError> {
     transaction.execute_batch(VERSION_2)?;
     let hosts = move_hosts(transaction)?;
-    let mut old = transaction.prepare("SELECT * FROM findings_1 ORDER BY id")?;
+    let mut old = transaction.prepare(
+        "SELECT f.*, h.key AS host_key FROM findings_1 AS f JOIN hosts_1 AS h ON h.id = f.host_id ORDER BY f.id",
+    )?;
     let mut insert = transaction.prepare(INSERT_FINDING)?;
     let mut rows = old.query([])?;
     while let Some(row) = rows.next()? {
         let host: i64 = row.get("host_id")?;
         let check: String = row.get("check_id")?;
         let (port, protocol): (String, String) = (row.get("port")?, row.get("protocol")?);
-        let (port, protocol) = normal::port_and_protocol(&port, &protocol);
+        let (mut port, protocol) = normal::port_and_protocol(&port, &protocol);
+        let host_key: String = row.get("host_key")?;
+        if port.is_empty() {
+            let in_host = normal::host_and_port(&host_key).1;
+            in_host.unwrap_or_default().clone_into(&mut port);
+        }
         insert.execute(params![
             row.get::<_, i64>("id")?,
             hosts.get(&host).copied().unwrap_or(host),
@@ -126,7 +133,7 @@ mod tests {
                 "INSERT INTO imports (session_id, filename, vendor, status, started_ms) VALUES
                      ('s', 'f', 'Lab', 'completed', 1), ('s', 'f', 'lab', 'completed', 2);
                  INSERT INTO hosts VALUES (1, 'Lab', 'web1', '', 'Web1'), (2, 'lab', 'web1.', '10.0.0.1', ''),
-                     (3, 'lab', '2001:db8:0:0:0:0:0:1', '', '');
+                     (3, 'lab', '[2001:db8:0:0:0:0:0:1]:8443', '', '');
                  INSERT INTO findings VALUES
                      (1, 1, 'Weak TLS', '', '443', 'tcp', 'Weak TLS', '', 3, '', NULL, 0, 10, 20, 1),
                      (2, 2, 'weak tls', '', '443.0', 'TCP', 'weak tls', '', 4, '', NULL, 1, 15, 25, 2),
@@ -164,6 +171,7 @@ mod tests {
             ("010Z", "025Z")
         );
         assert_eq!(findings[1].host, "2001:db8::1");
+        assert!(findings[1].port.is_some());
         assert_eq!(findings[1].first_seen, findings[1].last_seen);
 
         let copy = Connection::open(temp.path().join("pulsewheel-version-1.sqlite")).unwrap();

@@ -23,6 +23,7 @@ mod query;
 mod rates;
 mod runs;
 mod schema;
+mod staged;
 mod staging;
 mod staging_sql;
 mod stats;

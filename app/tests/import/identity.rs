@@ -38,7 +38,7 @@ fn spellings_do_not_make_new_findings() {
             "\"10.0.0.1, 10.0.0.2\",x,High,,\n",
             "\"10.0.0.2,10.0.0.1\",x,High,,\n",
         ),
-        ("https://web1:8443/login,x,High,,\n", "web1,x,High,,\n"),
+        ("https://web1:8443/login,x,High,,\n", "web1,x,High,8443,\n"),
     ];
     for (first, second) in pairs {
         let files = [first, second].map(|rows| format!("{header}{rows}"));

@@ -93,6 +93,9 @@ const BINARIES: [(&[u8], &str, &str, &str); 10] = [
     ),
 ];
 
+/// Byte order marks of UTF-32, of which one begins like that of UTF-16.
+const UTF_32_MARKS: [&[u8]; 2] = [b"\xff\xfe\0\0", b"\0\0\xfe\xff"];
+
 /// Where in a tar archive its name stands.
 const TAR_MAGIC_AT: usize = 257;
 
@@ -127,6 +130,10 @@ pub fn of(head: &[u8], is_packed: bool) -> Kind {
     {
         let suggestion = "Unpack the archive and upload the CSV file in it";
         return unsupported("a tar archive", "tar", suggestion);
+    }
+    if UTF_32_MARKS.iter().any(|mark| head.starts_with(mark)) {
+        let suggestion = "Save the file as CSV UTF-8";
+        return unsupported("in UTF-32", "utf-32", suggestion);
     }
     let (encoding, mark) = encoding(head);
     if encoding == Encoding::Utf8 && head.contains(&0) && !looks_like_text(head) {
@@ -277,13 +284,15 @@ mod tests {
         let mut tar = b"scan.csv".to_vec();
         tar.resize(TAR_MAGIC_AT, 0);
         tar.extend_from_slice(b"ustar\x0000");
-        let table: [(&[u8], &str); 26] = [
+        let table: [(&[u8], &str); 28] = [
             (b"", "Utf8 0"),
             (b"host,title", "Utf8 0"),
             (b"\xEF\xBB\xBFhost", "Utf8 3"),
             (b"\xFF\xFEh\0", "Utf16Le 2"),
             (b"\xFE\xFF\0h", "Utf16Be 2"),
             (b"caf\xe9,x", "Utf8 0"),
+            (b"\xFF\xFE\0\0h\0\0\0", "utf-32"),
+            (b"\0\0\xFE\xFF\0\0\0h", "utf-32"),
             (b"a\0b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q", "Utf8 0"),
             (b"[10.0.0.1],x", "Utf8 0"),
             (b"{braces},x", "Utf8 0"),

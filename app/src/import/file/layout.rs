@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::{Bytes, BytesMut};
 use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
+use serde_json::Value;
 
 use super::decode::{ByteSource, Decoder};
 use crate::import::error::ImportError;
@@ -30,7 +31,10 @@ const MAX_COLUMN_NAME_CHARS: usize = 80;
 const MAX_NAMES_BYTES: usize = 16 * 1024;
 const MAX_COLUMNS_OF_A_ROLE_TOLD: usize = 3;
 
-const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+
+/// Of a column with this name the number 1 mostly means the highest.
+const RANKS: &str = "priority";
 
 /// How to read the rows of a file.
 #[derive(Debug)]
@@ -43,6 +47,8 @@ pub struct Layout {
     pub uses_remembered_mapping: bool,
     /// What is read from which column, for people.
     pub reading: ColumnsRead,
+    /// A column of the severity in which numbers count from the highest.
+    ranks_slot: Option<usize>,
     /// For each role the slots of its columns, in the order to try.
     slots: [Vec<usize>; Role::ALL.len()],
     /// For each column of the file the slot that it fills, if it is read at all.
@@ -66,6 +72,20 @@ pub struct Mappings {
     pub given: Option<Mapping>,
     /// Of earlier imports, by the signature of the header.
     pub remembered: HashMap<String, Mapping>,
+}
+
+impl Mappings {
+    /// `stored` are those of earlier imports as JSON, by the signature of the header.
+    pub fn new(given: Option<Mapping>, stored: Vec<(String, Value)>) -> Mappings {
+        let remembered = stored.into_iter().filter_map(|(signature, mapping)| {
+            // One that is not understood any more is as good as forgotten.
+            Some((signature, Mapping::from_json(mapping).ok()?))
+        });
+        Mappings {
+            given,
+            remembered: remembered.collect(),
+        }
+    }
 }
 
 /// The text that was read in search of the header and comes after it.
@@ -125,6 +145,11 @@ impl Layout {
         &self.slots[role as usize]
     }
 
+    /// Whether numbers in this slot, if they are severities, may count from the highest.
+    pub fn has_ranks(&self, slot: usize) -> bool {
+        self.ranks_slot == Some(slot)
+    }
+
     /// The slot that a column of the file fills, counted from 0.
     pub fn slot_of_column(&self, column: usize) -> Option<usize> {
         self.slot_of_column.get(column).copied().flatten()
@@ -155,6 +180,7 @@ impl Layout {
                 found: told_names(header),
                 by_field: BTreeMap::new(),
             },
+            ranks_slot: None,
             slots: Default::default(),
             slot_of_column: vec![None; names.len()],
             slot_count: 0,
@@ -181,6 +207,9 @@ impl Layout {
             }
             for column in columns.into_iter().take(MAX_COLUMNS_OF_A_ROLE) {
                 layout.add_column(role, column);
+                if role == Role::Severity && names[column] == RANKS {
+                    layout.ranks_slot = layout.slot_of_column(column);
+                }
             }
         }
         Some(layout)

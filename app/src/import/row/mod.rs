@@ -1,7 +1,9 @@
 //! The second stage: what a row says. A [`Layout`](super::file::Layout) and the text
 //! below the header become [`Reading`]s.
 
+mod cells;
 mod dates;
+mod ids;
 mod reading;
 mod rows;
 mod score;

@@ -1,11 +1,12 @@
 //! What one row of a scan says: a finding on a host, that one is gone, nothing that
 //! concerns us, or something that cannot be understood.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
+use super::cells::Cells;
 use super::dates::Dates;
-use super::rows::{Row, MAX_CELL_BYTES};
-use super::score;
+use super::ids::split_ids;
+use super::rows::Row;
 use crate::import::file::Layout;
 use crate::import::host::Host;
 use crate::import::rejection::{Reason, Rejection};
@@ -15,14 +16,10 @@ use crate::normal;
 use crate::severity::{Severity, SeverityCell};
 use crate::store::Seen;
 
-/// Longest host, address, name, check, port, protocol and state, in characters.
-const MAX_NAME_CHARS: usize = 255;
 /// Longest title, in characters.
 const MAX_TITLE_CHARS: usize = 1_000;
 /// Longest solution, in characters.
 const MAX_SOLUTION_CHARS: usize = 8_000;
-/// Longest id in a CVE cell, in characters.
-const MAX_ID_CHARS: usize = 64;
 /// What a rejection shows of a cell, in characters.
 const MAX_TOLD_CHARS: usize = 200;
 
@@ -123,12 +120,6 @@ impl Interpreter {
     }
 }
 
-/// A row, and what its columns are.
-struct Cells<'a> {
-    row: &'a Row,
-    layout: &'a Layout,
-}
-
 impl Cells<'_> {
     fn finding(
         &self,
@@ -140,7 +131,7 @@ impl Cells<'_> {
         let cve_columns = self.layout.slots(Role::Cve);
         let is_cut = cve_columns.iter().any(|slot| self.row.is_cut(*slot));
         let cves = if is_cut { vec![] } else { split_ids(ids) };
-        let mut check = self.name(Role::Check);
+        let mut check = self.identity(Role::Check);
         if check.is_empty() && self.layout.scanner.is_generic() {
             check = cves.first().cloned().unwrap_or_default();
         }
@@ -155,10 +146,13 @@ impl Cells<'_> {
             }))
         };
         if host.key.is_empty() {
-            return reject("host", "", Reason::MissingHost);
+            let received = self.first(Role::Host);
+            return reject("host", received, missing(received, Reason::MissingHost));
         }
         if check.is_empty() && !is_cut {
-            return reject("finding", "", Reason::MissingFinding);
+            let received = self.first(Role::Check);
+            let reason = missing(received, Reason::MissingFinding);
+            return reject("finding", received, reason);
         }
         if is_cut {
             return reject("cve", ids, Reason::OversizedCveCell);
@@ -180,8 +174,12 @@ impl Cells<'_> {
             }
         };
         let title = clean(self.first(Role::Title), MAX_TITLE_CHARS);
-        let (port, protocol) =
+        let (mut port, protocol) =
             normal::port_and_protocol(&self.name(Role::Port), &self.name(Role::Protocol));
+        if port.is_empty() {
+            let written = normal::host_and_port(self.first(Role::Host)).1;
+            written.unwrap_or_default().clone_into(&mut port);
+        }
         Ok(Finding {
             host,
             title: if title.is_empty() {
@@ -201,99 +199,15 @@ impl Cells<'_> {
             seen: Seen::default(),
         })
     }
-
-    /// The first of the role's cells that is not empty.
-    fn first(&self, role: Role) -> &str {
-        let cells = self.layout.slots(role).iter();
-        let mut cells = cells.map(|slot| self.row.cell(*slot));
-        cells.find(|cell| !cell.is_empty()).unwrap_or_default()
-    }
-
-    fn name(&self, role: Role) -> String {
-        clean(self.first(role), MAX_NAME_CHARS)
-    }
-
-    /// The first severity that says anything.
-    fn severity(&self, map: &BTreeMap<String, Severity>) -> SeverityCell {
-        let cells = self.layout.slots(Role::Severity).iter();
-        let mut cells = cells.map(|slot| {
-            let cell = self.row.cell(*slot);
-            let own = (!map.is_empty())
-                .then(|| map.get(&cell.to_lowercase()))
-                .flatten();
-            if let Some(severity) = own {
-                return SeverityCell::Known(*severity);
-            }
-            Severity::from_cell(cell, self.layout.scanner.scale)
-        });
-        let found = cells.find(|cell| *cell != SeverityCell::Empty);
-        found.unwrap_or(SeverityCell::Empty)
-    }
-
-    /// The first of the score cells that holds a score.
-    fn score(&self) -> Option<f64> {
-        let cells = self.layout.slots(Role::Cvss).iter();
-        cells
-            .map(|slot| self.row.cell(*slot))
-            .find_map(score::parse)
-    }
-
-    /// The host, with address and name as far as the row or the host's key give them.
-    fn host(&self) -> Host {
-        let (written, ip) = (self.name(Role::Host), self.name(Role::Ip));
-        let key = normal::host(&written);
-        let mut ip = normal::lowest_address(&ip).map_or(ip, |ip| ip.to_string());
-        let mut name = self.name(Role::Hostname);
-        name.truncate(name.trim_end_matches('.').len());
-        let is_address = normal::lowest_address(&key).is_some();
-        let is_asset_id = self.layout.scanner.label == "tenable";
-        if ip.is_empty() && is_address {
-            ip.clone_from(&key);
-        }
-        if name.is_empty() && !is_address && !is_asset_id {
-            name = if written.contains("://") {
-                key.clone()
-            } else {
-                written.trim_end_matches('.').to_owned()
-            };
-        }
-        let is_joinable = key == ip || key == normal::host(&name);
-        Host {
-            key,
-            ip,
-            name,
-            is_joinable,
-        }
-    }
 }
 
-/// The ids of a CVE cell in their order, each once: `CVE-2024-3094`,
-/// `cisco-sa-20240101-x`, `GHSA-..` and the like. Words without a number in them
-/// (`NOCVE`, `N/A`) are none.
-fn split_ids(cell: &str) -> Vec<String> {
-    debug_assert!(cell.len() <= MAX_CELL_BYTES);
-    let is_separator = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '|');
-    let is_id = |word: &&str| {
-        word.contains('-')
-            && word.bytes().any(|byte| byte.is_ascii_digit())
-            && !word.contains(char::is_control)
-    };
-    let mut seen = HashSet::new();
-    let words = cell
-        .split(is_separator)
-        .map(|word| word.trim_matches(['"', '\'', '[', ']', '(', ')']));
-    let ids = words.filter(is_id).map(|word| {
-        let id: String = word.chars().take(MAX_ID_CHARS).collect();
-        let is_cisco = id
-            .get(..6)
-            .is_some_and(|head| head.eq_ignore_ascii_case("cisco-"));
-        if is_cisco {
-            id.to_ascii_lowercase()
-        } else {
-            id.to_ascii_uppercase()
-        }
-    });
-    ids.filter(|id| seen.insert(id.clone())).collect()
+/// Why a cell that has to identify something does not.
+fn missing(received: &str, reason: Reason) -> Reason {
+    if normal::is_rounded_number(received) {
+        Reason::RoundedNumber
+    } else {
+        reason
+    }
 }
 
 #[cfg(test)]
@@ -508,33 +422,6 @@ mod tests {
             ("CVE-2024-3094", "CVE-2024-3094")
         );
         assert_eq!(finding.cves, ["CVE-2024-3094"]);
-    }
-
-    #[test]
-    fn ids_are_split_at_any_separator_and_words_are_none() {
-        let table: [(&str, &[&str]); 6] = [
-            ("", &[]),
-            ("NOCVE", &[]),
-            ("n/a, none, -", &[]),
-            (
-                "CVE-2021-1;CVE-2021-2|CVE-2021-3\nCVE-2021-4  CVE-2021-5",
-                &[
-                    "CVE-2021-1",
-                    "CVE-2021-2",
-                    "CVE-2021-3",
-                    "CVE-2021-4",
-                    "CVE-2021-5",
-                ],
-            ),
-            ("['CVE-2021-1', 'CVE-2021-1']", &["CVE-2021-1"]),
-            (
-                "Cisco-SA-20240101-Abc, ghsa-1234-abcd",
-                &["cisco-sa-20240101-abc", "GHSA-1234-ABCD"],
-            ),
-        ];
-        for (cell, expected) in table {
-            assert_eq!(split_ids(cell), expected, "{cell:?}");
-        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use cvss::Cvss;
 
+use crate::import::spelling;
+
 /// The metrics of a base score; a vector's others (temporal, environmental, threat)
 /// are left out.
 const BASE_METRICS_2: [&str; 6] = ["AV", "AC", "AU", "C", "I", "A"];
@@ -23,13 +25,26 @@ fn leading_number(cell: &str) -> Option<f64> {
         .find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',')
         .unwrap_or(cell.len());
     let (number, rest) = cell.split_at(length);
-    // A letter right behind it makes it something else than a number.
-    if rest.starts_with(|c: char| c.is_alphanumeric() || c == '-' || c == ':') {
+    if !may_follow(rest) || !rest.is_empty() && number.ends_with(['.', ',']) {
         return None;
     }
     let number = number.trim_end_matches(['.', ',']).replace(',', ".");
     let score: f64 = number.parse().ok()?;
     (0.0..=10.0).contains(&score).then_some(score)
+}
+
+/// Whether this behind a number leaves it a score. Spreadsheets make dates of scores:
+/// `09/Aug`, `9 Aug`.
+fn may_follow(rest: &str) -> bool {
+    if let Some(behind) = rest.strip_prefix('/') {
+        let behind = behind.trim_start().to_ascii_uppercase();
+        return behind == "10"
+            || ["10 ", "CVSS:", "AV:"]
+                .iter()
+                .any(|way| behind.starts_with(way));
+    }
+    let is_apart = rest.starts_with(|c: char| c.is_whitespace() || "([;|*".contains(c));
+    rest.is_empty() || is_apart && !spelling::begins_with_month(rest.trim_start())
 }
 
 fn from_vector(cell: &str) -> Option<f64> {
@@ -91,8 +106,18 @@ mod tests {
                 Some(9.3),
             ),
             ("cvss:3.1/av:n/ac:l/pr:n/ui:n/s:u/c:n/i:n/a:h", Some(7.5)),
+            (
+                "9.8/CVSS:3.0/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",
+                Some(9.8),
+            ),
             ("", None),
             ("n/a", None),
+            ("9\u{b7}8", None),
+            ("9.8%", None),
+            ("09/Aug", None),
+            ("9 Aug", None),
+            ("09. Aug", None),
+            ("9/8", None),
             ("98", None),
             ("-1", None),
             ("1.2.3", None),

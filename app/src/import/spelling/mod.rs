@@ -4,6 +4,10 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::Timestamp;
 
+mod words;
+
+pub use words::begins_with_month;
+
 /// A date that was read, in milliseconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spelled {
@@ -40,67 +44,12 @@ const YEARS: std::ops::Range<i16> = 1980..2200;
 /// The same in milliseconds since the epoch.
 const YEARS_MS: std::ops::Range<i64> = 315_532_800_000..7_258_118_400_000;
 
-/// Cells that say that there is no date.
-const NO_DATES: [&str; 8] = ["never", "none", "null", "n/a", "na", "-", "'-", "0"];
-
-/// Months by the first three letters of their English and German names.
-const MONTHS: [(&str, i8); 16] = [
-    ("jan", 1),
-    ("feb", 2),
-    ("mar", 3),
-    ("mär", 3),
-    ("apr", 4),
-    ("may", 5),
-    ("mai", 5),
-    ("jun", 6),
-    ("jul", 7),
-    ("aug", 8),
-    ("sep", 9),
-    ("oct", 10),
-    ("okt", 10),
-    ("nov", 11),
-    ("dec", 12),
-    ("dez", 12),
-];
-
-/// Names of zones, and their offsets from UTC in minutes.
-const ZONES: [(&str, i32); 22] = [
-    ("utc", 0),
-    ("gmt", 0),
-    ("z", 0),
-    ("wet", 0),
-    ("bst", 60),
-    ("cet", 60),
-    ("mez", 60),
-    ("cest", 120),
-    ("mesz", 120),
-    ("eet", 120),
-    ("eest", 180),
-    ("msk", 180),
-    ("jst", 540),
-    ("aest", 600),
-    ("aedt", 660),
-    ("est", -300),
-    ("edt", -240),
-    ("cst", -360),
-    ("cdt", -300),
-    ("mst", -420),
-    ("mdt", -360),
-    ("pst", -480),
-];
-
-/// Words that mean nothing in a date, besides the names of days.
-const FILLERS: [&str; 8] = ["at", "on", "of", "um", "uhr", "th", "st", "nd"];
-const WEEKDAYS: [&str; 14] = [
-    "mon", "tue", "wed", "thu", "fri", "sat", "sun", "mo", "di", "mi", "do", "fr", "sa", "so",
-];
-
 /// Reads a cell; `None` if it holds no date, an error if it holds something else than a
 /// date that is known. What has no zone is taken as UTC.
 pub fn read(cell: &str) -> Option<Result<Spelled, ()>> {
     let cell = cell.trim();
     let is_word = cell.len() < 8;
-    if cell.is_empty() || is_word && NO_DATES.iter().any(|word| cell.eq_ignore_ascii_case(word)) {
+    if cell.is_empty() || is_word && words::says_never(cell) {
         return None;
     }
     if cell.len() > MAX_CHARS {
@@ -272,19 +221,17 @@ impl Tokens {
     }
 
     fn word<'a>(&mut self, word: &str, rest: &'a str) -> Option<&'a str> {
-        let month = MONTHS.iter().find(|(name, _)| word.starts_with(name));
-        let zone = ZONES.iter().find(|(name, _)| *name == word);
         if matches!(word, "am" | "pm") {
             self.is_pm = Some(word == "pm");
         } else if word == "t" && self.time.is_none() {
             // Between date and time of ISO 8601.
-        } else if let Some((_, minutes)) = zone.or(pdt(word)) {
+        } else if let Some(minutes) = words::zone(word) {
             // Of `EST/EDT` the first counts; an offset counts more than a name.
-            self.offset_minutes = self.offset_minutes.or(Some(*minutes));
-        } else if let (Some((_, month)), None) = (month, self.month) {
-            self.month = Some(*month);
+            self.offset_minutes = self.offset_minutes.or(Some(minutes));
+        } else if let (Some(month), None) = (words::month(word), self.month) {
+            self.month = Some(month);
             self.before_month = self.numbers.len();
-        } else if !FILLERS.contains(&word) && word != "rd" && !is_weekday(word) {
+        } else if !words::is_filler(word) {
             return None;
         }
         Some(rest)
@@ -381,15 +328,6 @@ fn leading_number(text: &str) -> Option<(u32, usize, &str)> {
         .unwrap_or(text.len());
     let (number, rest) = text.split_at(digits);
     Some((number.parse().ok()?, digits, rest))
-}
-
-fn pdt(word: &str) -> Option<&'static (&'static str, i32)> {
-    const PDT: (&str, i32) = ("pdt", -420);
-    (word == PDT.0).then_some(&PDT)
-}
-
-fn is_weekday(word: &str) -> bool {
-    WEEKDAYS.contains(&word) || word.ends_with("day") || word.ends_with("tag")
 }
 
 #[cfg(test)]

@@ -124,7 +124,9 @@ impl<'a> Job<'a> {
         }
         drop(form);
         let is_day_first = self.interpreter.dates.is_day_first();
-        self.tally.duplicates += writer.finish_staging(is_day_first, self.head.options.scan_ms)?;
+        let goes_on = || self.body.stopped() != Some(BodyEnd::Cancelled);
+        let scan_ms = self.head.options.scan_ms;
+        self.tally.duplicates += writer.finish_staging(is_day_first, scan_ms, goes_on)?;
         self.tally.judge()?;
         self.telling.file_read(self.figures(writer, true));
         self.check_resolve()?;

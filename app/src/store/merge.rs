@@ -94,7 +94,7 @@ impl ImportWriter {
             merge.absent(&mut step)?;
         }
         if plan.resolve == Resolve::All {
-            merge.absent_hosts()?;
+            merge.absent_hosts(&mut step)?;
         }
         let Merge {
             counts, statements, ..
@@ -388,12 +388,13 @@ impl Merge<'_> {
     }
 
     /// What was active on hosts of the label that the file does not name is resolved.
-    fn absent_hosts(&mut self) -> Result<(), MergeStop> {
+    fn absent_hosts(&mut self, step: Step<'_>) -> Result<(), MergeStop> {
         let mut others = self.connection.prepare_cached(OTHER_HOSTS)?;
         let mut rows = others.query(params![self.vendor, self.plan.site, OLDER_BY_MS])?;
         self.statements += 1;
         while let Some(row) = rows.next()? {
             self.resolve(row.get(0)?)?;
+            step(0)?;
         }
         Ok(())
     }

@@ -25,6 +25,8 @@ CREATE TABLE staging.names (
     host_id  INTEGER NOT NULL,
     PRIMARY KEY (ip, hostname, host_id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX staging.names_by_host ON names (host_id);
+CREATE INDEX staging.names_by_hostname ON names (hostname);
 CREATE TABLE staging.records (
     id        INTEGER PRIMARY KEY,
     host_id   INTEGER NOT NULL,
@@ -100,11 +102,14 @@ WHERE host_id = ?1 AND check_key = ?2 AND cve = ?3 AND port = ?4 AND protocol = 
     AND (?9, coalesce(?11, -1), ?7, ?8, ?10, ?6)
         > (severity, coalesce(cvss, -1), title, solution, state, check_id)";
 
-/// Days come before months in the dates of this file.
+/// Days come before months in the dates of this file: its records, from a number to another.
 pub const CHOOSE_DAY_FIRST: &str = "
-UPDATE staging.records SET first_ms = day_first_first_ms, last_ms = day_first_last_ms WHERE has_orders;
-UPDATE staging.hosts SET month_first_ms = day_first_ms;
-";
+UPDATE staging.records SET first_ms = day_first_first_ms, last_ms = day_first_last_ms
+WHERE id > ?1 AND id <= ?2 AND has_orders";
+
+/// The same for its hosts.
+pub const CHOOSE_DAY_FIRST_FOR_HOSTS: &str = "
+UPDATE staging.hosts SET month_first_ms = day_first_ms WHERE id > ?1 AND id <= ?2";
 
 /// Rows that name the same address and the same name are about one host, whichever of
 /// the two is its key.
@@ -113,7 +118,7 @@ UPDATE staging.hosts SET joined_to = (
     SELECT min(other.host_id) FROM staging.names AS own
     JOIN staging.names AS other ON other.ip = own.ip AND other.hostname = own.hostname
     WHERE own.host_id = hosts.id AND other.host_id < hosts.id)
-WHERE id IN (SELECT host_id FROM staging.names)";
+WHERE id > ?1 AND id <= ?2 AND EXISTS (SELECT 1 FROM staging.names WHERE host_id = hosts.id)";
 
 /// A host of which only address or name is known is the one that other rows name so,
 /// if that is but one.
@@ -123,4 +128,4 @@ UPDATE staging.hosts SET joined_to = (
     FROM (SELECT host_id FROM staging.names WHERE ip = hosts.key
           UNION SELECT host_id FROM staging.names WHERE hostname = hosts.key) AS n
     JOIN staging.hosts AS h ON h.id = n.host_id)
-WHERE is_lone";
+WHERE id > ?1 AND id <= ?2 AND is_lone";

@@ -1,5 +1,4 @@
-//! Most of what a host can say, in one program: state, decisions, typed events, late answers, timers, progress, other
-//! threads, plain HTTP.
+//! Most of what a host can say: decisions, typed events, late answers, timers, progress, other threads, plain HTTP.
 //!
 //! `cargo run --example tour -- --listen 127.0.0.1:3000`; clients say who they are by `?token=NAME` in the address.
 
@@ -11,10 +10,7 @@ use std::time::Duration;
 
 use common::Flags;
 use pulsewheel::http::Response;
-use pulsewheel::{
-    Config, Context, Error, Handle, HandleError, Io, JobOptions, Next, Reply, Server, Socket,
-    SocketId,
-};
+use pulsewheel::{Config, Handle, HandleError, Io, JobOptions, Next, Reply, Server, SocketId};
 use serde_json::{json, Value};
 
 /// Shared by all handlers, which run one at a time: no lock, no reference counter.
@@ -39,6 +35,7 @@ fn main() {
 }
 
 fn handlers() -> Io<App> {
+    type Note = (String, Option<bool>);
     let mut io = Io::with_state(App::default());
     // Before a session opens. What is found out is kept with the session.
     io.allow_request(|_, opening| {
@@ -58,19 +55,25 @@ fn handlers() -> Io<App> {
             Ok(Next::Go)
         })
         .on_connect(|app, socket| {
-            let claims = socket.session_data();
-            let name = claims.map_or_else(String::new, |Claims(name)| name.clone());
-            app.names.insert(socket.id(), name.clone());
+            let name = socket.session_data().map(|Claims(name)| name.clone());
+            app.names
+                .extend(name.clone().map(|name| (socket.id(), name)));
             socket.others().emit("hi", name)
         })
         // Arguments by their types. What is returned is acknowledged, an error as `{"error": …}`.
-        .on("note", note)
+        .on("note", |app, socket, (text, loud): Note| {
+            if text.is_empty() {
+                return Err("an empty note".into());
+            }
+            socket.to("everybody").emit("noted", (&text, loud))?;
+            app.notes.push(text);
+            Ok::<_, Box<dyn std::error::Error>>(app.notes.len())
+        })
         // Later, by another thread, whose progress everybody sees.
         .on_later("report", |app, socket, year: u16, reply: Reply<Value>| {
             let (handle, pages) = (socket.handle(), app.notes.len());
             thread::spawn(move || {
-                let options = JobOptions::new("report").metadata("year", year);
-                let job = handle.progress().start(options);
+                let job = handle.progress().start(JobOptions::new("report"));
                 for step in job.wrap_iter(0..100) {
                     thread::sleep(Duration::from_micros(100 * step));
                 }
@@ -85,53 +88,31 @@ fn handlers() -> Io<App> {
             let bye = (app.names.remove(&socket.id()), reason.as_str());
             socket.to("everybody").emit("bye", bye)
         });
-    io.every(Duration::from_millis(250), tick);
+    io.every(Duration::from_millis(250), |app, server| {
+        app.ticks += 1;
+        server.of("/").volatile().emit("tick", app.ticks)
+    });
     // Plain HTTP, for the few paths that a small host has.
-    io.http("GET", "/metrics", |app, _| {
-        Response::text(
-            200,
-            format!("ticks {}\nnotes {}\n", app.ticks, app.notes.len()),
-        )
+    io.http("GET", "/notes", |app, _| {
+        Response::text(200, app.notes.join("\n"))
     });
     io.http("POST", "/notes", |app, request| {
-        match request.json::<String>() {
-            Ok(text) => {
-                let _ = request.server().of("/").emit("noted", (&text, true));
-                app.notes.push(text);
-                Response::empty(204)
-            }
-            Err(error) => Response::text(400, error.to_string()),
-        }
+        let Ok(text) = request.json::<String>() else {
+            return Response::text(400, "A note is a text.");
+        };
+        let _ = request.server().of("/").emit("noted", (&text, true));
+        app.notes.push(text);
+        Response::empty(204)
     });
     io
 }
 
-fn note(
-    app: &mut App,
-    socket: &mut Socket<'_, App>,
-    (text, loud): (String, Option<bool>),
-) -> Result<usize, Box<dyn std::error::Error>> {
-    if text.is_empty() {
-        return Err("an empty note".into());
-    }
-    let others = socket.to(["everybody", "auditors"]).compress(false);
-    others.emit("noted", (&text, loud))?;
-    app.notes.push(text);
-    Ok(app.notes.len())
-}
-
-fn tick(app: &mut App, server: &mut Context<'_, App>) -> Result<(), Error> {
-    app.ticks += 1;
-    server.of("/").volatile().emit("tick", app.ticks)
-}
-
 /// Another thread: it asks everybody, waits for the answers, and tells how many there were.
 fn count(handle: &Handle) -> Result<(), HandleError> {
+    let everybody = handle.of("/").timeout(Duration::from_secs(1));
     loop {
         thread::sleep(Duration::from_millis(200));
-        let everybody = handle.of("/").in_room("everybody");
-        let asked = everybody.clone().timeout(Duration::from_secs(1));
-        if let Ok(responses) = asked.ask("still there?", ())?.wait()? {
+        if let Ok(responses) = everybody.clone().ask("still there?", ())?.wait()? {
             everybody.emit("counted", responses.answers.len())?;
         }
     }

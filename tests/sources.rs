@@ -65,6 +65,20 @@ fn no_code_is_unsafe() {
 }
 
 #[test]
+fn hosts_for_readers_need_no_locks_and_the_tour_fits_in_120_lines() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let names = ["tour", "chat", "private_messaging", "todo"];
+    let paths = names.map(|name| examples.join(format!("{name}.rs")));
+    let words = [
+        "Arc<", "Arc::", "Mutex", "RwLock", "RefCell", ".expect(", ".unwrap(",
+    ];
+    let found = occurrences(&paths, &words);
+    assert!(found.is_empty(), "{found:#?}");
+    let lines = code_lines(&paths[0]).len();
+    assert!(lines < 120, "{lines} lines");
+}
+
+#[test]
 fn only_the_net_folder_knows_sockets_clocks_files_and_threads() {
     let core: Vec<PathBuf> = rust_files("src")
         .into_iter()

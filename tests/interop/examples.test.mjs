@@ -317,11 +317,11 @@ describe("tour", () => {
     const posted = await request(server.port, "POST", "/notes", { body: '"by HTTP"' });
     assert.equal(posted.status, 204);
     assert.deepEqual(await received(socket, "noted", 1), [["by HTTP", true]]);
-    const metrics = await request(server.port, "GET", "/metrics");
-    assert.match(metrics.body, /^ticks \d+\nnotes [1-9]\d*\n$/);
+    const notes = await request(server.port, "GET", "/notes");
+    assert.match(notes.body, /^by HTTP$/m);
     assert.equal((await request(server.port, "POST", "/notes", { body: "no JSON" })).status, 400);
-    const wrong = await request(server.port, "PUT", "/metrics");
-    assert.deepEqual([wrong.status, wrong.headers.allow], [405, "GET, HEAD"]);
+    const wrong = await request(server.port, "PUT", "/notes");
+    assert.deepEqual([wrong.status, wrong.headers.allow], [405, "GET, HEAD, POST"]);
     assert.equal((await request(server.port, "GET", "/nothing")).status, 404);
   });
 

@@ -108,13 +108,14 @@ pub struct Config {
     pub recovery: Option<RecoveryConfig>,
     /// How Socket.IO packets are written. Default [`Parser::Json`]; clients have to use the same.
     pub parser: Parser,
-    /// Names that `Host` may hold in requests to Engine.IO, beside loopback ones; see
-    /// [`is_allowed_host`](crate::http::is_allowed_host). Default `None`: any. Others are answered 403, code 4.
+    /// Names that `Host` may hold in requests to Engine.IO and to handlers of [`Io::http`](crate::Io::http), beside loopback ones; see
+    /// [`is_allowed_host`](crate::http::is_allowed_host). Default `None`: any. Others are answered 403, by Engine.IO with code 4.
     pub allowed_hosts: Option<Vec<String>>,
 
     /// Origins, such as `https://app.example`, whose pages may open sessions, beside pages of this server itself. Default
     /// `None`: any, as in the reference. Others are answered 403, code 4, on WebSocket handshakes too, which browsers let
-    /// every page send. Requests without an `Origin` do not come from pages and are not concerned.
+    /// every page send. Nor may their pages send what is not `GET`, `HEAD` or `OPTIONS` to handlers of
+    /// [`Io::http`](crate::Io::http). Requests without an `Origin` do not come from pages and are not concerned.
     pub allowed_origins: Option<Vec<String>>,
 
     /// Milliseconds between a pong and the next ping. Default 25,000. Announced in the handshake.

@@ -39,6 +39,15 @@ impl Endpoint {
         self.config.host_http || path.starts_with(&self.config.path)
     }
 
+    /// Whether a request may go to a handler of an [`Io`](crate::Io): by the name that it is addressed to, and where it may change
+    /// something, by the page that it is sent by. What pages may read is not for us to say: browsers keep it from them.
+    pub(crate) fn allows(&self, head: &Request) -> bool {
+        let reads = matches!(head.method, Method::Get | Method::Head | Method::Options);
+        let origin = head.header("Origin").filter(|_| !reads);
+        self.check_host_and_origin(head.host.as_deref(), origin)
+            .is_ok()
+    }
+
     /// Hands a request to the host.
     fn host_request(&mut self, key: ConnectionId, head: &Head<'_>) {
         let has_body = !BodyDecoder::new(head.framing).is_done();
@@ -69,7 +78,8 @@ impl Endpoint {
     }
 
     fn engine_request(&mut self, key: ConnectionId, head: &Head<'_>) {
-        if let Err((name, field, value)) = self.check_host_and_origin(head) {
+        let checked = self.check_host_and_origin(head.host, head.header("Origin"));
+        if let Err((name, field, value)) = checked {
             let context = [("name", name), (field, value)];
             return self.refuse(key, head, EngineError::Forbidden, &context);
         }
@@ -108,16 +118,17 @@ impl Endpoint {
     /// name for it, and the header field with its value.
     fn check_host_and_origin<'b>(
         &self,
-        head: &Head<'b>,
+        host: Option<&'b str>,
+        origin: Option<&'b str>,
     ) -> Result<(), (&'static str, &'static str, &'b str)> {
         // HTTP/1.0 may leave the host out, and no browser speaks it.
-        let host = head.host.unwrap_or("localhost");
+        let host = host.unwrap_or("localhost");
         let hosts = self.config.allowed_hosts.as_ref();
         if hosts.is_some_and(|allowed| !is_allowed_host(host, allowed)) {
             return Err(("HOST_NOT_ALLOWED", "host", host));
         }
         let origins = self.config.allowed_origins.as_ref();
-        if let Some((allowed, origin)) = origins.zip(head.header("Origin")) {
+        if let Some((allowed, origin)) = origins.zip(origin) {
             let mut listed = allowed.iter();
             let is_listed = listed.any(|listed| listed.eq_ignore_ascii_case(origin));
             if !is_listed && !same_origin(origin, host) {

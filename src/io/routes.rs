@@ -11,6 +11,7 @@ use crate::{Endpoint, Event, Files, PeerAddr, RequestId};
 
 /// Bytes of a body that a handler gets at the most.
 const MAX_BODY_BYTES: usize = 64 * 1024;
+const FORBIDDEN: &str = "This is not served under this name, or not to pages of this origin.";
 
 /// Called with what has come, and the part of the path that the `*` of the route stands for.
 type Handler<S> = Box<dyn FnMut(&mut S, &mut HttpRequest<'_, S>) -> Response + Send>;
@@ -165,7 +166,9 @@ impl<S: 'static> Io<S> {
     ///
     /// Paths are compared as sent. `HEAD` is answered from `GET`, another method that no handler has 405 with `Allow`, and a path
     /// without any handler 404, unless [`Config::host_http`](crate::Config::host_http) leaves it to the host. A body has come whole when
-    /// the handler is called; more than 64 KiB are answered 413, and compressed ones 415. `Host` and `Origin` are not looked at.
+    /// the handler is called; more than 64 KiB are answered 413, and compressed ones 415. Where
+    /// [`Config::allowed_hosts`](crate::Config::allowed_hosts) and [`Config::allowed_origins`](crate::Config::allowed_origins) say so,
+    /// requests for other names are answered 403, and so are those by pages of other origins, unless they only read.
     /// A handler that takes long keeps everybody waiting; an answer that comes later is [`Event::Request`]'s matter.
     ///
     /// ```
@@ -225,6 +228,7 @@ impl<S: 'static> Io<S> {
                 peer,
             } => {
                 let route = match self.routes.find(&head) {
+                    Some(_) if !endpoint.allows(&head) => Err(Response::text(403, FORBIDDEN)),
                     Some(found) => found,
                     None if endpoint.leaves_to_host(&head.path) => {
                         return Some(Event::Request {

@@ -220,3 +220,52 @@ fn handlers_that_are_registered_late_count_from_the_next_turn_on() {
 fn a_method_that_no_request_can_have_is_the_hosts_mistake() {
     Io::new().http("BREW", "/", |_, _| Response::empty(204));
 }
+
+#[test]
+fn b167_only_names_and_pages_that_are_allowed_reach_handlers() {
+    let from = |method: &str, host: &str, origin: &str| {
+        format!("{method} /gone HTTP/1.1\r\nHost: {host}\r\n{origin}\r\n")
+    };
+    let page = |name: &str| format!("Origin: https://{name}\r\n");
+    let (own, listed, foreign) = (page("a.example"), page("app.example"), page("evil.example"));
+    for (method, host, origin, allowed, any) in [
+        ("DELETE", "a.example", "", 204, 204),
+        ("DELETE", "localhost:1", "", 204, 204),
+        ("DELETE", "evil.example", "", 403, 204),
+        ("GET", "evil.example", "", 403, 405),
+        ("DELETE", "a.example", &own, 204, 204),
+        ("DELETE", "a.example", &listed, 204, 204),
+        ("DELETE", "a.example", &foreign, 403, 204),
+        ("DELETE", "a.example", "Origin: null\r\n", 403, 204),
+        ("GET", "a.example", &foreign, 405, 405),
+        ("HEAD", "a.example", &foreign, 405, 405),
+        ("OPTIONS", "a.example", &foreign, 405, 405),
+    ] {
+        let request = from(method, host, origin);
+        for (is_strict, wanted) in [(true, allowed), (false, any)] {
+            let mut io = routes();
+            let list = |name: &str| is_strict.then(|| vec![name.to_owned()]);
+            let mut world = World::new(io.configure(Config {
+                allowed_hosts: list("a.example"),
+                allowed_origins: list("https://app.example"),
+                ..Config::default()
+            }));
+            let answer = ask(&mut world, &mut io, &request);
+            assert_eq!(status(&answer), wanted, "{is_strict}: {request}");
+        }
+    }
+    let mut io = routes();
+    let mut world = World::new(io.configure(Config {
+        allowed_origins: Some(Vec::new()),
+        ..Config::default()
+    }));
+    let request = with_body(
+        "POST",
+        "/metrics",
+        &format!("{foreign}Content-Length: 4\r\n"),
+        "body",
+    );
+    assert_eq!(status(&ask(&mut world, &mut io, &request)), 403);
+    assert!(io.state().is_empty());
+    assert_eq!(io.waiting_requests(), 0);
+}

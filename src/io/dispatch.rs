@@ -84,11 +84,11 @@ impl<S: 'static> Io<S> {
                     message: &message,
                     context: &context,
                 };
-                let handlers = self.on_connection_error.iter_mut();
+                let handlers = self.hooks.on_connection_error.iter_mut();
                 first_error(handlers.map(|handler| handler(state, &error)))
             }
             Event::NamespaceCreated { namespace } => {
-                let handlers = self.on_namespace.iter_mut();
+                let handlers = self.hooks.on_namespace.iter_mut();
                 first_error(handlers.map(|handler| handler(state, &mut context, namespace)))
             }
             Event::Answered {
@@ -130,7 +130,7 @@ impl<S: 'static> Io<S> {
                 room,
                 change,
             } => {
-                let handlers = self.on_room.iter_mut();
+                let handlers = self.hooks.on_room.iter_mut();
                 first_error(
                     handlers.map(|handler| handler(state, &mut context, namespace, &room, &change)),
                 )
@@ -157,7 +157,7 @@ impl<S: 'static> Io<S> {
                 namespace,
                 reply,
             } => {
-                let handlers = self.on_server_side.iter_mut();
+                let handlers = self.hooks.on_server_side.iter_mut();
                 first_error(
                     handlers.map(|handler| handler(state, &mut context, namespace, &args, reply)),
                 )
@@ -242,8 +242,8 @@ impl<S: 'static> Io<S> {
         request: &Request,
         peer: PeerAddr,
     ) {
-        endpoint.expect_admissions(ticket, self.allow_request.len() + 1);
-        for decide in &mut self.allow_request {
+        endpoint.expect_admissions(ticket, self.hooks.allow_request.len() + 1);
+        for decide in &mut self.hooks.allow_request {
             let mut opening = Opening {
                 endpoint,
                 id: ticket,

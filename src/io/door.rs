@@ -92,7 +92,7 @@ impl<S: 'static> Io<S> {
         session: EngineSessionId,
         comes: bool,
     ) -> Result<bool, Error> {
-        let is_free = self.allow_request.is_empty() || endpoint.is_admitted(session, comes);
+        let is_free = self.hooks.allow_request.is_empty() || endpoint.is_admitted(session, comes);
         if is_in_charge && is_free {
             return Ok(true);
         }
@@ -107,7 +107,7 @@ impl<S: 'static> Io<S> {
         let Some(unasked) = endpoint.unasked(socket) else {
             return false;
         };
-        if unasked.allow_request && !self.allow_request.is_empty() {
+        if unasked.allow_request && !self.hooks.allow_request.is_empty() {
             return true;
         }
         let asks_of_progress = endpoint.namespace_name(namespace) == Some("/");

@@ -9,6 +9,7 @@ mod context;
 mod decisions;
 mod dispatch;
 mod door;
+mod hooks;
 mod namespace;
 mod operators;
 mod pattern;
@@ -22,6 +23,7 @@ mod timers;
 pub use answer::{Failure, IntoAnswer, Reply};
 pub use context::Context;
 pub use decisions::{Connecting, Next, Opening, Refusal, Ticket};
+pub use hooks::ConnectionError;
 pub use namespace::Namespace;
 pub(crate) use operators::DEFAULT_TIMEOUT;
 pub use operators::{BroadcastOperator, SocketOperator};
@@ -33,20 +35,12 @@ pub use timers::IoTimer;
 
 use std::collections::BTreeMap;
 
+use self::hooks::Hooks;
 use self::pattern::Pattern;
-use self::questions::{done, Done, Questions};
+use self::questions::Questions;
 use self::routes::Routes;
 use self::timers::Repeated;
-use crate::http::Request;
-use crate::{Args, Config, Door, Endpoint, NamespaceId, PeerAddr, RoomChange, Target};
-
-type AllowRequest<S> = Box<dyn FnMut(&mut S, &mut Opening<'_>) -> Result<Next, Refusal> + Send>;
-type ConnectionErrorHandler<S> = Box<dyn FnMut(&mut S, &ConnectionError<'_>) -> Done + Send>;
-type NamespaceHandler<S> = Box<dyn FnMut(&mut S, &mut Context<'_, S>, NamespaceId) -> Done + Send>;
-type RoomHandler<S> =
-    Box<dyn FnMut(&mut S, &mut Context<'_, S>, NamespaceId, &str, &RoomChange) -> Done + Send>;
-type ServerSideHandler<S> =
-    Box<dyn FnMut(&mut S, &mut Context<'_, S>, NamespaceId, &Args, Option<u64>) -> Done + Send>;
+use crate::{Args, Config, Door, Endpoint, NamespaceId, Target};
 
 /// Handlers of any number of namespaces, and the state that they share: each of them gets it as its first argument, to change.
 ///
@@ -90,26 +84,7 @@ pub struct Io<S: 'static = ()> {
     repeated: Repeated<S>,
     routes: Routes<S>,
     progress: ProgressRules<S>,
-    allow_request: Vec<AllowRequest<S>>,
-    on_connection_error: Vec<ConnectionErrorHandler<S>>,
-    on_namespace: Vec<NamespaceHandler<S>>,
-    on_room: Vec<RoomHandler<S>>,
-    on_server_side: Vec<ServerSideHandler<S>>,
-}
-
-/// A request that was refused with a code; see [`Event::ConnectionError`](crate::Event::ConnectionError).
-#[derive(Clone, Copy, Debug)]
-pub struct ConnectionError<'a> {
-    /// Method, path, query and headers.
-    pub head: &'a Request,
-    /// The address of its sender.
-    pub peer: PeerAddr,
-    /// The code.
-    pub code: u8,
-    /// What the code stands for.
-    pub message: &'a str,
-    /// More about it, by the names of the reference.
-    pub context: &'a [(&'static str, String)],
+    hooks: Hooks<S>,
 }
 
 struct Served<S: 'static> {
@@ -146,11 +121,7 @@ impl<S: 'static> Io<S> {
             questions: Questions::default(),
             repeated: Repeated::default(),
             routes: Routes::default(),
-            allow_request: Vec::new(),
-            on_connection_error: Vec::new(),
-            on_namespace: Vec::new(),
-            on_room: Vec::new(),
-            on_server_side: Vec::new(),
+            hooks: Hooks::default(),
         }
     }
 
@@ -189,97 +160,6 @@ impl<S: 'static> Io<S> {
     ) -> &mut Namespace<S> {
         self.door.demand(|demands| demands.rules += 1);
         self.serve(Pattern::Decision(label.to_owned(), Box::new(decide)))
-    }
-
-    /// Before a session opens: says what becomes of the request. Without such a handler every request may open one; where there
-    /// are several, each of them has to let it in, and the first that does not decides. Whenever it is registered, whoever
-    /// joins a namespace from then on must have been asked about.
-    ///
-    /// ```
-    /// use pulsewheel::{Io, Next};
-    ///
-    /// struct User(String);
-    ///
-    /// let mut io = Io::new();
-    /// io.allow_request(|_, opening| {
-    ///     let token = opening.request().query("token").ok_or("no token")?.into_owned();
-    ///     // Verified once; middlewares find it, and so do handlers, by `session_data`.
-    ///     opening.set_data(User(token))?;
-    ///     Ok(Next::Go)
-    /// });
-    /// io.of("/").middleware(|_, connecting| match connecting.session_data::<User>() {
-    ///     Some(User(name)) if name == "Eve" => Err("not you".into()),
-    ///     _ => Ok(Next::Go),
-    /// });
-    /// ```
-    #[doc(alias = "allowRequest")]
-    pub fn allow_request(
-        &mut self,
-        decide: impl FnMut(&mut S, &mut Opening<'_>) -> Result<Next, Refusal> + Send + 'static,
-    ) -> &mut Self {
-        self.allow_request.push(Box::new(decide));
-        self.door.demand(|demands| {
-            demands.allow_request = true;
-            demands.rules += 1;
-        });
-        self
-    }
-
-    /// When a request has been refused with a code.
-    #[doc(alias = "connection_error")]
-    pub fn on_connection_error<R: IntoAnswer>(
-        &mut self,
-        mut handler: impl FnMut(&mut S, &ConnectionError<'_>) -> R + Send + 'static,
-    ) -> &mut Self {
-        let handler: ConnectionErrorHandler<S> =
-            Box::new(move |state, error| done(handler(state, error)));
-        self.on_connection_error.push(handler);
-        self.door.demand(|demands| demands.connection_errors = true);
-        self
-    }
-
-    /// When a namespace has been added, be it for a client or by the host.
-    #[doc(alias = "new_namespace")]
-    pub fn on_new_namespace<R: IntoAnswer>(
-        &mut self,
-        mut handler: impl FnMut(&mut S, &mut Context<'_, S>, NamespaceId) -> R + Send + 'static,
-    ) -> &mut Self {
-        let handler: NamespaceHandler<S> =
-            Box::new(move |state, context, namespace| done(handler(state, context, namespace)));
-        self.on_namespace.push(handler);
-        self
-    }
-
-    /// When something has become of a room.
-    pub fn on_room<R: IntoAnswer>(
-        &mut self,
-        mut handler: impl FnMut(&mut S, &mut Context<'_, S>, NamespaceId, &str, &RoomChange) -> R
-            + Send
-            + 'static,
-    ) -> &mut Self {
-        let handler: RoomHandler<S> = Box::new(move |state, context, namespace, room, change| {
-            done(handler(state, context, namespace, room, change))
-        });
-        self.on_room.push(handler);
-        self.door.demand(|demands| demands.room_events = true);
-        self
-    }
-
-    /// When another server of the cluster has emitted an event to this one: its name and arguments, and where an answer is
-    /// wanted what to give [`Endpoint::reply_server_side`].
-    #[doc(alias = "serverSideEmit")]
-    pub fn on_server_side<R: IntoAnswer>(
-        &mut self,
-        mut handler: impl FnMut(&mut S, &mut Context<'_, S>, NamespaceId, &Args, Option<u64>) -> R
-            + Send
-            + 'static,
-    ) -> &mut Self {
-        let handler: ServerSideHandler<S> =
-            Box::new(move |state, context, namespace, args, reply| {
-                done(handler(state, context, namespace, args, reply))
-            });
-        self.on_server_side.push(handler);
-        self
     }
 
     /// The settings with all that these handlers need beside what is there: namespaces, and which decisions and news the host

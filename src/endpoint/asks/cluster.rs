@@ -10,8 +10,8 @@ use crate::panics::Verb;
 use crate::socket::{Args, NamespaceId, RemoteSocket, SocketId, Target};
 
 impl Endpoint {
-    /// Asks for the sockets that a target means on all servers of the cluster; they come as [`Event::Fetched`], those that are
-    /// known after so many milliseconds at the latest.
+    /// Asks for the sockets that a target means on all servers of the cluster; they come as
+    /// [`Event::Fetched`](crate::Event::Fetched), those that are known after so many milliseconds at the latest.
     pub fn fetch_cluster(&mut self, target: &Target, timeout_ms: u64) -> AskId {
         let _verb = Verb::begin();
         self.fetch(target, timeout_ms, None)
@@ -35,7 +35,7 @@ impl Endpoint {
         ask
     }
 
-    /// Emits an event to the other servers of the cluster and gathers their answers: [`Event::Answered`].
+    /// Emits an event to the other servers of the cluster and gathers their answers: [`Event::Answered`](crate::Event::Answered).
     ///
     /// # Errors
     ///

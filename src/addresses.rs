@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use crate::buckets::Buckets;
 use crate::peer::PeerAddr;
 
 /// Addresses that begin with the same bits: `192.0.2.0/24`, `2001:db8::/32`, or a single one, `192.0.2.7`.
@@ -44,21 +45,8 @@ pub(crate) struct CallerCounts {
 #[derive(Debug)]
 pub(crate) struct CallerRates {
     limit: Limit,
-    buckets: BTreeMap<Caller, Bucket>,
-    /// How many buckets make it worth a look which of them are full again.
-    crowd: usize,
+    buckets: Buckets<Caller>,
 }
-
-/// What is missing in a bucket.
-#[derive(Clone, Copy, Debug)]
-struct Bucket {
-    /// Thousandths of one thing.
-    missing: u64,
-    at_ms: u64,
-}
-
-/// Buckets that are kept in any case.
-const KEPT_BUCKETS: usize = 64;
 
 impl Network {
     /// Whether an address is one of these. One of IPv4 in the form of IPv6 counts as of IPv4.
@@ -187,43 +175,16 @@ impl CallerRates {
     pub fn new(per_second: Option<u32>, exempt: &[Network]) -> Self {
         CallerRates {
             limit: Limit::new(per_second, exempt),
-            buckets: BTreeMap::new(),
-            crowd: KEPT_BUCKETS,
+            buckets: Buckets::default(),
         }
     }
 
     /// Whether this caller may do it once more now, which is counted then.
     pub fn take(&mut self, peer: PeerAddr, now_ms: u64) -> bool {
-        let Some((per_second, caller)) = self.limit.of(peer) else {
-            return true;
-        };
-        let per_second = u64::from(per_second);
-        if self.buckets.len() >= self.crowd {
-            self.buckets
-                .retain(|_, bucket| bucket.missing_at(now_ms, per_second) > 0);
-            self.crowd = KEPT_BUCKETS.max(2 * self.buckets.len());
+        match self.limit.of(peer) {
+            Some((per_second, caller)) => self.buckets.take(caller, per_second, now_ms),
+            None => true,
         }
-        let bucket = self.buckets.entry(caller).or_insert(Bucket {
-            missing: 0,
-            at_ms: now_ms,
-        });
-        let missing = bucket.missing_at(now_ms, per_second) + 1_000;
-        if missing > per_second * 1_000 {
-            return false;
-        }
-        *bucket = Bucket {
-            missing,
-            at_ms: now_ms,
-        };
-        true
-    }
-}
-
-impl Bucket {
-    fn missing_at(&self, now_ms: u64, per_second: u64) -> u64 {
-        let passed_ms = now_ms.saturating_sub(self.at_ms);
-        self.missing
-            .saturating_sub(passed_ms.saturating_mul(per_second))
     }
 }
 
@@ -299,30 +260,6 @@ mod tests {
         assert_eq!(counts.len(), 0);
         let mut rates = CallerRates::new(None, &[]);
         assert!((0..100).all(|_| rates.take(peer("192.0.2.1"), 0)));
-        assert!(rates.buckets.is_empty());
-    }
-
-    #[test]
-    fn a_rate_allows_one_seconds_worth_at_once_and_then_as_many_as_come_back() {
-        let mut rates = CallerRates::new(Some(4), &[]);
-        let caller = peer("192.0.2.1");
-        assert_eq!((0..9).filter(|_| rates.take(caller, 0)).count(), 4);
-        assert!(rates.take(peer("192.0.2.2"), 0), "others are not concerned");
-        assert!(!rates.take(caller, 249));
-        assert!(rates.take(caller, 250));
-        assert!(!rates.take(caller, 499));
-        assert_eq!((0..9).filter(|_| rates.take(caller, 60_000)).count(), 4);
-    }
-
-    #[test]
-    fn buckets_that_are_full_again_are_forgotten() {
-        let mut rates = CallerRates::new(Some(1), &[]);
-        for second in 0..100_u64 {
-            for number in 0..50_u32 {
-                let address = std::net::Ipv4Addr::from_bits(second as u32 * 50 + number);
-                assert!(rates.take(peer(&address.to_string()), second * 1_000));
-            }
-            assert!(rates.buckets.len() <= 4 * KEPT_BUCKETS);
-        }
+        assert_eq!(rates.buckets.len(), 0);
     }
 }

@@ -149,7 +149,7 @@ pub struct Config {
     /// Bytes of what has come in part and is kept until the rest is here, of all peers together: request heads, bodies of
     /// `POST`s, WebSocket messages, packets without all of their attachments. Default 20 MiB. Beyond it those give way who
     /// have most of it: a WebSocket is closed with code 1013, a request is answered 503, and their sessions end with the reason
-    /// `transport error`. All is counted whenever an eighth of it has been added, so there may be an eighth more. A server to
+    /// `memory limit`. All is counted whenever an eighth of it has been added, so there may be an eighth more. A server to
     /// which many upload large messages at a time needs more.
     pub max_incomplete_bytes: usize,
     /// Bytes that may be held for all clients and progress sessions together: what has come in part, what waits to go out, and the
@@ -190,7 +190,23 @@ pub struct Config {
     /// Handshakes that one address may begin in a second, as many of them at once as it likes. `None`, the default, for any number.
     /// Beyond it they are answered 503 with `Retry-After`, which says 1 to 4 seconds by chance, so that not all come back together.
     pub max_handshakes_per_second: Option<u32>,
-    /// Addresses that these three do not concern, such as that of a proxy, behind which all have one address. Default none.
+    /// Messages that one session may send in a second, pongs included, as many of them at once as it likes. `None`, the default, for
+    /// any number. Beyond it no input of the session is handled until it may send again: its connection is not read, so that its
+    /// client is held back, and nothing is lost.
+    pub max_messages_per_second: Option<u32>,
+    /// Bytes of messages that one session may send in a second. `None`, the default, for any number. Beyond it, as for
+    /// [`Config::max_messages_per_second`]: after a message that is larger than this, the session waits for several seconds.
+    pub max_bytes_per_second: Option<u32>,
+    /// Times that one session may ask in a second to join a namespace. `None`, the default, for any number. Beyond it the answer is
+    /// `CONNECT_ERROR` with the data `{"code":"RATE_LIMIT_EXCEEDED"}`; a session that asks twice as often all the same ends, with the reason
+    /// [`DisconnectReason::RateLimit`](crate::DisconnectReason::RateLimit).
+    pub max_joins_per_second: Option<u32>,
+    /// Commands about progress sessions that one session may give in a second. `None`, the default, for any number. Beyond it they are
+    /// answered `RATE_LIMIT_EXCEEDED`, or, where no acknowledgement is asked for, by an event `error` of `{"code", "message"}`; a
+    /// session that gives twice as many all the same ends, with the reason
+    /// [`DisconnectReason::RateLimit`](crate::DisconnectReason::RateLimit).
+    pub max_commands_per_second: Option<u32>,
+    /// Addresses that the limits for each address do not concern, such as that of a proxy, behind which all have one address. Default none.
     pub exempt_addresses: Vec<Network>,
     /// Proxies in front of this server, which say for whom they pass a request on by `X-Forwarded-For` or `Forwarded`. Default none:
     /// these header fields mean nothing. Of a request that comes from one of these addresses the client is the last address
@@ -284,6 +300,10 @@ impl Default for Config {
             max_connections_per_address: None,
             max_sessions_per_address: None,
             max_handshakes_per_second: None,
+            max_messages_per_second: None,
+            max_bytes_per_second: None,
+            max_joins_per_second: None,
+            max_commands_per_second: None,
             exempt_addresses: Vec::new(),
             trusted_proxies: Vec::new(),
             max_head_bytes: 16 * 1024,

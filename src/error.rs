@@ -24,11 +24,13 @@ pub enum DisconnectReason {
     ServerShuttingDown,
     /// The memory for all peers together was used up, and this one held the most of it.
     MemoryLimit,
+    /// The client went on with what it had been refused for doing it too often.
+    RateLimit,
 }
 
 impl DisconnectReason {
     /// All of them, in their order.
-    pub(crate) const ALL: [DisconnectReason; 9] = [
+    pub(crate) const ALL: [DisconnectReason; 10] = [
         DisconnectReason::TransportClose,
         DisconnectReason::TransportError,
         DisconnectReason::ParseError,
@@ -38,6 +40,7 @@ impl DisconnectReason {
         DisconnectReason::ServerNamespaceDisconnect,
         DisconnectReason::ServerShuttingDown,
         DisconnectReason::MemoryLimit,
+        DisconnectReason::RateLimit,
     ];
 
     /// The documentation's word for it.
@@ -52,6 +55,7 @@ impl DisconnectReason {
             DisconnectReason::ServerNamespaceDisconnect => "server namespace disconnect",
             DisconnectReason::ServerShuttingDown => "server shutting down",
             DisconnectReason::MemoryLimit => "memory limit",
+            DisconnectReason::RateLimit => "rate limit",
         }
     }
 }

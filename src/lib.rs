@@ -210,6 +210,7 @@
 #![warn(missing_docs)]
 
 mod addresses;
+mod buckets;
 #[doc(hidden)]
 pub mod checks;
 mod clock;

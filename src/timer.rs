@@ -18,6 +18,8 @@ pub enum Timer {
     Pong(EngineSessionId),
     /// When to drop a WebSocket that began an upgrade and does not finish it.
     Upgrade(EngineSessionId),
+    /// When to go on with the input of an Engine.IO session that has sent more than it may in a second.
+    Resume(EngineSessionId),
     /// When to go on without the acknowledgements that have not come.
     Ask(Key),
     /// When to refuse a client's command that the host has not decided on.

@@ -9,7 +9,8 @@ impl Endpoint {
     /// Checks that every part agrees with every other; panics where it does not.
     pub(crate) fn check_invariants(&self) {
         self.sockets.check_invariants();
-        self.transport.check();
+        self.transport
+            .check(|session| self.sessions.rates.is_paused(session));
         self.check_news();
         self.transport.ready.check_costs(self.max_piece_units());
         self.check_sessions();

@@ -8,10 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
+use super::events::Ending;
 use super::owners::room;
 use super::progress::NAMESPACE;
 use super::{AckId, Endpoint, Event, Message, ProgressView};
-use crate::error::Error;
+use crate::engine::Allowance;
+use crate::error::{DisconnectReason, Error};
 use crate::panics::Verb;
 use crate::progress::{
     command, CancelRequest, Command, ErrorCode, ProgressError, SessionInfo, SessionPage,
@@ -90,6 +92,7 @@ impl Endpoint {
         let (socket, ack) = (message.socket, message.ack);
         match command {
             None => return Some(message),
+            Some(_) if !self.may_command(socket, ack) => {}
             // Nobody can get the list.
             Some(Ok(Command::List { .. })) if ack.is_none() => {}
             Some(Ok(command)) => self.take_command(socket, ack, command, message.args.raw(0)),
@@ -97,6 +100,33 @@ impl Endpoint {
         }
         self.recycle(message);
         None
+    }
+
+    /// Whether a client may have one more command done now. If not, it is told so, and where it goes on all the same it is
+    /// disconnected.
+    fn may_command(&mut self, socket: SocketId, ack: Option<AckId>) -> bool {
+        let Some(session) = self.sockets.get(socket).map(|socket| socket.session) else {
+            return false;
+        };
+        let now_ms = self.clock.now_ms();
+        match self.sessions.rates.command(session, now_ms) {
+            Allowance::Allowed => return true,
+            Allowance::Refused => {
+                let code = ErrorCode::RateLimitExceeded;
+                let error = ProgressError::new(code, "too many commands, try again in a second");
+                match ack {
+                    Some(_) => self.answer_command(ack, &command::error_answer(&error)),
+                    None => {
+                        let args = Args::one(&error).unwrap_or_else(|_| Args::none());
+                        let _ = self.emit_to(socket, "error", &args);
+                    }
+                }
+            }
+            Allowance::Exceeded => {
+                self.end(session, Ending::AfterFlush(DisconnectReason::RateLimit))
+            }
+        }
+        false
     }
 
     fn take_command(

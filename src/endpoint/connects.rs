@@ -2,16 +2,17 @@
 
 use std::any::Any;
 
-use super::events::{Departure, DepartureStep, Queued};
+use super::events::{Departure, DepartureStep, Ending, Queued};
 use super::recovery::Asked;
 use super::{ClientInfo, ConnectId, Endpoint, Event, Sight};
 use crate::data::Data;
-use crate::engine::Revision;
+use crate::engine::{Allowance, Revision};
 use crate::error::{DisconnectReason, Error};
 use crate::http::query_pairs;
 use crate::id::{EngineSessionId, Secret};
 use crate::panics::Verb;
 use crate::priority::Priority;
+use crate::progress::ErrorCode;
 use crate::slots::Key;
 use crate::socket::{
     with_slash, Args, ConnectError, NamespaceId, Packet, PacketLog, RecoveryConfig, SocketId,
@@ -232,6 +233,19 @@ impl Endpoint {
     }
 
     fn join_namespace(&mut self, session: EngineSessionId, name: &str, payload: &str) {
+        match self.sessions.rates.join(session, self.clock.now_ms()) {
+            Allowance::Allowed => {}
+            Allowance::Refused => {
+                let data = serde_json::json!({ "code": ErrorCode::RateLimitExceeded.as_str() });
+                let error = ConnectError::new("Too many connects, try again in a second")
+                    .with_data(&data)
+                    .expect("a JSON value has a text");
+                return self.refuse_join(session, name, &error);
+            }
+            Allowance::Exceeded => {
+                return self.end(session, Ending::AfterFlush(DisconnectReason::RateLimit))
+            }
+        }
         let Some(entry) = self.sessions.get(session) else {
             return;
         };

@@ -233,6 +233,17 @@ impl Endpoint {
         }
     }
 
+    /// Whether the session on a WebSocket has sent more than it may, so that its input waits.
+    fn is_paused(&self, key: ConnectionId) -> bool {
+        if !self.sessions.rates.has_paused() {
+            return false;
+        }
+        let session = self.transport.session_of(key);
+        session.is_some_and(|session| {
+            self.sessions.rates.is_paused(session) && self.is_transport(session, key)
+        })
+    }
+
     /// Whether as many events wait for the host as may.
     pub(super) fn has_full_queue(&self) -> bool {
         self.events.len() >= self.config.max_pending_events
@@ -249,6 +260,9 @@ impl Endpoint {
             };
             if connection.speaks_frames() && at == input.len() {
                 return (at, Rest::Incomplete);
+            }
+            if self.is_paused(key) {
+                return (at, Rest::Waits);
             }
             if self.is_share_used_up() {
                 self.transport.ready.on_more(key);
@@ -303,6 +317,10 @@ impl Endpoint {
             }
             Step::Message { message, bytes } => {
                 if let Some(session) = session {
+                    if self.is_transport(session, key) {
+                        let rates = &mut self.sessions.rates;
+                        rates.spend(&mut self.clock, session, bytes);
+                    }
                     self.websocket_message(key, session, message);
                 }
                 Progress::Consumed(bytes)

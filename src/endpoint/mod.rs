@@ -54,7 +54,7 @@ pub use work::Work;
 use crate::addresses::{CallerCounts, CallerRates};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::{Revision, Sessions, Times};
+use crate::engine::{Revision, SessionRates, Sessions, Times};
 use crate::id::EngineSessionId;
 use crate::net::{Handle, Stats};
 use crate::now::Now;
@@ -140,6 +140,7 @@ impl Endpoint {
                 },
                 CallerCounts::new(config.max_sessions_per_address, exempt),
                 CallerRates::new(config.max_handshakes_per_second, exempt),
+                SessionRates::new(&config),
             ),
             sockets: Sockets::new(config.room_events),
             connects: Slots::default(),

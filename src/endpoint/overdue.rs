@@ -201,7 +201,8 @@ impl Endpoint {
                     Transport::WebSocket(connection) => Some(connection),
                     Transport::Polling { post, .. } => post,
                 });
-                carrier.is_some_and(|connection| ready.is_listed(connection))
+                self.sessions.rates.is_paused(id)
+                    || carrier.is_some_and(|connection| ready.is_listed(connection))
             }
             _ => false,
         }

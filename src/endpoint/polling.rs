@@ -144,13 +144,19 @@ impl Endpoint {
         };
         let is_valid = if let Some(packets) = packets {
             loop {
+                if self.sessions.rates.is_paused(session) {
+                    return self.pause_post(key, payload, at);
+                }
                 if self.is_share_used_up() {
+                    self.transport.ready.on_more(key);
                     return self.pause_post(key, payload, at);
                 }
                 let (part, next) = packets.at(at);
                 let end = next.unwrap_or(packets.bytes());
                 self.transport.ready.charge(cost::STEP + end - at);
                 let is_valid = self.post_part(session, part);
+                let rates = &mut self.sessions.rates;
+                rates.spend(&mut self.clock, session, end - at);
                 match next {
                     Some(next) if is_valid && self.takes_input(session) => at = next,
                     _ => break is_valid,
@@ -186,7 +192,6 @@ impl Endpoint {
                 *at = done;
             }
         }
-        self.transport.ready.on_more(key);
     }
 
     /// One packet of a `POST`; false when it is not one.

@@ -230,12 +230,26 @@ impl Endpoint {
         };
         self.forget_news(&entry.client);
         entry.session.cancel_timers(&mut self.clock);
+        self.sessions.rates.forget(&mut self.clock, id);
         // What is still coming in is for nobody.
         let post = entry.session.incoming_post();
         if let Some(post) = post.filter(|post| self.transport.is_posting(*post)) {
             let error = EngineError::UnknownSession;
             self.answer(post, Response::json(400, error.body()));
             self.finish(post);
+        }
+    }
+
+    /// The input of a session that has sent more than it may in a second goes on.
+    pub(super) fn resume_session(&mut self, id: EngineSessionId) {
+        self.sessions.rates.resume(id);
+        let session = self.sessions.session(id);
+        let carrier = session.and_then(|session| match session.transport() {
+            Transport::WebSocket(connection) => Some(connection),
+            Transport::Polling { post, .. } => post,
+        });
+        if let Some(connection) = carrier {
+            self.transport.ready.on_more(connection);
         }
     }
 

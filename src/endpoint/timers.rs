@@ -40,6 +40,7 @@ impl Endpoint {
             Timer::Ping(key) => self.ping(key, deadline_ms),
             Timer::Pong(key) => self.pong_timed_out(key),
             Timer::Upgrade(key) => self.abandon_upgrade(key),
+            Timer::Resume(key) => self.resume_session(key),
             Timer::Ask(key) => self.ask_timed_out(key),
             Timer::Command(key) => self.command_timed_out(key),
             Timer::Away(key) => self.recovery_expired(SocketId(key)),

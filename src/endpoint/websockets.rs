@@ -115,7 +115,7 @@ impl Endpoint {
         }
     }
 
-    fn is_transport(&self, session: EngineSessionId, key: ConnectionId) -> bool {
+    pub(super) fn is_transport(&self, session: EngineSessionId, key: ConnectionId) -> bool {
         let session = self.sessions.session(session);
         session.is_some_and(|session| session.transport().websocket() == Some(key))
     }

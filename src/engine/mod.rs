@@ -9,6 +9,7 @@ mod handshake;
 mod packet;
 mod payload;
 pub mod payload3;
+mod rates;
 mod request;
 mod session;
 mod sessions;
@@ -17,6 +18,7 @@ pub use handshake::{HandshakeDetail, HandshakeDetails};
 pub use packet::Packet;
 pub(crate) use payload::encode_as_text;
 pub use payload::{decode_payload, encode_payload, Part};
+pub(crate) use rates::{Allowance, SessionRates};
 pub use request::{EngineError, EngineRequest, Rejection, Revision, Route, Transports};
 pub(crate) use session::{
     Admitted, Opening, PacketAction, PollAction, PostAction, ProbeAction, Transport, CLOSE,

@@ -1,5 +1,6 @@
 //! All Engine.IO sessions, found by their ids.
 
+use super::rates::SessionRates;
 use super::session::{Opening, Session};
 use super::Times;
 use crate::addresses::{CallerCounts, CallerRates};
@@ -19,6 +20,8 @@ pub struct Sessions<C> {
     /// How many sessions each address has, and how many handshakes it begins.
     of_callers: CallerCounts,
     handshakes: CallerRates,
+    /// How much each may do.
+    pub rates: SessionRates,
 }
 
 /// One session and its client.
@@ -29,13 +32,19 @@ pub struct SessionEntry<C> {
 }
 
 impl<C> Sessions<C> {
-    pub fn new(times: Times, of_callers: CallerCounts, handshakes: CallerRates) -> Self {
+    pub fn new(
+        times: Times,
+        of_callers: CallerCounts,
+        handshakes: CallerRates,
+        rates: SessionRates,
+    ) -> Self {
         Sessions {
             entries: Slots::default(),
             poll_queue: PriorityQueue::default(),
             times,
             of_callers,
             handshakes,
+            rates,
         }
     }
 

@@ -26,6 +26,8 @@ pub enum ErrorCode {
     Forbidden,
     /// Metadata, result, error or reason is larger than its limit.
     PayloadTooLarge,
+    /// Whoever asks has done so too often; try again later.
+    RateLimitExceeded,
     /// The server holds as many sessions as it may; try again later.
     ServerOverload,
 }
@@ -43,6 +45,7 @@ impl ErrorCode {
             ErrorCode::SessionCancelled => "SESSION_CANCELLED",
             ErrorCode::Forbidden => "FORBIDDEN",
             ErrorCode::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
+            ErrorCode::RateLimitExceeded => "RATE_LIMIT_EXCEEDED",
             ErrorCode::ServerOverload => "SERVER_OVERLOAD",
         }
     }
@@ -59,6 +62,7 @@ impl ErrorCode {
             | ErrorCode::SessionManaged => 409,
             ErrorCode::SessionCancelled => 410,
             ErrorCode::PayloadTooLarge => 413,
+            ErrorCode::RateLimitExceeded => 429,
             ErrorCode::ServerOverload => 503,
         }
     }
@@ -167,6 +171,7 @@ mod tests {
             (ErrorCode::SessionManaged, "SESSION_MANAGED", 409),
             (ErrorCode::SessionCancelled, "SESSION_CANCELLED", 410),
             (ErrorCode::PayloadTooLarge, "PAYLOAD_TOO_LARGE", 413),
+            (ErrorCode::RateLimitExceeded, "RATE_LIMIT_EXCEEDED", 429),
             (ErrorCode::ServerOverload, "SERVER_OVERLOAD", 503),
         ] {
             assert_eq!(code.as_str(), text);

@@ -10,7 +10,7 @@ use crate::http::{
     parse_head, BodyDecoder, BodyPart, Field, Head, HeadOptions, Parsed, Refusal, Response,
     ResponseBody, CONTINUE,
 };
-use crate::id::ConnectionId;
+use crate::id::{ConnectionId, EngineSessionId};
 use crate::priority::Priority;
 use crate::timer::Timeout;
 
@@ -413,7 +413,12 @@ impl Transport {
     }
 
     /// Part of [`Transport::check`]: without a timer, an open connection waits for somebody who knows of it.
-    pub(super) fn check_exchange(&self, key: ConnectionId, connection: &Connection) {
+    pub(super) fn check_exchange(
+        &self,
+        key: ConnectionId,
+        connection: &Connection,
+        is_paused: impl Fn(EngineSessionId) -> bool,
+    ) {
         let Protocol::Http(http) = &connection.protocol else {
             return;
         };
@@ -426,7 +431,11 @@ impl Transport {
         match exchange.sink {
             Sink::Discard { .. } => panic!("such a request is answered at once"),
             Sink::Admission(_) => panic!("such a decision has its time"),
-            Sink::Post { is_complete, .. } => assert!(is_complete && self.ready.is_listed(key)),
+            Sink::Post {
+                session,
+                is_complete,
+                ..
+            } => assert!(is_complete && (self.ready.is_listed(key) || is_paused(session))),
             Sink::Host { .. } | Sink::Poll { .. } => {}
         }
     }

@@ -439,8 +439,8 @@ impl Transport {
         self.get(key).map_or(0, |it| it.outbox.len())
     }
 
-    /// Part of the endpoint's check of its invariants.
-    pub fn check(&self) {
+    /// Part of the endpoint's check of its invariants. `is_paused` says of which sessions no input is handled for now.
+    pub fn check(&self, is_paused: impl Fn(EngineSessionId) -> bool) {
         /// What may wait on one connection: one read, and before it the beginning of a request's head or of a frame.
         const FRAME_HEADER_BYTES: usize = 14;
         let frame_bytes = self.limits.max_payload_bytes + FRAME_HEADER_BYTES;
@@ -452,7 +452,7 @@ impl Transport {
                 self.write_queue.holds(&key, connection.listed),
                 "a connection that is to be written to is in its list"
             );
-            self.check_exchange(key, connection);
+            self.check_exchange(key, connection, &is_paused);
         }
     }
 

@@ -29,6 +29,7 @@ mod owners;
 mod polling;
 mod progress;
 mod random;
+mod rates;
 mod recovery;
 mod refusals;
 mod revision_3;

@@ -51,7 +51,13 @@ struct GenerateArgs {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
-        Some(Command::Serve(args)) => ended(serve::run(&args)),
+        Some(Command::Serve(args)) => match serve::run(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                let _ = writeln!(io::stderr(), "pulsewheel: {error}");
+                ExitCode::from(error.exit_status())
+            }
+        },
         Some(Command::Import(args)) => ExitCode::from(client::import(&args)),
         Some(Command::Generate(args)) => ended(unless_reader_left(generate(&args))),
         None if cli.licenses => ended(unless_reader_left(print_licenses())),

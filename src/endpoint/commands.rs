@@ -384,6 +384,11 @@ impl ProgressView<'_> {
         }
     }
 
+    /// The sessions that a client tracks, those included that the host has it track.
+    pub fn tracked(&self, socket: SocketId) -> Vec<Uuid> {
+        self.endpoint.tracked_by(socket)
+    }
+
     /// What a command carries as `token`, beside its session's id, for hosts that let in who has one.
     pub fn command_token(&self, ticket: CommandId) -> Option<&str> {
         let commands = &self.endpoint.tracking.commands;

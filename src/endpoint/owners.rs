@@ -215,7 +215,7 @@ impl Endpoint {
     }
 
     /// The sessions that a client tracks.
-    fn tracked_by(&self, socket: SocketId) -> Vec<Uuid> {
+    pub(super) fn tracked_by(&self, socket: SocketId) -> Vec<Uuid> {
         let ids = self.sockets.rooms(socket).filter_map(|room| {
             let id = room.strip_prefix(RESERVED)?;
             Uuid::parse_str(id).ok()

@@ -84,13 +84,13 @@ describe("the edges of the interface", () => {
     };
     assert.deepEqual(await handshake(program, "https://evil.example"), [403, null]);
     assert.deepEqual(await handshake(program, program.origin), [200, null]);
-    const own = await startProgram(t, { flags: ["--allowed-origin", "https://app.example"] });
+    const own = await startProgram(t, { flags: ["--insecure", "--allowed-origin", "https://app.example"] });
     assert.deepEqual(await handshake(own, "https://app.example"), [200, "https://app.example"]);
     assert.deepEqual(await handshake(own, "https://evil.example"), [403, null]);
   });
 
   test("--allowed-host lets another name in", async (t) => {
-    const own = await startProgram(t, { flags: ["--allowed-host", "pulse.example"] });
+    const own = await startProgram(t, { flags: ["--insecure", "--allowed-host", "pulse.example"] });
     const connection = await RawConnection.open(own.port);
     connection.write("GET /healthz HTTP/1.1\r\nHost: pulse.example\r\n\r\n");
     assert.equal((await connection.response()).status, 200);

@@ -80,7 +80,9 @@ export async function startProgram(t, { dataDir, flags = [], listen = "127.0.0.1
   const firstLine = await within(line, "first line");
   const [, origin, port] = /^listening on (http:\/\/.+:(\d+))$/.exec(firstLine) ?? assert.fail(firstLine);
   const call = (method, target, body, headers = {}) => api(origin, method, target, body, headers);
-  return { origin, port: Number(port), path: "/socket.io/", folder, pid: child.pid, end, call };
+  /** Waits for something in the log. */
+  const logged = (pattern) => until(() => pattern.test(stderr), `${pattern} in the log`);
+  return { origin, port: Number(port), path: "/socket.io/", folder, pid: child.pid, end, call, log: () => stderr, logged };
 }
 
 /** One request of the HTTP interface: status, headers and the JSON that came back. */

@@ -3,6 +3,7 @@
 use pulsewheel::http::Response;
 use pulsewheel::progress::ProgressError;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::import::RequestError;
 
@@ -15,6 +16,8 @@ pub struct ApiError {
     pub status: u16,
     pub code: &'static str,
     pub message: String,
+    /// When to come back, in seconds; `None` for what is usual with the status.
+    retry_after_s: Option<u64>,
 }
 
 impl ApiError {
@@ -23,7 +26,32 @@ impl ApiError {
             status,
             code,
             message: message.into(),
+            retry_after_s: None,
         }
+    }
+
+    pub fn auth_required() -> ApiError {
+        ApiError::new(
+            401,
+            "AUTH_REQUIRED",
+            "this takes a token; the one that was sent, if any, is not known here or has expired",
+        )
+    }
+
+    pub fn rate_limit(message: impl Into<String>, retry_after_s: u64) -> ApiError {
+        ApiError {
+            retry_after_s: Some(retry_after_s),
+            ..ApiError::new(429, "RATE_LIMIT_EXCEEDED", message)
+        }
+    }
+
+    /// What is told of a session that is not there, and of one that is not for whoever asks.
+    pub fn no_session(id: Uuid) -> ApiError {
+        ApiError::new(
+            404,
+            "SESSION_NOT_FOUND",
+            format!("there is no session {id}, or it ended long ago"),
+        )
     }
 
     pub fn invalid(message: impl Into<String>) -> ApiError {
@@ -83,10 +111,11 @@ impl From<ApiError> for Response {
     fn from(error: ApiError) -> Response {
         let body = json!({ "error": { "code": error.code, "message": error.message } });
         let response = json_text(error.status, body.to_string());
-        if error.status == 503 {
-            response.with_header("Retry-After", RETRY_AFTER_S)
-        } else {
-            response
+        match (error.status, error.retry_after_s) {
+            (_, Some(seconds)) => response.with_header("Retry-After", seconds.to_string()),
+            (429 | 503, None) => response.with_header("Retry-After", RETRY_AFTER_S),
+            (401, None) => response.with_header("WWW-Authenticate", "Bearer"),
+            _ => response,
         }
     }
 }

@@ -9,6 +9,9 @@ use std::str::FromStr;
 use clap::Args;
 use log::LevelFilter;
 use pulsewheel::http::{parse_host, parse_origin, HostPort};
+use pulsewheel::progress::Audience;
+
+use super::sessions::audience;
 
 /// Bytes of an upload, form included: 100 MiB.
 const DEFAULT_MAX_UPLOAD_BYTES: u64 = 100 * 1024 * 1024;
@@ -82,6 +85,37 @@ pub struct ServeArgs {
         value_parser = clap::value_parser!(u64).range(1..)
     )]
     pub max_upload_bytes: u64,
+
+    /// File with the tokens of those who may come in, a line `ROLE TOKEN [NAME]` each.
+    ///
+    /// Roles are viewer, producer and admin; lines that begin with # say nothing.
+    /// The file is read again on SIGHUP. Without it everybody is an admin, and
+    /// the server is for this machine alone.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "FILE",
+        env = "PULSEWHEEL_TOKEN_FILE"
+    )]
+    pub token_file: Option<PathBuf>,
+
+    /// Let everybody in as an admin, from wherever, without a token file.
+    ///
+    /// Whoever reaches the server can then read, change and delete everything.
+    #[arg(long, verbatim_doc_comment, env = "PULSEWHEEL_INSECURE")]
+    pub insecure: bool,
+
+    /// Who hears of a session that does not say so itself: everybody; trackers, who
+    /// know its id; or owner.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "A",
+        env = "PULSEWHEEL_AUDIENCE",
+        default_value = "everybody",
+        value_parser = audience
+    )]
+    pub audience: Audience,
 
     /// What to log to standard error: off, error, warn, info, debug or trace.
     #[arg(

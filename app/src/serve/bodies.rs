@@ -8,6 +8,7 @@ use pulsewheel::RequestId;
 use serde_json::Value;
 
 use super::answer::ApiError;
+use super::auth::Caller;
 use super::route::Verb;
 
 /// Largest JSON body, in bytes.
@@ -26,6 +27,7 @@ pub struct Bodies {
 
 struct Incomplete {
     verb: Verb,
+    caller: Caller,
     bytes: Vec<u8>,
 }
 
@@ -36,6 +38,7 @@ impl Bodies {
         &mut self,
         request: RequestId,
         verb: Verb,
+        caller: Caller,
         head: &Request,
     ) -> Result<usize, ApiError> {
         check_head(head)?;
@@ -43,6 +46,7 @@ impl Bodies {
             request,
             Incomplete {
                 verb,
+                caller,
                 bytes: Vec::new(),
             },
         );
@@ -68,10 +72,10 @@ impl Bodies {
         Err(error)
     }
 
-    /// The body is complete: gives what it was sent for, and itself.
-    pub fn finish(&mut self, request: RequestId) -> Option<(Verb, Vec<u8>)> {
+    /// The body is complete: gives what it was sent for, who has sent it, and itself.
+    pub fn finish(&mut self, request: RequestId) -> Option<(Verb, Caller, Vec<u8>)> {
         let incomplete = self.remove(request)?;
-        Some((incomplete.verb, incomplete.bytes))
+        Some((incomplete.verb, incomplete.caller, incomplete.bytes))
     }
 
     /// The request is gone.

@@ -3,20 +3,22 @@
 use std::sync::Arc;
 
 use pulsewheel::http::{Request, Response};
-use pulsewheel::{Endpoint, Event, RequestId};
+use pulsewheel::{Endpoint, Event, PeerAddr, RequestId};
 
 use super::access::{check_host, check_origin};
 use super::answer::{json_text, ApiError};
+use super::auth::{self, Auth, Caller, SWEEP};
 use super::bodies::{object, Bodies};
 use super::imports::{Imports, Registry};
 use super::numbers::Numbers;
 use super::queries::{Queries, Query};
 use super::query_fields::fields;
-use super::route::{options, route, Route};
+use super::route::{options, route, Route, Verb};
 use super::{pages, sessions};
 
 /// The host of the endpoint. Nothing in here waits, for a disk least of all.
 pub struct Host {
+    pub auth: Arc<Auth>,
     pub allowed_hosts: Vec<String>,
     pub registry: Arc<Registry>,
     pub imports: Imports,
@@ -34,7 +36,7 @@ impl Host {
                 peer,
             } => {
                 log::debug!("{peer} {:?} {}", head.method, head.path);
-                if let Some(response) = self.begin(endpoint, request, &head) {
+                if let Some(response) = self.begin(endpoint, request, &head, peer) {
                     respond(endpoint, request, response);
                 }
             }
@@ -53,6 +55,21 @@ impl Host {
                 self.imports.abort(request);
                 self.registry.forget_asker(request);
             }
+            Event::AllowRequest { ticket, head, peer } => {
+                self.auth.admit(endpoint, ticket, &head, peer);
+            }
+            Event::ConnectRequested {
+                ticket,
+                namespace,
+                auth,
+                ..
+            } => self.auth.connect(endpoint, ticket, &namespace, &auth),
+            Event::ProgressCommand {
+                ticket,
+                socket,
+                command,
+            } => self.auth.command(endpoint, ticket, socket, &command),
+            Event::Timer { token: SWEEP, .. } => self.auth.sweep(endpoint),
             Event::CancelRequested { session, .. } => self.registry.cancel(endpoint, session),
             Event::Message(message) => endpoint.recycle(message),
             // Whoever connects only listens, or asks what the endpoint answers itself.
@@ -68,9 +85,13 @@ impl Host {
         endpoint: &mut Endpoint,
         request: RequestId,
         head: &Request,
+        peer: PeerAddr,
     ) -> Option<Response> {
-        self.dispatch(endpoint, request, head)
-            .unwrap_or_else(|error| Some(error.into()))
+        self.dispatch(endpoint, request, head, peer)
+            .unwrap_or_else(|error| {
+                audit_refusal(&error, &format!("{:?} {}", head.method, head.path), &peer);
+                Some(error.into())
+            })
     }
 
     fn dispatch(
@@ -78,8 +99,10 @@ impl Host {
         endpoint: &mut Endpoint,
         request: RequestId,
         head: &Request,
+        peer: PeerAddr,
     ) -> Result<Option<Response>, ApiError> {
         check_host(head, &self.allowed_hosts)?;
+        self.auth.check_direct(head)?;
         let route = match route(head.method, &head.path, pages::is_file) {
             Ok(route) => route,
             Err(response) => return Ok(Some(response)),
@@ -91,23 +114,56 @@ impl Host {
             Route::Options(allow) => options(allow),
             Route::Health => json_text(200, r#"{"status":"ok"}"#.to_owned()),
             Route::File => pages::answer(&head.path, head),
-            Route::ListSessions => sessions::list(endpoint, head)?,
+            Route::Login => {
+                let is_secure = auth::is_secure(head);
+                let nobody = Caller::nobody(peer);
+                return self.read_body(endpoint, request, Verb::Login { is_secure }, nobody, head);
+            }
+            Route::Logout => Auth::log_out(head),
+            route => {
+                let caller = self.auth.caller(endpoint, head, peer)?;
+                return self.dispatch_known(endpoint, request, head, route, caller);
+            }
+        };
+        Ok(Some(response))
+    }
+
+    /// As [`Host::dispatch`], where it has to be known who asks.
+    fn dispatch_known(
+        &mut self,
+        endpoint: &mut Endpoint,
+        request: RequestId,
+        head: &Request,
+        route: Route,
+        caller: Caller,
+    ) -> Result<Option<Response>, ApiError> {
+        caller.need_for(&route)?;
+        let response = match route {
+            Route::WhoAmI => {
+                fields(head, &[])?;
+                self.auth.answer_whoami(&caller)
+            }
+            Route::ListSessions => sessions::list(endpoint, head, &caller)?,
             Route::ReadSession(id) => {
                 fields(head, &[])?;
+                auth::seen(endpoint, &caller, id)?;
                 sessions::read(endpoint, id)?
             }
             Route::DeleteSession(id) => {
                 fields(head, &[])?;
                 sessions::delete(endpoint, id)?
             }
+            Route::Unshare(id, share) => {
+                fields(head, &[])?;
+                auth::changed(endpoint, &caller, id)?;
+                self.auth.unshare(endpoint, id, share)?
+            }
             Route::Verb(verb) => {
                 fields(head, &[])?;
-                let wanted_bytes = self.bodies.begin(request, verb, head)?;
-                grant(endpoint, request, wanted_bytes);
-                return Ok(None);
+                return self.read_body(endpoint, request, verb, caller, head);
             }
             Route::Import => {
-                self.imports.begin(endpoint, request, head)?;
+                self.imports.begin(endpoint, request, head, caller)?;
                 return Ok(None);
             }
             Route::ListImports => {
@@ -135,16 +191,43 @@ impl Host {
                 self.queries.submit(request, Query::statistics(head)?)?;
                 return Ok(None);
             }
+            Route::Options(_) | Route::Health | Route::File | Route::Login | Route::Logout => {
+                return Err(ApiError::not_found());
+            }
         };
         Ok(Some(response))
     }
 
+    fn read_body(
+        &mut self,
+        endpoint: &mut Endpoint,
+        request: RequestId,
+        verb: Verb,
+        caller: Caller,
+        head: &Request,
+    ) -> Result<Option<Response>, ApiError> {
+        let wanted_bytes = self.bodies.begin(request, verb, caller, head)?;
+        grant(endpoint, request, wanted_bytes);
+        Ok(None)
+    }
+
     /// Does a verb whose body is complete, if this request is one.
     fn run_verb(&mut self, endpoint: &mut Endpoint, request: RequestId) -> Option<Response> {
-        let (verb, body) = self.bodies.finish(request)?;
+        let (verb, caller, body) = self.bodies.finish(request)?;
+        let (auth, imports) = (&self.auth, &self.registry);
         object(&body)
-            .and_then(|body| sessions::run(endpoint, &self.registry, request, verb, body))
-            .unwrap_or_else(|error| Some(error.into()))
+            .and_then(|body| sessions::run(endpoint, auth, imports, request, verb, &caller, body))
+            .unwrap_or_else(|error| {
+                audit_refusal(&error, &format!("{verb:?}"), &caller.name());
+                Some(error.into())
+            })
+    }
+}
+
+/// Notes who was refused for who he is, or for what he has had already.
+fn audit_refusal(error: &ApiError, what: &str, who: &dyn std::fmt::Display) {
+    if matches!(error.status, 401 | 403 | 429) {
+        log::warn!("refused {} {what} to {who}", error.code);
     }
 }
 

@@ -13,6 +13,7 @@
 mod access;
 mod answer;
 mod args;
+mod auth;
 mod bodies;
 mod call;
 mod export;
@@ -32,6 +33,7 @@ mod testing;
 use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -42,6 +44,7 @@ use pulsewheel::{Config, Server};
 
 use crate::clock::now_ms;
 use crate::store::{Store, StoreError};
+use auth::{Auth, TokenFileError};
 use bodies::Bodies;
 use host::Host;
 use imports::{Imports, Registry};
@@ -65,6 +68,19 @@ pub enum ServeError {
     Loop(io::Error),
     /// The file of the module `numbers`.
     Numbers(io::Error),
+    TokenFile(PathBuf, TokenFileError),
+    /// What would let in others than this machine's users, though nobody is asked for a token.
+    Open(String),
+}
+
+impl ServeError {
+    /// The exit status: 2 where the command line is to blame.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            ServeError::TokenFile(..) | ServeError::Open(_) => 2,
+            _ => 1,
+        }
+    }
 }
 
 impl fmt::Display for ServeError {
@@ -76,6 +92,13 @@ impl fmt::Display for ServeError {
             ServeError::Numbers(error) => {
                 write!(f, "the data directory cannot be used: {error}")
             }
+            ServeError::TokenFile(path, error) => {
+                write!(f, "the token file {}: {error}", path.display())
+            }
+            ServeError::Open(what) => write!(
+                f,
+                "{what} lets in others than the users of this machine: name a --token-file, or say --insecure"
+            ),
         }
     }
 }
@@ -98,12 +121,20 @@ impl From<io::Error> for ServeError {
 pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     let signals = EndSignals::catch()?;
     outlive_file_limits()?;
+    let addresses = resolve(&args.listen)?;
+    check_openness(args, &addresses)?;
+    let auth = Auth::open(args.token_file.as_deref(), args.insecure).map_err(|error| {
+        ServeError::TokenFile(args.token_file.clone().unwrap_or_default(), error)
+    })?;
+    let auth = Arc::new(auth);
     let store = Arc::new(Store::open(&args.data_dir)?);
     let mut reservation = Reservation::open(&args.data_dir).map_err(ServeError::Numbers)?;
-    let addresses = resolve(&args.listen)?;
     let allowed_hosts = allowed_hosts(args, &addresses);
     let mut server = Server::new(Config {
         host_http: true,
+        allow_request: true,
+        connect_requests: true,
+        progress_commands: true,
         serve_client: true,
         allowed_hosts: Some(allowed_hosts.clone()),
         // Clients can cancel sessions, so pages of other sites are clients only by leave.
@@ -112,6 +143,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         progress: Some(ProgressConfig {
             first_seq: reservation.first(),
             reserved_seq: reservation.first(),
+            audience: args.audience,
             ..ProgressConfig::default()
         }),
         ..Config::default()
@@ -128,6 +160,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     let handle = server.handle();
     let registry = Arc::new(Registry::default());
     let mut host = Host {
+        auth: auth.clone(),
         allowed_hosts,
         registry: registry.clone(),
         imports: Imports::new(
@@ -140,7 +173,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         bodies: Bodies::default(),
         numbers: Numbers::start(reservation, handle.clone())?,
     };
-    signals.end_server(handle, registry)?;
+    signals.end_server(handle, registry, auth)?;
     let addresses = server.local_addrs()?;
     for address in &addresses {
         log::info!("listening on http://{address}");
@@ -160,6 +193,24 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     host.numbers.end(highest_seq);
     log::info!("ended");
     Ok(result?)
+}
+
+/// Refuses what would let in others, where everybody is an admin.
+fn check_openness(args: &ServeArgs, addresses: &Resolved<'_>) -> Result<(), ServeError> {
+    if args.token_file.is_some() || args.insecure {
+        return Ok(());
+    }
+    let is_local = |(_, resolved): &&(&ListenAddress, Vec<SocketAddr>)| {
+        resolved.iter().all(|address| address.ip().is_loopback())
+    };
+    let foreign = addresses.iter().find(|address| !is_local(address));
+    let what = match (foreign, &args.allowed_host[..], &args.allowed_origin[..]) {
+        (Some((address, _)), _, _) => format!("--listen {address}"),
+        (None, [name, ..], _) => format!("--allowed-host {name}"),
+        (None, [], [origin, ..]) => format!("--allowed-origin {origin}"),
+        (None, [], []) => return Ok(()),
+    };
+    Err(ServeError::Open(what))
 }
 
 /// What each address to listen on stands for.
@@ -231,6 +282,7 @@ fn announce(addresses: Vec<SocketAddr>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pulsewheel::progress::Audience;
 
     fn args(listen: &[&str], allowed: &[&str]) -> ServeArgs {
         ServeArgs {
@@ -242,6 +294,9 @@ mod tests {
             allowed_host: allowed.iter().map(|&name| name.to_owned()).collect(),
             allowed_origin: Vec::new(),
             max_upload_bytes: 1,
+            token_file: None,
+            insecure: false,
+            audience: Audience::Everybody,
             log: log::LevelFilter::Off,
         }
     }
@@ -257,6 +312,36 @@ mod tests {
             allowed_hosts(&args, &addresses),
             ["127.0.0.1", "192.0.2.7", "2001:db8::1", "scans.example"]
         );
+    }
+
+    #[test]
+    fn without_tokens_the_server_is_for_this_machine_alone() {
+        let is_refused = |args: &ServeArgs| {
+            let resolved = resolve(&args.listen).unwrap();
+            check_openness(args, &resolved).is_err()
+        };
+        let own = args(&["127.0.0.1:0", "[::1]:0"], &[]);
+        assert!(!is_refused(&own));
+        let with_origin = ServeArgs {
+            allowed_origin: vec!["https://a.example".to_owned()],
+            ..own
+        };
+        for open in [
+            args(&["127.0.0.1:0", "192.0.2.7:0"], &[]),
+            args(&["0.0.0.0:0"], &[]),
+            args(&["127.0.0.1:0"], &["scans.example"]),
+            with_origin,
+        ] {
+            assert!(is_refused(&open), "{open:?}");
+            assert!(!is_refused(&ServeArgs {
+                insecure: true,
+                ..open.clone()
+            }));
+            assert!(!is_refused(&ServeArgs {
+                token_file: Some("tokens".into()),
+                ..open
+            }));
+        }
     }
 
     #[test]

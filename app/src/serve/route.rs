@@ -15,6 +15,12 @@ pub enum Route {
     Health,
     ListSessions,
     ReadSession(Uuid),
+    /// What the caller may do.
+    WhoAmI,
+    Login,
+    Logout,
+    /// Takes back what was shared by this id.
+    Unshare(Uuid, u64),
     DeleteSession(Uuid),
     /// A verb with a JSON body.
     Verb(Verb),
@@ -32,7 +38,12 @@ pub enum Route {
 /// A verb whose arguments are a JSON object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
+    /// Exchange a token for a cookie, which is `secure` where the page was loaded by TLS.
+    Login {
+        is_secure: bool,
+    },
     CreateSession,
+    Share(Uuid),
     UpdateProgress(Uuid),
     Complete(Uuid),
     Fail(Uuid),
@@ -119,39 +130,47 @@ fn resource(path: &str, is_file: impl Fn(&str) -> bool) -> Result<Resource, ApiE
         ..Resource::default()
     };
     let mut parts = path.split('/').skip(1);
-    let parts = [(); 5].map(|()| parts.next());
+    let parts = [(); 6].map(|()| parts.next());
     let resource = match parts {
         [Some("healthz"), None, ..] => get(Route::Health),
+        [Some("api"), Some("login"), None, ..] => post(Route::Login),
+        [Some("api"), Some("logout"), None, ..] => post(Route::Logout),
+        [Some("api"), Some("whoami"), None, ..] => get(Route::WhoAmI),
         [Some("api"), Some("sessions"), None, ..] => Resource {
             get: Some(Route::ListSessions),
             ..post(Route::Verb(Verb::CreateSession))
         },
-        [Some("api"), Some("sessions"), Some(id), None, _] if !id.is_empty() => {
+        [Some("api"), Some("sessions"), Some(id), None, ..] if !id.is_empty() => {
             let id = session_id_argument(id)?;
             Resource {
                 delete: Some(Route::DeleteSession(id)),
                 ..get(Route::ReadSession(id))
             }
         }
-        [Some("api"), Some("sessions"), Some(id), Some(name), None] => {
+        [Some("api"), Some("sessions"), Some(id), Some("share"), Some(share), None] => Resource {
+            delete: Some(Route::Unshare(session_id_argument(id)?, share_id(share)?)),
+            ..Resource::default()
+        },
+        [Some("api"), Some("sessions"), Some(id), Some(name), None, _] => {
             let verb = match name {
                 "progress" => Verb::UpdateProgress,
                 "complete" => Verb::Complete,
                 "error" => Verb::Fail,
                 "cancel" => Verb::Cancel,
+                "share" => Verb::Share,
                 _ => return Err(ApiError::not_found()),
             };
             post(Route::Verb(verb(session_id_argument(id)?)))
         }
-        [Some("api"), Some("events"), Some("data_updated"), None, _] => {
+        [Some("api"), Some("events"), Some("data_updated"), None, ..] => {
             post(Route::Verb(Verb::DataUpdated))
         }
-        [Some("api"), Some("events"), Some("system_alert"), None, _] => {
+        [Some("api"), Some("events"), Some("system_alert"), None, ..] => {
             post(Route::Verb(Verb::SystemAlert))
         }
         [Some("api"), Some("vulnerabilities"), None, ..] => get(Route::ListFindings),
-        [Some("api"), Some("vulnerabilities"), Some("import"), None, _] => post(Route::Import),
-        [Some("api"), Some("vulnerabilities"), Some("stats"), None, _] => get(Route::Statistics),
+        [Some("api"), Some("vulnerabilities"), Some("import"), None, ..] => post(Route::Import),
+        [Some("api"), Some("vulnerabilities"), Some("stats"), None, ..] => get(Route::Statistics),
         [Some("api"), Some("vulnerabilities.csv"), None, ..] => {
             get(Route::ExportFindings(ExportFormat::Csv))
         }
@@ -159,7 +178,7 @@ fn resource(path: &str, is_file: impl Fn(&str) -> bool) -> Result<Resource, ApiE
             get(Route::ExportFindings(ExportFormat::Json))
         }
         [Some("api"), Some("imports"), None, ..] => get(Route::ListImports),
-        [Some("api"), Some("imports"), Some(id), None, _] => {
+        [Some("api"), Some("imports"), Some(id), None, ..] => {
             let id = import_id(id)?;
             Resource {
                 delete: Some(Route::UndoImport(id)),
@@ -172,15 +191,44 @@ fn resource(path: &str, is_file: impl Fn(&str) -> bool) -> Result<Resource, ApiE
     Ok(resource)
 }
 
+impl Verb {
+    /// The session that it changes.
+    pub fn session(self) -> Option<Uuid> {
+        match self {
+            Verb::UpdateProgress(id)
+            | Verb::Complete(id)
+            | Verb::Fail(id)
+            | Verb::Cancel(id)
+            | Verb::Share(id) => Some(id),
+            Verb::Login { .. } | Verb::CreateSession | Verb::DataUpdated | Verb::SystemAlert => {
+                None
+            }
+        }
+    }
+}
+
 impl Route {
     /// Whether the request changes something, so that a foreign page must not
     /// be able to send it.
     pub fn changes_state(&self) -> bool {
         matches!(
             self,
-            Route::DeleteSession(_) | Route::Verb(_) | Route::Import | Route::UndoImport(_)
+            Route::DeleteSession(_)
+                | Route::Verb(_)
+                | Route::Import
+                | Route::UndoImport(_)
+                | Route::Login
+                | Route::Logout
+                | Route::Unshare(..)
         )
     }
+}
+
+/// A share's id as it is given out: sixteen digits in hexadecimal.
+fn share_id(text: &str) -> Result<u64, ApiError> {
+    let id = u64::from_str_radix(text, 16).ok();
+    id.filter(|id| format!("{id:016x}") == text)
+        .ok_or_else(|| ApiError::new(404, "NOT_FOUND", "there is no such share"))
 }
 
 fn import_id(text: &str) -> Result<i64, ApiError> {

@@ -2,20 +2,25 @@
 
 use pulsewheel::http::{Request, Response};
 use pulsewheel::progress::{
-    object_argument, progress_argument, session_id_argument, CancelRequest, Cursor, JsonObject,
-    ListQuery, SessionOptions, Status,
+    object_argument, progress_argument, session_id_argument, Audience, CancelRequest, Cursor,
+    JsonObject, ListQuery, SessionInfo, SessionOptions, Status,
 };
 use pulsewheel::{Endpoint, RequestId};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::answer::{json_text, private, session, ApiError};
+use super::auth::{changed, Auth, Caller};
 use super::imports::Registry;
 use super::query_fields::fields;
 use super::route::Verb;
 
 /// `GET /api/sessions`.
-pub fn list(endpoint: &mut Endpoint, head: &Request) -> Result<Response, ApiError> {
+pub fn list(
+    endpoint: &mut Endpoint,
+    head: &Request,
+    caller: &Caller,
+) -> Result<Response, ApiError> {
     let mut query = ListQuery::default();
     for (name, value) in fields(head, &["status", "limit", "cursor"])? {
         match name {
@@ -24,7 +29,8 @@ pub fn list(endpoint: &mut Endpoint, head: &Request) -> Result<Response, ApiErro
             _ => query.cursor = Some(Cursor::parse(&value)?),
         }
     }
-    let page = endpoint.progress().sessions(&query);
+    let sees = |session: &SessionInfo| caller.sees(session, true);
+    let page = endpoint.progress().sessions_seen(&query, sees);
     Ok(json_text(200, format!("{{{}}}", page.fields())))
 }
 
@@ -42,13 +48,33 @@ pub fn delete(endpoint: &mut Endpoint, id: Uuid) -> Result<Response, ApiError> {
 /// Does a verb. `None` where the answer comes later: when an import has rolled back.
 pub fn run(
     endpoint: &mut Endpoint,
+    auth: &Auth,
     imports: &Registry,
     request: RequestId,
     verb: Verb,
+    caller: &Caller,
     mut body: JsonObject,
 ) -> Result<Option<Response>, ApiError> {
+    if let Some(id) = verb.session() {
+        changed(endpoint, caller, id)?;
+    }
     let response = match verb {
-        Verb::CreateSession => create(endpoint, body)?,
+        Verb::Login { is_secure } => {
+            let Some(Value::String(token)) = body.get("token") else {
+                return Err(ApiError::invalid("token must be text"));
+            };
+            auth.log_in(endpoint, token, caller.peer, is_secure)?
+        }
+        Verb::CreateSession => create(endpoint, auth, caller, body)?,
+        Verb::Share(id) => {
+            let expires_in_s = match body.remove("expiresIn") {
+                None | Some(Value::Null) => None,
+                Some(value) => Some(value.as_u64().ok_or_else(|| {
+                    ApiError::invalid("expiresIn must be a whole number of seconds")
+                })?),
+            };
+            auth.share(endpoint, id, expires_in_s)?
+        }
         Verb::UpdateProgress(id) => {
             endpoint.progress().check_unmanaged(id)?;
             let progress = progress_argument(body.get("progress"))?;
@@ -98,10 +124,22 @@ pub fn run(
     Ok(Some(response))
 }
 
-fn create(endpoint: &mut Endpoint, mut body: JsonObject) -> Result<Response, ApiError> {
+fn create(
+    endpoint: &mut Endpoint,
+    auth: &Auth,
+    caller: &Caller,
+    mut body: JsonObject,
+) -> Result<Response, ApiError> {
     let metadata = object_argument(body.remove("metadata"), "metadata")?;
+    let audience = match body.remove("audience") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Some(audience(&text).map_err(ApiError::invalid)?),
+        Some(_) => return Err(ApiError::invalid("audience must be text")),
+    };
     let options = SessionOptions {
         metadata,
+        audience,
+        owner: caller.owner.as_deref().map(str::to_owned),
         ..SessionOptions::default()
     };
     let id = match body.remove("sessionId") {
@@ -113,11 +151,25 @@ fn create(endpoint: &mut Endpoint, mut body: JsonObject) -> Result<Response, Api
         }
         Some(_) => return Err(ApiError::invalid("sessionId must be text")),
     };
+    let owner_token = auth.issue_owner(endpoint, id)?;
     let text = format!(
-        "{{\"sessionId\":\"{id}\",\"session\":{}}}",
+        "{{\"sessionId\":\"{id}\",\"ownerToken\":\"{owner_token}\",\"session\":{}}}",
         endpoint.progress().session(id)?
     );
     Ok(json_text(201, text).with_header("Location", format!("/api/sessions/{id}")))
+}
+
+/// Reads whom a session is for.
+///
+/// # Errors
+/// What would be right, for any other text.
+pub fn audience(text: &str) -> Result<Audience, &'static str> {
+    match text {
+        "everybody" => Ok(Audience::Everybody),
+        "trackers" => Ok(Audience::Trackers),
+        "owner" => Ok(Audience::Owner),
+        _ => Err("audience must be everybody, trackers or owner"),
+    }
 }
 
 fn reason(value: Option<Value>) -> Result<Option<String>, ApiError> {

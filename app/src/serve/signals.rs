@@ -1,4 +1,5 @@
-//! The end of the program by signals: orderly on the first, at once on the second.
+//! Signals: an orderly end on the first SIGTERM or SIGINT, one at once on the second; SIGHUP
+//! has the token file read again.
 
 use std::io;
 use std::sync::atomic::AtomicBool;
@@ -6,10 +7,11 @@ use std::sync::Arc;
 use std::thread;
 
 use pulsewheel::{Endpoint, Handle};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
+use super::auth::Auth;
 use super::call::call_surely;
 use super::imports::Registry;
 use super::ROLL_BACK_PATIENCE;
@@ -43,10 +45,25 @@ impl EndSignals {
 
     /// Ends the server when a signal comes, or if one has come: first the imports,
     /// so that whoever watches them hears of it, then everything.
-    pub fn end_server(mut self, handle: Handle, registry: Arc<Registry>) -> io::Result<()> {
+    /// SIGHUP is heard where there is a token file; elsewhere it ends the program as ever.
+    pub fn end_server(
+        mut self,
+        handle: Handle,
+        registry: Arc<Registry>,
+        auth: Arc<Auth>,
+    ) -> io::Result<()> {
+        if !auth.is_open() {
+            self.signals.add_signal(SIGHUP)?;
+        }
         let wait = move || {
-            if self.signals.forever().next().is_none() {
-                return;
+            for signal in self.signals.forever() {
+                if signal != SIGHUP {
+                    break;
+                }
+                if auth.reread() {
+                    let auth = auth.clone();
+                    let _ = call_surely(&handle, move |endpoint| auth.sweep(endpoint));
+                }
             }
             log::info!("asked to end");
             registry.close();

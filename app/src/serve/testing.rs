@@ -1,6 +1,7 @@
 //! What the unit tests of this module share.
 
 use pulsewheel::http::{Framing, Method, Request, Response};
+use pulsewheel::{Config, Endpoint, Environment, Now};
 
 /// A `GET` of nothing in particular with these header fields.
 pub fn get(headers: &[(&str, &str)]) -> Request {
@@ -27,4 +28,21 @@ pub fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
         .iter()
         .find(|(known, _)| known == name)
         .map(|(_, value)| &**value)
+}
+
+/// A server without sockets.
+pub fn endpoint() -> Endpoint {
+    let mut next = 0u8;
+    let environment = Environment {
+        random: Box::new(move |bytes| {
+            next = next.wrapping_add(1);
+            bytes.fill(next);
+        }),
+        memory: Box::new(Default::default),
+    };
+    let now = Now {
+        mono_ms: 1,
+        unix_ms: 1,
+    };
+    Endpoint::new(Config::default(), environment, now)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pulsewheel::progress::Audience;
 use serde_json::Value;
 
 use crate::clock;
@@ -33,6 +34,8 @@ pub struct Options {
     pub dry_run: bool,
     /// `wait`: answer the request when the import has ended.
     pub wait: bool,
+    /// `audience`: whom the session is for; `None` if not given.
+    pub audience: Option<Audience>,
     /// `site`: tells hosts of one name in different networks apart; empty for none.
     pub site: String,
     /// `mapping`: which columns hold what.
@@ -42,7 +45,8 @@ pub struct Options {
 }
 
 /// The names of the fields.
-pub const OPTION_NAMES: [&str; 8] = [
+pub const OPTION_NAMES: [&str; 9] = [
+    "audience",
     "resolve",
     "scanDate",
     "allowOlder",
@@ -66,6 +70,12 @@ impl Options {
             )))
         };
         match name {
+            "audience" => match value {
+                "everybody" => self.audience = Some(Audience::Everybody),
+                "trackers" => self.audience = Some(Audience::Trackers),
+                "owner" => self.audience = Some(Audience::Owner),
+                _ => return invalid("everybody, trackers or owner"),
+            },
             "resolve" => match value {
                 "hosts" => self.resolve = Some(Resolve::Hosts),
                 "none" => self.resolve = Some(Resolve::Nothing),

@@ -28,6 +28,7 @@ use pulsewheel::http::Request;
 use pulsewheel::{Endpoint, Handle, RequestId};
 
 use super::answer::ApiError;
+use super::auth::Caller;
 use super::call::call_surely;
 use super::query_fields::fields;
 use crate::import::{
@@ -90,6 +91,7 @@ impl Imports {
         endpoint: &mut Endpoint,
         request: RequestId,
         head: &Request,
+        caller: Caller,
     ) -> Result<(), ApiError> {
         let boundary = boundary(head.header("Content-Type").unwrap_or_default())
             .map_err(|error| ApiError::from(&error))?;
@@ -131,6 +133,7 @@ impl Imports {
             self.handle.clone(),
             self.registry.clone(),
             request,
+            caller,
             sender.canceller(),
         );
         let store = self.store.clone();

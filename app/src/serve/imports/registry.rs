@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::going_down;
 use crate::import::{Canceller, RequestError};
 use crate::serve::answer::{self, ApiError};
+use crate::serve::auth::{changed, Caller};
 
 /// Shared by the loop, the imports' threads and the one that hears signals. Held
 /// for moments only, so that the loop never waits.
@@ -53,24 +54,25 @@ impl Registry {
     pub fn claim(
         &self,
         endpoint: &mut Endpoint,
+        caller: &Caller,
         wanted: Option<Uuid>,
-        metadata: JsonObject,
+        options: SessionOptions,
         canceller: Canceller,
     ) -> Result<Uuid, RequestError> {
         if self.is_closing() {
             return Err(going_down());
         }
-        let options = SessionOptions {
-            metadata,
-            managed: true,
-            ..SessionOptions::default()
-        };
         let id = match wanted {
             None => endpoint
                 .progress()
                 .create_session(options)
                 .map_err(refused)?,
             Some(id) => {
+                changed(endpoint, caller, id).map_err(|error| RequestError::SessionRefused {
+                    status: error.status,
+                    code: error.code,
+                    message: error.message,
+                })?;
                 self.claim_id(endpoint, id, options)?;
                 id
             }
@@ -222,25 +224,22 @@ fn refused(error: ProgressError) -> RequestError {
 mod tests {
     use super::*;
     use crate::import::pipe;
-    use pulsewheel::{Config, Environment, Now};
+    use crate::serve::testing::endpoint;
+    use pulsewheel::PeerAddr;
 
-    fn endpoint() -> Endpoint {
-        let mut next = 0u8;
-        let environment = Environment {
-            random: Box::new(move |bytes| {
-                next = next.wrapping_add(1);
-                bytes.fill(next);
-            }),
-            memory: Box::new(Default::default),
+    /// Claims for an admin.
+    fn claim(
+        registry: &Registry,
+        endpoint: &mut Endpoint,
+        wanted: Option<Uuid>,
+        canceller: Canceller,
+    ) -> Result<Uuid, RequestError> {
+        let options = SessionOptions {
+            managed: true,
+            ..SessionOptions::default()
         };
-        Endpoint::new(
-            Config::default(),
-            environment,
-            Now {
-                mono_ms: 1,
-                unix_ms: 1,
-            },
-        )
+        let caller = Caller::anybody(PeerAddr::Unix);
+        registry.claim(endpoint, &caller, wanted, options, canceller)
     }
 
     fn canceller() -> Canceller {
@@ -264,19 +263,18 @@ mod tests {
     #[test]
     fn a_session_is_used_for_one_import_only() {
         let (mut endpoint, registry) = (endpoint(), Registry::default());
-        let claim = |endpoint: &mut Endpoint, id| {
-            registry.claim(endpoint, Some(id), JsonObject::new(), canceller())
-        };
+        let claim_id =
+            |endpoint: &mut Endpoint, id| claim(&registry, endpoint, Some(id), canceller());
         let own = endpoint
             .progress()
             .create_session(SessionOptions::default())
             .unwrap();
         let new = Uuid::from_u128(7);
         for id in [own, new] {
-            assert_eq!(claim(&mut endpoint, id), Ok(id));
-            assert_eq!(code(claim(&mut endpoint, id)), (409, "SESSION_EXISTS"));
+            assert_eq!(claim_id(&mut endpoint, id), Ok(id));
+            assert_eq!(code(claim_id(&mut endpoint, id)), (409, "SESSION_EXISTS"));
             registry.end(&mut endpoint, id, completed());
-            assert_eq!(code(claim(&mut endpoint, id)), (409, "SESSION_ENDED"));
+            assert_eq!(code(claim_id(&mut endpoint, id)), (409, "SESSION_ENDED"));
         }
         let cancelled = endpoint
             .progress()
@@ -287,7 +285,7 @@ mod tests {
             .cancel_session(cancelled, None, None)
             .unwrap();
         assert_eq!(
-            code(claim(&mut endpoint, cancelled)),
+            code(claim_id(&mut endpoint, cancelled)),
             (409, "SESSION_ENDED")
         );
     }
@@ -296,9 +294,7 @@ mod tests {
     fn cancelling_waits_for_the_import_to_roll_back() {
         let (mut endpoint, registry) = (endpoint(), Registry::default());
         let (_sender, reader) = pipe(|| {});
-        let id = registry
-            .claim(&mut endpoint, None, JsonObject::new(), reader.canceller())
-            .unwrap();
+        let id = claim(&registry, &mut endpoint, None, reader.canceller()).unwrap();
         endpoint.progress().request_cancel(id, None).unwrap();
         registry.cancel(&mut endpoint, id);
         assert!(reader.stopped().is_some());
@@ -340,7 +336,7 @@ mod tests {
             .unwrap();
         assert_eq!(endpoint.progress().check_unmanaged(own), Ok(()));
         for wanted in [None, Some(own), Some(Uuid::from_u128(7))] {
-            let claimed = registry.claim(&mut endpoint, wanted, JsonObject::new(), canceller());
+            let claimed = claim(&registry, &mut endpoint, wanted, canceller());
             let error = endpoint
                 .progress()
                 .check_unmanaged(claimed.unwrap())
@@ -353,12 +349,10 @@ mod tests {
     fn a_server_that_goes_down_rolls_back_and_takes_no_more() {
         let (mut endpoint, registry) = (endpoint(), Registry::default());
         let (_sender, reader) = pipe(|| {});
-        let id = registry
-            .claim(&mut endpoint, None, JsonObject::new(), reader.canceller())
-            .unwrap();
+        let id = claim(&registry, &mut endpoint, None, reader.canceller()).unwrap();
         registry.close();
         assert!(reader.stopped().is_some());
-        let refused = registry.claim(&mut endpoint, None, JsonObject::new(), canceller());
+        let refused = claim(&registry, &mut endpoint, None, canceller());
         assert_eq!(code(refused), (503, "SERVER_OVERLOAD"));
         registry.end(
             &mut endpoint,

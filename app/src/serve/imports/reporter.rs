@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pulsewheel::http::Response;
-use pulsewheel::progress::JsonObject;
+use pulsewheel::progress::{JsonObject, SessionOptions};
 use pulsewheel::{Handle, Pending, RequestId};
 use serde_json::{json, Value};
 use uuid::Uuid;
@@ -14,6 +14,7 @@ use crate::import::{
     Reporter, RequestError,
 };
 use crate::serve::answer::{json_text, ApiError};
+use crate::serve::auth::Caller;
 use crate::serve::call::call_surely;
 
 const OPERATION: &str = "vulnerability_import";
@@ -23,6 +24,7 @@ pub struct LoopReporter {
     handle: Handle,
     registry: Arc<Registry>,
     request: RequestId,
+    caller: Caller,
     canceller: Canceller,
     session: Option<Uuid>,
     was_answered: bool,
@@ -37,12 +39,14 @@ impl LoopReporter {
         handle: Handle,
         registry: Arc<Registry>,
         request: RequestId,
+        caller: Caller,
         canceller: Canceller,
     ) -> LoopReporter {
         LoopReporter {
             handle,
             registry,
             request,
+            caller,
             canceller,
             session: None,
             was_answered: false,
@@ -122,8 +126,21 @@ impl Reporter for LoopReporter {
         }
         self.answers_at_end = head.options.wait;
         let (registry, canceller) = (self.registry.clone(), self.canceller.clone());
+        let caller = self.caller.clone();
+        let options = SessionOptions {
+            metadata,
+            audience: head.options.audience,
+            owner: caller.owner.as_deref().map(str::to_owned),
+            managed: true,
+        };
         let claimed = call_surely(&self.handle, move |endpoint| {
-            registry.claim(endpoint, wanted, metadata.clone(), canceller.clone())
+            registry.claim(
+                endpoint,
+                &caller,
+                wanted,
+                options.clone(),
+                canceller.clone(),
+            )
         });
         let id = claimed
             .and_then(Pending::wait)

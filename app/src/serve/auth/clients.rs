@@ -1,0 +1,187 @@
+//! Clients of Socket.IO: who is let in, what is done for whom, and who has to go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pulsewheel::http::Request;
+use pulsewheel::progress::{Command, ErrorCode, ProgressError};
+use pulsewheel::{
+    Admission, AdmissionId, Args, CommandId, ConnectError, ConnectId, Endpoint, PeerAddr, SocketId,
+    Target,
+};
+use serde::Deserialize;
+
+use super::{Auth, Caller, Credential};
+
+/// The program's timers: the credentials of some client have expired.
+pub const SWEEP: u64 = 1;
+
+const NAMESPACE: &str = "/";
+
+/// Who a client is, kept with its socket.
+#[derive(Clone)]
+struct Client {
+    caller: Arc<Caller>,
+    credential: Credential,
+}
+
+/// What the request that opened a client's session said of it.
+struct Opened {
+    client: Option<Client>,
+    peer: PeerAddr,
+}
+
+/// The auth payload, as far as it is read.
+#[derive(Default, Deserialize)]
+struct Shown {
+    token: Option<String>,
+}
+
+impl Auth {
+    /// A request wants to open a session.
+    pub fn admit(
+        &self,
+        endpoint: &mut Endpoint,
+        ticket: AdmissionId,
+        head: &Request,
+        peer: PeerAddr,
+    ) {
+        let admission = match self.check_direct(head) {
+            Ok(()) => {
+                let client = self.by_head(endpoint, head, peer).map(Client::new);
+                let _ = endpoint.set_request_data(ticket, Opened { client, peer });
+                Admission::accept()
+            }
+            Err(error) => {
+                log::warn!("refused {} {peer} over Socket.IO", error.code);
+                Admission::refuse(error.message)
+            }
+        };
+        // Whoever asked may have gone.
+        let _ = endpoint.admit(ticket, admission);
+    }
+
+    /// A client wants to join a namespace.
+    pub fn connect(
+        &self,
+        endpoint: &mut Endpoint,
+        ticket: ConnectId,
+        namespace: &str,
+        payload: &Args,
+    ) {
+        if namespace != NAMESPACE {
+            let error = ConnectError::new("Invalid namespace");
+            let _ = endpoint.refuse_connect(ticket, &error);
+            return;
+        }
+        let Some(opened) = endpoint.connect_session_data::<Opened>(ticket) else {
+            return;
+        };
+        let (by_request, peer) = (opened.client.clone(), opened.peer);
+        let shown = payload
+            .raw(0)
+            .and_then(|text| serde_json::from_str::<Shown>(text).ok());
+        let client = match shown.unwrap_or_default().token {
+            Some(token) if !self.is_open() => {
+                self.by_token(endpoint, &token, peer).map(Client::new)
+            }
+            _ => by_request,
+        };
+        // What the request showed may have lost its worth since.
+        let client = client.filter(|client| self.holds(endpoint, &client.credential));
+        let Some(client) = client else {
+            log::warn!("refused AUTH_REQUIRED {peer} over Socket.IO");
+            let error = ConnectError::new("this server wants a token");
+            let data = serde_json::json!({ "code": "AUTH_REQUIRED" });
+            let error = error.clone().with_data(&data).unwrap_or(error);
+            let _ = endpoint.refuse_connect(ticket, &error);
+            return;
+        };
+        let owner = client.caller.owner.as_deref().unwrap_or_default();
+        let _ = endpoint.set_connect_owner(ticket, owner);
+        let _ = endpoint.set_connect_sight(ticket, client.caller.sight());
+        if let Some(expires_ms) = client.credential.expires_ms() {
+            let left_ms = expires_ms.saturating_sub(endpoint.now().unix_ms);
+            endpoint.schedule(Duration::from_millis(left_ms + 1), SWEEP);
+        }
+        let _ = endpoint.set_connect_data(ticket, client);
+        let _ = endpoint.accept_connect(ticket);
+    }
+
+    /// A client asks something of progress sessions.
+    pub fn command(
+        &self,
+        endpoint: &mut Endpoint,
+        ticket: CommandId,
+        socket: SocketId,
+        command: &Command,
+    ) {
+        let Some(Client { caller, credential }) = endpoint.data::<Client>(socket).cloned() else {
+            return;
+        };
+        if !self.holds(endpoint, &credential) {
+            let _ = endpoint.disconnect(socket, true);
+            return;
+        }
+        let token = endpoint.progress().command_token(ticket).map(str::to_owned);
+        let pass = token.and_then(|token| self.by_session_token(endpoint, &token));
+        let caller = Caller {
+            pass: pass.map(|found| found.pass).or(caller.pass),
+            ..(*caller).clone()
+        };
+        // Refused means that a client has gone meanwhile.
+        let _ = match command {
+            Command::List { .. } => {
+                let tracked = endpoint.progress().tracked(socket);
+                endpoint.progress().decide(ticket, |session| {
+                    caller.sees(session, true)
+                        || caller.sees(session, false) && tracked.contains(&session.id)
+                })
+            }
+            Command::Cancel { id, .. } => {
+                let session = endpoint.progress().info(*id);
+                let may_know = session.is_some_and(|session| {
+                    caller.sees(&session, false) && !caller.changes(&session)
+                });
+                if may_know {
+                    log::warn!("refused FORBIDDEN cancel_session {id} to {}", caller.name());
+                    let error = ProgressError::new(
+                        ErrorCode::Forbidden,
+                        "this session is changed by its owner, or with its ownerToken",
+                    );
+                    endpoint.progress().refuse(ticket, &error)
+                } else {
+                    log::info!("cancel_session {id} by {}", caller.name());
+                    endpoint
+                        .progress()
+                        .decide(ticket, |session| caller.sees(session, false))
+                }
+            }
+            Command::Track { .. } | Command::Untrack { .. } => endpoint
+                .progress()
+                .decide(ticket, |session| caller.sees(session, false)),
+        };
+    }
+
+    /// Disconnects all whose credentials hold no more.
+    pub fn sweep(&self, endpoint: &mut Endpoint) {
+        let Ok(namespace) = endpoint.namespace(NAMESPACE) else {
+            return;
+        };
+        for socket in endpoint.fetch_sockets(&Target::namespace(namespace)) {
+            let client = endpoint.data::<Client>(socket).cloned();
+            if client.is_some_and(|client| !self.holds(endpoint, &client.credential)) {
+                let _ = endpoint.disconnect(socket, true);
+            }
+        }
+    }
+}
+
+impl Client {
+    fn new((caller, credential): (Caller, Credential)) -> Client {
+        Client {
+            caller: Arc::new(caller),
+            credential,
+        }
+    }
+}

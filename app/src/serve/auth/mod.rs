@@ -1,0 +1,381 @@
+//! Who may come in, and as whom.
+//!
+//! Without a token file everybody is an admin: the server is for this machine alone then, and
+//! refuses what a proxy has passed on. With one, each request and each client of Socket.IO
+//! shows a token of the file, a login that was made with one, or the token of a session.
+
+mod caller;
+mod clients;
+mod file;
+mod login;
+mod secret;
+mod sessions;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pulsewheel::http::{Request, Response};
+use pulsewheel::progress::SessionInfo;
+use pulsewheel::{Endpoint, PeerAddr};
+use serde_json::json;
+use uuid::Uuid;
+
+use self::file::Line;
+use self::login::{Failures, Login};
+use self::secret::Digest;
+use self::sessions::SessionTokens;
+use super::answer::{json_text, private, ApiError};
+
+pub use caller::{Caller, Pass, Role};
+pub use clients::SWEEP;
+pub use file::TokenFileError;
+
+/// Longest time for which a session is shared, in seconds: a year.
+const MAX_SHARE_S: u64 = 365 * 24 * 60 * 60;
+
+/// What proxies add to requests that they pass on.
+const PROXIED: [&str; 3] = ["Forwarded", "X-Forwarded-For", "X-Real-IP"];
+
+/// All who may come in. Shared by the loop and the thread that hears signals; held for
+/// moments only.
+pub struct Auth {
+    /// The token file; `None` where everybody is an admin.
+    path: Option<PathBuf>,
+    /// Whether everybody is one, proxies or not.
+    is_insecure: bool,
+    lines: Mutex<Arc<[Line]>>,
+    sessions: Mutex<SessionTokens>,
+    failures: Mutex<Failures>,
+}
+
+/// By what somebody has come in, to see later whether it still holds. Never a token itself.
+#[derive(Clone, Copy, Debug)]
+enum Credential {
+    Nothing,
+    Line(Digest),
+    Login(Login),
+    Session(SessionCredential),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct SessionCredential {
+    pass: Pass,
+    expires_ms: Option<u64>,
+    token: Digest,
+}
+
+impl Auth {
+    /// Reads the token file, if there is one.
+    pub fn open(path: Option<&Path>, is_insecure: bool) -> Result<Auth, TokenFileError> {
+        let lines = path.map(file::read).transpose()?;
+        Ok(Auth {
+            path: path.map(Path::to_path_buf),
+            is_insecure,
+            lines: Mutex::new(lines.unwrap_or_default().into()),
+            sessions: Mutex::default(),
+            failures: Mutex::default(),
+        })
+    }
+
+    /// Whether everybody is an admin.
+    pub fn is_open(&self) -> bool {
+        self.path.is_none()
+    }
+
+    /// Reads the token file again; a faulty one changes nothing. Not for the loop's thread.
+    /// True where clients may have lost what they came in by.
+    pub fn reread(&self) -> bool {
+        let Some(path) = &self.path else {
+            return false;
+        };
+        match file::read(path) {
+            Ok(lines) => {
+                log::info!("{} is read again: {} tokens", path.display(), lines.len());
+                *lock(&self.lines) = lines.into();
+                true
+            }
+            Err(error) => {
+                log::error!(
+                    "{}: {error}; what was read before still holds",
+                    path.display()
+                );
+                false
+            }
+        }
+    }
+
+    /// Refuses what a proxy has passed on to a server that asks nobody who he is.
+    pub fn check_direct(&self, head: &Request) -> Result<(), ApiError> {
+        let is_proxied = || PROXIED.iter().any(|name| head.header(name).is_some());
+        if self.is_open() && !self.is_insecure && is_proxied() {
+            return Err(ApiError::forbidden(
+                "a proxy stands in front of this server, which asks nobody for a token; start it with --token-file FILE",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Who sends a request.
+    pub fn caller(
+        &self,
+        endpoint: &mut Endpoint,
+        head: &Request,
+        peer: PeerAddr,
+    ) -> Result<Caller, ApiError> {
+        let found = self.by_head(endpoint, head, peer);
+        let (mut caller, _) = found.ok_or_else(ApiError::auth_required)?;
+        if let (Some(_), Some(token)) = (caller.role, head.header("X-Session-Token")) {
+            if !self.is_open() {
+                let found = self.by_session_token(endpoint, token);
+                caller.pass = Some(found.ok_or_else(ApiError::auth_required)?.pass);
+            }
+        }
+        Ok(caller)
+    }
+
+    /// Exchanges a token for a cookie.
+    pub fn log_in(
+        &self,
+        endpoint: &Endpoint,
+        token: &str,
+        peer: PeerAddr,
+        is_secure: bool,
+    ) -> Result<Response, ApiError> {
+        let now_ms = endpoint.now().unix_ms;
+        if let Some(wait_s) = lock(&self.failures).wait_s(peer, now_ms) {
+            return Err(ApiError::rate_limit(
+                "too many logins have failed from this address",
+                wait_s,
+            ));
+        }
+        let answer = private(Response::empty(204));
+        if self.is_open() {
+            return Ok(answer);
+        }
+        let lines = self.lines();
+        let Some(line) = find_line(&lines, Digest::of(token)) else {
+            lock(&self.failures).note(peer, now_ms);
+            return Err(ApiError::auth_required());
+        };
+        log::info!(
+            "login as {} {:?} from {peer}",
+            line.role.as_str(),
+            line.owner
+        );
+        Ok(answer.with_header("Set-Cookie", login::cookie(line, now_ms, is_secure)))
+    }
+
+    /// Ends the login of a browser.
+    pub fn log_out(head: &Request) -> Response {
+        let cookie = login::no_cookie(is_secure(head));
+        private(Response::empty(204)).with_header("Set-Cookie", cookie)
+    }
+
+    /// What may be done by whoever asks, as JSON.
+    pub fn answer_whoami(&self, caller: &Caller) -> Response {
+        let body = json!({
+            "role": caller.role.map(Role::as_str),
+            "loginRequired": !self.is_open(),
+        });
+        json_text(200, body.to_string())
+    }
+
+    /// A token for the owner of a session, as often as it is created anew.
+    pub fn issue_owner(&self, endpoint: &mut Endpoint, id: Uuid) -> Result<String, ApiError> {
+        let session = known(endpoint, id)?;
+        let is_known = |id| endpoint.progress().info(id).is_some();
+        lock(&self.sessions).issue_owner(&session, is_known)
+    }
+
+    /// Shares a session for so many seconds, or as long as it is remembered.
+    pub fn share(
+        &self,
+        endpoint: &mut Endpoint,
+        id: Uuid,
+        expires_in_s: Option<u64>,
+    ) -> Result<Response, ApiError> {
+        if expires_in_s.is_some_and(|s| !(1..=MAX_SHARE_S).contains(&s)) {
+            return Err(ApiError::invalid(format!(
+                "expiresIn must be a whole number of seconds from 1 to {MAX_SHARE_S}"
+            )));
+        }
+        let session = known(endpoint, id)?;
+        let now_ms = endpoint.now().unix_ms;
+        let expires_ms = expires_in_s.map(|s| now_ms + s * 1000);
+        let is_known = |id| endpoint.progress().info(id).is_some();
+        let share = lock(&self.sessions).share(&session, now_ms, expires_ms, is_known)?;
+        let body = json!({
+            "shareId": format!("{:016x}", share.id),
+            "token": share.token,
+            "expiresAt": share.expires_ms,
+        });
+        Ok(json_text(201, body.to_string()))
+    }
+
+    /// Takes a share back; who has come in by it is disconnected.
+    pub fn unshare(
+        &self,
+        endpoint: &mut Endpoint,
+        id: Uuid,
+        share: u64,
+    ) -> Result<Response, ApiError> {
+        let session = known(endpoint, id)?;
+        if !lock(&self.sessions).revoke(&session, share) {
+            return Err(ApiError::new(404, "NOT_FOUND", "there is no such share"));
+        }
+        self.sweep(endpoint);
+        Ok(private(Response::empty(204)))
+    }
+
+    fn by_head(
+        &self,
+        endpoint: &mut Endpoint,
+        head: &Request,
+        peer: PeerAddr,
+    ) -> Option<(Caller, Credential)> {
+        if self.is_open() {
+            return Some((Caller::anybody(peer), Credential::Nothing));
+        }
+        if let Some(authorization) = head.header("Authorization") {
+            return self.by_token(endpoint, bearer(authorization)?, peer);
+        }
+        let lines = self.lines();
+        let (line, login) = login::find(head, &lines, endpoint.now().unix_ms)?;
+        Some((line.caller(peer), Credential::Login(login)))
+    }
+
+    fn by_token(
+        &self,
+        endpoint: &mut Endpoint,
+        token: &str,
+        peer: PeerAddr,
+    ) -> Option<(Caller, Credential)> {
+        let given = Digest::of(token);
+        if let Some(line) = find_line(&self.lines(), given) {
+            return Some((line.caller(peer), Credential::Line(given)));
+        }
+        let found = self.by_session_token(endpoint, token)?;
+        let caller = Caller {
+            role: None,
+            owner: None,
+            pass: Some(found.pass),
+            peer,
+        };
+        Some((caller, Credential::Session(found)))
+    }
+
+    fn by_session_token(&self, endpoint: &mut Endpoint, token: &str) -> Option<SessionCredential> {
+        let now_ms = endpoint.now().unix_ms;
+        let session = |id| endpoint.progress().info(id);
+        let (pass, expires_ms) = lock(&self.sessions).find(token, now_ms, session)?;
+        Some(SessionCredential {
+            pass,
+            expires_ms,
+            token: Digest::of(token),
+        })
+    }
+
+    /// Whether somebody may stay who has come in by this.
+    fn holds(&self, endpoint: &mut Endpoint, credential: &Credential) -> bool {
+        let now_ms = endpoint.now().unix_ms;
+        match credential {
+            Credential::Nothing => true,
+            Credential::Line(token) => find_line(&self.lines(), *token).is_some(),
+            Credential::Login(login) => {
+                login.expires_ms > now_ms && find_line(&self.lines(), login.line).is_some()
+            }
+            Credential::Session(SessionCredential { pass, token, .. }) => {
+                let session = |id| endpoint.progress().info(id);
+                lock(&self.sessions).holds(*pass, *token, now_ms, session)
+            }
+        }
+    }
+
+    fn lines(&self) -> Arc<[Line]> {
+        lock(&self.lines).clone()
+    }
+}
+
+impl Line {
+    fn caller(&self, peer: PeerAddr) -> Caller {
+        Caller {
+            role: Some(self.role),
+            owner: Some(self.owner.clone()),
+            pass: None,
+            peer,
+        }
+    }
+}
+
+impl Credential {
+    /// Until when it holds at the most.
+    fn expires_ms(&self) -> Option<u64> {
+        match self {
+            Credential::Nothing | Credential::Line(_) => None,
+            Credential::Login(login) => Some(login.expires_ms),
+            Credential::Session(session) => session.expires_ms,
+        }
+    }
+}
+
+/// The session of this id, if whoever asks may know of it by its id.
+pub fn seen(
+    endpoint: &mut Endpoint,
+    caller: &Caller,
+    id: Uuid,
+) -> Result<Option<SessionInfo>, ApiError> {
+    match endpoint.progress().info(id) {
+        Some(session) if !caller.sees(&session, false) => Err(ApiError::no_session(id)),
+        // What is not there is told by whatever looks for it.
+        session => Ok(session),
+    }
+}
+
+/// The same, if it may change it.
+pub fn changed(endpoint: &mut Endpoint, caller: &Caller, id: Uuid) -> Result<(), ApiError> {
+    match seen(endpoint, caller, id)? {
+        Some(session) if !caller.changes(&session) => Err(ApiError::forbidden(
+            "this session is changed by its owner, or with its ownerToken",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a page says that it was loaded by TLS.
+pub fn is_secure(head: &Request) -> bool {
+    let origin = head.header("Origin").unwrap_or_default();
+    origin.starts_with("https://")
+}
+
+fn known(endpoint: &mut Endpoint, id: Uuid) -> Result<SessionInfo, ApiError> {
+    // A cancelled one is told to be that.
+    endpoint.progress().session_status(id)?;
+    endpoint
+        .progress()
+        .info(id)
+        .ok_or_else(|| ApiError::no_session(id))
+}
+
+/// Looks at all lines, so that the time does not tell which of them it is.
+fn find_line(lines: &[Line], token: Digest) -> Option<&Line> {
+    let mut found = None;
+    for line in lines {
+        if line.token == token {
+            found = Some(line);
+        }
+    }
+    found
+}
+
+fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("Bearer")
+        .then(|| token.trim())
+        .filter(|token| !token.is_empty())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere leaves nothing half done in here.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,271 @@
+//! The tokens of sessions: their owners', and those by which they are shared.
+//!
+//! A token's text begins with what it is for, so that it is found without a look at others:
+//! `o-SESSION-SECRET` or `s-SESSION-SHARE-SECRET`. They end with their session: another one
+//! that has its id later has a number of its own.
+
+use std::collections::BTreeMap;
+
+use pulsewheel::progress::SessionInfo;
+use uuid::Uuid;
+
+use super::secret::{random_number, random_text, Digest};
+use super::Pass;
+use crate::serve::answer::ApiError;
+
+/// Shares that a session may have at a time.
+const MAX_SHARES: usize = 100;
+
+/// Sessions from which on it is worth a look which of them are gone.
+const FEW_SESSIONS: usize = 64;
+
+/// The tokens of all sessions.
+#[derive(Default)]
+pub struct SessionTokens {
+    of: BTreeMap<Uuid, Tokens>,
+    crowd: usize,
+}
+
+struct Tokens {
+    /// The session's number: see [`SessionInfo::number`].
+    number: u64,
+    owner: Option<Digest>,
+    shares: BTreeMap<u64, Share>,
+}
+
+struct Share {
+    token: Digest,
+    expires_ms: Option<u64>,
+}
+
+/// A share that was made.
+pub struct NewShare {
+    pub id: u64,
+    pub token: String,
+    pub expires_ms: Option<u64>,
+}
+
+impl SessionTokens {
+    /// A token for the owner of a session; one that it had before is good for nothing any more.
+    pub fn issue_owner(
+        &mut self,
+        session: &SessionInfo,
+        is_known: impl FnMut(Uuid) -> bool,
+    ) -> Result<String, ApiError> {
+        let secret = random_text().map_err(no_random)?;
+        let token = format!("o-{}-{secret}", session.id.simple());
+        self.tokens(session, is_known).owner = Some(Digest::of(&token));
+        Ok(token)
+    }
+
+    /// A token that reads a session, until then if a time is given.
+    pub fn share(
+        &mut self,
+        session: &SessionInfo,
+        now_ms: u64,
+        expires_ms: Option<u64>,
+        is_known: impl FnMut(Uuid) -> bool,
+    ) -> Result<NewShare, ApiError> {
+        let (id, secret) = (random_number(), random_text());
+        let (id, secret) = (id.map_err(no_random)?, secret.map_err(no_random)?);
+        let token = format!("s-{}-{id:016x}-{secret}", session.id.simple());
+        let shares = &mut self.tokens(session, is_known).shares;
+        shares.retain(|_, share| !share.has_expired(now_ms));
+        if shares.len() >= MAX_SHARES {
+            return Err(ApiError::new(
+                429,
+                "RATE_LIMIT_EXCEEDED",
+                format!("a session is shared at most {MAX_SHARES} times; take a share back first"),
+            ));
+        }
+        shares.insert(
+            id,
+            Share {
+                token: Digest::of(&token),
+                expires_ms,
+            },
+        );
+        Ok(NewShare {
+            id,
+            token,
+            expires_ms,
+        })
+    }
+
+    /// Takes a share back. False where there is none of this id.
+    pub fn revoke(&mut self, session: &SessionInfo, share: u64) -> bool {
+        let tokens = self.of.get_mut(&session.id);
+        tokens.is_some_and(|tokens| {
+            tokens.number == session.number && tokens.shares.remove(&share).is_some()
+        })
+    }
+
+    /// What a token is good for now, and until when.
+    pub fn find(
+        &self,
+        token: &str,
+        now_ms: u64,
+        session: impl FnOnce(Uuid) -> Option<SessionInfo>,
+    ) -> Option<(Pass, Option<u64>)> {
+        let mut parts = token.splitn(4, '-');
+        let kind = parts.next()?;
+        let id = Uuid::try_parse(parts.next()?).ok()?;
+        let tokens = self.of.get(&id)?;
+        if session(id)?.number != tokens.number {
+            return None;
+        }
+        let given = Digest::of(token);
+        match kind {
+            "o" => (tokens.owner == Some(given)).then_some((Pass::Owns(id), None)),
+            "s" => {
+                let share = u64::from_str_radix(parts.next()?, 16).ok()?;
+                let share = tokens.shares.get(&share)?;
+                let is_good = share.token == given && !share.has_expired(now_ms);
+                is_good.then_some((Pass::Reads(id), share.expires_ms))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a token that was good for this still is.
+    pub fn holds(
+        &self,
+        pass: Pass,
+        token: Digest,
+        now_ms: u64,
+        session: impl FnOnce(Uuid) -> Option<SessionInfo>,
+    ) -> bool {
+        let (Pass::Owns(id) | Pass::Reads(id)) = pass;
+        let number = session(id).map(|session| session.number);
+        let tokens = self.of.get(&id);
+        tokens.is_some_and(|tokens| {
+            let mut shares = tokens.shares.values();
+            Some(tokens.number) == number
+                && match pass {
+                    Pass::Owns(_) => tokens.owner == Some(token),
+                    Pass::Reads(_) => {
+                        shares.any(|share| share.token == token && !share.has_expired(now_ms))
+                    }
+                }
+        })
+    }
+
+    fn tokens(
+        &mut self,
+        session: &SessionInfo,
+        mut is_known: impl FnMut(Uuid) -> bool,
+    ) -> &mut Tokens {
+        if self.of.len() >= self.crowd.max(FEW_SESSIONS) {
+            self.of.retain(|id, _| is_known(*id));
+            self.crowd = 2 * self.of.len();
+        }
+        let new = || Tokens {
+            number: session.number,
+            owner: None,
+            shares: BTreeMap::new(),
+        };
+        let tokens = self.of.entry(session.id).or_insert_with(new);
+        if tokens.number != session.number {
+            *tokens = new();
+        }
+        tokens
+    }
+}
+
+impl Share {
+    fn has_expired(&self, now_ms: u64) -> bool {
+        self.expires_ms
+            .is_some_and(|expires_ms| expires_ms <= now_ms)
+    }
+}
+
+fn no_random(error: getrandom::Error) -> ApiError {
+    log::error!("no random bytes: {error}");
+    ApiError::overload("the server has no random bytes to make a token of")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::testing::endpoint;
+    use pulsewheel::progress::SessionOptions;
+
+    #[test]
+    fn tokens_end_with_their_session_and_with_their_time() {
+        let mut endpoint = endpoint();
+        let id = Uuid::from_u128(7);
+        let mut new_session = || {
+            let mut sessions = endpoint.progress();
+            if sessions.session_status(id).is_ok() {
+                sessions.complete_session(id, Default::default()).unwrap();
+                sessions.cleanup(id).unwrap();
+            }
+            let options = SessionOptions::default();
+            sessions.create_session_with_id(id, options).unwrap();
+            sessions.info(id).unwrap()
+        };
+        let (first, second) = (new_session(), new_session());
+        let mut tokens = SessionTokens::default();
+        let owner = tokens.issue_owner(&first, |_| true).unwrap();
+        let share = tokens.share(&first, 0, Some(5), |_| true).unwrap();
+        let find = |tokens: &SessionTokens, token: &str, now_ms| {
+            tokens.find(token, now_ms, |_| Some(first.clone()))
+        };
+        assert_eq!(find(&tokens, &owner, 9), Some((Pass::Owns(id), None)));
+        let seen = Some((Pass::Reads(id), Some(5)));
+        assert_eq!(find(&tokens, &share.token, 4), seen);
+        assert_eq!(find(&tokens, &share.token, 5), None);
+        for (token, session) in [(&owner, Some(second.clone())), (&owner, None)] {
+            assert_eq!(tokens.find(token, 0, |_| session.clone()), None);
+        }
+        for guess in [
+            owner.replacen("o-", "s-", 1),
+            share.token.replacen("s-", "o-", 1),
+            format!("{owner}x"),
+            format!("o-{}-", id.simple()),
+            String::new(),
+        ] {
+            assert_eq!(find(&tokens, &guess, 0), None, "{guess}");
+        }
+        assert!(!tokens.revoke(&second, share.id));
+        assert!(tokens.revoke(&first, share.id));
+        assert!(!tokens.revoke(&first, share.id));
+        assert_eq!(find(&tokens, &share.token, 0), None);
+        let renewed = tokens.issue_owner(&first, |_| true).unwrap();
+        assert_eq!(find(&tokens, &owner, 0), None);
+        assert!(find(&tokens, &renewed, 0).is_some());
+        tokens.issue_owner(&second, |_| true).unwrap();
+        assert_eq!(find(&tokens, &renewed, 0), None);
+    }
+
+    #[test]
+    fn tokens_of_sessions_that_are_gone_are_let_go_of() {
+        let mut endpoint = endpoint();
+        let mut tokens = SessionTokens::default();
+        let options = SessionOptions::default();
+        let first = endpoint.progress().create_session(options).unwrap();
+        let mut session = endpoint.progress().info(first).unwrap();
+        for number in 0..1_000 {
+            session.id = Uuid::from_u128(number);
+            tokens
+                .issue_owner(&session, |id| id.as_u128() + 10 > number)
+                .unwrap();
+            assert!(tokens.of.len() <= FEW_SESSIONS);
+        }
+    }
+
+    #[test]
+    fn a_session_is_shared_so_often_and_no_more() {
+        let mut endpoint = endpoint();
+        let mut tokens = SessionTokens::default();
+        let options = SessionOptions::default();
+        let id = endpoint.progress().create_session(options).unwrap();
+        let session = endpoint.progress().info(id).unwrap();
+        for _ in 0..MAX_SHARES {
+            tokens.share(&session, 0, Some(5), |_| true).unwrap();
+        }
+        let refused = tokens.share(&session, 4, None, |_| true);
+        assert_eq!(refused.err().map(|error| error.status), Some(429));
+        assert!(tokens.share(&session, 5, None, |_| true).is_ok());
+    }
+}

@@ -1,0 +1,344 @@
+// Who may come in, by which token, over HTTP and Socket.IO.
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { after, before, describe, test } from "node:test";
+import { assertError, command, nessusCsv, once, runProgram, startProgram, temporaryFolder, until, watcher } from "./support.mjs";
+import { TOKENS, bearer, enter, listed, startWithTokens, writeTokens } from "./tokens.mjs";
+
+const serve = (...flags) => runProgram(["serve", "--listen", "127.0.0.1:0", "--data-dir", temporaryFolder(), ...flags]);
+
+let program;
+const cleanups = [];
+const file = { after: (cleanup) => cleanups.unshift(cleanup) };
+before(async () => (program = await startWithTokens(file)));
+after(async () => {
+  for (const cleanup of cleanups) await cleanup();
+});
+
+const create = async (token, body = {}) => {
+  const answer = await program.as(token, "POST", "/api/sessions", body);
+  assert.equal(answer.status, 201, JSON.stringify(answer.body));
+  return answer.body;
+};
+
+describe("without a token file", () => {
+  test("whatever would let in others ends the program", async () => {
+    for (const [flags, named] of [
+      [["--listen", "0.0.0.0:0"], "--listen 0.0.0.0:0"],
+      [["--allowed-host", "pulse.example"], "--allowed-host pulse.example"],
+      [["--allowed-origin", "https://app.example"], "--allowed-origin https://app.example"],
+    ]) {
+      const { status, stderr } = await serve(...flags);
+      assert.deepEqual([status, stderr.includes(named)], [2, true], stderr);
+    }
+  });
+
+  test("what a proxy passes on is refused, unless --insecure", async (t) => {
+    const open = await startProgram(t);
+    const insecure = await startProgram(t, { flags: ["--insecure"] });
+    for (const name of ["Forwarded", "X-Forwarded-For", "X-Real-IP"]) {
+      for (const target of ["/api/sessions", "/healthz", "/"]) {
+        assertError(await open.call("GET", target, undefined, { [name]: "for=192.0.2.1" }), 403, "FORBIDDEN");
+      }
+      const handshake = (at) => fetch(`${at.origin}/socket.io/?EIO=4&transport=polling`, { headers: { [name]: "192.0.2.1" } });
+      assert.equal((await handshake(open)).status, 403);
+      assert.equal((await handshake(insecure)).status, 200);
+      assert.equal((await insecure.call("GET", "/api/sessions", undefined, { [name]: "192.0.2.1" })).status, 200);
+    }
+  });
+
+  test("everybody is an admin", async (t) => {
+    const open = await startProgram(t);
+    assert.deepEqual((await open.call("GET", "/api/whoami")).body, { role: "admin", loginRequired: false });
+    const socket = await watcher(t, open);
+    const { sessionId } = (await open.call("POST", "/api/sessions", { audience: "owner" })).body;
+    await until(() => socket.session(sessionId).length > 0, "session_created");
+    assert.deepEqual(await listed(socket), [sessionId]);
+    assert.equal((await command(socket, "cancel_session", sessionId)).ok, true);
+  });
+});
+
+describe("the token file", () => {
+  test("a faulty one is named with its line and without its token, and ends the program", async () => {
+    for (const [text, what] of [
+      ["viewer fine\n\nking top-secret\n", "line 3: the role must be viewer, producer or admin"],
+      ["top-secret\n", "line 1: wanted is ROLE TOKEN [NAME]"],
+      ["# nobody\n", "there is no token in it"],
+    ]) {
+      const { status, stderr } = await serve("--token-file", writeTokens(text));
+      assert.equal(status, 2, stderr);
+      assert.ok(stderr.includes(what), stderr);
+      assert.doesNotMatch(stderr, /top-secret/);
+    }
+    assert.equal((await serve("--token-file", `${temporaryFolder()}/missing`)).status, 2);
+  });
+
+  test("is read again on SIGHUP; who has lost his token has to go, and a faulty one changes nothing", async (t) => {
+    const own = await startWithTokens(t, { text: "viewer the-first-token\nadmin the-second-token\n" });
+    const socket = await enter(t, own, "the-first-token");
+    const admin = await enter(t, own, "the-second-token");
+    fs.writeFileSync(own.file, "nonsense\n");
+    process.kill(own.pid, "SIGHUP");
+    await own.logged(/line 1: wanted is ROLE TOKEN/);
+    assert.equal((await own.as("the-first-token", "GET", "/api/sessions")).status, 200);
+    fs.writeFileSync(own.file, "viewer a-third-token\nadmin the-second-token\n");
+    const gone = once(socket, "disconnect");
+    process.kill(own.pid, "SIGHUP");
+    assert.equal((await gone)[0], "io server disconnect");
+    assertError(await own.as("the-first-token", "GET", "/api/sessions"), 401, "AUTH_REQUIRED");
+    assert.equal((await own.as("a-third-token", "GET", "/api/sessions")).status, 200);
+    assert.ok(admin.connected);
+  });
+
+  test("opens the server to other names and sites", async (t) => {
+    const flags = ["--listen", "[::1]:0", "--allowed-host", "pulse.example", "--allowed-origin", "https://app.example"];
+    const own = await startWithTokens(t, { flags });
+    assert.equal((await own.call("GET", "/healthz", undefined, { "X-Forwarded-For": "192.0.2.1" })).status, 200);
+  });
+});
+
+describe("who asks", () => {
+  test("nobody comes in without a token, or with a wrong one", async (t) => {
+    for (const token of [undefined, "guessed", "", "o-00000000000040008000000000000000-x"]) {
+      for (const [method, target] of [
+        ["GET", "/api/sessions"],
+        ["POST", "/api/sessions"],
+        ["GET", "/api/imports"],
+        ["DELETE", "/api/imports/1"],
+        ["GET", "/api/vulnerabilities.csv"],
+        ["POST", "/api/events/system_alert"],
+        ["GET", "/api/whoami"],
+      ]) {
+        const answer = await program.as(token, method, target, method === "POST" ? {} : undefined);
+        assertError(answer, 401, "AUTH_REQUIRED");
+        assert.equal(answer.headers.get("www-authenticate"), "Bearer");
+      }
+      await assert.rejects(enter(t, program, token), (error) => error.data?.code === "AUTH_REQUIRED");
+    }
+    for (const authorization of ["Basic dXNlcjpwYXNz", "Bearer", TOKENS.admin]) {
+      assertError(await program.call("GET", "/api/sessions", undefined, { Authorization: authorization }), 401, "AUTH_REQUIRED");
+    }
+  });
+
+  test("health, pages and the client library need no token", async () => {
+    for (const target of ["/healthz", "/"]) assert.equal((await fetch(program.origin + target)).status, 200, target);
+    assert.equal((await fetch(`${program.origin}/api/sessions`, { method: "OPTIONS" })).status, 204);
+    assertError(await program.call("GET", "/api/nothing"), 404, "NOT_FOUND");
+  });
+
+  test("each role may do its own", async (t) => {
+    const { sessionId } = await create(TOKENS.producer);
+    const progress = (token) => program.as(token, "POST", `/api/sessions/${sessionId}/progress`, { progress: 0.5 });
+    const alert = { level: "info", category: "system", message: "Tea is ready" };
+    assert.equal((await program.as(TOKENS.viewer, "GET", `/api/sessions/${sessionId}`)).status, 200);
+    for (const token of [TOKENS.viewer, TOKENS.other]) assertError(await progress(token), 403, "FORBIDDEN");
+    for (const token of [TOKENS.producer, TOKENS.colleague, TOKENS.admin]) assert.equal((await progress(token)).status, 202);
+    assertError(await program.as(TOKENS.viewer, "POST", "/api/sessions", {}), 403, "FORBIDDEN");
+    for (const token of [TOKENS.viewer, TOKENS.producer]) {
+      assertError(await program.as(token, "POST", "/api/events/system_alert", alert), 403, "FORBIDDEN");
+      assertError(await program.as(token, "DELETE", `/api/sessions/${sessionId}`), 403, "FORBIDDEN");
+      assertError(await program.as(token, "DELETE", "/api/imports/7"), 403, "FORBIDDEN");
+    }
+    assert.equal((await program.as(TOKENS.admin, "POST", "/api/events/system_alert", alert)).status, 202);
+    for (const [token, code] of [[TOKENS.viewer, "FORBIDDEN"], [TOKENS.other, "FORBIDDEN"], [TOKENS.colleague, undefined]]) {
+      const socket = await enter(t, program, token);
+      assert.equal((await command(socket, "track_session", sessionId)).ok, true);
+      assert.equal((await command(socket, "cancel_session", sessionId)).error?.code, code);
+    }
+    assert.equal((await program.as(TOKENS.viewer, "GET", "/api/whoami")).body.role, "viewer");
+  });
+
+  test("no token is in the log", async (t) => {
+    const own = await startWithTokens(t, { flags: ["--log", "trace"] });
+    const { ownerToken } = (await own.as(TOKENS.producer, "POST", "/api/sessions", {})).body;
+    await enter(t, own, TOKENS.viewer);
+    assertError(await own.as("a-guess-of-somebody", "GET", "/api/sessions"), 401, "AUTH_REQUIRED");
+    assertError(await own.as(TOKENS.viewer, "POST", "/api/sessions", {}), 403, "FORBIDDEN");
+    await own.logged(/refused AUTH_REQUIRED Get \/api\/sessions to 127\.0\.0\.1:\d+/);
+    await own.logged(/refused FORBIDDEN .* to 127/);
+    for (const token of [...Object.values(TOKENS), ownerToken, "a-guess-of-somebody"]) {
+      assert.ok(!own.log().includes(token), token);
+    }
+  });
+});
+
+describe("the owner's token", () => {
+  test("changes its session whatever the role, as Bearer, beside a role and in commands", async (t) => {
+    const { sessionId, ownerToken } = await create(TOKENS.producer, { audience: "owner" });
+    const target = `/api/sessions/${sessionId}`;
+    const beside = { "X-Session-Token": ownerToken };
+    assertError(await program.as(TOKENS.viewer, "GET", target), 404, "SESSION_NOT_FOUND");
+    assertError(await program.as(TOKENS.viewer, "POST", `${target}/progress`, { progress: 0.1 }), 404, "SESSION_NOT_FOUND");
+    assert.equal((await program.as(ownerToken, "POST", `${target}/progress`, { progress: 0.1 })).status, 202);
+    assert.equal((await program.as(TOKENS.viewer, "POST", `${target}/progress`, { progress: 0.2 }, beside)).status, 202);
+    assertError(await program.as(TOKENS.viewer, "GET", target, undefined, { "X-Session-Token": "wrong" }), 401, "AUTH_REQUIRED");
+    assertError(await program.call("GET", target, undefined, beside), 401, "AUTH_REQUIRED");
+    assertError(await program.as(ownerToken, "GET", "/api/imports"), 403, "FORBIDDEN");
+    assertError(await program.as(ownerToken, "POST", "/api/sessions", {}), 403, "FORBIDDEN");
+    const socket = await enter(t, program, TOKENS.viewer);
+    assert.equal((await command(socket, "track_session", { sessionId })).error.code, "SESSION_NOT_FOUND");
+    assert.equal((await command(socket, "track_session", { sessionId, token: ownerToken })).ok, true);
+    const other = await create(TOKENS.producer);
+    assert.equal((await command(socket, "cancel_session", { sessionId: other.sessionId, token: ownerToken })).error.code, "FORBIDDEN");
+    assert.equal((await command(socket, "cancel_session", { sessionId, token: ownerToken })).ok, true);
+    await until(() => socket.log.some(([name]) => name === "import_cancelled"), "import_cancelled");
+  });
+
+  test("ends with its session; one that has its id later has another", async () => {
+    const { sessionId, ownerToken } = await create(TOKENS.producer);
+    const target = `/api/sessions/${sessionId}`;
+    assert.equal((await program.as(ownerToken, "POST", `${target}/complete`, {})).status, 200);
+    assert.equal((await program.as(TOKENS.admin, "DELETE", target)).status, 204);
+    assertError(await program.as(ownerToken, "GET", target), 401, "AUTH_REQUIRED");
+    const again = await create(TOKENS.other, { sessionId });
+    assert.notEqual(again.ownerToken, ownerToken);
+    assertError(await program.as(ownerToken, "POST", `${target}/cancel`, {}), 401, "AUTH_REQUIRED");
+    assert.equal((await program.as(again.ownerToken, "POST", `${target}/cancel`, {})).status, 200);
+  });
+});
+
+describe("audiences", () => {
+  test("govern lists, reads and events, those of imports too", async (t) => {
+    const own = await startWithTokens(t, { flags: ["--audience", "trackers"] });
+    const sockets = {};
+    for (const [name, token] of Object.entries(TOKENS)) sockets[name] = await enter(t, own, token);
+    const make = async (body) => (await own.as(TOKENS.producer, "POST", "/api/sessions", body)).body.sessionId;
+    const ids = { trackers: await make({}), owner: await make({ audience: "owner" }), everybody: await make({ audience: "everybody" }) };
+    const form = new FormData();
+    form.append("audience", "owner");
+    form.append("csvFile", new Blob([nessusCsv([{}])]), "scan.csv");
+    const upload = await fetch(`${own.origin}/api/vulnerabilities/import?wait=true`, { method: "POST", body: form, headers: bearer(TOKENS.producer) });
+    assert.equal(upload.status, 200);
+    ids.import = (await upload.json()).sessionId;
+    const wanted = {
+      viewer: ["everybody"],
+      producer: ["trackers", "owner", "everybody", "import"],
+      colleague: ["trackers", "owner", "everybody", "import"],
+      other: ["everybody"],
+      admin: ["trackers", "owner", "everybody", "import"],
+    };
+    for (const [name, names] of Object.entries(wanted)) {
+      const expected = names.map((audience) => ids[audience]);
+      assert.deepEqual((await listed(sockets[name])).reverse(), expected, name);
+      const { sessions } = (await own.as(TOKENS[name], "GET", "/api/sessions")).body;
+      assert.deepEqual(sessions.map(({ id }) => id).reverse(), expected, name);
+      const created = sockets[name].log.filter(([event]) => event === "session_created");
+      assert.deepEqual(created.map(([, { sessionId }]) => sessionId), expected, name);
+    }
+    // Who has the id may track it, and hears of it from then on.
+    assert.equal((await command(sockets.viewer, "track_session", ids.trackers)).ok, true);
+    assert.deepEqual(await listed(sockets.viewer), [ids.everybody, ids.trackers]);
+    assert.equal((await own.as(TOKENS.viewer, "GET", `/api/sessions/${ids.trackers}`)).status, 200);
+    assert.equal((await command(sockets.viewer, "track_session", ids.owner)).error.code, "SESSION_NOT_FOUND");
+    assertError(await own.as(TOKENS.other, "GET", `/api/sessions/${ids.owner}`), 404, "SESSION_NOT_FOUND");
+    assertError(await own.as(TOKENS.producer, "POST", "/api/sessions", { audience: "friends" }), 400, "INVALID_ARGUMENT");
+  });
+
+  test("an upload goes into one's own session alone", async () => {
+    const { sessionId, ownerToken } = await create(TOKENS.producer);
+    const send = async (headers) => {
+      const form = new FormData();
+      form.append("csvFile", new Blob([nessusCsv([{}])]), "scan.csv");
+      const answer = await fetch(`${program.origin}/api/vulnerabilities/import?wait=true&sessionId=${sessionId}`, { method: "POST", body: form, headers });
+      return { status: answer.status, body: await answer.json(), headers: answer.headers };
+    };
+    assertError(await send(bearer(TOKENS.viewer)), 403, "FORBIDDEN");
+    assertError(await send(bearer(TOKENS.other)), 403, "FORBIDDEN");
+    assert.equal((await send({ ...bearer(TOKENS.other), "X-Session-Token": ownerToken })).status, 200);
+  });
+});
+
+describe("the login of a page", () => {
+  const login = (at, body, headers = {}) => at.call("POST", "/api/login", body, headers);
+  const cookieOf = (answer) => answer.headers.get("set-cookie").split(";")[0];
+
+  test("gives a cookie that serves requests and clients, and ends with its token", async (t) => {
+    const own = await startWithTokens(t, { text: "admin the-token-of-the-page\n" });
+    const answer = await login(own, { token: "the-token-of-the-page" });
+    assert.equal(answer.status, 204);
+    const set = answer.headers.get("set-cookie");
+    assert.match(set, /; HttpOnly; SameSite=Strict$/);
+    assert.ok(!set.includes("the-token"));
+    const headers = { Cookie: `other=1; ${cookieOf(answer)}` };
+    assert.equal((await own.call("GET", "/api/whoami", undefined, headers)).body.role, "admin");
+    assert.equal((await own.call("POST", "/api/sessions", {}, headers)).status, 201);
+    assertError(await own.call("POST", "/api/sessions", {}, { ...headers, Origin: "https://evil.example" }), 403, "FORBIDDEN");
+    const socket = await enter(t, own, undefined, { extraHeaders: headers });
+    for (const cookie of [headers.Cookie.slice(0, -1), headers.Cookie.replace(/login=\d/, "login=9")]) {
+      assertError(await own.call("GET", "/api/whoami", undefined, { Cookie: cookie }), 401, "AUTH_REQUIRED");
+    }
+    const out = await own.call("POST", "/api/logout", undefined, headers);
+    assert.deepEqual([out.status, /Max-Age=0/.test(out.headers.get("set-cookie"))], [204, true]);
+    fs.writeFileSync(own.file, "admin another-token-for-the-page\n");
+    const gone = once(socket, "disconnect");
+    process.kill(own.pid, "SIGHUP");
+    await gone;
+    assertError(await own.call("GET", "/api/whoami", undefined, headers), 401, "AUTH_REQUIRED");
+  });
+
+  test("is slow for who guesses, and refused to other sites", async (t) => {
+    const own = await startWithTokens(t);
+    assertError(await login(own, { token: TOKENS.admin }, { Origin: "https://evil.example" }), 403, "FORBIDDEN");
+    assertError(await login(own, { token: 7 }), 400, "INVALID_ARGUMENT");
+    for (let guess = 0; guess < 5; guess += 1) assertError(await login(own, { token: `guess-${guess}` }), 401, "AUTH_REQUIRED");
+    for (const token of ["guess-6", TOKENS.admin]) {
+      const answer = await login(own, { token });
+      assertError(answer, 429, "RATE_LIMIT_EXCEEDED");
+      assert.ok(Number(answer.headers.get("retry-after")) >= 1);
+    }
+    assert.equal((await own.as(TOKENS.admin, "GET", "/api/sessions")).status, 200);
+  });
+});
+
+describe("a share", () => {
+  const share = (token, sessionId, body = {}) => program.as(token, "POST", `/api/sessions/${sessionId}/share`, body);
+
+  test("reads one session, over HTTP and Socket.IO, until it is taken back", async (t) => {
+    const { sessionId, ownerToken } = await create(TOKENS.producer, { audience: "owner" });
+    const target = `/api/sessions/${sessionId}`;
+    const other = await create(TOKENS.producer);
+    assertError(await share(TOKENS.viewer, other.sessionId), 403, "FORBIDDEN");
+    assertError(await share(TOKENS.viewer, sessionId), 404, "SESSION_NOT_FOUND");
+    const answer = await share(ownerToken, sessionId, { expiresIn: 3600 });
+    assert.equal(answer.status, 201);
+    const { shareId, token, expiresAt } = answer.body;
+    assert.ok(Math.abs(expiresAt - Date.now() - 3_600_000) < 60_000);
+    assert.equal((await program.as(token, "GET", target)).status, 200);
+    assert.deepEqual((await program.as(token, "GET", "/api/sessions")).body.sessions.map(({ id }) => id), [sessionId]);
+    assertError(await program.as(token, "GET", `/api/sessions/${other.sessionId}`), 404, "SESSION_NOT_FOUND");
+    assertError(await program.as(token, "POST", `${target}/progress`, { progress: 1 }), 403, "FORBIDDEN");
+    assertError(await share(token, sessionId), 403, "FORBIDDEN");
+    for (const read of ["/api/imports", "/api/vulnerabilities"]) assertError(await program.as(token, "GET", read), 403, "FORBIDDEN");
+    const socket = await enter(t, program, token);
+    assert.deepEqual(await listed(socket), [sessionId]);
+    assert.equal((await command(socket, "track_session", other.sessionId)).error.code, "SESSION_NOT_FOUND");
+    assert.equal((await command(socket, "cancel_session", sessionId)).error.code, "FORBIDDEN");
+    await create(TOKENS.producer);
+    await program.as(TOKENS.admin, "POST", "/api/events/data_updated", { type: "scans", action: "updated" });
+    await program.as(ownerToken, "POST", `${target}/progress`, { progress: 0.5 });
+    await until(() => socket.log.length > 0, "import_progress");
+    assert.deepEqual(socket.log.filter(([name]) => name !== "heartbeat").map(([name, event]) => [name, event.sessionId]), [["import_progress", sessionId]]);
+    const gone = once(socket, "disconnect");
+    assertError(await program.as(TOKENS.viewer, "DELETE", `${target}/share/${shareId}`), 404, "SESSION_NOT_FOUND");
+    assert.equal((await program.as(ownerToken, "DELETE", `${target}/share/${shareId}`)).status, 204);
+    await gone;
+    assertError(await program.as(ownerToken, "DELETE", `${target}/share/${shareId}`), 404, "NOT_FOUND");
+    assertError(await program.as(token, "GET", target), 401, "AUTH_REQUIRED");
+    await assert.rejects(enter(t, program, token), (error) => error.data?.code === "AUTH_REQUIRED");
+  });
+
+  test("ends with its time, and with its session", async (t) => {
+    const { sessionId } = await create(TOKENS.producer);
+    for (const expiresIn of [0, -1, 1.5, "60", 31_536_001]) assertError(await share(TOKENS.producer, sessionId, { expiresIn }), 400, "INVALID_ARGUMENT");
+    const short = (await share(TOKENS.producer, sessionId, { expiresIn: 1 })).body;
+    const long = (await share(TOKENS.producer, sessionId)).body;
+    assert.equal(long.expiresAt, null);
+    const socket = await enter(t, program, short.token);
+    assert.equal((await once(socket, "disconnect"))[0], "io server disconnect");
+    assertError(await program.as(short.token, "GET", "/api/sessions"), 401, "AUTH_REQUIRED");
+    await program.as(TOKENS.producer, "POST", `/api/sessions/${sessionId}/complete`, {});
+    assert.equal((await program.as(long.token, "GET", `/api/sessions/${sessionId}`)).status, 200);
+    await program.as(TOKENS.admin, "DELETE", `/api/sessions/${sessionId}`);
+    assertError(await program.as(long.token, "GET", `/api/sessions/${sessionId}`), 401, "AUTH_REQUIRED");
+  });
+});

@@ -44,6 +44,8 @@ pub struct Config {
     pub max_child_namespaces: usize,
     /// Whether the host hears of rooms that come, go and change ([`Event::Room`](crate::Event::Room)). Default false.
     pub room_events: bool,
+    /// Whether the host hears of limits that peers reach ([`Event::LimitReached`](crate::Event::LimitReached)). Default false.
+    pub limit_events: bool,
     /// Whether the host hears of everything that is emitted ([`Event::Emitted`](crate::Event::Emitted)). Default false.
     pub emitted_events: bool,
     /// Bytes of answers that one broadcast with acknowledgements gathers. Default 4 MiB. What comes beyond it counts as not
@@ -255,6 +257,7 @@ impl Default for Config {
             cleanup_empty_child_namespaces: false,
             max_child_namespaces: 1_000,
             room_events: false,
+            limit_events: false,
             emitted_events: false,
             max_answer_bytes: 4 * 1024 * 1024,
             progress: Some(ProgressConfig::default()),

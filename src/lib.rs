@@ -242,7 +242,8 @@ pub use config::Config;
 pub use endpoint::{
     AckId, Admission, AdmissionId, AskId, ClientInfo, ClusterView, CommandId, ConnectId,
     ConnectRequest, Counts, DisconnectCounts, Door, Endpoint, EndpointStats, Environment, Event,
-    HandshakeCounts, Message, PacketCounts, ProgressView, Random, Readiness, Sight, TimerId, Work,
+    HandshakeCounts, Limit, LimitCounts, Message, PacketCounts, ProgressView, Random, Readiness,
+    Sight, TimerId, Work,
 };
 pub use engine::{HandshakeDetail, HandshakeDetails};
 pub use error::{AckError, DisconnectReason, Error};

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::events::Ending;
 use super::owners::room;
 use super::progress::NAMESPACE;
-use super::{AckId, Endpoint, Event, Message, ProgressView};
+use super::{AckId, Endpoint, Event, Limit, Message, ProgressView};
 use crate::engine::Allowance;
 use crate::error::{DisconnectReason, Error};
 use crate::panics::Verb;
@@ -109,8 +109,13 @@ impl Endpoint {
             return false;
         };
         let now_ms = self.clock.now_ms();
-        match self.sessions.rates.command(session, now_ms) {
-            Allowance::Allowed => return true,
+        let allowance = self.sessions.rates.command(session, now_ms);
+        if allowance == Allowance::Allowed {
+            return true;
+        }
+        self.limit_reached_by(Limit::Commands, session);
+        match allowance {
+            Allowance::Allowed => {}
             Allowance::Refused => {
                 let code = ErrorCode::RateLimitExceeded;
                 let error = ProgressError::new(code, "too many commands, try again in a second");

@@ -4,7 +4,7 @@ use std::any::Any;
 
 use super::events::{Departure, DepartureStep, Ending, Queued};
 use super::recovery::Asked;
-use super::{ClientInfo, ConnectId, Endpoint, Event, Sight};
+use super::{ClientInfo, ConnectId, Endpoint, Event, Limit, Sight};
 use crate::data::Data;
 use crate::engine::{Allowance, Revision};
 use crate::error::{DisconnectReason, Error};
@@ -233,7 +233,11 @@ impl Endpoint {
     }
 
     fn join_namespace(&mut self, session: EngineSessionId, name: &str, payload: &str) {
-        match self.sessions.rates.join(session, self.clock.now_ms()) {
+        let allowance = self.sessions.rates.join(session, self.clock.now_ms());
+        if allowance != Allowance::Allowed {
+            self.limit_reached_by(Limit::Joins, session);
+        }
+        match allowance {
             Allowance::Allowed => {}
             Allowance::Refused => {
                 let data = serde_json::json!({ "code": ErrorCode::RateLimitExceeded.as_str() });

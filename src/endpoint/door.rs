@@ -38,6 +38,7 @@ pub(crate) struct Demands {
     pub allow_request: bool,
     pub emitted_events: bool,
     pub room_events: bool,
+    pub limit_events: bool,
     pub connection_errors: bool,
     /// There are handlers of plain HTTP requests.
     pub routes: bool,
@@ -185,6 +186,7 @@ impl Endpoint {
         config.emitted_events |= demands.emitted_events;
         config.connection_errors |= demands.connection_errors;
         config.room_events |= demands.room_events;
+        config.limit_events |= demands.limit_events;
         if config.room_events {
             self.sockets.note_rooms();
         }

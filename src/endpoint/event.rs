@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use uuid::Uuid;
 
-use super::{AdmissionId, CommandId, TimerId};
+use super::{AdmissionId, CommandId, Limit, TimerId};
 use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::Request;
@@ -191,6 +191,17 @@ pub enum Event {
         socket: SocketId,
         /// Where it was.
         namespace: NamespaceId,
+    },
+
+    /// Peers have reached a limit ([`Config::limit_events`](crate::Config::limit_events) is on). Of each limit this is told once in a
+    /// second at the most; [`EndpointStats::limits`](crate::EndpointStats::limits) counts them all.
+    LimitReached {
+        /// Which limit.
+        limit: Limit,
+        /// How often since the last time that this was told of it.
+        times: u64,
+        /// Who was the last to reach it; `PeerAddr::Unknown` where it was nobody in particular.
+        peer: PeerAddr,
     },
 
     /// A timer that the host has set is due: [`Endpoint::schedule`](crate::Endpoint::schedule) and

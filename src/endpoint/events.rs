@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::limits::{Limit, Told};
 use super::{Endpoint, Event, Message};
 use crate::error::DisconnectReason;
 use crate::id::EngineSessionId;
@@ -23,6 +24,8 @@ pub(super) struct Events {
     put_off: VecDeque<Departure>,
     /// Units left of this turn for taking sockets out of their rooms.
     leaving_units: usize,
+    /// What the host knows of limits that were reached.
+    pub limits: Told,
 }
 
 /// What waits for the host.
@@ -30,6 +33,8 @@ pub(super) enum Queued {
     Event(Event),
     /// A timer of the host's is due.
     Timer(Key),
+    /// A limit has been reached.
+    Limit(Limit),
     /// A session ends.
     End(EngineSessionId, Ending),
     /// A client leaves a namespace.
@@ -179,6 +184,7 @@ impl Endpoint {
                 if self.sockets.get(socket).is_none() => {}
             Queued::Event(event) => return Some(event),
             Queued::Timer(key) => return self.timer_event(key),
+            Queued::Limit(limit) => return Some(self.limit_event(limit)),
             Queued::End(session, ending) => {
                 let departures = self.lose_sockets(session, ending.reason());
                 self.events.departures.extend(departures);

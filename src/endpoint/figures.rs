@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::limits::LimitCounts;
 use super::{Counts, Endpoint};
 use crate::error::DisconnectReason;
 use crate::http::Head;
@@ -55,6 +56,8 @@ pub struct EndpointStats {
     pub disconnects: DisconnectCounts,
     /// Clients that were disconnected since more waited for them than may.
     pub overfull: u64,
+    /// How often each limit was reached.
+    pub limits: LimitCounts,
     /// Updates of progress sessions that waited for the next pulse.
     pub throttled: u64,
     /// Progress that was never told, to anybody or to a client that was too slow for it, since newer progress took its place.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use super::{ClientInfo, Endpoint};
+use super::{ClientInfo, Endpoint, Limit};
 use crate::config::Config;
 use crate::data::Data;
 use crate::engine::{
@@ -93,6 +93,7 @@ impl Endpoint {
         let now_ms = self.clock.now_ms();
         if peer_addr.is_some_and(|peer| !self.sessions.may_begin(peer, now_ms)) {
             self.tally.handshakes.limited += 1;
+            self.limit_reached(Limit::Handshakes, peer_addr);
             return self.server_full(key, head, "Too many handshakes from this address");
         }
         if !self.config.allow_request {
@@ -118,10 +119,12 @@ impl Endpoint {
         };
         if self.sessions.count() >= self.config.max_sessions {
             self.tally.handshakes.full += 1;
+            self.limit_reached(Limit::Sessions, self.peer_of(key, head));
             return self.server_full(key, head, "Too many sessions");
         }
         if self.is_short_of_memory() {
             self.tally.handshakes.full += 1;
+            self.limit_reached(Limit::MemoryBytes, self.peer_of(key, head));
             return self.server_full(key, head, "Short of memory");
         }
         let Some(peer_addr) = self.peer_of(key, head) else {
@@ -129,6 +132,7 @@ impl Endpoint {
         };
         if !self.sessions.has_room_for(peer_addr) {
             self.tally.handshakes.limited += 1;
+            self.limit_reached(Limit::SessionsPerAddress, Some(peer_addr));
             return self.server_full(key, head, "Too many sessions from this address");
         }
         if let Some(hook) = &self.config.initial_headers {

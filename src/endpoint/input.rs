@@ -3,7 +3,7 @@
 use std::io;
 
 use super::events::Ending;
-use super::{Endpoint, Event};
+use super::{Endpoint, Event, Limit};
 use crate::error::DisconnectReason;
 use crate::http::Response;
 use crate::id::ConnectionId;
@@ -75,7 +75,14 @@ impl Endpoint {
     /// down: close it at once.
     pub fn open(&mut self, peer: PeerAddr) -> Option<ConnectionId> {
         let opened = self.transport.open(&mut self.clock, peer);
-        self.tally.refused_connections += u64::from(opened.is_none());
+        if opened.is_none() {
+            self.tally.refused_connections += 1;
+            match self.transport.count() >= self.config.max_connections {
+                _ if self.transport.is_shutting_down() => {}
+                true => self.limit_reached(Limit::Connections, Some(peer)),
+                false => self.limit_reached(Limit::ConnectionsPerAddress, Some(peer)),
+            }
+        }
         opened
     }
 
@@ -318,8 +325,7 @@ impl Endpoint {
             Step::Message { message, bytes } => {
                 if let Some(session) = session {
                     if self.is_transport(session, key) {
-                        let rates = &mut self.sessions.rates;
-                        rates.spend(&mut self.clock, session, bytes);
+                        self.spend(session, bytes);
                     }
                     self.websocket_message(key, session, message);
                 }

@@ -4,7 +4,7 @@
 //! waits for its rest, and, where the host sets one, one for everything. Beyond each of them those give way who hold most.
 
 use super::events::Ending;
-use super::Endpoint;
+use super::{Endpoint, Limit};
 use crate::error::DisconnectReason;
 use crate::http::Response;
 use crate::id::{ConnectionId, EngineSessionId};
@@ -70,14 +70,15 @@ impl Endpoint {
     }
 
     /// Refuses to begin something new while memory is short.
-    pub(super) fn check_memory(&self) -> Result<(), ProgressError> {
-        match self.is_short_of_memory() {
-            false => Ok(()),
-            true => Err(ProgressError::new(
-                ErrorCode::ServerOverload,
-                "the server is short of memory, try again later",
-            )),
+    pub(super) fn check_memory(&mut self) -> Result<(), ProgressError> {
+        if !self.is_short_of_memory() {
+            return Ok(());
         }
+        self.limit_reached(Limit::MemoryBytes, None);
+        Err(ProgressError::new(
+            ErrorCode::ServerOverload,
+            "the server is short of memory, try again later",
+        ))
     }
 
     fn bound_incomplete(&mut self) {
@@ -89,9 +90,12 @@ impl Endpoint {
         }
         self.transport.added_bytes = 0;
         let holders = self.holders(false);
-        self.give_way(holders, max_bytes, |endpoint, holder| match holder {
-            Holder::Connection(key) => endpoint.end_incomplete(key),
-            Holder::Session(id) => endpoint.end(id, Ending::Protocol(TRY_AGAIN_LATER)),
+        self.give_way(holders, max_bytes, |endpoint, holder| {
+            endpoint.gave_way(Limit::IncompleteBytes, holder);
+            match holder {
+                Holder::Connection(key) => endpoint.end_incomplete(key),
+                Holder::Session(id) => endpoint.end(id, Ending::Protocol(TRY_AGAIN_LATER)),
+            }
         });
     }
 
@@ -116,6 +120,16 @@ impl Endpoint {
             end(self, holder);
         }
         bytes
+    }
+
+    fn gave_way(&mut self, limit: Limit, holder: Holder) {
+        match holder {
+            Holder::Session(id) => self.limit_reached_by(limit, id),
+            Holder::Connection(key) => {
+                let peer = self.transport.get(key).map(|it| it.peer_addr);
+                self.limit_reached(limit, peer);
+            }
+        }
     }
 
     /// How many bytes of what has come in part all of them keep.
@@ -177,6 +191,7 @@ impl Endpoint {
 
     /// Ends the one who holds most, and gives the memory of that back: what waits for it is lost.
     fn end_largest(&mut self, holder: Holder) {
+        self.gave_way(Limit::MemoryBytes, holder);
         let session = match holder {
             Holder::Session(id) => Some(id),
             Holder::Connection(key) => self.transport.session_of(key),

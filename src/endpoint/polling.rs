@@ -155,8 +155,7 @@ impl Endpoint {
                 let end = next.unwrap_or(packets.bytes());
                 self.transport.ready.charge(cost::STEP + end - at);
                 let is_valid = self.post_part(session, part);
-                let rates = &mut self.sessions.rates;
-                rates.spend(&mut self.clock, session, end - at);
+                self.spend(session, end - at);
                 match next {
                     Some(next) if is_valid && self.takes_input(session) => at = next,
                     _ => break is_valid,

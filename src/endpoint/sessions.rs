@@ -1,7 +1,7 @@
 //! The life of an Engine.IO session: opening, sending and receiving, upgrade, end.
 
 use super::events::{Departure, Ending, Queued};
-use super::{Endpoint, Event};
+use super::{Endpoint, Event, Limit};
 use crate::engine::{EngineError, Opening, Packet, PacketAction, Transport, CLOSE, NOOP};
 use crate::error::DisconnectReason;
 use crate::frame::{Frame, PLACE_BYTES};
@@ -67,6 +67,7 @@ impl Endpoint {
         let has_room = waiting_bytes <= self.config.max_queued_bytes;
         if !has_room {
             self.tally.overfull += 1;
+            self.limit_reached_by(Limit::QueuedBytes, id);
             if let Some(session) = self.sessions.session_mut(id) {
                 session.set_overfull();
             }
@@ -238,6 +239,20 @@ impl Endpoint {
             self.answer(post, Response::json(400, error.body()));
             self.finish(post);
         }
+    }
+
+    /// A session has sent a message of so many bytes.
+    pub(super) fn spend(&mut self, id: EngineSessionId, bytes: usize) {
+        if self.sessions.rates.spend(&mut self.clock, id, bytes) {
+            self.limit_reached_by(Limit::Messages, id);
+        }
+    }
+
+    /// A session has reached a limit.
+    pub(super) fn limit_reached_by(&mut self, limit: Limit, id: EngineSessionId) {
+        let session = self.sessions.session(id);
+        let peer = session.map(|session| session.peer_addr());
+        self.limit_reached(limit, peer);
     }
 
     /// The input of a session that has sent more than it may in a second goes on.

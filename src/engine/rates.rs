@@ -54,8 +54,8 @@ impl SessionRates {
     }
 
     /// A session has sent a message of so many bytes. Where it has used up what it may send, no input of it is handled until it may
-    /// send again.
-    pub fn spend(&mut self, clock: &mut Clock, id: EngineSessionId, bytes: usize) {
+    /// send again: then this is true.
+    pub fn spend(&mut self, clock: &mut Clock, id: EngineSessionId, bytes: usize) -> bool {
         let now_ms = clock.now_ms();
         let by_messages = self.messages.spend(id, 1, now_ms);
         let by_bytes = self.bytes.spend(id, bytes as u64, now_ms);
@@ -67,6 +67,7 @@ impl SessionRates {
                 clock.cancel(before);
             }
         }
+        pause_ms > 0
     }
 
     /// A session wants to join a namespace.

@@ -135,6 +135,12 @@ impl<S: 'static> Io<S> {
                     handlers.map(|handler| handler(state, &mut context, namespace, &room, &change)),
                 )
             }
+            Event::LimitReached { limit, times, peer } => {
+                let handlers = self.hooks.on_limit.iter_mut();
+                first_error(
+                    handlers.map(|handler| handler(state, &mut context, limit, times, peer)),
+                )
+            }
             Event::Timer { timer, token } => match Self::is_own_timer(token) {
                 true => told(self.timer_fired(endpoint, timer, token)),
                 false => return Ok(Some(Event::Timer { timer, token })),

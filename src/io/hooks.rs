@@ -6,13 +6,15 @@ use super::decisions::{Next, Opening, Refusal};
 use super::questions::{done, Done};
 use super::{Context, Io};
 use crate::http::Request;
-use crate::{Args, NamespaceId, PeerAddr, RoomChange};
+use crate::{Args, Limit, NamespaceId, PeerAddr, RoomChange};
 
 type AllowRequest<S> = Box<dyn FnMut(&mut S, &mut Opening<'_>) -> Result<Next, Refusal> + Send>;
 type ConnectionErrorHandler<S> = Box<dyn FnMut(&mut S, &ConnectionError<'_>) -> Done + Send>;
 type NamespaceHandler<S> = Box<dyn FnMut(&mut S, &mut Context<'_, S>, NamespaceId) -> Done + Send>;
 type RoomHandler<S> =
     Box<dyn FnMut(&mut S, &mut Context<'_, S>, NamespaceId, &str, &RoomChange) -> Done + Send>;
+type LimitHandler<S> =
+    Box<dyn FnMut(&mut S, &mut Context<'_, S>, Limit, u64, PeerAddr) -> Done + Send>;
 type ServerSideHandler<S> =
     Box<dyn FnMut(&mut S, &mut Context<'_, S>, NamespaceId, &Args, Option<u64>) -> Done + Send>;
 
@@ -37,6 +39,7 @@ pub(super) struct Hooks<S: 'static> {
     pub on_connection_error: Vec<ConnectionErrorHandler<S>>,
     pub on_namespace: Vec<NamespaceHandler<S>>,
     pub on_room: Vec<RoomHandler<S>>,
+    pub on_limit: Vec<LimitHandler<S>>,
     pub on_server_side: Vec<ServerSideHandler<S>>,
 }
 
@@ -47,6 +50,7 @@ impl<S: 'static> Default for Hooks<S> {
             on_connection_error: Vec::new(),
             on_namespace: Vec::new(),
             on_room: Vec::new(),
+            on_limit: Vec::new(),
             on_server_side: Vec::new(),
         }
     }
@@ -124,6 +128,27 @@ impl<S: 'static> Io<S> {
         });
         self.hooks.on_room.push(handler);
         self.door.demand(|demands| demands.room_events = true);
+        self
+    }
+
+    /// When peers have reached a limit: which one, how often since this was told of it for the last time, and who was the last. Of
+    /// each limit this is told once in a second at the most.
+    ///
+    /// ```
+    /// let mut io = pulsewheel::Io::new();
+    /// io.on_limit(|_, _, limit, times, peer| {
+    ///     eprintln!("limit reached: {limit}, {times} times, last by {peer}");
+    /// });
+    /// ```
+    pub fn on_limit<R: IntoAnswer>(
+        &mut self,
+        mut handler: impl FnMut(&mut S, &mut Context<'_, S>, Limit, u64, PeerAddr) -> R + Send + 'static,
+    ) -> &mut Self {
+        let handler: LimitHandler<S> = Box::new(move |state, context, limit, times, peer| {
+            done(handler(state, context, limit, times, peer))
+        });
+        self.hooks.on_limit.push(handler);
+        self.door.demand(|demands| demands.limit_events = true);
         self
     }
 

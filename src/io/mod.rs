@@ -181,6 +181,7 @@ impl<S: 'static> Io<S> {
             allow_request: config.allow_request || demands.allow_request,
             connection_errors: config.connection_errors || demands.connection_errors,
             room_events: config.room_events || demands.room_events,
+            limit_events: config.limit_events || demands.limit_events,
             door: config.door.or_else(|| Some(self.door.clone())),
             ..config
         }

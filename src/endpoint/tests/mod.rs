@@ -18,6 +18,7 @@ mod io;
 mod large;
 mod leaving;
 mod leniency;
+mod limits;
 mod memory;
 #[cfg(feature = "msgpack")]
 mod msgpack;

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import fs from "node:fs/promises";
+import http from "node:http";
 import path from "node:path";
 import { test } from "node:test";
 import { RawConnection } from "../interop/support/http.mjs";
@@ -66,6 +67,37 @@ test("after SIGKILL a new one listens on the same port at once and knows the sam
   const second = await startProgram(t, { dataDir: folder, listen: `127.0.0.1:${first.port}` });
   assert.equal(second.port, first.port);
   assert.equal((await second.call("GET", "/api/vulnerabilities")).status, 200);
+});
+
+/** One request over a Unix socket: the status, or the code of the error. */
+const unixStatus = (socketPath, path) =>
+  new Promise((resolve) => {
+    const request = http.get({ socketPath, path, headers: { Host: "localhost" } }, (response) => resolve(response.resume().statusCode));
+    request.on("error", (error) => resolve(error.code));
+  });
+
+test("a Unix socket is listened on beside an address, and its file goes at the end", async (t) => {
+  const file = path.join(temporaryFolder(), "socket");
+  const program = await startProgram(t, { flags: ["--listen", `unix:${file}`] });
+  assert.equal(await unixStatus(file, "/healthz"), 200);
+  assert.equal(await unixStatus(file, "/socket.io/?EIO=4&transport=polling"), 200);
+  assert.equal((await program.call("GET", "/healthz")).status, 200);
+  assert.deepEqual(await program.end("SIGTERM"), { status: 0, signal: null });
+  await assert.rejects(fs.stat(file), { code: "ENOENT" });
+});
+
+test("a socket that a killed program has left is replaced, and one that is in use is not", async (t) => {
+  const file = path.join(temporaryFolder(), "socket");
+  const flags = ["--listen", `unix:${file}`];
+  const first = await startProgram(t, { flags });
+  await first.end("SIGKILL");
+  assert.equal(await unixStatus(file, "/healthz"), "ECONNREFUSED");
+  await startProgram(t, { flags });
+  assert.equal(await unixStatus(file, "/healthz"), 200);
+  const { status, stderr } = await runProgram(["serve", ...flags, "--data-dir", temporaryFolder()]);
+  assert.equal(status, 1);
+  assert.equal(stderr, `pulsewheel: cannot listen on unix:${file}: Address already in use (os error 98)\n`);
+  assert.equal(await unixStatus(file, "/healthz"), 200);
 });
 
 /** A program whose stdout goes to `stdout`; `line` waits for a match in its log. */

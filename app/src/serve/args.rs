@@ -23,10 +23,12 @@ const DEFAULT_MAX_UPLOAD_BYTES: u64 = 100 * 1024 * 1024;
 #[derive(Args, Clone, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct ServeArgs {
-    /// Address to listen on, as HOST:PORT; may be given more than once.
+    /// Address to listen on, as HOST:PORT or unix:/PATH; may be given more than once.
     ///
     /// HOST is a name, an IPv4 address or an IPv6 address in brackets; PORT 0
-    /// takes a free one. In the environment, commas stand between several.
+    /// takes a free one. The file of a Unix socket is removed at the end; one on
+    /// which nobody answers any more is replaced. In the environment, commas stand
+    /// between several.
     #[arg(
         long,
         verbatim_doc_comment,
@@ -127,25 +129,34 @@ pub struct ServeArgs {
     pub log: LevelFilter,
 }
 
-/// A host and a port, as they were written.
+/// What to listen on, as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListenAddress {
-    /// A name or an address, the latter without brackets.
-    pub host: String,
-    pub port: u16,
+pub enum ListenAddress {
+    Tcp {
+        /// A name or an address, the latter without brackets.
+        host: String,
+        port: u16,
+    },
+    Unix(PathBuf),
 }
 
 impl FromStr for ListenAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<ListenAddress, String> {
-        let wanted =
-            || "wanted is HOST:PORT, such as 127.0.0.1:8988, localhost:0 or [::1]:8988".to_owned();
+        let wanted = || {
+            "wanted is HOST:PORT, such as 127.0.0.1:8988, localhost:0 or [::1]:8988, or unix:/PATH"
+                .to_owned()
+        };
+        // A host may be named `unix`; its port has no slash.
+        if let Some(path) = text.strip_prefix("unix:").filter(|path| path.contains('/')) {
+            return Ok(ListenAddress::Unix(path.into()));
+        }
         match parse_host(text) {
             Some(HostPort {
                 name,
                 port: Some(port),
-            }) if !name.is_empty() => Ok(ListenAddress {
+            }) if !name.is_empty() => Ok(ListenAddress::Tcp {
                 host: name.to_owned(),
                 port,
             }),
@@ -156,18 +167,21 @@ impl FromStr for ListenAddress {
 
 impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
+        match self {
+            ListenAddress::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            ListenAddress::Tcp { host, port } => write!(f, "{host}:{port}"),
+            ListenAddress::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }
 
 impl ListenAddress {
-    /// The addresses that the name stands for.
+    /// The addresses that the name stands for; those of a Unix socket are none.
     pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        let addresses = (self.host.as_str(), self.port).to_socket_addrs()?;
+        let ListenAddress::Tcp { host, port } = self else {
+            return Ok(Vec::new());
+        };
+        let addresses = (host.as_str(), *port).to_socket_addrs()?;
         let mut distinct = Vec::new();
         for address in addresses {
             if !distinct.contains(&address) {
@@ -225,11 +239,17 @@ mod tests {
             "localhost:0",
             "--listen",
             "[::1]:8988,0.0.0.0:1",
+            "--listen",
+            "unix:/run/pulsewheel.sock,unix:80",
         ])
         .unwrap();
         let texts: Vec<String> = args.listen.iter().map(ListenAddress::to_string).collect();
-        assert_eq!(texts, ["localhost:0", "[::1]:8988", "0.0.0.0:1"]);
-        assert_eq!(args.listen[1].host, "::1");
+        let tcp = ["localhost:0", "[::1]:8988", "0.0.0.0:1"];
+        assert_eq!(texts[..3], tcp);
+        assert_eq!(texts[3..], ["unix:/run/pulsewheel.sock", "unix:80"]);
+        assert!(matches!(&args.listen[1], ListenAddress::Tcp { host, .. } if host == "::1"));
+        assert!(matches!(&args.listen[3], ListenAddress::Unix(_)));
+        assert!(matches!(&args.listen[4], ListenAddress::Tcp { .. }));
         for wrong in [
             "localhost",
             "localhost:",
@@ -238,6 +258,8 @@ mod tests {
             "a b:1",
             "localhost:65536",
             "http://a:1",
+            "unix:",
+            "unix:name",
             "",
         ] {
             assert!(parse(&["--listen", wrong]).is_err(), "{wrong:?}");

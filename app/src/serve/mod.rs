@@ -27,6 +27,7 @@ mod query_fields;
 mod route;
 mod sessions;
 mod signals;
+mod socket_file;
 #[cfg(test)]
 mod testing;
 
@@ -52,6 +53,7 @@ use logging::Log;
 use numbers::{Numbers, Reservation};
 use queries::Queries;
 use signals::{outlive_file_limits, EndSignals};
+use socket_file::SocketFile;
 
 pub use args::{ListenAddress, ServeArgs};
 pub use pages::dashboard_licenses;
@@ -148,7 +150,8 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         }),
         ..Config::default()
     })?;
-    listen(&mut server, &addresses)?;
+    // Their files go when this function returns.
+    let _socket_files = listen(&mut server, &addresses)?;
     let unix_ms = u64::try_from(now_ms()).unwrap_or(0);
     reservation.begin(unix_ms).map_err(ServeError::Numbers)?;
     server
@@ -174,11 +177,11 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         numbers: Numbers::start(reservation, handle.clone())?,
     };
     signals.end_server(handle, registry, auth)?;
-    let addresses = server.local_addrs()?;
-    for address in &addresses {
-        log::info!("listening on http://{address}");
+    let places = places(&server, &args.listen)?;
+    for place in &places {
+        log::info!("listening on {place}");
     }
-    announce(addresses)?;
+    announce(places)?;
     log::info!(
         "pulsewheel {}, data in {}",
         env!("CARGO_PKG_VERSION"),
@@ -230,8 +233,16 @@ fn resolve(listen: &[ListenAddress]) -> Result<Resolved<'_>, ServeError> {
 
 /// Listens on all addresses of each name that can be listened on: `localhost` often
 /// names an IPv6 address where there is no IPv6.
-fn listen(server: &mut Server, addresses: &Resolved<'_>) -> Result<(), ServeError> {
+fn listen(server: &mut Server, addresses: &Resolved<'_>) -> Result<Vec<SocketFile>, ServeError> {
+    let mut files = Vec::new();
     for (address, resolved) in addresses {
+        if let ListenAddress::Unix(path) = address {
+            let listening = SocketFile::listen(path).and_then(|(listener, file)| {
+                files.push(file);
+                server.add_listener(listener)
+            });
+            listening.map_err(|error| ServeError::Listen((*address).clone(), error))?;
+        }
         let results: Vec<io::Result<()>> = resolved
             .iter()
             .map(|address| server.listen(address))
@@ -241,14 +252,27 @@ fn listen(server: &mut Server, addresses: &Resolved<'_>) -> Result<(), ServeErro
             return Err(ServeError::Listen((*address).clone(), error));
         }
     }
-    Ok(())
+    Ok(files)
+}
+
+/// Where clients find the server: TCP with the real ports, and Unix sockets.
+fn places(server: &Server, listen: &[ListenAddress]) -> io::Result<Vec<String>> {
+    let tcp = server.local_addrs()?.into_iter();
+    let is_unix = |address: &&ListenAddress| matches!(address, ListenAddress::Unix(_));
+    let unix = listen.iter().filter(is_unix);
+    Ok(tcp
+        .map(|address| format!("http://{address}"))
+        .chain(unix.map(ListenAddress::to_string))
+        .collect())
 }
 
 /// The names and addresses that this server goes by, besides the loopback ones.
 fn allowed_hosts(args: &ServeArgs, addresses: &Resolved<'_>) -> Vec<String> {
     let mut hosts = args.allowed_host.clone();
     for (address, resolved) in addresses {
-        hosts.push(address.host.clone());
+        if let ListenAddress::Tcp { host, .. } = address {
+            hosts.push(host.clone());
+        }
         hosts.extend(resolved.iter().map(|address| address.ip().to_string()));
     }
     hosts.sort();
@@ -263,11 +287,11 @@ fn cors(origins: &[String]) -> Option<Cors> {
 
 /// Says where the server listens, on a thread of its own: standard output may be
 /// closed, full or stuck.
-fn announce(addresses: Vec<SocketAddr>) -> io::Result<()> {
+fn announce(places: Vec<String>) -> io::Result<()> {
     let print = move || {
         let mut out = io::stdout().lock();
-        for address in addresses {
-            if writeln!(out, "listening on http://{address}").is_err() {
+        for place in places {
+            if writeln!(out, "listening on {place}").is_err() {
                 return;
             }
         }

@@ -344,7 +344,7 @@ mod tests {
             let resolved = resolve(&args.listen).unwrap();
             check_openness(args, &resolved).is_err()
         };
-        let own = args(&["127.0.0.1:0", "[::1]:0"], &[]);
+        let own = args(&["127.0.0.1:0", "[::1]:0", "unix:/run/scans.sock"], &[]);
         assert!(!is_refused(&own));
         let with_origin = ServeArgs {
             allowed_origin: vec!["https://a.example".to_owned()],

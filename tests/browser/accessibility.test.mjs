@@ -47,6 +47,8 @@ describe("the page for everybody", { skip, timeout: 300_000 }, () => {
 
   /** Fails with the rules that are broken, and where. */
   async function check(page, when) {
+    // Colours count when nothing fades in any more; what never ends is no fading.
+    await page.waitForFunction(() => document.getAnimations().every(({ playState, effect }) => playState !== "running" || effect.getComputedTiming().endTime === Infinity));
     // By evaluate, since the page lets no script in that is not its own.
     await page.evaluate(AXE);
     const { violations } = await page.evaluate((values) => window.axe.run({ runOnly: { type: "tag", values } }), RULES);

@@ -86,6 +86,20 @@ numbers! {
     }
 }
 
+impl Setup {
+    /// The shortest time that a client has for something.
+    pub fn shortest_ms(&self) -> u64 {
+        let rest = self.request_timeout.min(self.upgrade_timeout);
+        let rest = rest.min(self.connect_timeout).min(self.attachment_timeout);
+        self.ping_timeout.min(rest)
+    }
+
+    /// Whether pongs are awaited for so long that everything else has come before.
+    pub fn is_pingless(&self) -> bool {
+        self.ping_timeout >= Setup::default().ping_timeout
+    }
+}
+
 words! {
     /// What kind of client an actor is.
     Kind {

@@ -244,8 +244,12 @@ impl Client {
             let Some(line) = &self.websocket else {
                 return false;
             };
+            if self.holds_upgrade(scene.now_ms) {
+                return false;
+            }
             scene.net.send(line.link, &masked(0x81, b"5"));
             self.is_upgraded = true;
+            self.upgraded_at_ms = scene.now_ms;
             let post = self.post.take_if(|line| line.request.is_none());
             for line in [self.poll.take(), post].into_iter().flatten() {
                 scene.net.leave(line.link, scene.now_ms);

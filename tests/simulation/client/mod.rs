@@ -84,6 +84,7 @@ pub struct Client {
     websocket: Option<Line>,
     is_upgraded: bool,
     upgrade: Upgrade,
+    pub upgraded_at_ms: u64,
     outgoing: VecDeque<Packet>,
     pub joined: BTreeMap<String, Joined>,
     /// An event whose attachments are still to come, with those that have.
@@ -142,6 +143,7 @@ impl Client {
             websocket: None,
             is_upgraded: false,
             upgrade: Upgrade::No,
+            upgraded_at_ms: 0,
             outgoing: VecDeque::new(),
             joined: BTreeMap::new(),
             incomplete: None,
@@ -185,6 +187,11 @@ impl Client {
 
     pub fn is_away(&self) -> bool {
         self.state == State::Away
+    }
+
+    /// Whether it polls no more, and does not read from its WebSocket yet.
+    pub fn is_upgrading(&self) -> bool {
+        self.upgrade == Upgrade::Pause && !self.is_upgraded
     }
 
     /// Whether everything that it has to say has left it.

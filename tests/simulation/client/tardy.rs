@@ -17,6 +17,7 @@ const ROUNDING_MS: u64 = 2;
 pub struct Tardiness {
     /// What it sends arrives so many milliseconds before its time is over; 0 is a client that sends everything at once.
     margin_ms: u64,
+    is_pingless: bool,
     request_ms: u64,
     connect_ms: u64,
     upgrade_ms: u64,
@@ -26,6 +27,8 @@ pub struct Tardiness {
     held_until_ms: u64,
     has_held_attachment: bool,
     probe_at_ms: Option<u64>,
+    /// When it may send the last packet of its upgrade.
+    finish_at_ms: u64,
     /// Until when the last packet of its upgrade has to have arrived, while that is not certain.
     upgrade_by_ms: Option<u64>,
 }
@@ -34,6 +37,7 @@ impl Tardiness {
     pub fn new(actor: &Actor, setup: &Setup) -> Tardiness {
         Tardiness {
             margin_ms: actor.line.tardy,
+            is_pingless: setup.is_pingless(),
             request_ms: setup.request_timeout,
             connect_ms: setup.connect_timeout,
             upgrade_ms: setup.upgrade_timeout,
@@ -42,6 +46,7 @@ impl Tardiness {
             held_until_ms: 0,
             has_held_attachment: false,
             probe_at_ms: None,
+            finish_at_ms: 0,
             upgrade_by_ms: None,
         }
     }
@@ -52,6 +57,7 @@ impl Tardiness {
         self.held_until_ms = 0;
         self.has_held_attachment = false;
         self.probe_at_ms = None;
+        self.finish_at_ms = 0;
         self.upgrade_by_ms = None;
     }
 }
@@ -62,6 +68,7 @@ impl Client {
         self.tardiness.margin_ms = 0;
         self.tardiness.request_ms = 0;
         self.tardiness.held_until_ms = 0;
+        self.tardiness.finish_at_ms = 0;
         if let Some(probe_at_ms) = &mut self.tardiness.probe_at_ms {
             *probe_at_ms = 0;
         }
@@ -97,6 +104,10 @@ impl Client {
             self.tardiness.probe_at_ms = Some(read_at_ms + self.tardiness.upgrade_ms / 2);
         } else if self.tardiness.margin_ms == 0 {
             net.send(line.link, &masked(0x81, b"2probe"));
+        } else if self.tardiness.is_pingless {
+            // The packet that completes the upgrade is late, as no pong has to come before it.
+            net.send(line.link, &masked(0x81, b"2probe"));
+            self.tardiness.finish_at_ms = by_ms.saturating_sub(self.lead_ms(0));
         } else {
             // The probe, its answer, the end of the poll, and the packet that completes the upgrade.
             let lead_ms = self.lead_ms(0) + 2 * self.nature.latency_ms;
@@ -137,13 +148,25 @@ impl Client {
         now_ms < self.tardiness.held_until_ms && !is_heartbeat(packet)
     }
 
+    /// Whether the last packet of its upgrade has to wait.
+    pub fn holds_upgrade(&self, now_ms: u64) -> bool {
+        now_ms < self.tardiness.finish_at_ms
+    }
+
     /// When it sends something that it has held back.
     pub fn late_ms(&self, net: &Net, now_ms: u64) -> Option<u64> {
         let late = &self.tardiness;
         let held_ms = (late.held_until_ms > now_ms).then_some(late.held_until_ms);
         let upgrade_ms = late.upgrade_by_ms.filter(|by_ms| *by_ms >= now_ms);
         let upgrade_ms = upgrade_ms.map(|by_ms| by_ms + 1);
-        let later = [held_ms, self.rest_ms(net), late.probe_at_ms, upgrade_ms];
+        let finish_ms = (late.finish_at_ms > now_ms).then_some(late.finish_at_ms);
+        let later = [
+            held_ms,
+            self.rest_ms(net),
+            late.probe_at_ms,
+            finish_ms,
+            upgrade_ms,
+        ];
         later
             .into_iter()
             .flatten()

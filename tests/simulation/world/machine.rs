@@ -63,21 +63,22 @@ impl World {
         }
     }
 
-    /// A slow server is not to blame where the answer to a ping has to wait for it before it can be sent: behind a poll, or
-    /// behind what does not fit into a window. One that has arrived has to count.
+    /// A slow server is not to blame where what it awaits has to wait for it before it can be sent: a pong behind a poll, or
+    /// anything behind what does not fit into a window. What has arrived has to count.
     fn excuse_held_up(&mut self) {
+        let is_pingless = self.setup.is_pingless();
         for client in &self.clients {
             let Actorlike::Client(client) = client else {
                 continue;
             };
             let is_blocked = client.links().any(|link| {
-                let waits = self
-                    .net
-                    .get(link)
-                    .is_some_and(|link| !link.up.sent.is_empty() || !link.down.sent.is_empty());
+                let waits = self.net.get(link).is_some_and(|link| {
+                    !link.up.sent.is_empty() || !(is_pingless || link.down.sent.is_empty())
+                });
                 waits || self.net.unsent_bytes(link) > 0
             });
-            if !client.is_away() && (is_blocked || !client.is_on_websocket()) {
+            let is_polling = !is_pingless && !client.is_on_websocket();
+            if !client.is_away() && (is_blocked || is_polling) {
                 self.book.excuse(client.number, "the server is slow");
             }
         }

@@ -236,14 +236,14 @@ impl World {
 
     fn act_as_client(&mut self, step: &Step) {
         let (amount, variant) = (step.amount, step.variant);
-        let ping_timeout_ms = self.setup.ping_timeout;
+        let shortest_ms = self.setup.shortest_ms();
         self.with_client(step.actor, |client, scene| match step.verb {
             Verb::Emit => client.emit(variant, amount, false, false),
             Verb::EmitAsking => client.emit(variant, amount, true, false),
             Verb::EmitBinary => client.emit(variant, amount, variant.is_multiple_of(2), true),
             Verb::Burst => {
-                // No more than its line carries long before a pong that comes behind it is due.
-                let bearable_bytes = client.nature.pace() * ping_timeout_ms / 16;
+                // No more than its line carries long before what comes behind it is due.
+                let bearable_bytes = client.nature.pace() * shortest_ms / 16;
                 let is_large = variant.is_multiple_of(4) && amount * 3_000 < bearable_bytes;
                 let length = if is_large { 3_000 } else { variant % 50 };
                 (0..amount).for_each(|_| client.emit(variant, length, false, false));
@@ -479,7 +479,7 @@ fn new_actor(actor: &Actor, script: &Script, book: &mut Book) -> Actorlike {
     }
     let client = Client::new(actor, &script.setup);
     // Base64 makes more of what is queued than the books count.
-    let patience_bytes = client.nature.pace() * script.setup.ping_timeout / 4;
+    let patience_bytes = client.nature.pace() * script.setup.shortest_ms() / 4;
     book.standings[actor.number].patience_bytes = patience_bytes.min(script.setup.max_queued / 4);
     Actorlike::Client(Box::new(client))
 }

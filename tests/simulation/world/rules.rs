@@ -116,10 +116,13 @@ impl World {
             let heard = self.book.standings[client.number].heard;
             let unheard = client.said.saturating_sub(heard);
             let visits = unheard.div_ceil(EVENTS_PER_VISIT).min(VISITS_PER_READ);
+            // A request of a client whose pong is overdue waits until the question to the kernel that is under way, and one that
+            // begins behind it, have told of everybody, and all of that has been read.
+            let most = visits * most + 4 * rounds;
             *waiting = match is_read && unheard > 0 {
                 true => Unheard {
                     turns: waiting.turns + 1,
-                    most: waiting.most.max(visits * most),
+                    most: waiting.most.max(most),
                 },
                 false => Unheard::default(),
             };
@@ -206,7 +209,8 @@ impl World {
                 continue;
             };
             let standing = &self.book.standings[client.number];
-            if client.is_away() || standing.excuse.is_some() || !client.is_attentive() {
+            let is_listening = client.is_attentive() && !client.is_upgrading();
+            if client.is_away() || standing.excuse.is_some() || !is_listening {
                 continue;
             }
             // A poll, an upgrade and an accept that is tried again each take their time.
@@ -220,6 +224,7 @@ impl World {
                     .updated_at_ms
                     .max(joined.since_ms)
                     .max(busy_until_ms)
+                    .max(client.upgraded_at_ms)
                     .max(self.machine.disturbed_until_ms);
                 if self.now_ms < since_ms.saturating_add(allowed_ms)
                     || joined.since_ms >= work.updated_at_ms

@@ -23,6 +23,11 @@ pub struct Link {
     pub accepted_at_ms: Option<u64>,
     /// When the server last read something.
     pub read_at_ms: u64,
+    /// Bytes that the client has sent, and the server has read.
+    pub sent_bytes: u64,
+    read_bytes: u64,
+    /// How many of these the client wants to know the time of, and that time.
+    pub mark: Option<(u64, Option<u64>)>,
     /// The server's end, once accepted, until it is closed.
     pub is_server_open: bool,
     pub is_client_open: bool,
@@ -81,6 +86,9 @@ impl Link {
             is_accepted: false,
             accepted_at_ms: None,
             read_at_ms: 0,
+            sent_bytes: 0,
+            read_bytes: 0,
+            mark: None,
             is_server_open: true,
             is_client_open: true,
             reset_to_server_ms: None,
@@ -100,6 +108,17 @@ impl Link {
             is_behind: false,
             lists_in_turn: 0,
             busy_until_ms: 0,
+        }
+    }
+
+    /// The server has read so many bytes more.
+    pub fn note_read(&mut self, bytes: usize, now_ms: u64) {
+        self.read_at_ms = now_ms;
+        self.read_bytes += bytes as u64;
+        if let Some((upto, at_ms)) = &mut self.mark {
+            if self.read_bytes >= *upto {
+                at_ms.get_or_insert(now_ms);
+            }
         }
     }
 

@@ -236,7 +236,7 @@ impl Net {
                 false => Err(io::ErrorKind::WouldBlock.into()),
             };
         }
-        link.read_at_ms = now_ms;
+        link.note_read(length, now_ms);
         buffer[..length].copy_from_slice(&link.up.received[..length]);
         link.up.received.drain(..length);
         if link.is_shut_down {
@@ -311,11 +311,19 @@ impl Net {
 
     // The client's side.
 
+    /// From now on it is known when the server has read all that has been sent.
+    pub fn mark(&mut self, id: LinkId) {
+        if let Some(link) = self.link(id) {
+            link.mark = Some((link.sent_bytes, None));
+        }
+    }
+
     /// The client sends; what its kernel does not take waits.
     pub fn send(&mut self, id: LinkId, bytes: &[u8]) {
         if let Some(link) = self.link(id) {
             if link.is_client_open && link.up.end == End::Open {
                 link.unsent.extend(bytes);
+                link.sent_bytes += bytes.len() as u64;
             }
         }
     }

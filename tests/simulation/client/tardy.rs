@@ -26,6 +26,8 @@ pub struct Tardiness {
     /// Until then it sends nothing but signs of life.
     held_until_ms: u64,
     has_held_attachment: bool,
+    /// Of the attachment that is held, until it is known when its packet was read.
+    attached_bytes: Option<usize>,
     probe_at_ms: Option<u64>,
     /// When it may send the last packet of its upgrade.
     finish_at_ms: u64,
@@ -45,6 +47,7 @@ impl Tardiness {
             rest: Vec::new(),
             held_until_ms: 0,
             has_held_attachment: false,
+            attached_bytes: None,
             probe_at_ms: None,
             finish_at_ms: 0,
             upgrade_by_ms: None,
@@ -56,6 +59,7 @@ impl Tardiness {
         self.rest.clear();
         self.held_until_ms = 0;
         self.has_held_attachment = false;
+        self.attached_bytes = None;
         self.probe_at_ms = None;
         self.finish_at_ms = 0;
         self.upgrade_by_ms = None;
@@ -69,6 +73,7 @@ impl Client {
         self.tardiness.request_ms = 0;
         self.tardiness.held_until_ms = 0;
         self.tardiness.finish_at_ms = 0;
+        self.tardiness.attached_bytes = None;
         if let Some(probe_at_ms) = &mut self.tardiness.probe_at_ms {
             *probe_at_ms = 0;
         }
@@ -132,7 +137,7 @@ impl Client {
     }
 
     /// A packet has been sent at this time whose attachments come behind it. Once in each session they are late.
-    pub fn is_to_attach(&mut self, now_ms: u64, bytes: usize, net: &Net) {
+    pub fn is_to_attach(&mut self, now_ms: u64, bytes: usize, net: &mut Net) {
         let late = &self.tardiness;
         let is_line_free = self.links().all(|link| net.unsent_bytes(link) == 0);
         let fits = bytes < self.nature.receive_buffer / 2 && is_line_free;
@@ -140,6 +145,8 @@ impl Client {
             let by_ms = now_ms + self.nature.latency_ms + late.attachment_ms;
             self.tardiness.held_until_ms = by_ms.saturating_sub(self.lead_ms(bytes));
             self.tardiness.has_held_attachment = true;
+            self.tardiness.attached_bytes = Some(bytes);
+            self.links().for_each(|link| net.mark(link));
         }
     }
 
@@ -207,7 +214,22 @@ impl Client {
             has_acted = true;
         }
         self.excuse_late_upgrade(scene);
+        self.hold_attachment(scene.net);
         has_acted
+    }
+
+    /// Its time for an attachment begins when the packet has been read that announces it.
+    fn hold_attachment(&mut self, net: &Net) {
+        let Some(bytes) = self.tardiness.attached_bytes else {
+            return;
+        };
+        let line = self.websocket.as_ref();
+        let mark = line.and_then(|line| net.get(line.link)?.mark);
+        if let Some((_, Some(read_at_ms))) = mark {
+            let by_ms = read_at_ms + self.tardiness.attachment_ms;
+            self.tardiness.held_until_ms = by_ms.saturating_sub(self.lead_ms(bytes));
+            self.tardiness.attached_bytes = None;
+        }
     }
 
     /// An upgrade that was completed too late finds its WebSocket closed, which its client is to blame for.

@@ -1,7 +1,7 @@
 // A program with a token file, and the people of it.
 import fs from "node:fs";
 import path from "node:path";
-import { once } from "../interop/support/wait.mjs";
+import { within } from "../interop/support/wait.mjs";
 import { client } from "../interop/support/clients.mjs";
 import { command, startProgram, temporaryFolder } from "./support.mjs";
 
@@ -43,7 +43,7 @@ export async function startWithTokens(t, { flags = [], text } = {}) {
 /** A client of Socket.IO that shows a token; rejects with the error of a refusal. */
 export async function enter(t, program, token, options = {}) {
   const socket = client(t, program, { transports: ["websocket"], reconnection: false, ...(token && { auth: { token } }), ...options });
-  await Promise.race([once(socket, "connect"), once(socket, "connect_error").then(([error]) => Promise.reject(error))]);
+  await within(new Promise((resolve, reject) => socket.once("connect", resolve).once("connect_error", reject)), "connection");
   return socket;
 }
 

@@ -38,6 +38,23 @@ pub fn check_origin(head: &Request) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// Refuses to tell anything to a page of another site, unless that is one of `allowed`.
+/// Browsers say so where they fetch for such a page; programs that are no browsers do not.
+pub fn check_site(head: &Request, allowed: &[String]) -> Result<(), ApiError> {
+    let is_foreign = head
+        .header("Sec-Fetch-Site")
+        .is_some_and(|site| site.eq_ignore_ascii_case("cross-site"));
+    let is_api = head.path.starts_with("/api/");
+    let origin = head.header("Origin");
+    let is_allowed = origin.is_some_and(|origin| allowed.iter().any(|known| known == origin));
+    if is_api && is_foreign && !is_allowed {
+        return Err(ApiError::forbidden(
+            "pages of other sites may not read anything here",
+        ));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::get;
@@ -66,6 +83,36 @@ mod tests {
                 wanted,
                 "{host:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_browser_that_fetches_for_a_foreign_page_is_told_nothing() {
+        let allowed = ["https://app.example".to_owned()];
+        let app = Some("https://app.example");
+        for (path, site, origin, wanted) in [
+            ("/api/sessions", Some("cross-site"), None, false),
+            (
+                "/api/sessions",
+                Some("cross-site"),
+                Some("https://evil.example"),
+                false,
+            ),
+            ("/api/sessions", Some("cross-site"), app, true),
+            ("/api/sessions", Some("same-origin"), None, true),
+            ("/api/sessions", Some("none"), None, true),
+            ("/api/sessions", None, None, true),
+            // A link to the page.
+            ("/", Some("cross-site"), None, true),
+        ] {
+            let site = site.map(|site| ("Sec-Fetch-Site", site));
+            let origin = origin.map(|origin| ("Origin", origin));
+            let headers: Vec<(&str, &str)> = site.into_iter().chain(origin).collect();
+            let head = Request {
+                path: path.to_owned(),
+                ..get(&headers)
+            };
+            assert_eq!(check_site(&head, &allowed).is_ok(), wanted, "{headers:?}");
         }
     }
 

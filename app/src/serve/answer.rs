@@ -142,6 +142,7 @@ pub fn private(response: Response) -> Response {
     response
         .with_header("Cache-Control", "no-store")
         .with_header("X-Content-Type-Options", "nosniff")
+        .with_header("Cross-Origin-Resource-Policy", "same-origin")
 }
 
 /// `{"session": ...}` around a session's JSON text.

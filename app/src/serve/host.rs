@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pulsewheel::http::{Request, Response};
 use pulsewheel::{Endpoint, Event, PeerAddr, RequestId};
 
-use super::access::{check_host, check_origin};
+use super::access::{check_host, check_origin, check_site};
 use super::answer::{json_text, ApiError};
 use super::auth::{self, Auth, Caller, SWEEP};
 use super::bodies::{object, Bodies};
@@ -20,6 +20,7 @@ use super::{pages, sessions};
 pub struct Host {
     pub auth: Arc<Auth>,
     pub allowed_hosts: Vec<String>,
+    pub allowed_origins: Vec<String>,
     pub registry: Arc<Registry>,
     pub imports: Imports,
     pub queries: Queries,
@@ -102,6 +103,7 @@ impl Host {
         peer: PeerAddr,
     ) -> Result<Option<Response>, ApiError> {
         check_host(head, &self.allowed_hosts)?;
+        check_site(head, &self.allowed_origins)?;
         self.auth.check_direct(head)?;
         let route = match route(head.method, &head.path, pages::is_file) {
             Ok(route) => route,

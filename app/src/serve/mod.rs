@@ -165,6 +165,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     let mut host = Host {
         auth: auth.clone(),
         allowed_hosts,
+        allowed_origins: args.allowed_origin.clone(),
         registry: registry.clone(),
         imports: Imports::new(
             store.clone(),

@@ -88,6 +88,12 @@ fn send_page(asset: &Asset, head: &Request) -> Response {
         "no-cache"
     };
     let response = send(asset, head, caching);
+    // The client's files are for pages of others too.
+    let response = if asset.path.starts_with(CLIENT_FILE) {
+        response
+    } else {
+        response.with_header("Cross-Origin-Resource-Policy", "same-origin")
+    };
     if asset.path.ends_with(".html") {
         response
             .with_header("Content-Security-Policy", CONTENT_SECURITY_POLICY)

@@ -27,6 +27,7 @@ describe("without a token file", () => {
       [["--listen", "0.0.0.0:0"], "--listen 0.0.0.0:0"],
       [["--allowed-host", "pulse.example"], "--allowed-host pulse.example"],
       [["--allowed-origin", "https://app.example"], "--allowed-origin https://app.example"],
+      [["--trusted-proxy", "192.0.2.0/24"], "--trusted-proxy 192.0.2.0/24"],
     ]) {
       const { status, stderr } = await serve(...flags);
       assert.deepEqual([status, stderr.includes(named)], [2, true], stderr);
@@ -146,6 +147,12 @@ describe("who asks", () => {
       assert.equal((await command(socket, "cancel_session", sessionId)).error?.code, code);
     }
     assert.equal((await program.as(TOKENS.viewer, "GET", "/api/whoami")).body.role, "viewer");
+  });
+
+  test("a client behind a trusted proxy is known by its own address", async (t) => {
+    const own = await startWithTokens(t, { flags: ["--trusted-proxy", "127.0.0.0/8"] });
+    assertError(await own.call("GET", "/api/sessions", undefined, { "X-Forwarded-For": "192.0.2.44" }), 401, "AUTH_REQUIRED");
+    await own.logged(/refused AUTH_REQUIRED Get \/api\/sessions to 192\.0\.2\.44/);
   });
 
   test("no token is in the log", async (t) => {

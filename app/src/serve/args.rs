@@ -10,6 +10,7 @@ use clap::Args;
 use log::LevelFilter;
 use pulsewheel::http::{parse_host, parse_origin, HostPort};
 use pulsewheel::progress::Audience;
+use pulsewheel::Network;
 
 use super::sessions::audience;
 
@@ -106,6 +107,19 @@ pub struct ServeArgs {
     /// Whoever reaches the server can then read, change and delete everything.
     #[arg(long, verbatim_doc_comment, env = "PULSEWHEEL_INSECURE")]
     pub insecure: bool,
+
+    /// Address of a proxy in front of this server, as 192.0.2.7 or 192.0.2.0/24; may be
+    /// given more than once.
+    ///
+    /// What it says in Forwarded or X-Forwarded-For counts as the client's address.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "CIDR",
+        env = "PULSEWHEEL_TRUSTED_PROXY",
+        value_delimiter = ','
+    )]
+    pub trusted_proxy: Vec<Network>,
 
     /// Who hears of a session that does not say so itself: everybody; trackers, who
     /// know its id; or owner.

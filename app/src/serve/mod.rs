@@ -41,7 +41,7 @@ use std::time::Duration;
 
 use pulsewheel::http::Cors;
 use pulsewheel::progress::ProgressConfig;
-use pulsewheel::{Config, Server};
+use pulsewheel::{Config, Network, Server};
 
 use crate::clock::now_ms;
 use crate::store::{Store, StoreError};
@@ -142,6 +142,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         // Clients can cancel sessions, so pages of other sites are clients only by leave.
         allowed_origins: Some(args.allowed_origin.clone()),
         cors: cors(&args.allowed_origin),
+        trusted_proxies: args.trusted_proxy.clone(),
         progress: Some(ProgressConfig {
             first_seq: reservation.first(),
             reserved_seq: reservation.first(),
@@ -208,13 +209,15 @@ fn check_openness(args: &ServeArgs, addresses: &Resolved<'_>) -> Result<(), Serv
         resolved.iter().all(|address| address.ip().is_loopback())
     };
     let foreign = addresses.iter().find(|address| !is_local(address));
-    let what = match (foreign, &args.allowed_host[..], &args.allowed_origin[..]) {
-        (Some((address, _)), _, _) => format!("--listen {address}"),
-        (None, [name, ..], _) => format!("--allowed-host {name}"),
-        (None, [], [origin, ..]) => format!("--allowed-origin {origin}"),
-        (None, [], []) => return Ok(()),
-    };
-    Err(ServeError::Open(what))
+    let named = |flag: &str, value: Option<String>| value.map(|value| format!("{flag} {value}"));
+    let what = named("--listen", foreign.map(|(address, _)| address.to_string()))
+        .or_else(|| named("--allowed-host", args.allowed_host.first().cloned()))
+        .or_else(|| named("--allowed-origin", args.allowed_origin.first().cloned()))
+        .or_else(|| {
+            let proxy = args.trusted_proxy.first();
+            named("--trusted-proxy", proxy.map(Network::to_string))
+        });
+    what.map_or(Ok(()), |what| Err(ServeError::Open(what)))
 }
 
 /// What each address to listen on stands for.
@@ -321,6 +324,7 @@ mod tests {
             max_upload_bytes: 1,
             token_file: None,
             insecure: false,
+            trusted_proxy: Vec::new(),
             audience: Audience::Everybody,
             log: log::LevelFilter::Off,
         }

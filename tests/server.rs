@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -315,6 +315,7 @@ fn a_loop_of_the_hosts_own_drives_the_server_turn_by_turn() {
     )
     .expect("a free port");
     assert!(server.as_raw_fd() >= 0);
+    assert_eq!(server.as_fd().as_raw_fd(), server.as_raw_fd());
     let address = server.local_addrs().expect("bound")[0];
     let client = thread::spawn(move || ask(address, "GET /own HTTP/1.1\r\nHost: a\r\n\r\n"));
     while !client.is_finished() {

@@ -60,6 +60,27 @@ fn a_middleware_that_refuses_is_the_last_one_asked() {
     assert_eq!(taken(&log), ["second"]);
 }
 
+#[test]
+fn what_a_middleware_cannot_read_refuses_and_says_why() {
+    let mut io = Io::new();
+    io.of("/").middleware(|_, connecting| {
+        let Auth { name } = connecting.auth()?;
+        connecting.join(name)?;
+        Ok(Next::Go)
+    });
+    let mut world = world(&io);
+    let key = enter(&mut world, &mut io, "40");
+    let [refused] = &world.frames(key)[..] else {
+        panic!("one answer");
+    };
+    assert!(
+        refused.starts_with(r#"44{"message":"missing field `name`"#),
+        "{refused}"
+    );
+    say(&mut world, &mut io, key, r#"40{"name":"Ada"}"#);
+    assert!(world.frames(key)[0].starts_with("40{"));
+}
+
 /// Handlers of which the second middleware decides later; its tickets.
 fn deciding_later(
     handlers: &mut crate::Namespace,

@@ -46,19 +46,22 @@ pub fn split_ids(cell: &str) -> Vec<String> {
 fn with_cves_apart(cell: &str) -> String {
     let mut apart = String::with_capacity(cell.len() + 16);
     let mut rest = cell;
-    while let Some(c) = rest.chars().next() {
-        let is_within_word = apart.ends_with(|c: char| c.is_alphabetic());
-        match cve_at_start(rest).filter(|_| !is_within_word) {
+    while let Some(at) = rest.find(['c', 'C']) {
+        let (before, found) = rest.split_at(at);
+        apart.push_str(before);
+        let is_within_word = apart.ends_with(char::is_alphabetic);
+        match cve_at_start(found).filter(|_| !is_within_word) {
             Some((year, number, tail)) => {
                 apart.extend([" CVE-", year, "-", number, " "]);
                 rest = tail;
             }
             None => {
-                apart.push(c);
-                rest = &rest[c.len_utf8()..];
+                apart.push_str(&found[..1]);
+                rest = &found[1..];
             }
         }
     }
+    apart.push_str(rest);
     apart
 }
 

@@ -176,7 +176,7 @@ fuzz: ## run every fuzz target for a minute (nightly Rust and cargo-fuzz)
 	@cargo +nightly --version >/dev/null 2>&1 || { echo "Fuzzing needs the nightly toolchain: rustup toolchain install nightly" >&2; exit 1; }
 	@cargo fuzz --version >/dev/null 2>&1 || { echo "Fuzzing needs cargo-fuzz: cargo install cargo-fuzz" >&2; exit 1; }
 	for target in $(FUZZ_TARGETS); do \
-		cargo +nightly fuzz run --sanitizer none $$target -- -dict=fuzz/dictionaries/$$target.dict -max_total_time=$(FUZZ_SECONDS) -max_len=1500 -timeout=20 -verbosity=0 -print_final_stats=1; \
+		cargo +nightly fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/minimised/$$target -- -dict=fuzz/dictionaries/$$target.dict -max_total_time=$(FUZZ_SECONDS) -max_len=1500 -timeout=20 -verbosity=0 -print_final_stats=1; \
 	done
 
 .PHONY: licenses

@@ -32,12 +32,12 @@ export function scratchFolder() {
  * The server under test: the one at PULSEWHEEL_URL, else one started from
  * PULSEWHEEL_BIN with its data in `folder`.
  */
-export async function startServer(folder, listen = "127.0.0.1:0") {
+export async function startServer(folder, listen = "127.0.0.1:0", flags = []) {
   if (process.env.PULSEWHEEL_URL) {
     return { url: process.env.PULSEWHEEL_URL.replace(/\/$/, ""), own: false, stop: async () => {} };
   }
   if (!BINARY) throw new Error("name a running server in PULSEWHEEL_URL or the program in PULSEWHEEL_BIN");
-  return { ...(await start(BINARY, ["serve", "--listen", listen, "--data-dir", join(folder, "data")])), own: true };
+  return { ...(await start(BINARY, ["serve", "--listen", listen, "--data-dir", join(folder, "data"), ...flags])), own: true };
 }
 
 /** One of the examples, from the folder PULSEWHEEL_EXAMPLES. */
@@ -69,6 +69,8 @@ async function start(program, args) {
     url,
     stop: () => end("SIGTERM"),
     kill: () => end("SIGKILL"),
+    /** Has it read its token file again. */
+    reread: () => child.kill("SIGHUP"),
     /** It keeps all its sockets and does nothing any more. */
     freeze: () => child.kill("SIGSTOP"),
     thaw: () => child.kill("SIGCONT"),

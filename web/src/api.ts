@@ -115,6 +115,11 @@ export function fetchStatistics(): Promise<Statistics> {
   return getJson("/api/vulnerabilities/stats");
 }
 
+/** What the user may do; null where the server does not say. */
+export async function fetchRole(): Promise<string | null> {
+  return (await getJson<{ role: string | null }>("/api/whoami")).role;
+}
+
 /** The address of all findings that match, as a file to save. */
 export function findingsFile(format: "csv" | "json", filter: FindingsFilter): string {
   return withQuery(`/api/vulnerabilities.${format}`, filter);

@@ -1,5 +1,5 @@
 import { AlertList } from "./alerts";
-import { forgetSession } from "./api";
+import { fetchRole, forgetSession } from "./api";
 import { SessionBoard, runningInBrief } from "./board";
 import { WebSocketClient } from "../client/src/client.js";
 import { byId, setAttribute, setText } from "./dom";
@@ -18,6 +18,8 @@ import "./styles/index.css";
 
 const NAME = "Pulsewheel";
 const IMPORT = "vulnerability_import";
+/** Who was sent away, since a login has ended for example, learns by another attempt what is wanted. */
+const ASK_AGAIN_AFTER_MS = 1_000;
 /** The tables are read after this time even without a connection. */
 const READ_AFTER_MS = 1_000;
 
@@ -72,8 +74,16 @@ const refreshTables = (): void => {
   imports.refresh();
 };
 
+/** The style sheet leaves out what the user may not do. */
+const showRole = async (): Promise<void> => {
+  const role = await fetchRole().catch(() => null);
+  if (role !== null) setAttribute(document.documentElement, "data-role", role);
+};
+
 themeSwitch();
+void showRole();
 new SignIn(client, () => {
+  void showRole();
   void client.connect().catch(() => {});
   refreshTables();
 });
@@ -97,6 +107,11 @@ client.subscribe("import_error", ({ sessionId, operation, error }) => {
 client.subscribe("import_cancelled", ({ sessionId, operation }) => {
   form.queue.stop(sessionId);
   if (operation === IMPORT) imports.refresh();
+});
+
+client.subscribe("connection_changed", ({ state, reason }) => {
+  if (state !== "offline" || reason !== "io server disconnect") return;
+  setTimeout(() => void client.connect().catch(() => {}), ASK_AGAIN_AFTER_MS);
 });
 
 // Read after the connection stands, since from then on no change is missed; a server that lets it wait is not waited for.

@@ -1,5 +1,6 @@
 import type { WebSocketClient } from "../client/src/client.js";
 import { byId, setText } from "./dom";
+import { plural } from "./format";
 
 /** Asks for a token when the server wants to know who looks, and signs in with it. */
 export class SignIn {
@@ -32,7 +33,13 @@ export class SignIn {
       this.#dialog.close();
       done();
     } else {
-      setText(this.#problem, response ? "The server does not accept this token." : "The server could not be reached.");
+      setText(this.#problem, problemOf(response));
     }
   }
+}
+
+function problemOf(response: Response | null): string {
+  if (!response) return "The server could not be reached.";
+  if (response.status !== 429) return "The server does not accept this token.";
+  return `Too many tokens were wrong. Try again in ${plural(Number(response.headers.get("Retry-After") ?? 1), "second")}.`;
 }

@@ -241,6 +241,21 @@ const EVIDENCE: &[(&str, &str, &str)] = &[
         "src/endpoint/tests/handshakes.rs",
         "there_are_no_more_sessions_than_allowed",
     ),
+    (
+        "Memory for all clients together",
+        "src/endpoint/tests/memory.rs",
+        "the_one_for_whom_most_waits_gives_way_and_hears_why",
+    ),
+    (
+        "Rates of what a client sends",
+        "src/endpoint/tests/rates.rs",
+        "a_websocket_that_sends_too_many_messages_is_held_back_and_loses_nothing",
+    ),
+    (
+        "Connections, sessions and handshakes of one address",
+        "src/endpoint/tests/addresses.rs",
+        "an_address_has_no_more_connections_than_it_may_and_others_have_theirs",
+    ),
     // Running it
     (
         "Listens by itself, without a framework",

@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spellings_of_one_host_become_one() {
+    fn i74_spellings_of_one_host_become_one() {
         let table: [(&[&str], &str); 11] = [
             (
                 &[
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn spellings_of_one_port_become_one() {
+    fn i77_i78_spellings_of_one_port_become_one() {
         let table = [
             ("443", "TCP", "443", "tcp"),
             ("443.0", "tcp", "443", "tcp"),

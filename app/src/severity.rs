@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_and_numbers_of_scanners_become_severities() {
+    fn i38_i39_i40_i42_i45_i46_words_and_numbers_of_scanners_become_severities() {
         let table: [(&[&str], SeverityCell); 9] = [
             (
                 &[

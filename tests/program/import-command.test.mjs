@@ -66,7 +66,7 @@ function certificate() {
 
 const json = (response, status, body) => response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(body));
 
-test("without --wait it ends when the server has the file, and names import and session", async (t) => {
+test("I121 I125 without --wait it ends when the server has the file, and names import and session", async (t) => {
   const program = await startProgram(t);
   const { status, stdout } = await importFiles(program, [file("week.csv", nessusCsv(manyRows("taken-host", 3)))]);
   const [, importId, session] = /^week\.csv: taken in as import (\d+) of nessus, session (\S+)\n$/.exec(stdout) ?? assert.fail(stdout);
@@ -76,7 +76,7 @@ test("without --wait it ends when the server has the file, and names import and 
   assert.equal((await findings(program, "taken-host")).total, 3);
 });
 
-test("with --wait it tells what came of the file, and how far it is in plain lines", async (t) => {
+test("I112 I121 with --wait it tells what came of the file, and how far it is in plain lines", async (t) => {
   const program = await startProgram(t);
   const rows = [...manyRows("waited-host", 3), { host: "waited-host", id: 5000 }, { host: "waited-host", risk: "Xyzzy" }];
   const { status, stdout, stderr } = await importFiles(program, ["--wait", file("week.csv", nessusCsv(rows))]);
@@ -94,7 +94,7 @@ test("with --wait it tells what came of the file, and how far it is in plain lin
   for (const line of stderr.split("\n").filter(Boolean)) assert.match(line, /^week\.csv: \d+ %/);
 });
 
-test("on a terminal it draws a bar, and takes it away at the end", async (t) => {
+test("I112 on a terminal it draws a bar, and takes it away at the end", async (t) => {
   try {
     execFileSync("script", ["--version"], { stdio: "ignore" });
   } catch {
@@ -108,7 +108,7 @@ test("on a terminal it draws a bar, and takes it away at the end", async (t) => 
   assert.match(shown, /\r\x1b\[Klarge\.csv: import 1, /);
 });
 
-test("a dry run stores nothing", async (t) => {
+test("I120 a dry run stores nothing", async (t) => {
   const program = await startProgram(t);
   const { status, stdout } = await importFiles(program, ["--dry-run", file("week.csv", nessusCsv(manyRows("dry-host", 2)))]);
   assert.equal(status, 0);
@@ -117,7 +117,7 @@ test("a dry run stores nothing", async (t) => {
   assert.equal((await program.call("GET", "/api/imports")).body.total, 0);
 });
 
-test("label and reach are those that were asked for", async (t) => {
+test("I113 I114 label and reach are those that were asked for", async (t) => {
   const program = await startProgram(t);
   const label = "Acme & Söhne/1";
   const rows = manyRows("reach-host", 3);
@@ -131,7 +131,7 @@ test("label and reach are those that were asked for", async (t) => {
   assert.deepEqual(new Set((await findings(program, "reach-host")).items.map(({ vendor }) => vendor)), new Set([label]));
 });
 
-test("columns, words, site and date of the scan are those that were given", async (t) => {
+test("I115 I117 I118 I119 columns, words, site and date of the scan are those that were given", async (t) => {
   const program = await startProgram(t);
   const own = file("own.csv", "Machine,What,How bad\nown-host,Old kernel,grave\nown-host,Open port,meh\n");
   const args = ["--wait", "--vendor", "own", "--scan-date", "2024-03-18"];
@@ -147,7 +147,7 @@ test("columns, words, site and date of the scan are those that were given", asyn
   assert.match(elsewhere.stdout, / 2 new, 0 updated, .* 0 resolved/);
 });
 
-test("an older scan fails, and is taken with --allow-older", async (t) => {
+test("I116 an older scan fails, and is taken with --allow-older", async (t) => {
   const program = await startProgram(t);
   const csv = (id) => file("week.csv", nessusCsv([{ host: "older-host", id }]));
   const dated = (date) => ["--wait", "--scan-date", date];
@@ -159,7 +159,7 @@ test("an older scan fails, and is taken with --allow-older", async (t) => {
   assert.match(allowed.stdout, / 1 new, .* 0 resolved/);
 });
 
-test("a server with TLS is spoken to if the system trusts its certificate", async (t) => {
+test("I123 a server with TLS is spoken to if the system trusts its certificate", async (t) => {
   const tls = certificate();
   if (!tls) return t.skip("no program `openssl` on this machine, which makes certificates");
   const seen = [];
@@ -182,14 +182,41 @@ test("a server with TLS is spoken to if the system trusts its certificate", asyn
   assert.equal(seen.length, 1);
 });
 
-test("a redirection is not followed", async (t) => {
+test("I123 a redirection is not followed", async (t) => {
   const origin = await standIn(t, (request, response) => response.writeHead(307, { Location: "/elsewhere" }).end());
   const { status, stderr } = await importFiles(origin, [file("week.csv", "a,b\n")]);
   assert.equal(status, 1);
   assert.match(stderr, /^week\.csv: the server answered with status 307\n$/);
 });
 
-test("a command that is ended while it sends ends the import", async (t) => {
+test("I123 proxies are not asked", async (t) => {
+  const seen = [];
+  const origin = await standIn(t, (request, response) => {
+    seen.push(`${request.method} ${request.headers.host}`);
+    json(response, 202, { importId: 1, sessionId: "x", vendor: "nessus" });
+  });
+  const nowhere = "http://127.0.0.1:1";
+  const env = { HTTP_PROXY: nowhere, http_proxy: nowhere, ALL_PROXY: nowhere, all_proxy: nowhere, NO_PROXY: "", no_proxy: "" };
+  const { status, stderr } = await importFiles(origin, [file("week.csv", "a,b\n")], { env });
+  assert.equal(status, 0, stderr);
+  assert.ok(seen.includes(`POST ${new URL(origin).host}`), seen.join());
+});
+
+test("I134 a command that is ended while it waits does not end the import", async (t) => {
+  const program = await startProgram(t);
+  const socket = await watcher(t, program);
+  const { stdout: csv } = await runProgram(["generate", "--bytes", "2000000", "--seed", "5"]);
+  const running = spawn(programFile(), ["import", "--wait", "--server", program.origin, file("large.csv", csv)], { stdio: "ignore" });
+  // Where the server has the whole file the command waits.
+  const steps = () => socket.log.filter(([name]) => name === "import_progress").map(([, { current_step }]) => current_step);
+  await until(() => steps().some((step) => step !== steps()[0]), "the merge");
+  running.kill("SIGINT");
+  const [, created] = socket.log.find(([name]) => name === "session_created");
+  const [event] = await socket.ended(created.sessionId);
+  assert.equal(event, "import_complete");
+});
+
+test("I134 a command that is ended while it sends ends the import", async (t) => {
   const program = await startProgram(t);
   const socket = await watcher(t, program);
   const { stdout: csv } = await runProgram(["generate", "--bytes", "20000000", "--seed", "5"]);
@@ -201,7 +228,7 @@ test("a command that is ended while it sends ends the import", async (t) => {
   assert.equal((await program.call("GET", "/api/vulnerabilities")).body.total, 0);
 });
 
-test("more rejected rows than allowed end with status 7, and are stored all the same", async (t) => {
+test("I122 I132 more rejected rows than allowed end with status 7, and are stored all the same", async (t) => {
   const program = await startProgram(t);
   const csv = file("week.csv", nessusCsv([...manyRows("limit-host", 2), { risk: "Zz" }, { host: "" }]));
   assert.equal((await importFiles(program, ["--max-rejected", "2", csv])).status, 0);
@@ -209,21 +236,21 @@ test("more rejected rows than allowed end with status 7, and are stored all the 
   assert.equal((await findings(program, "limit-host")).total, 2);
 });
 
-test("a failed import ends with status 3, its code and what to do", async (t) => {
+test("I128 a failed import ends with status 3, its code and what to do", async (t) => {
   const program = await startProgram(t);
   const { status, stdout, stderr } = await importFiles(program, ["--wait", file("empty.csv", NESSUS_HEADER)]);
   assert.deepEqual([status, stdout], [3, ""]);
   assert.match(stderr, /^empty\.csv: CSV_EMPTY: .+\n( {2}- .+\n)+$/m);
 });
 
-test("a failed import tells which rows were rejected", async (t) => {
+test("I128 a failed import tells which rows were rejected", async (t) => {
   const program = await startProgram(t);
   const { status, stderr } = await importFiles(program, ["--wait", file("bad.csv", nessusCsv([{ risk: "Xyzzy" }]))]);
   assert.equal(status, 3);
   assert.match(stderr, /^bad\.csv: NO_VALID_ROWS: .+\n {4}line 2: unknown_severity, severity is "Xyzzy"\n( {2}- .+\n)+$/m);
 });
 
-test("a cancelled import ends with status 4", async (t) => {
+test("I129 a cancelled import ends with status 4", async (t) => {
   const program = await startProgram(t);
   const socket = await watcher(t, program);
   socket.on("session_created", ({ sessionId }) => command(socket, "cancel_session", { sessionId }));
@@ -233,7 +260,7 @@ test("a cancelled import ends with status 4", async (t) => {
   assert.match(stderr, /large\.csv: the import was cancelled\n$/);
 });
 
-test("a session that the server has forgotten ends with status 5", async (t) => {
+test("I130 a session that the server has forgotten ends with status 5", async (t) => {
   const origin = await standIn(t, (request, response) => {
     if (request.method === "POST") return json(response, 202, { importId: 1, sessionId: "x", vendor: "nessus" });
     json(response, 404, { error: { code: "SESSION_NOT_FOUND", message: "there is no such session" } });
@@ -241,21 +268,21 @@ test("a session that the server has forgotten ends with status 5", async (t) => 
   assert.equal((await importFiles(origin, ["--wait", file("week.csv", "a,b\n")])).status, 5);
 });
 
-test("a server that cannot be reached ends with status 6, and no further file is tried", async () => {
+test("I131 a server that cannot be reached ends with status 6, and no further file is tried", async () => {
   const csv = file("week.csv", "a,b\n");
   const { status, stderr } = await importFiles("http://127.0.0.1:1", [csv, csv]);
   assert.equal(status, 6);
   assert.match(stderr, /^week\.csv: the server http:\/\/127\.0\.0\.1:1 cannot be reached: .+\n$/);
 });
 
-test("an upload that the server refuses ends with status 1 and the server's words", async (t) => {
+test("I126 an upload that the server refuses ends with status 1 and the server's words", async (t) => {
   const program = await startProgram(t, { flags: ["--max-upload-bytes", "5000"] });
   const { status, stderr } = await importFiles(program, [file("large.csv", nessusCsv(manyRows("refused-host", 500)))]);
   assert.equal(status, 1);
   assert.match(stderr, /^large\.csv: the server refused it: PAYLOAD_TOO_LARGE: .+\n$/);
 });
 
-test("a file that cannot be read ends with status 1", async (t) => {
+test("I126 a file that cannot be read ends with status 1", async (t) => {
   const program = await startProgram(t);
   for (const wrong of [path.join(temporaryFolder(), "missing.csv"), temporaryFolder()]) {
     const { status, stderr } = await importFiles(program, [wrong]);
@@ -264,7 +291,7 @@ test("a file that cannot be read ends with status 1", async (t) => {
   }
 });
 
-test("of several files each is imported, and the first status that is not 0 counts", async (t) => {
+test("I111 I133 of several files each is imported, and the first status that is not 0 counts", async (t) => {
   const program = await startProgram(t);
   const good = file("good.csv", nessusCsv(manyRows("several-host", 1)));
   const { status, stdout, stderr } = await importFiles(program, ["--wait", "--max-rejected", "0", file("empty.csv", ""), good, file("bad.csv", nessusCsv([{ host: "several-host" }, { risk: "Zz" }]))]);
@@ -273,7 +300,7 @@ test("of several files each is imported, and the first status that is not 0 coun
   assert.deepEqual(stdout.match(/^\w+\.csv: import \d+/gm), ["good.csv: import 2", "bad.csv: import 3"]);
 });
 
-test("the token of the environment goes with every request", async (t) => {
+test("I123 I124 the token of the environment goes with every request", async (t) => {
   const seen = new Set();
   const origin = await standIn(t, (request, response) => {
     seen.add(request.headers.authorization);
@@ -286,7 +313,7 @@ test("the token of the environment goes with every request", async (t) => {
   assert.deepEqual([...seen], ["Bearer s3cret"]);
 });
 
-test("a command line that makes no sense ends with status 2", async () => {
+test("I127 a command line that makes no sense ends with status 2", async () => {
   for (const [args, named] of [
     [[], "FILE"],
     [["--resolve", "some", "a.csv"], "--resolve"],
@@ -304,10 +331,11 @@ test("a command line that makes no sense ends with status 2", async () => {
   }
 });
 
-test("--help tells every option and every exit status", async () => {
+test("I123 --help tells every option and every exit status", async () => {
   const { status, stdout } = await runProgram(["import", "--help"]);
   assert.equal(status, 0);
   for (const option of ["vendor", "resolve", "scan-date", "allow-older", "mapping", "severity-map", "site", "dry-run", "wait", "max-rejected", "server"])
     assert.match(stdout.toString(), new RegExp(`--${option}\\b`));
+  assert.ok(stdout.toString().includes("[default: http://127.0.0.1:8988]"), stdout.toString());
   for (const number of [0, 1, 2, 3, 4, 5, 6, 7]) assert.match(stdout.toString(), new RegExp(`\\b${number} `));
 });

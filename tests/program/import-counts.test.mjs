@@ -62,7 +62,7 @@ describe("counts", () => {
     assert.deepEqual(counts(payload.summary), { new_vulnerabilities: 3, skipped_duplicates: 2, validation_errors: 2 });
   });
 
-  test("rejected rows are told in the event and in the history, and protect their findings", async () => {
+  test("I68 I99 rejected rows are told in the event and in the history, and protect their findings", async () => {
     const rows = [{ host: "counts-7", id: 1 }, { host: "counts-7", id: 2 }, { host: "counts-7", id: 3 }];
     await summaryOf(nessusCsv(rows));
     const summary = await summaryOf(nessusCsv([rows[0], { ...rows[1], risk: "Xyzzy" }]));
@@ -74,7 +74,7 @@ describe("counts", () => {
     assert.deepEqual((await findings(program, "counts-7", "&status=resolved")).items.map(({ check }) => check), ["3"]);
   });
 
-  test("replaced bytes are counted and reject nothing", async () => {
+  test("I8 replaced bytes are counted and reject nothing", async () => {
     const csv = Buffer.concat([Buffer.from(NESSUS_HEADER), Buffer.from(nessusRow({ host: "counts-5", name: "caf@" })).map((byte) => (byte === 0x40 ? 0xe9 : byte))]);
     const summary = await summaryOf(csv);
     assert.ok(summary.encoding_replacements >= 1);

@@ -25,7 +25,7 @@ function bomb(head, letter, mib) {
   return Buffer.concat([zlib.gzipSync(head), ...Array(mib / 16).fill(member)]);
 }
 
-test("a packed file is imported as what is in it", async (t) => {
+test("I6 a packed file is imported as what is in it", async (t) => {
   const program = await startProgram(t);
   const { status, body } = await importAndWait(program, zlib.gzipSync(nessusCsv(manyRows("packed-host", 4))));
   assert.deepEqual([status, body.vendor, body.summary?.new_vulnerabilities], [200, "nessus", 4], JSON.stringify(body));
@@ -36,7 +36,7 @@ for (const [what, letter, quote] of [
   ["one row without end", "x", ""],
   ["one cell without end", "\n", '"'],
 ]) {
-  test(`a small file that unpacks to ${what} fails and takes no memory`, async (t) => {
+  test(`I6 a small file that unpacks to ${what} fails and takes no memory`, async (t) => {
     const program = await startProgram(t);
     await importAndWait(program, zlib.gzipSync(nessusCsv(manyRows("before-host", 3))));
     const file = bomb(nessusCsv(manyRows("bomb-host", 3)) + quote, letter, 64);

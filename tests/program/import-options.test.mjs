@@ -54,7 +54,7 @@ test("with wait=true a cancelled import is answered 410", async () => {
   assert.equal((await findings(program, "gone-host")).total, 0);
 });
 
-test("a dry run counts as an import would, and leaves findings, history and listeners alone", async () => {
+test("I106 a dry run counts as an import would, and leaves findings, history and listeners alone", async () => {
   const rows = manyRows("try-host", 4);
   await importAndWait(nessusCsv(rows.slice(0, 2)), { vendor: "try" });
   const before = [await state("try-host"), (await program.call("GET", "/api/imports")).body];

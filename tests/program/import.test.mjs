@@ -34,7 +34,7 @@ after(() => close());
 const importCsv = (csv, options) => importAndWatch(socket, program, csv, options);
 
 describe("the events of an import", () => {
-  test("come in their order with every field, to a client on any transport", async (t) => {
+  test("I99 I108 come in their order with every field, to a client on any transport", async (t) => {
     const polling = await watcher(t, program, { transports: ["polling"] });
     const csv = nessusCsv([
       { host: "order-1", id: 1, risk: "Critical" },

@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn every_outcome_has_its_exit_status() {
+    fn i125_i126_i128_i129_i130_i131_i132_every_outcome_has_its_exit_status() {
         let two_rejected = completed(json!({ "validation_errors": 2 }));
         assert_eq!(two_rejected.status(None), 0);
         assert_eq!(two_rejected.status(Some(2)), 0);

@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_summary_has_the_agreed_keys() {
+    fn i99_i106_a_summary_has_the_agreed_keys() {
         let value = serde_json::to_value(Summary::default()).unwrap();
         let mut keys: Vec<&str> = value
             .as_object()

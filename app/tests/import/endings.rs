@@ -20,7 +20,7 @@ use crate::harness::{
 };
 
 #[test]
-fn too_many_invalid_rows_fail_the_import_at_its_end() {
+fn i70_i71_too_many_invalid_rows_fail_the_import_at_its_end() {
     let (world, before) = world_with_findings();
     let bad = "x,bad,Terrible\n".repeat(101);
     let file = format!("host,title,severity\n{bad}{}", "y,good,Low\n".repeat(1_918));
@@ -59,7 +59,7 @@ fn too_many_invalid_rows_fail_the_import_at_its_end() {
 }
 
 #[test]
-fn a_file_without_a_valid_row_fails_and_says_why() {
+fn i68_i69_i71_a_file_without_a_valid_row_fails_and_says_why() {
     let (world, before) = world_with_findings();
     let bad = "x,bad,Terrible\n".repeat(23);
     let file = format!("host,title,severity\n,lost,High\n{bad}x,,Low\n");
@@ -90,7 +90,7 @@ fn a_file_without_a_valid_row_fails_and_says_why() {
 }
 
 #[test]
-fn a_value_that_was_rejected_is_told_up_to_200_characters() {
+fn i68_a_value_that_was_rejected_is_told_up_to_200_characters() {
     let long = "ß".repeat(300);
     let file = format!("host,title,severity\na,x,{long}\na,y,Low\n");
     let summary = serde_json::to_value(

@@ -16,7 +16,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn utf_16_and_gzip_are_read() {
+fn i1_utf_16_and_gzip_are_read() {
     let little: Vec<u8> = FILE.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let big: Vec<u8> = FILE.encode_utf16().flat_map(u16::to_be_bytes).collect();
     let marked = [&b"\xff\xfe"[..], &little].concat();
@@ -39,14 +39,15 @@ fn utf_16_and_gzip_are_read() {
 }
 
 #[test]
-fn other_types_are_named() {
+fn i5_i6_i9_other_types_are_named() {
     let packed_workbook = gzip(b"PK\x03\x04\x14\0\x06\0[Content_Types].xml");
     let packed_twice = gzip(&gzip(FILE.as_bytes()));
     let mut packed_tar = b"scan.csv".to_vec();
     packed_tar.resize(257, 0);
     packed_tar.extend_from_slice(b"ustar");
     let packed_tar = gzip(&packed_tar);
-    let files: [(&[u8], &str); 19] = [
+    let files: [(&[u8], &str); 20] = [
+        (b"\xff\xfe\0\0h\0\0\0", "utf-32"),
         (b"PK\x03\x04\x14\0\x06\0[Content_Types].xml", "xlsx"),
         (
             b"PK\x03\x04\x14\0\0\0mimetypeapplication/vnd.oasis.opendocument.spreadsheet",

@@ -53,7 +53,7 @@ fn spellings_do_not_make_new_findings() {
 }
 
 #[test]
-fn the_letter_case_of_a_check_is_not_what_it_is_about() {
+fn i75_the_letter_case_of_a_check_is_not_what_it_is_about() {
     let header = "host,plugin id,title,severity\n";
     let (first, second) = ("a,SSL-Weak,x,High\n", "a,ssl-weak,x,High\n");
     let files = [first, second].map(|rows| format!("{header}{rows}"));
@@ -68,7 +68,7 @@ fn the_letter_case_of_a_check_is_not_what_it_is_about() {
 }
 
 #[test]
-fn labels_compare_without_letter_case() {
+fn i73_labels_compare_without_letter_case() {
     let world = World::new();
     let file = b"host,title,severity\na,x,High\n";
     for label in ["Tenable X", "tenable x"] {
@@ -82,7 +82,7 @@ fn labels_compare_without_letter_case() {
 }
 
 #[test]
-fn rows_that_name_a_host_by_address_or_by_name_are_joined_within_a_file() {
+fn i80_i81_i82_rows_that_name_a_host_by_address_or_by_name_are_joined_within_a_file() {
     let header = "ip,hostname,title,severity\n";
     let table = [
         // The row with both comes last, first, or between.
@@ -147,7 +147,7 @@ fn a_joined_host_is_protected_by_a_rejected_row_under_its_other_name() {
 }
 
 #[test]
-fn a_finding_that_gains_cves_keeps_its_history() {
+fn i83_a_finding_that_gains_cves_keeps_its_history() {
     let header = "host,title,severity,cve,first seen\n";
     let world = World::new();
     let import = |rows: &str| {
@@ -182,7 +182,7 @@ fn a_finding_that_gains_cves_keeps_its_history() {
 }
 
 #[test]
-fn a_label_that_is_recognised_newly_takes_over_what_a_generic_table_had() {
+fn i84_a_label_that_is_recognised_newly_takes_over_what_a_generic_table_had() {
     let world = World::new();
     let generic = "host,title,severity,first seen\n10.1.1.1,105971,Critical,2023-05-01\n10.1.1.1,other,Low,2023-05-01\n";
     world.import(generic.as_bytes());

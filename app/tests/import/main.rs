@@ -5,6 +5,7 @@ mod endings;
 mod files;
 mod harness;
 mod identity;
+mod listed;
 mod options;
 mod outcomes;
 mod real_scans;

@@ -33,7 +33,7 @@ fn resolved(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn resolve_says_how_far_an_import_reaches() {
+fn i87_i88_i90_resolve_says_how_far_an_import_reaches() {
     let first = "a,x,High,\na,y,Low,\nb,z,Low,\n";
     let table = [
         ("", "a y"),
@@ -71,7 +71,7 @@ fn resolve_is_refused_for_a_table_of_unknown_origin() {
 }
 
 #[test]
-fn a_dry_run_counts_and_changes_nothing() {
+fn i106_a_dry_run_counts_and_changes_nothing() {
     let world = World::new();
     import(&world, "a,x,High,\na,y,Low,\n", &[]);
     let before = format!("{:?}", world.findings());
@@ -104,7 +104,7 @@ fn summary_of_next(world: &World) -> i64 {
 }
 
 #[test]
-fn an_older_scan_is_refused_for_the_hosts_that_both_name() {
+fn i96_i97_an_older_scan_is_refused_for_the_hosts_that_both_name() {
     let world = World::new();
     import(&world, "a,x,High,2024-03-08\na,gone,High,2024-01-01\n", &[]);
     import(&world, "a,x,High,2024-03-09\n", &[]);
@@ -132,7 +132,7 @@ fn an_older_scan_is_refused_for_the_hosts_that_both_name() {
 }
 
 #[test]
-fn an_older_scan_that_is_allowed_resolves_and_reopens_nothing() {
+fn i98_an_older_scan_that_is_allowed_resolves_and_reopens_nothing() {
     let world = World::new();
     import(
         &world,
@@ -158,7 +158,7 @@ fn an_older_scan_that_is_allowed_resolves_and_reopens_nothing() {
 }
 
 #[test]
-fn the_date_of_the_scan_stands_in_for_times_of_rows() {
+fn i85_the_date_of_the_scan_stands_in_for_times_of_rows() {
     let world = World::new();
     import(
         &world,
@@ -181,7 +181,7 @@ fn the_date_of_the_scan_stands_in_for_times_of_rows() {
 }
 
 #[test]
-fn columns_can_be_mapped_and_the_mapping_is_remembered_for_the_header() {
+fn i33_i34_i36_columns_can_be_mapped_and_the_mapping_is_remembered_for_the_header() {
     let world = World::new();
     let file = b"Machine Label,What,How Bad,Where\nweb1,Old,Grave,443/tcp\nweb2,Weak,Meh,80\n";
     let unmapped = world.import(file);
@@ -219,7 +219,7 @@ fn columns_can_be_mapped_and_the_mapping_is_remembered_for_the_header() {
 }
 
 #[test]
-fn a_dry_run_tells_what_is_read_from_which_column_and_remembers_no_mapping() {
+fn i35_i107_a_dry_run_tells_what_is_read_from_which_column_and_remembers_no_mapping() {
     let world = World::new();
     let file = b"Machine Label,What,How Bad,title\nweb1,Old,High,Older\n";
     let mapping = part(
@@ -254,6 +254,17 @@ fn a_dry_run_tells_what_is_read_from_which_column_and_remembers_no_mapping() {
     assert_eq!(unmapped.failed_import().error.code, "CSV_UNKNOWN_FORMAT");
     let imported = world.import_form(&form(file, &mapping), true);
     assert_eq!(imported.completed_import().summary.columns_found, None);
+}
+
+#[test]
+fn i107_a_dry_run_tells_at_most_a_hundred_columns_and_three_for_a_field() {
+    let fields = [("dryRun", "true")].map(|(name, value)| part(name, value));
+    let others: String = (0..120).map(|index| format!(",c{index}")).collect();
+    let file = format!("host,title,name,vulnerability,finding,severity{others}\na,x,x,x,x,Low\n");
+    let recorder = World::new().import_form(&form(file.as_bytes(), &fields.concat()), true);
+    let summary = &recorder.completed_import().summary;
+    assert_eq!(summary.columns_found.as_ref().unwrap().len(), 100);
+    assert_eq!(summary.columns_read.as_ref().unwrap()["title"].len(), 3);
 }
 
 #[test]

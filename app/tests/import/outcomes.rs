@@ -104,7 +104,7 @@ fn import_labelled(world: &World, file: &str) -> Recorder<'static> {
 }
 
 #[test]
-fn what_changes_between_two_scans_is_counted() {
+fn i100_i101_i102_i103_i105_what_changes_between_two_scans_is_counted() {
     let world = World::new();
     let first =
         "host,title,severity,port\na,same,Low,1\na,worse,Low,2\na,gone,High,3\nb,elsewhere,Low,4\n";

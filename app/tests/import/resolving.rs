@@ -18,7 +18,7 @@ fn resolved(first: &str, second: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_rejected_row_protects_what_it_may_have_been_about() {
+fn i91_i92_i93_a_rejected_row_protects_what_it_may_have_been_about() {
     let header = "host,ip,title,severity,port\n";
     let first = format!(
         "{header}a,10.0.0.1,x,High,1\na,10.0.0.1,X2,High,2\na,10.0.0.1,y,Low,1\nb,,z,Low,1\n"
@@ -77,7 +77,7 @@ fn a_row_that_is_skipped_or_gone_names_its_host_and_counts_as_absent() {
 }
 
 #[test]
-fn a_table_of_unknown_origin_resolves_nothing_unless_it_has_a_label() {
+fn i94_a_table_of_unknown_origin_resolves_nothing_unless_it_has_a_label() {
     let header = "host,title,severity\n";
     let (first, second) = (
         format!("{header}a,x,High\na,y,Low\n"),
@@ -116,7 +116,7 @@ fn scanners_do_not_resolve_each_others_findings() {
 }
 
 #[test]
-fn the_highest_severity_of_a_key_wins_whatever_the_order_of_its_rows() {
+fn i79_the_highest_severity_of_a_key_wins_whatever_the_order_of_its_rows() {
     let header = "host,title,severity,cvss,solution,port,last seen\n";
     let rows = [
         "a,x,Low,9.9,s1,443,2024-01-03\n",

@@ -54,7 +54,7 @@ fn told(file: &str) -> (String, String) {
 }
 
 #[test]
-fn every_export_is_read_as_its_sample_says() {
+fn i16_i17_i24_every_export_is_read_as_its_sample_says() {
     let mut labels = BTreeSet::new();
     for path in samples() {
         let text = std::fs::read_to_string(&path).unwrap();
@@ -102,4 +102,19 @@ fn a_second_import_of_a_sample_changes_nothing() {
         );
         assert_eq!(second.resolved_vulnerabilities, 0);
     }
+}
+
+#[test]
+fn i19_the_document_names_every_label() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/import.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_, table) = text.split_once("| label | export |").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let labels = table.lines().filter_map(|line| {
+        let (label, _) = line.strip_prefix("| `")?.split_once('`')?;
+        Some(label)
+    });
+    let labels: BTreeSet<&str> = labels.collect();
+    let known = pulsewheel_app::import::scanner_labels();
+    assert_eq!(labels, known.into_iter().chain(["generic"]).collect());
 }

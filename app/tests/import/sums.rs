@@ -203,7 +203,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn counts_agree_with_the_model_and_add_up(scans in prop::collection::vec(scan_rows(), 1..5)) {
+    fn i109_i110_counts_agree_with_the_model_and_add_up(scans in prop::collection::vec(scan_rows(), 1..5)) {
         let world = World::new();
         let mut model = Model::default();
         for rows in &scans {
@@ -236,7 +236,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_rows_makes_no_difference_and_what_a_file_names_is_not_resolved(
+    fn i79_the_order_of_rows_makes_no_difference_and_what_a_file_names_is_not_resolved(
         first in scan_rows(),
         (rows, shuffled) in rows_in_two_orders(),
     ) {

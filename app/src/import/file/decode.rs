@@ -374,7 +374,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_file_that_unpacks_to_a_thousand_times_its_size_comes_in_small_pieces_up_to_the_limit() {
+    fn i6_a_file_that_unpacks_to_a_thousand_times_its_size_comes_in_small_pieces_up_to_the_limit() {
         let packed = gzip(&vec![b'\n'; 8 << 20]);
         assert!(packed.len() < 16 << 10);
         let mut decoder = Decoder::new(Pieces::new(&packed, packed.len()));

@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_beyond_twenty_lines_or_64_kib_is_not_looked_for() {
+    fn i3_a_header_beyond_twenty_lines_or_64_kib_is_not_looked_for() {
         let header = "host,title,severity\n";
         assert!(detect(&format!("{}{header}", "text\n".repeat(19))).is_ok());
         assert_eq!(

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_day_and_month_is_that_of_the_whole_file() {
+    fn i53_the_order_of_day_and_month_is_that_of_the_whole_file() {
         let table: [(&[&str], &[&str], u64); 6] = [
             (
                 &["03/04/2024", "13/04/2024"],

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn cves_are_found_in_whatever_stands_around_them() {
+    fn i28_cves_are_found_in_whatever_stands_around_them() {
         for cell in [
             "CVE-2024-1/CVE-2024-2",
             "cve-2024-1&CVE-2024-2",

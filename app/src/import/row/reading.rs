@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_of_too_many_ids_rejects_its_row() {
+    fn i67_a_cell_of_too_many_ids_rejects_its_row() {
         let ids = "CVE-2024-12345,".repeat(6_000);
         let rows = read_all(&format!(
             "host,title,severity,cve\na,x,Low,\"{ids}\"\nb,x,Low,CVE-2024-1\n"

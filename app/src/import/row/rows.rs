@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_of_megabytes_is_read_and_only_its_head_kept() {
+    fn i15_a_cell_of_megabytes_is_read_and_only_its_head_kept() {
         let long = "é".repeat(2_000_000);
         let file =
             format!("host,title,severity,port,output\na,{long},Low,1,\"{long}\"\nb,t,Low,2,\n");

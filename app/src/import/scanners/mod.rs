@@ -283,6 +283,104 @@ mod tests {
     }
 
     #[test]
+    fn i19_each_scanner_is_recognised_by_the_columns_that_name_it() {
+        let table: [(&str, &[&str]); 22] = [
+            (
+                "tenable",
+                &[
+                    "definition.id,asset.id",
+                    "definition.name,asset.display_ipv4_address",
+                    "definition.name,asset.name",
+                ],
+            ),
+            (
+                "tenable-io",
+                &[
+                    "Plugin ID,Host,Risk,Asset UUID",
+                    "Plugin ID,Host,Risk,Vulnerability State",
+                ],
+            ),
+            (
+                "tenable-sc",
+                &[
+                    "Plugin,Plugin Name,Severity,IP Address",
+                    "Plugin,Plugin Name,Severity,DNS Name",
+                ],
+            ),
+            ("nessus", &["Plugin ID,Host,Risk"]),
+            ("openvas", &["NVT OID,IP,CVSS", "NVT Name,Hostname"]),
+            ("qualys", &["QID,IP", "QID,Asset IPV4"]),
+            (
+                "rapid7",
+                &[
+                    "Vulnerability ID,Asset IP Address,Vulnerability Severity Level",
+                    "Vulnerability Title,Asset Names,Vulnerability Test Result Code",
+                ],
+            ),
+            (
+                "wiz",
+                &["Wiz URL,AssetName,Name", "Wiz URL,Resource Name,Title"],
+            ),
+            ("defender", &["DeviceName,CveId,SoftwareName"]),
+            ("inspector", &["Finding ARN,Resource ID,Title"]),
+            ("crowdstrike", &["ExPRT Rating,Hostname,CVE ID"]),
+            ("trivy", &["VulnerabilityID,PkgName,Target"]),
+            (
+                "grype",
+                &["Version Installed,Package,Vulnerability ID,Image"],
+            ),
+            (
+                "prowler",
+                &[
+                    "CHECK_ID,RESOURCE_UID,SEVERITY,STATUS",
+                    "ACCOUNT_NUM,TITLE_ID,CHECK_RESULT,CHECK_SEVERITY",
+                ],
+            ),
+            ("twistlock", &["Compliance ID,CVE ID,Packages,Hostname"]),
+            (
+                "blackduck",
+                &["Vulnerability id,Security Risk,Project name"],
+            ),
+            (
+                "sysdig",
+                &[
+                    "Vulnerability ID,Package name,Package type,Image",
+                    "Vulnerability Name,Package name,Package type,Image",
+                ],
+            ),
+            (
+                "defectdojo",
+                &[
+                    "Title,Severity,Url,FalsePositive",
+                    "Title,Severity,Endpoint,CweId",
+                ],
+            ),
+            (
+                "hextrackr",
+                &[
+                    "hostname,ip_address,vpr_score,vendor,plugin_id",
+                    "hostname,ip_address,vpr_score,vendor,plugin_name",
+                ],
+            ),
+            (
+                "alertlogic",
+                &["Asset Key,Asset Name,Protocol/Port,Vulnerability"],
+            ),
+            (
+                "trustwave",
+                &["Target Name,Vulnerability Name,Remediation,IP"],
+            ),
+            ("generic", &["host,title", "host,cve"]),
+        ];
+        for (label, headers) in table {
+            for header in headers {
+                let header = format!("{header},Severity");
+                assert_eq!(recognized(&header), Some(label), "{header}");
+            }
+        }
+    }
+
+    #[test]
     fn severities_are_found_under_the_names_that_people_give_them() {
         for name in [
             "Severity",

@@ -336,7 +336,7 @@ mod tests {
     use crate::clock::rfc3339;
 
     #[test]
-    fn spellings_of_one_moment_agree() {
+    fn i51_i52_spellings_of_one_moment_agree() {
         let spellings = [
             "2024-03-18T21:29:42Z",
             "2024-03-18T21:29:42.000Z",

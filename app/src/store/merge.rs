@@ -255,8 +255,15 @@ impl Merge<'_> {
     }
 
     fn record(&mut self, r: &Staged<'_>) -> Result<Fate, MergeStop> {
-        self.statements += 2;
-        match self.find(r.host_id, r)? {
+        self.statements += 1;
+        // A new host has no findings yet, and staging holds each key once.
+        let known = if r.is_new_host {
+            None
+        } else {
+            self.statements += 1;
+            self.find(r.host_id, r)?
+        };
+        match known {
             // What a newer scan has cleared stays so.
             Some((_, Fate::Reopened)) if r.is_older => Ok(Fate::Unchanged),
             Some((id, Fate::Unchanged)) => {
@@ -370,15 +377,16 @@ impl Merge<'_> {
         Ok(None)
     }
 
-    /// What was active on a host of the file and was not in it is resolved.
+    /// What was active on a host of the file and was not in it is resolved. New hosts have
+    /// nothing but what was in it.
     fn absent(&mut self, step: Step<'_>) -> Result<(), MergeStop> {
         let connection = self.connection;
-        let mut known = connection
-            .prepare_cached("SELECT known_id, is_older FROM staging.hosts WHERE id = ?1")?;
+        let mut known = connection.prepare_cached(
+            "SELECT known_id FROM staging.hosts WHERE id = ?1 AND NOT is_new AND NOT is_older",
+        )?;
         for staged_id in 1..=self.hosts {
-            let host: (Option<i64>, Option<bool>) =
-                known.query_row([staged_id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            if let (Some(host_id), Some(false)) = host {
+            let host = known.query_row([staged_id], |row| row.get(0)).optional()?;
+            if let Some(host_id) = host {
                 self.resolve(host_id)?;
             }
             self.statements += 1;

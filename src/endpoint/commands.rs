@@ -8,12 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::events::Ending;
 use super::owners::room;
 use super::progress::NAMESPACE;
 use super::{AckId, Endpoint, Event, Limit, Message, ProgressView};
 use crate::engine::Allowance;
-use crate::error::{DisconnectReason, Error};
+use crate::error::Error;
 use crate::panics::Verb;
 use crate::progress::{
     command, CancelRequest, Command, ErrorCode, ProgressError, SessionInfo, SessionPage,
@@ -110,12 +109,8 @@ impl Endpoint {
         };
         let now_ms = self.clock.now_ms();
         let allowance = self.sessions.rates.command(session, now_ms);
-        if allowance == Allowance::Allowed {
-            return true;
-        }
-        self.limit_reached_by(Limit::Commands, session);
-        match allowance {
-            Allowance::Allowed => {}
+        match self.heed(session, Limit::Commands, allowance) {
+            Allowance::Allowed => return true,
             Allowance::Refused => {
                 let code = ErrorCode::RateLimitExceeded;
                 let error = ProgressError::new(code, "too many commands, try again in a second");
@@ -127,9 +122,7 @@ impl Endpoint {
                     }
                 }
             }
-            Allowance::Exceeded => {
-                self.end(session, Ending::AfterFlush(DisconnectReason::RateLimit))
-            }
+            Allowance::Exceeded => {}
         }
         false
     }

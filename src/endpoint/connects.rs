@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use super::events::{Departure, DepartureStep, Ending, Queued};
+use super::events::{Departure, DepartureStep, Queued};
 use super::recovery::Asked;
 use super::{ClientInfo, ConnectId, Endpoint, Event, Limit, Sight};
 use crate::data::Data;
@@ -234,10 +234,7 @@ impl Endpoint {
 
     fn join_namespace(&mut self, session: EngineSessionId, name: &str, payload: &str) {
         let allowance = self.sessions.rates.join(session, self.clock.now_ms());
-        if allowance != Allowance::Allowed {
-            self.limit_reached_by(Limit::Joins, session);
-        }
-        match allowance {
+        match self.heed(session, Limit::Joins, allowance) {
             Allowance::Allowed => {}
             Allowance::Refused => {
                 let data = serde_json::json!({ "code": ErrorCode::RateLimitExceeded.as_str() });
@@ -246,9 +243,7 @@ impl Endpoint {
                     .expect("a JSON value has a text");
                 return self.refuse_join(session, name, &error);
             }
-            Allowance::Exceeded => {
-                return self.end(session, Ending::AfterFlush(DisconnectReason::RateLimit))
-            }
+            Allowance::Exceeded => return,
         }
         let Some(entry) = self.sessions.get(session) else {
             return;

@@ -12,7 +12,7 @@ use crate::progress::{ErrorCode, ProgressError};
 use crate::transport::{cost, Sink};
 
 /// "Try Again Later", in the registry of close codes of RFC 6455.
-pub(super) const TRY_AGAIN_LATER: u16 = 1013;
+const TRY_AGAIN_LATER: u16 = 1013;
 /// Seconds after which somebody whose request was given up may try again.
 const RETRY_AFTER_S: &str = "5";
 /// All is counted when such a part of the limit has been added since the last time, so that counting costs little beside reading

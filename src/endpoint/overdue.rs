@@ -2,7 +2,7 @@
 //! because the loop stood still.
 
 use super::Endpoint;
-use crate::engine::{Revision, Transport};
+use crate::engine::Revision;
 use crate::http::Head;
 use crate::id::{ConnectionId, EngineSessionId};
 use crate::timer::{Timeout, Timer};
@@ -197,10 +197,7 @@ impl Endpoint {
             }
             Timer::Connect(id) | Timer::Attachments(id) | Timer::Pong(id) => {
                 let session = self.sessions.session(id);
-                let carrier = session.and_then(|session| match session.transport() {
-                    Transport::WebSocket(connection) => Some(connection),
-                    Transport::Polling { post, .. } => post,
-                });
+                let carrier = session.and_then(|session| session.input_carrier());
                 self.sessions.rates.is_paused(id)
                     || carrier.is_some_and(|connection| ready.is_listed(connection))
             }

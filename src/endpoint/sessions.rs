@@ -2,7 +2,9 @@
 
 use super::events::{Departure, Ending, Queued};
 use super::{Endpoint, Event, Limit};
-use crate::engine::{EngineError, Opening, Packet, PacketAction, Transport, CLOSE, NOOP};
+use crate::engine::{
+    Allowance, EngineError, Opening, Packet, PacketAction, Transport, CLOSE, NOOP,
+};
 use crate::error::DisconnectReason;
 use crate::frame::{Frame, PLACE_BYTES};
 use crate::http::Response;
@@ -248,6 +250,22 @@ impl Endpoint {
         }
     }
 
+    /// What becomes of something that a session wants: one that goes on although it has been refused ends.
+    pub(super) fn heed(
+        &mut self,
+        id: EngineSessionId,
+        limit: Limit,
+        allowance: Allowance,
+    ) -> Allowance {
+        if allowance != Allowance::Allowed {
+            self.limit_reached_by(limit, id);
+        }
+        if allowance == Allowance::Exceeded {
+            self.end(id, Ending::AfterFlush(DisconnectReason::RateLimit));
+        }
+        allowance
+    }
+
     /// A session has reached a limit.
     pub(super) fn limit_reached_by(&mut self, limit: Limit, id: EngineSessionId) {
         let session = self.sessions.session(id);
@@ -259,10 +277,7 @@ impl Endpoint {
     pub(super) fn resume_session(&mut self, id: EngineSessionId) {
         self.sessions.rates.resume(id);
         let session = self.sessions.session(id);
-        let carrier = session.and_then(|session| match session.transport() {
-            Transport::WebSocket(connection) => Some(connection),
-            Transport::Polling { post, .. } => post,
-        });
+        let carrier = session.and_then(|session| session.input_carrier());
         if let Some(connection) = carrier {
             self.transport.ready.on_more(connection);
         }

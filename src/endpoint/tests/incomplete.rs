@@ -17,15 +17,6 @@ fn config() -> Config {
 /// A packet that waits for attachments.
 const HEADER: &str = r#"452-["parts",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#;
 
-fn reasons(world: &mut World) -> Vec<DisconnectReason> {
-    let events = world.take_events().into_iter();
-    let reasons = events.filter_map(|event| match event {
-        Event::Disconnected { reason, .. } => Some(reason),
-        _ => None,
-    });
-    reasons.collect()
-}
-
 /// A message of so many bytes without its last one, as one frame or as two.
 fn message_part(bytes: usize, is_fragmented: bool) -> Vec<u8> {
     let first_byte = if is_fragmented { 0x02 } else { 0x82 };
@@ -45,7 +36,7 @@ fn who_holds_most_back_gives_way_and_the_others_go_on() {
             world.feed(*client, message_part(bytes, is_fragmented));
         }
         assert_eq!(world.frames(clients[1]), ["close:1013"]);
-        assert_eq!(reasons(&mut world), [DisconnectReason::MemoryLimit]);
+        assert_eq!(world.take_reasons(), [DisconnectReason::MemoryLimit]);
         // There is room for another one, and those who have stayed may go on.
         let another = world.join_by_websocket();
         world.feed(another, message_part(45_000, is_fragmented));
@@ -75,7 +66,7 @@ fn a_packet_without_all_of_its_attachments_counts_by_websocket_and_by_polling() 
     world.send(large, HEADER);
     world.feed(large, masked(0x82, &[7; 99_000]));
     assert_eq!(world.frames(large), ["close:1013"]);
-    assert_eq!(reasons(&mut world), [DisconnectReason::MemoryLimit]);
+    assert_eq!(world.take_reasons(), [DisconnectReason::MemoryLimit]);
     let larger = world.join_by_websocket();
     world.send(larger, HEADER);
     world.feed(larger, masked(0x82, &[7; 70_000]));
@@ -83,7 +74,7 @@ fn a_packet_without_all_of_its_attachments_counts_by_websocket_and_by_polling() 
     // The packet of the polling client, which is the largest now.
     assert_eq!(world.polled(waiting_poll), "1");
     assert_eq!(world.post(&polling, "3"), 400);
-    assert_eq!(reasons(&mut world), [DisconnectReason::MemoryLimit]);
+    assert_eq!(world.take_reasons(), [DisconnectReason::MemoryLimit]);
     world.feed(small, masked(0x82, b"the last"));
     assert!(matches!(world.take_events()[..], [Event::Message(_)]));
 }
@@ -105,7 +96,7 @@ fn a_body_that_gives_way_is_answered_and_ends_its_session() {
     let answer = world.take_text(posts[1].1);
     assert_eq!(status(&answer), 503);
     assert!(answer.contains("Retry-After: 5\r\n"));
-    assert_eq!(reasons(&mut world), [DisconnectReason::MemoryLimit]);
+    assert_eq!(world.take_reasons(), [DisconnectReason::MemoryLimit]);
     assert_eq!(world.post(&posts[1].0, "3"), 400);
     for index in [0, 2] {
         let (sid, key) = &posts[index];
@@ -143,7 +134,7 @@ fn an_upgrade_that_gives_way_leaves_its_session_to_polling() {
     world.feed(other, masked(0x82, &[7; 98_000]));
     world.feed(other, message_part(50_000, false));
     assert_eq!(world.frames(websocket), ["close:1013"]);
-    assert!(reasons(&mut world).is_empty());
+    assert!(world.take_reasons().is_empty());
     assert_eq!(world.post(&sid, "3"), 200);
 }
 

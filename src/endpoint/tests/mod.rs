@@ -47,6 +47,7 @@ use std::io::ErrorKind;
 
 use super::{Endpoint, Environment, Event, Readiness, Work};
 use crate::config::Config;
+use crate::error::DisconnectReason;
 use crate::id::ConnectionId;
 use crate::now::Now;
 use crate::priority::Priority;
@@ -285,6 +286,16 @@ impl World {
 
     pub fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
+    }
+
+    /// Why sockets have disconnected, of all that has happened since events were taken last.
+    pub fn take_reasons(&mut self) -> Vec<DisconnectReason> {
+        let events = self.take_events().into_iter();
+        let reasons = events.filter_map(|event| match event {
+            Event::Disconnected { reason, .. } => Some(reason),
+            _ => None,
+        });
+        reasons.collect()
     }
 
     /// Opens a polling session and gives its id.

@@ -10,15 +10,6 @@ fn messages(world: &mut World) -> usize {
         .count()
 }
 
-fn reasons(world: &mut World) -> Vec<DisconnectReason> {
-    let events = world.take_events().into_iter();
-    let reasons = events.filter_map(|event| match event {
-        Event::Disconnected { reason, .. } => Some(reason),
-        _ => None,
-    });
-    reasons.collect()
-}
-
 #[test]
 fn a_websocket_that_sends_too_many_messages_is_held_back_and_loses_nothing() {
     let mut world = World::new(Config {
@@ -110,11 +101,11 @@ fn a_client_that_is_held_back_is_not_taken_for_a_silent_one() {
     for _ in 0..27 {
         world.pass_ms(100);
     }
-    assert!(reasons(&mut world).is_empty());
+    assert!(world.take_reasons().is_empty());
     assert_eq!(world.endpoint.counts().sessions, 1);
     // One that says nothing is found out all the same.
     world.pass_ms(10_000);
-    assert_eq!(reasons(&mut world), [DisconnectReason::PingTimeout]);
+    assert_eq!(world.take_reasons(), [DisconnectReason::PingTimeout]);
     world.endpoint.check_invariants();
 }
 
@@ -141,7 +132,7 @@ fn commands_beyond_the_rate_are_refused_and_who_goes_on_is_disconnected() {
     world.send(key, r#"42["other"]"#);
     assert_eq!(messages(&mut world), 1);
     world.send(key, &format!(r#"427["untrack_session","{id}"]"#));
-    assert_eq!(reasons(&mut world), [DisconnectReason::RateLimit]);
+    assert_eq!(world.take_reasons(), [DisconnectReason::RateLimit]);
     assert_eq!(world.frames(key), ["close"]);
 }
 
@@ -163,7 +154,7 @@ fn who_waits_after_a_refusal_may_go_on() {
         assert_eq!(refused.count(), 1, "{second}: {frames:?}");
         world.pass_ms(1_500);
     }
-    assert!(reasons(&mut world).is_empty());
+    assert!(world.take_reasons().is_empty());
 }
 
 #[test]
@@ -184,6 +175,6 @@ fn connects_beyond_the_rate_are_refused_and_who_goes_on_is_disconnected() {
     );
     world.send(key, "40/none,");
     world.send(key, "40/none,");
-    assert_eq!(reasons(&mut world), [DisconnectReason::RateLimit]);
+    assert_eq!(world.take_reasons(), [DisconnectReason::RateLimit]);
     world.endpoint.check_invariants();
 }

@@ -231,6 +231,14 @@ impl Session {
         carriers.into_iter().flatten()
     }
 
+    /// The connection on which packets of its client come in now.
+    pub fn input_carrier(&self) -> Option<ConnectionId> {
+        match self.transport {
+            Transport::WebSocket(websocket) => Some(websocket),
+            Transport::Polling { post, .. } => post,
+        }
+    }
+
     /// Whether this connection carries the session now, or is about to.
     pub fn uses(&self, connection: ConnectionId) -> bool {
         self.upgrading_to() == Some(connection) || self.carriers().any(|it| it == connection)

@@ -90,7 +90,7 @@ fn bytes_per_client(world: &mut World, mut join: impl FnMut(&mut World) -> Conne
 fn an_idle_websocket_client_holds_its_slots_and_nothing_else() {
     let bytes = bytes_per_client(&mut new_world(), World::join_by_websocket);
     println!("WebSocket: {bytes}");
-    assert!(bytes <= 600, "{bytes} bytes");
+    assert!(bytes <= 560, "{bytes} bytes");
 }
 
 fn an_idle_polling_client_holds_its_waiting_request_too() {

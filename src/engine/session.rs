@@ -58,6 +58,9 @@ pub enum Admitted {
     Unseen,
 }
 
+/// What clients send that begin with a WebSocket and have nothing to add. They are many, so theirs is not stored.
+const USUAL_QUERY: &str = "EIO=4&transport=websocket";
+
 /// What a session begins with.
 pub struct Opening<'a> {
     pub secret: Secret,
@@ -101,8 +104,8 @@ pub struct Session {
 struct Origin {
     peer_addr: PeerAddr,
     admitted: Admitted,
-    /// The query, as it came.
-    query: Box<str>,
+    /// The query, as it came; `None` for [`USUAL_QUERY`].
+    query: Option<Box<str>>,
     /// More of it, where that is wanted.
     details: Option<Box<HandshakeDetails>>,
 }
@@ -166,7 +169,7 @@ impl Session {
             origin: Origin {
                 peer_addr: opening.peer_addr,
                 admitted: opening.admitted,
-                query: opening.query.into(),
+                query: (opening.query != USUAL_QUERY).then(|| opening.query.into()),
                 details: opening.details,
             },
         }
@@ -194,7 +197,7 @@ impl Session {
     }
 
     pub fn query(&self) -> &str {
-        &self.origin.query
+        self.origin.query.as_deref().unwrap_or(USUAL_QUERY)
     }
 
     pub fn details(&self) -> Option<&HandshakeDetails> {

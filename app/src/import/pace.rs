@@ -49,7 +49,7 @@ pub struct Pace {
     /// How much longer earlier merges took than their reading let expect.
     factor: f64,
     /// How much longer reading takes than usual, waiting for bytes left out: the machine
-    /// may be slow, or busy.
+    /// may be slow, or busy. The more of the time is waiting, the less it is believed.
     slowness: f64,
     /// 0 to 1, never falling.
     pub fraction: f64,
@@ -96,7 +96,9 @@ impl Pace {
         amount: &Amount,
     ) -> Option<u64> {
         let busy_s = (at_s - waited_s).max(0.0);
-        self.slowness = (busy_s + PRIOR_S) / (amount.reading_s() + PRIOR_S);
+        let slowness = (busy_s + PRIOR_S) / (amount.reading_s() + PRIOR_S);
+        // Who waits for each piece is woken for each: that takes its time, and tells nothing of the merge.
+        self.slowness = slowness.powf(busy_s / at_s.max(PRIOR_S));
         let share = share?.clamp(0.0, 1.0);
         let passed_s = (at_s - self.last_at_s).max(0.0);
         let fade = (-passed_s / MEMORY_S).exp();
@@ -263,6 +265,21 @@ mod tests {
                     let error = (said as f64 - left_s).abs();
                     assert!(error <= 0.05 * whole_s + 0.5, "{course:?} {said} {left_s}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn what_waking_up_for_each_piece_takes_is_not_expected_of_the_merge() {
+        let trickle = Course {
+            reading_s: 10.0,
+            waited_s: 8.0,
+            merge_s: 0.7,
+        };
+        assert!(2.0 / WHOLE.reading_s() > 3.0 * trickle.merge_s / WHOLE.merge_s());
+        for (time, _, left_s, said) in trickle.moments(1.0).0 {
+            if let Some(said) = said.filter(|_| time >= 1.0 / 3.0) {
+                assert!((said as f64 - left_s).abs() <= 1.0, "{said} {left_s}");
             }
         }
     }

@@ -6,6 +6,7 @@ mod files;
 mod harness;
 mod identity;
 mod listed;
+mod migrating;
 mod options;
 mod outcomes;
 mod real_scans;

@@ -18,7 +18,7 @@ use super::row::{by_order, Finding, Interpreter, Reading, Rows};
 use super::scanners::{Mapping, Scanner, GENERIC};
 use super::stop::{FormStop, Stop};
 use super::tally::Tally;
-use super::telling::{Figures, Telling};
+use super::telling::{Counts, Figures, Telling};
 use super::upload::{BodyEnd, BodyReader, Form};
 use crate::clock;
 use crate::store::{
@@ -191,7 +191,7 @@ impl<'a> Job<'a> {
                 return Err(Stop::Cancelled);
             }
             let figures = || self.figures(writer, false);
-            self.telling.row_read(self.tally.rows(), figures);
+            self.telling.row_read(self.counts(writer), figures);
         }
         self.tally.replaced_bytes = rows.replaced_bytes();
         if self.tally.replaced_bytes > 0 {
@@ -466,15 +466,21 @@ impl<'a> Job<'a> {
         self.telling.taken_in(answer.as_ref().map(|()| &accepted));
     }
 
+    fn counts(&self, writer: &ImportWriter) -> Counts {
+        Counts {
+            rows: self.tally.rows(),
+            records: self.tally.records,
+            steps: writer.steps(self.head.options.resolve.unwrap_or(Resolve::Hosts)),
+        }
+    }
+
     fn figures(&self, writer: &ImportWriter, is_whole: bool) -> Figures {
-        let rows = self.tally.rows();
+        let counts = self.counts(writer);
         let label = self.scanner.map(|scanner| scanner.label.to_owned());
         let times = by_order(self.tally.newest, self.interpreter.dates.is_day_first());
         Figures {
-            rows,
-            records: self.tally.records,
-            steps: writer.steps(self.head.options.resolve.unwrap_or(Resolve::Hosts)),
-            total_rows: is_whole.then_some(rows),
+            counts,
+            total_rows: is_whole.then_some(counts.rows),
             vendor: self.head.vendor.clone().or(label),
             scan_date: times.last_ms.map(clock::date),
         }

@@ -21,13 +21,18 @@ const STEPS_PER_LOOK: u32 = 32;
 /// A rate is told when a phase has run so long.
 const RATE_AFTER: Duration = Duration::from_millis(200);
 
+/// What was read of the file, and what the merge has to do for that, in steps.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub rows: u64,
+    pub records: u64,
+    pub steps: u64,
+}
+
 /// The figures of a report that come from the rows.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
-    pub rows: u64,
-    pub records: u64,
-    /// Of the merge, for what has been read.
-    pub steps: u64,
+    pub counts: Counts,
     /// `None` until the file has been read to its end.
     pub total_rows: Option<u64>,
     pub vendor: Option<String>,
@@ -46,8 +51,8 @@ pub struct Telling<'a> {
     figures: RefCell<Figures>,
     peak_bytes: Cell<u64>,
     steps: Cell<u32>,
-    /// Rows read, told or not.
-    rows: Cell<u64>,
+    /// What was read, told or not.
+    read: Cell<Counts>,
     began: Instant,
     /// How long the reader had to wait for bytes.
     waited: Cell<Duration>,
@@ -81,7 +86,7 @@ impl<'a> Telling<'a> {
             figures: RefCell::new(figures),
             peak_bytes: Cell::new(0),
             steps: Cell::new(0),
-            rows: Cell::new(0),
+            read: Cell::default(),
             began: Instant::now(),
             waited: Cell::new(Duration::ZERO),
             waits_since: Cell::new(None),
@@ -108,24 +113,24 @@ impl<'a> Telling<'a> {
     /// More bytes are wanted. Rows that were read meanwhile are told first, if they may
     /// be the last for a long time.
     pub fn bytes_wanted(&self) {
-        let rows = self.rows.get();
-        if rows > self.figures.borrow().rows && self.body.is_starving() {
-            self.figures.borrow_mut().rows = rows;
+        let read = self.read.get();
+        if read.rows > self.figures.borrow().counts.rows && self.body.is_starving() {
+            self.figures.borrow_mut().counts = read;
             self.report(STEP_READING);
         }
         self.waits_since.set(Some(Instant::now()));
     }
 
-    /// So many rows were read; `figures` are asked for if it is time to tell them.
-    pub fn row_read(&self, rows: u64, figures: impl FnOnce() -> Figures) {
-        self.rows.set(rows);
+    /// A row was read; `figures` are asked for if it is time to tell them.
+    pub fn row_read(&self, read: Counts, figures: impl FnOnce() -> Figures) {
+        self.read.set(read);
         let is_due = self.is_due();
         if is_due || self.body.is_starving() && self.is_time(STARVING_REPORT_INTERVAL) {
             *self.figures.borrow_mut() = figures();
             self.report(STEP_READING);
-        } else if rows == 1 {
+        } else if read.rows == 1 {
             let figures = Figures {
-                rows: 0,
+                counts: Counts::default(),
                 ..figures()
             };
             *self.figures.borrow_mut() = figures;
@@ -209,12 +214,12 @@ impl<'a> Telling<'a> {
     }
 
     fn amount(&self) -> Amount {
-        let figures = self.figures.borrow();
+        let counts = self.figures.borrow().counts;
         Amount {
             bytes: self.body.taken_bytes(),
-            rows: figures.rows,
-            records: figures.records,
-            steps: figures.steps,
+            rows: counts.rows,
+            records: counts.records,
+            steps: counts.steps,
         }
     }
 
@@ -241,7 +246,7 @@ impl<'a> Telling<'a> {
 
     fn report_merge(&self, share: f64) {
         let eta = self.pace.borrow_mut().merged(self.at_s(), share);
-        let rows = self.figures.borrow().rows as f64 * share;
+        let rows = self.figures.borrow().counts.rows as f64 * share;
         self.tell(STEP_MERGING, eta, rate(rows, self.merge_began.get()));
     }
 
@@ -251,7 +256,7 @@ impl<'a> Telling<'a> {
         self.reporter.borrow_mut().progress(&Progress {
             fraction: self.fraction(),
             step,
-            processed_rows: figures.rows,
+            processed_rows: figures.counts.rows,
             total_rows: figures.total_rows,
             eta_seconds,
             rows_per_second,
@@ -266,4 +271,48 @@ impl<'a> Telling<'a> {
 fn rate(rows: f64, since: Option<Instant>) -> Option<u64> {
     let elapsed = since?.elapsed();
     (elapsed >= RATE_AFTER).then(|| (rows / elapsed.as_secs_f64()) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::RequestError;
+    use super::super::upload::pipe;
+    use super::*;
+
+    struct Deaf;
+
+    impl Reporter for Deaf {
+        fn file_started(&mut self, _: &FormHead) -> Result<String, RequestError> {
+            Ok(String::new())
+        }
+        fn progress(&mut self, _: &Progress<'_>) {}
+        fn completed(&mut self, _: &Completed) {}
+        fn failed(&mut self, _: &Failed) {}
+        fn cancelled(&mut self, _: &Cancelled) {}
+        fn taken_in(&mut self, _: Result<&Accepted, &RequestError>) {}
+    }
+
+    #[test]
+    fn estimates_of_a_file_that_trickles_in_know_all_that_was_read() {
+        let (_sender, body) = pipe(|| {});
+        let mut reporter = Deaf;
+        let head = FormHead::default();
+        let telling = Telling::new(&body, None, &head, Pace::new(1.0), &|| None, &mut reporter);
+        for rows in 1..=100 {
+            let read = Counts {
+                rows,
+                records: 2 * rows,
+                steps: 3 * rows,
+            };
+            telling.bytes_came();
+            telling.row_read(read, || Figures {
+                counts: read,
+                ..Figures::default()
+            });
+            telling.bytes_wanted();
+            let amount = telling.amount();
+            let known = (amount.rows, amount.records, amount.steps);
+            assert_eq!(known, (rows, 2 * rows, 3 * rows));
+        }
+    }
 }

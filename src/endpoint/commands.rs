@@ -255,7 +255,10 @@ impl Endpoint {
                 Ok(command::ok_answer())
             }
             Command::Cancel { id, reason } => match self.progress().request_cancel(id, reason) {
-                Ok(CancelRequest::Done(session)) => Ok(command::session_answer(&session)),
+                Ok(CancelRequest::Done(session)) => {
+                    self.answer_change(ack, command::session_answer(&session));
+                    return None;
+                }
                 Ok(CancelRequest::Asked) => {
                     if let Some(ack) = ack {
                         self.hold_cancel_ack(id, ack);
@@ -303,13 +306,13 @@ impl Endpoint {
                 .partition(|held| held.session == id);
         self.tracking.commands.cancel_acks = waiting;
         for held in answered {
-            self.answer_command(Some(held.ack), answer);
+            self.answer_change(Some(held.ack), answer.to_owned());
         }
     }
 
     /// Answers a command, where its client wants that. What could never wait for it in one piece is not sent, as its client would
     /// be disconnected for it: the answer is an error then.
-    fn answer_command(&mut self, ack: Option<AckId>, answer: &str) {
+    pub(super) fn answer_command(&mut self, ack: Option<AckId>, answer: &str) {
         self.transport.ready.charge(answer.len());
         let Some(ack) = ack else {
             return;

@@ -236,7 +236,10 @@ impl Endpoint {
             None => {}
             Some(Use::WebSocket(session)) => self.websocket_gone(session, key),
             Some(Use::Polling(session)) => self.polling_gone(session, key),
-            Some(Use::Host(request)) => self.push_event(Event::RequestAborted { request }),
+            Some(Use::Host(request)) => {
+                self.tracking.held.abort(request);
+                self.push_event(Event::RequestAborted { request });
+            }
         }
     }
 

@@ -6,6 +6,7 @@ mod check;
 mod cluster;
 mod codec;
 mod commands;
+mod confirmed;
 mod connects;
 pub(crate) mod door;
 mod event;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::commands::Commands;
+use super::confirmed::Held;
 use super::news::News;
 use super::owners::{confined_room, owners_room, room, CONFINED, OVERSEERS};
 use super::{Endpoint, Event};
@@ -23,6 +24,8 @@ pub(super) struct Tracking {
     cancel_hooks: BTreeMap<Uuid, CancelHook>,
     /// What clients have asked of sessions, and is not answered yet.
     pub commands: Commands,
+    /// What is answered when changes are written down.
+    pub held: Held,
     /// What there is to tell of progress sessions.
     pub news: News,
 }
@@ -40,6 +43,7 @@ impl Tracking {
             tracker,
             cancel_hooks: BTreeMap::new(),
             commands: Commands::default(),
+            held: Held::default(),
             news: News::default(),
         }
     }
@@ -157,6 +161,7 @@ impl Endpoint {
                 };
                 self.answer_cancels(id, &answer);
             }
+            Output::Changed => self.push_event(Event::ProgressChanged),
             Output::Forgotten { id } => {
                 self.tracking.cancel_hooks.remove(&id);
                 self.sockets.clear_room(NAMESPACE, &room(id));

@@ -337,7 +337,7 @@ impl Endpoint {
     }
 
     /// Whether the host still has to answer a request.
-    fn check_request(&mut self, request: RequestId) -> Result<(), Error> {
+    pub(super) fn check_request(&mut self, request: RequestId) -> Result<(), Error> {
         let is_current = self.transport.request_id(request.connection) == Some(request);
         let exchange = self.transport.exchange(request.connection);
         let is_open = exchange.is_some_and(|exchange| {

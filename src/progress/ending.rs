@@ -160,6 +160,7 @@ impl ProgressTracker {
             .expect("processing() found it")
             .access
             .is_managed = true;
+        self.note_change(key, true);
         Ok(())
     }
 
@@ -176,7 +177,7 @@ impl ProgressTracker {
                 format!("the session {id} is processing: complete, fail or cancel it first"),
             ));
         }
-        self.forget(wheel, key);
+        self.forget(wheel, key, true);
         Ok(())
     }
 
@@ -273,8 +274,11 @@ impl ProgressTracker {
             Outcome::Cancelled { .. } => {
                 let mut view = String::new();
                 if let Phase::Ended { view: ended, .. } = &mut session.phase {
-                    if let Some(ended) = ended.take() {
+                    if let Some(ended) = ended {
                         ended.write(true, &mut view);
+                    }
+                    if !self.changes.is_kept {
+                        *ended = None;
                     }
                 }
                 ("import_cancelled", Some(view))
@@ -282,6 +286,7 @@ impl ProgressTracker {
         };
         self.active -= 1;
         self.emit(event, Some(id), recipients, payload);
+        self.note_change(key, true);
         if was_asked {
             let answer = view.clone().ok_or_else(|| ProgressError::ended(id));
             self.outputs
@@ -290,8 +295,8 @@ impl ProgressTracker {
         view
     }
 
-    /// Lets go of a session; nothing is left to be said about it.
-    pub(super) fn forget(&mut self, wheel: &mut Wheel<Timer>, key: Key) {
+    /// Lets go of a session; nothing is left to be said about it. Urgent where somebody waits for that to be written.
+    pub(super) fn forget(&mut self, wheel: &mut Wheel<Timer>, key: Key, is_urgent: bool) {
         let Some(session) = self.sessions.remove(key) else {
             return;
         };
@@ -301,6 +306,7 @@ impl ProgressTracker {
         self.seqs.forget(session.seq);
         self.by_id.remove(&session.id);
         self.by_number.remove(&session.number);
+        self.note_forgotten(&session, is_urgent);
         self.outputs.push_back(Output::Forgotten { id: session.id });
     }
 

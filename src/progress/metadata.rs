@@ -115,6 +115,17 @@ impl Metadata {
         Ok(())
     }
 
+    /// Reads metadata that were merged and written down.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` for what is no JSON object.
+    pub(super) fn read(text: &str) -> Result<Metadata, ProgressError> {
+        Ok(Metadata {
+            object: Object::read(text)?,
+        })
+    }
+
     /// Memory for it, as text.
     pub(super) fn bytes(&self) -> usize {
         self.object.json_bytes()

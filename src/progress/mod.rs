@@ -8,11 +8,12 @@
 //!
 //! ```text
 //!   verb, timer ──▶ tracker ──▶ session ──▶ payload ──▶ Output::Emit
-//!                 (ending: how      ├ view     (the Session object; list: pages of them)
+//!                 (ending: how      ├ view     (the Session object; list: pages of them; record: to be written down)
 //!                 sessions end;     ├ metadata (limits, lifted fields; clean: what strings may hold)
 //!                 seq: numbers      └ rate     (eta_seconds, processing_speed)
 //!                 of changes;
-//!                 pulse: when progress leaves)
+//!                 pulse: when progress leaves;
+//!                 changes: what is to be written)
 //!                      └ notice (data_updated, system_alert, heartbeat)
 //! ```
 //!
@@ -26,6 +27,7 @@
 //! its Session object, until it changes. After its end it holds that object and its result, both as text. So all sessions
 //! together hold at most `max_sessions * (2 * max_metadata_bytes + 2 * max_result_bytes + about 8 KiB)`.
 
+mod changes;
 mod clean;
 pub mod command;
 mod ending;
@@ -39,6 +41,7 @@ mod object;
 mod payload;
 mod pulse;
 mod rate;
+mod record;
 mod seq;
 mod session;
 mod shown;
@@ -52,11 +55,13 @@ use uuid::Uuid;
 use crate::now::Now;
 use crate::slots::Key;
 
+pub use changes::{Changes, SentAlert, SessionChange};
 pub use command::Command;
 pub use error::{ErrorCode, ProgressError};
 pub use info::SessionInfo;
 pub use input::{object_argument, progress_argument, session_id_argument};
 pub use list::{Cursor, ListQuery, SessionPage};
+pub use record::SessionRecord;
 pub use seq::SeqState;
 pub use session::Status;
 pub use tracker::ProgressTracker;
@@ -111,6 +116,13 @@ pub struct ProgressConfig {
     pub reserved_seq: u64,
     /// Who gets the events of a session that does not say so itself. Default [`Audience::Everybody`].
     pub audience: Audience,
+    /// Whether changes are kept until they are taken ([`ProgressTracker::take_changes`]), for a host that writes sessions down
+    /// and restores them. Default false, which costs nothing. With it [`Output::Changed`] tells when there is something to take,
+    /// and a session that was cancelled is held whole until then.
+    pub changes: bool,
+    /// Whether a client's `cancel_session` is acknowledged only when the change is confirmed
+    /// ([`ProgressTracker::confirm_changes`]); needs `changes`. Default false. Events are sent at once all the same.
+    pub confirm_changes: bool,
 }
 
 impl Default for ProgressConfig {
@@ -132,6 +144,8 @@ impl Default for ProgressConfig {
             first_seq: 0,
             reserved_seq: u64::MAX,
             audience: Audience::Everybody,
+            changes: false,
+            confirm_changes: false,
         }
     }
 }
@@ -229,6 +243,9 @@ pub enum Output {
         /// The cancelled session as JSON text, or `SESSION_ENDED` when the work ended in another way first.
         answer: Result<String, ProgressError>,
     },
+    /// Something has changed, and waits to be taken with [`ProgressTracker::take_changes`]: at once where it has to last,
+    /// otherwise with the next pulse. Not said again until that is done.
+    Changed,
     /// This session is forgotten; nobody can track it any more, so its room can go.
     Forgotten {
         /// The session.

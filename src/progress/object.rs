@@ -79,6 +79,20 @@ impl Object {
         Ok(object)
     }
 
+    /// Reads an object that was taken over before, and written down.
+    pub(super) fn read(text: &str) -> Result<Self, ProgressError> {
+        let invalid = |error| ProgressError::invalid(format!("this is no JSON object: {error}"));
+        let entries: BTreeMap<Box<str>, Box<RawValue>> =
+            serde_json::from_str(text).map_err(invalid)?;
+        let mut object = Object::default();
+        for (key, json) in entries {
+            let value = serde_json::from_str(json.get()).map_err(invalid)?;
+            let keys = count_keys(&value);
+            object.set(key, Some(Text { json, keys }));
+        }
+        Ok(object)
+    }
+
     pub(super) fn get(&self, key: &str) -> Option<&Text> {
         self.entries.get(key)
     }

@@ -206,7 +206,10 @@ impl Session {
                     .get_given(TOTAL_PROCESSED)
                     .or_else(|| self.metadata.field(&PROCESSED_ROWS)),
                 processing_time_ms: result.get_given(PROCESSING_TIME_MS).map_or_else(
-                    || Measured::Here(elapsed_ms(self.created, self.last_update)),
+                    || {
+                        let here_ms = elapsed_ms(self.created, self.last_update);
+                        Measured::Here(here_ms + self.age_before_ms)
+                    },
                     Measured::Given,
                 ),
                 summary: result.get(SUMMARY),

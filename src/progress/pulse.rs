@@ -151,6 +151,7 @@ impl ProgressTracker {
             false
         });
         self.pulse.due = due;
+        self.tell_changes();
     }
 }
 

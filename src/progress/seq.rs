@@ -71,6 +71,12 @@ impl Seqs {
         place
     }
 
+    /// A session is restored to this place in the lists.
+    pub(super) fn take_place(&mut self, place: u64) {
+        self.next_place = self.next_place.max(place.saturating_add(1));
+        self.highest = self.highest.max(place);
+    }
+
     /// A session whose last change had this number is forgotten: its id may be used again.
     pub(super) fn forget(&mut self, last: u64) {
         self.floor = self.floor.max(last + 1);

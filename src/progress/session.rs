@@ -143,8 +143,14 @@ pub(super) struct Session {
     pub seq: u64,
     pub metadata: Metadata,
     pub created: Now,
+    /// How old it was when it was restored; 0 if it was not.
+    pub age_before_ms: u64,
     /// When it was last updated; once ended, when it ended.
     pub last_update: Now,
+    /// How long nothing had come when it was restored; 0 if it was not, and from its next update on.
+    pub silent_before_ms: u64,
+    /// What the host keeps with it.
+    pub host_text: Option<Box<str>>,
     pub told: Told,
     /// The Session object, made when somebody asks for it and kept until the session changes.
     pub view: OnceCell<Box<RunningView>>,
@@ -177,7 +183,10 @@ impl Session {
             seq,
             metadata,
             created: now,
+            age_before_ms: 0,
             last_update: now,
+            silent_before_ms: 0,
+            host_text: None,
             told: Told::default(),
             view: OnceCell::new(),
             timer: None,
@@ -204,6 +213,7 @@ impl Session {
             self.progress = progress.min(1.0);
         }
         self.last_update = now;
+        self.silent_before_ms = 0;
         self.view.take();
         self.pace.observe(now.mono_ms, self.progress);
         self.observe_rows(now);
@@ -235,7 +245,8 @@ impl Session {
             } => view.bytes(),
             _ => 0,
         };
-        size_of::<Self>() + self.metadata.bytes() + running + ended
+        let host_text = self.host_text.as_deref().map_or(0, str::len);
+        size_of::<Self>() + self.metadata.bytes() + running + ended + host_text
     }
 
     /// Where it stands.
@@ -252,6 +263,12 @@ impl Session {
             Phase::Processing { cancel_reason } => cancel_reason.as_deref(),
             Phase::Ended { .. } => None,
         }
+    }
+
+    /// Begins to watch the pace, from where it stands now.
+    pub(super) fn watch_from(&mut self, now: Now) {
+        self.pace.observe(now.mono_ms, self.progress);
+        self.observe_rows(now);
     }
 
     fn observe_rows(&mut self, now: Now) {
@@ -272,7 +289,7 @@ impl Session {
     }
 
     pub(super) fn is_silent_for(&self, now: Now, ms: u64) -> bool {
-        self.is_processing() && elapsed_ms(self.last_update, now) >= ms
+        self.is_processing() && elapsed_ms(self.last_update, now) + self.silent_before_ms >= ms
     }
 
     /// Whole seconds to the end, as far as the pace tells. Of a stalled session nothing can be said.

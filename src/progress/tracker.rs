@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use uuid::Uuid;
 
+use super::changes::ChangeLog;
 use super::list::{Cursor, ListQuery, SessionPage};
 use super::metadata::Metadata;
 use super::object::Limits;
@@ -41,6 +42,8 @@ pub struct ProgressTracker {
     pub(super) outputs: VecDeque<Output>,
     /// By how many bytes at the most what sessions remember has grown since somebody asked.
     pub(super) grown_bytes: usize,
+    /// What has changed, where somebody writes it down.
+    pub(super) changes: ChangeLog,
 }
 
 impl ProgressTracker {
@@ -48,8 +51,10 @@ impl ProgressTracker {
     pub fn new(config: ProgressConfig, now: Now, wheel: &mut Wheel<Timer>) -> Self {
         let mut seqs = Seqs::new(&config);
         seqs.see(now);
+        let changes = ChangeLog::new(config.changes);
         let mut tracker = ProgressTracker {
             config,
+            changes,
             started: now,
             sessions: Slots::default(),
             by_id: BTreeMap::new(),
@@ -162,6 +167,7 @@ impl ProgressTracker {
         self.by_number.insert(number, key);
         self.active += 1;
         self.emit("session_created", Some(id), recipients, payload);
+        self.note_change(key, true);
         Ok(())
     }
 
@@ -192,6 +198,7 @@ impl ProgressTracker {
         self.grown_bytes += session.memory_bytes();
         self.seqs.see(now);
         session.seq = self.seqs.next(Some(session.seq));
+        self.note_change(key, false);
         self.progress_due(now, wheel, key);
         Ok(())
     }
@@ -318,6 +325,7 @@ impl ProgressTracker {
     /// `PAYLOAD_TOO_LARGE`.
     pub fn system_alert(&mut self, now: Now, payload: JsonObject) -> Result<(), ProgressError> {
         let payload = notice::system_alert(now, payload, self.result_limits())?;
+        self.note_alert(now, &payload);
         self.emit("system_alert", None, Recipients::Everybody, payload);
         Ok(())
     }
@@ -335,7 +343,7 @@ impl ProgressTracker {
         match timer {
             Timer::Pulse => self.on_pulse(now, wheel),
             Timer::Stale(key) => self.on_stale(now, wheel, key),
-            Timer::Forget(key) => self.forget(wheel, key),
+            Timer::Forget(key) => self.forget(wheel, key, false),
             Timer::Heartbeat => {
                 let payload = notice::heartbeat(now, self.active, self.uptime_ms(now), memory);
                 self.emit("heartbeat", None, Recipients::Everybody, payload);
@@ -362,7 +370,8 @@ impl ProgressTracker {
             let at_ms = session
                 .last_update
                 .mono_ms
-                .saturating_add(self.config.stale_after_ms);
+                .saturating_add(self.config.stale_after_ms)
+                .saturating_sub(session.silent_before_ms);
             session.timer = Some(wheel.insert(at_ms, Timer::Stale(key)));
         }
     }

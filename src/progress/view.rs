@@ -12,6 +12,9 @@ use super::session::{Outcome, Phase, Session};
 use super::shown::{ESTIMATED_COMPLETION, PROCESSING_SPEED};
 use crate::now::Now;
 
+/// Comes behind the result.
+const SEQ: &str = ",\"seq\":";
+
 /// The kept text of a session at work.
 #[derive(Debug)]
 pub(super) struct RunningView {
@@ -41,6 +44,34 @@ pub(super) struct EndedView {
 }
 
 impl EndedView {
+    /// The view of a record, in which the result is null, with another `seq`.
+    pub(super) fn restored(
+        record: &str,
+        result_at: usize,
+        result: Option<Box<str>>,
+        seq: u64,
+    ) -> EndedView {
+        let (head, tail) = record.split_at(result_at);
+        let tail = tail.strip_prefix("null").unwrap_or(tail);
+        let rest = tail.strip_prefix(SEQ).unwrap_or(tail);
+        let rest = rest.trim_start_matches(|digit: char| digit.is_ascii_digit());
+        EndedView {
+            text: format!("{head}{SEQ}{seq}{rest}").into_boxed_str(),
+            result_at,
+            result,
+        }
+    }
+
+    /// Where the value of `result` belongs.
+    pub(super) fn result_at(&self) -> usize {
+        self.result_at
+    }
+
+    /// The value of `result`, if it is not null.
+    pub(super) fn result(&self) -> Option<&str> {
+        self.result.as_deref()
+    }
+
     /// Memory for it.
     pub(super) fn bytes(&self) -> usize {
         let result = self.result.as_deref();
@@ -136,7 +167,7 @@ impl Session {
         write(
             &mut text,
             format_args!(
-                ",\"seq\":{},\"createdAt\":{},\"endedAt\":{ended_ms},\"stalled\":false,",
+                "{SEQ}{},\"createdAt\":{},\"endedAt\":{ended_ms},\"stalled\":false,",
                 self.seq, self.created.unix_ms
             ),
         );

@@ -8,6 +8,7 @@ mod cluster;
 mod commands;
 #[cfg(feature = "compression")]
 mod compression;
+mod confirmed;
 mod connects;
 mod crowded;
 mod figures;

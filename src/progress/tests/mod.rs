@@ -1,6 +1,7 @@
 //! Behaviours of the tracker as a whole, in made-up time.
 
 mod cancelling;
+mod changes;
 mod ends;
 mod lists;
 mod numbers;

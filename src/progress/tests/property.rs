@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Create(u8),
     Update(u8, f64, u32),
     Complete(u8),
@@ -26,7 +26,7 @@ enum Step {
     SetClock(i64),
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let id = 0..3u8;
     let ms = prop_oneof![6 => 0..150u64, 2 => 0..3_000u64, 1 => 0..2_400_000u64];
     let step = prop_oneof![
@@ -46,6 +46,50 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (-5_000..5_000i64).prop_map(Step::SetClock),
     ];
     prop::collection::vec(step, 1..120)
+}
+
+fn id(number: u8) -> Uuid {
+    Uuid::from_u128(u128::from(number) + 1)
+}
+
+impl World {
+    /// Does a step; whether it was taken, where it is a verb.
+    pub(super) fn do_step(&mut self, step: &Step) -> bool {
+        let (now, wheel) = (self.now, &mut self.wheel);
+        match *step {
+            Step::Create(number) => self
+                .tracker
+                .create_session_with_id(now, wheel, id(number), SessionOptions::default())
+                .is_ok(),
+            Step::Update(number, progress, rows) => self
+                .update(id(number), progress, json!({"processed_rows": rows}))
+                .is_ok(),
+            Step::Complete(number) => self.complete(id(number), json!({})).is_ok(),
+            Step::Fail(number) => self.fail(id(number), json!("broken")).is_ok(),
+            Step::Cancel(number) => self.cancel(id(number)).is_ok(),
+            Step::Request(number) => {
+                let asked = self.tracker.request_cancel(now, wheel, id(number), None);
+                asked.is_ok()
+            }
+            Step::Manage(number) => self.tracker.manage(id(number)).is_ok(),
+            Step::Cleanup(number) => self.tracker.cleanup(wheel, id(number)).is_ok(),
+            Step::CleanupStale => self.tracker.cleanup_stale_sessions(now, wheel) > 0,
+            Step::Advance(ms) => {
+                self.advance(ms);
+                true
+            }
+            Step::Sleep(ms) => {
+                let until_ms = self.now.mono_ms + ms;
+                self.step_to(until_ms);
+                self.fire();
+                true
+            }
+            Step::SetClock(ms) => {
+                self.now.unix_ms = self.now.unix_ms.saturating_add_signed(ms);
+                true
+            }
+        }
+    }
 }
 
 /// What is known from outside about the session of one id.
@@ -81,51 +125,14 @@ impl Check {
     }
 
     fn take(&mut self, step: Step) {
-        let id = |number: u8| Uuid::from_u128(u128::from(number) + 1);
-        let world = &mut self.world;
-        match step {
-            Step::Create(number) => {
-                let options = SessionOptions::default();
-                let (now, wheel) = (world.now, &mut world.wheel);
-                let _ = world
-                    .tracker
-                    .create_session_with_id(now, wheel, id(number), options);
-            }
-            Step::Update(number, progress, rows) => {
-                let taken = world.update(id(number), progress, json!({"processed_rows": rows}));
-                self.look();
-                if taken.is_ok() {
-                    let shadow = self.shadows.get_mut(&id(number)).unwrap();
-                    shadow.progress = shadow.progress.max(progress.clamp(0.0, 1.0));
-                    shadow.rows = rows;
-                    shadow.updated = true;
-                }
-            }
-            Step::Complete(number) => drop(world.complete(id(number), json!({}))),
-            Step::Fail(number) => drop(world.fail(id(number), json!("broken"))),
-            Step::Cancel(number) => drop(world.cancel(id(number))),
-            Step::Request(number) => {
-                let (now, wheel) = (world.now, &mut world.wheel);
-                let _ = world.tracker.request_cancel(now, wheel, id(number), None);
-            }
-            Step::Manage(number) => drop(world.tracker.manage(id(number))),
-            Step::Cleanup(number) => drop(world.tracker.cleanup(&mut world.wheel, id(number))),
-            Step::CleanupStale => {
-                world
-                    .tracker
-                    .cleanup_stale_sessions(world.now, &mut world.wheel);
-            }
-            Step::Advance(ms) => world.advance(ms),
-            Step::Sleep(ms) => {
-                let until_ms = world.now.mono_ms + ms;
-                world.step_to(until_ms);
-                world.fire();
-            }
-            Step::SetClock(ms) => {
-                world.now.unix_ms = world.now.unix_ms.saturating_add_signed(ms);
-            }
-        }
+        let taken = self.world.do_step(&step);
         self.look();
+        if let (Step::Update(number, progress, rows), true) = (step, taken) {
+            let shadow = self.shadows.get_mut(&id(number)).unwrap();
+            shadow.progress = shadow.progress.max(progress.clamp(0.0, 1.0));
+            shadow.rows = rows;
+            shadow.updated = true;
+        }
     }
 
     /// Looks at everything that has come out.
@@ -154,6 +161,7 @@ impl Check {
                     self.asked
                         .remove(place.expect("only who was asked is answered"));
                 }
+                Output::Changed => unreachable!("nobody writes changes down"),
                 Output::Forgotten { id } => {
                     let shadow = self.shadows.remove(&id).unwrap();
                     assert!(!shadow.is_open, "forgotten before its end");

@@ -149,7 +149,8 @@ pub struct Config {
     /// parser has no such packets.
     pub attachment_timeout_ms: u64,
     /// Bytes of what has come in part and is kept until the rest is here, of all peers together: request heads, bodies of
-    /// `POST`s, WebSocket messages, packets without all of their attachments. Default 20 MiB. Beyond it those give way who
+    /// `POST`s, WebSocket messages, packets without all of their attachments; and of messages that are whole, larger than 64 KiB,
+    /// and wait for their turn. Default 12 MiB. Beyond it those give way who
     /// have most of it: a WebSocket is closed with code 1013, a request is answered 503, and their sessions end with the reason
     /// `memory limit`. All is counted whenever an eighth of it has been added, so there may be an eighth more. A server to
     /// which many upload large messages at a time needs more.
@@ -289,7 +290,7 @@ impl Default for Config {
             max_packets_per_poll: 16,
             max_attachments: 10,
             attachment_timeout_ms: 10_000,
-            max_incomplete_bytes: 20 * 1024 * 1024,
+            max_incomplete_bytes: 12 * 1024 * 1024,
             max_memory_bytes: None,
             max_json_depth: 128,
             max_namespaces_per_client: 32,

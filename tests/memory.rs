@@ -47,8 +47,8 @@ fn main() {
             attachments_that_others_never_follow_give_their_memory_back,
         ),
         (
-            "what_many_send_in_part_takes_less_than_24_mib",
-            what_many_send_in_part_takes_less_than_24_mib,
+            "what_many_send_in_part_takes_less_than_16_mib",
+            what_many_send_in_part_takes_less_than_16_mib,
         ),
         (
             "what_waits_for_many_who_do_not_read_stays_within_the_limit",
@@ -180,7 +180,7 @@ fn attachments_that_others_never_follow_give_their_memory_back() {
     assert_eq!(held_by_crowd(&mut world), 0);
 }
 
-fn what_many_send_in_part_takes_less_than_24_mib() {
+fn what_many_send_in_part_takes_less_than_16_mib() {
     let frame = masked_binary(PART_BYTES);
     let mut fragment = masked_binary(64 * 1024);
     fragment[0] = 0x02;
@@ -223,7 +223,7 @@ fn what_many_send_in_part_takes_less_than_24_mib() {
             });
         }
         println!("{name}: at most {most} bytes");
-        assert!(most <= 24 * 1024 * 1024, "{name}: {most} bytes");
+        assert!(most <= 16 * 1024 * 1024, "{name}: {most} bytes");
         assert_eq!(echoes, rounds, "{name}");
         // As many as there is room for are still there.
         let left = world.endpoint.counts().sessions - 1;

@@ -196,7 +196,8 @@ impl Connection {
         }
     }
 
-    /// Bytes of memory for what has come in part, and for a `POST` whose packets are still being handled.
+    /// Bytes of memory for what has come in part, for a `POST` whose packets are still being handled, and for what is whole and
+    /// larger than one read, and waits for its turn.
     pub fn incomplete_bytes(&self) -> usize {
         let taken = match &self.protocol {
             Protocol::WebSocket(websocket) => websocket.decoder.kept_bytes(),
@@ -205,7 +206,7 @@ impl Connection {
                 _ => 0,
             },
         };
-        taken + self.unread.incomplete_bytes()
+        taken + self.unread.kept_bytes()
     }
 
     /// Gives back the memory of all that has come in: nothing will be done with it.

@@ -1,5 +1,7 @@
 //! What has come in on one connection and has not been handled yet.
 
+use super::ready::MAX_READ_BYTES;
+
 /// Bytes with a cursor: what has been handled is passed over, and moved away only when more is appended or when most of the
 /// memory is no longer needed. Empty, it holds no memory outside of itself, and is as small as a pointer.
 #[derive(Debug, Default)]
@@ -31,10 +33,13 @@ impl Unread {
         self.0.as_ref().is_none_or(|waiting| waiting.is_incomplete)
     }
 
-    /// Bytes of memory for the beginning of something.
-    pub fn incomplete_bytes(&self) -> usize {
-        let incomplete = self.0.as_ref().filter(|waiting| waiting.is_incomplete);
-        incomplete.map_or(0, |waiting| waiting.bytes.capacity())
+    /// Bytes of memory for the beginning of something, or for something large that is whole and waits for its turn.
+    pub fn kept_bytes(&self) -> usize {
+        let kept = self
+            .0
+            .as_ref()
+            .filter(|waiting| waiting.is_incomplete || waiting.bytes.capacity() > MAX_READ_BYTES);
+        kept.map_or(0, |waiting| waiting.bytes.capacity())
     }
 
     /// The bytes that wait.

@@ -48,6 +48,27 @@ fn who_holds_most_back_gives_way_and_the_others_go_on() {
 }
 
 #[test]
+fn large_messages_that_wait_for_their_turn_count_too() {
+    let max_bytes = 2_000_000;
+    let mut world = World::new(Config {
+        max_payload_bytes: 1_000_000,
+        max_incomplete_bytes: max_bytes,
+        ..config()
+    });
+    let clients: Vec<ConnectionId> = (0..10).map(|_| world.join_by_websocket()).collect();
+    let flood = |key: &ConnectionId| Flood::new(*key, masked(0x82, &[7; 900_000]));
+    world.floods = clients.iter().map(flood).collect();
+    let mut most_bytes = 0;
+    while world.endpoint.counts().sessions > 1 {
+        world.one_turn();
+        let waiting = world.endpoint.transport.iter();
+        most_bytes = most_bytes.max(waiting.map(|(_, it)| it.unread.len()).sum());
+    }
+    assert!(most_bytes > max_bytes / 2, "{most_bytes}");
+    assert!(most_bytes <= max_bytes / 8 * 9 + 64 * 1024, "{most_bytes}");
+}
+
+#[test]
 fn a_packet_without_all_of_its_attachments_counts_by_websocket_and_by_polling() {
     let mut world = World::new(config());
     let small = world.join_by_websocket();

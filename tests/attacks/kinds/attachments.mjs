@@ -2,7 +2,7 @@
 import { RawWebSocket } from "../../interop/support/websocket.mjs";
 import { sleep } from "../../interop/support/wait.mjs";
 import { frame, OP } from "../support/frames.mjs";
-import { forgetPeak, residentMib } from "../support/proc.mjs";
+import { forgetPeak, peakMib, residentMib } from "../support/proc.mjs";
 
 const CONNECTIONS = 30;
 const ATTACHMENTS = 10;
@@ -19,7 +19,7 @@ export const attacks = [
     title: TITLE,
     server: "echo",
     flags: ["--attachment-timeout", `${TIMEOUT_MS}`],
-    bounds: { growthMib: { max: GROWTH_MIB } },
+    bounds: { growthMib: { max: GROWTH_MIB }, peakGrowthMib: { max: GROWTH_MIB } },
 
     async measure(t, target) {
       forgetPeak(target.pid);
@@ -41,7 +41,7 @@ export const attacks = [
       const closed = clients.filter(({ connection }) => connection.ended).length;
       const growthMib = growth();
       for (const client of clients) client.destroy();
-      return { growthMib, closed };
+      return { growthMib, peakGrowthMib: peakMib(target.pid) - before, closed };
     },
   },
 ];

@@ -28,6 +28,8 @@ pub enum Timer {
     Away(Key),
     /// When a timer of the host's is due.
     Host(Key),
+    /// When to send more clients away, as the server goes.
+    Drain,
     /// When to send the newest progress of all progress sessions that have news.
     Pulse,
     /// When to look whether a progress session has gone 30 s without an update, and after that 30 minutes.

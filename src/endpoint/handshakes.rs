@@ -112,6 +112,10 @@ impl Endpoint {
         is_asked: bool,
         data: Option<Box<Data>>,
     ) {
+        if self.is_leaving() {
+            self.tally.handshakes.full += 1;
+            return self.server_full(key, head, "The server is going down");
+        }
         let query = EngineQuery::of(head);
         let Some(revision) = query.request(head, &self.config).revision() else {
             let error = EngineError::UnsupportedProtocolVersion;

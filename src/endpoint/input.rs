@@ -71,14 +71,14 @@ enum Rest {
 }
 
 impl Endpoint {
-    /// A connection has been accepted. `None` when there are as many as allowed, or the server is shutting
-    /// down: close it at once.
+    /// A connection has been accepted. `None` when there are as many as allowed, or the server is
+    /// going: close it at once.
     pub fn open(&mut self, peer: PeerAddr) -> Option<ConnectionId> {
         let opened = self.transport.open(&mut self.clock, peer);
         if opened.is_none() {
             self.tally.refused_connections += 1;
             match self.transport.count() >= self.config.max_connections {
-                _ if self.transport.is_shutting_down() => {}
+                _ if self.transport.is_leaving() => {}
                 true => self.limit_reached(Limit::Connections, Some(peer)),
                 false => self.limit_reached(Limit::ConnectionsPerAddress, Some(peer)),
             }

@@ -9,6 +9,7 @@ mod commands;
 mod confirmed;
 mod connects;
 pub(crate) mod door;
+mod drain;
 mod event;
 mod events;
 mod figures;
@@ -97,6 +98,7 @@ pub struct Endpoint {
     schedule: schedule::Schedule,
     /// What clients have to come in by, where an `Io` has handlers for them.
     door: Option<door::Attached>,
+    drain: drain::Drain,
     tracking: progress::Tracking,
     events: events::Events,
     codec: codec::Codec,
@@ -150,6 +152,7 @@ impl Endpoint {
             asks: asks::Asks::default(),
             schedule: Slots::default(),
             door: config.door.clone().map(door::Attached::new),
+            drain: drain::Drain::default(),
             tracking: progress::Tracking::new(&config, &mut clock),
             events: events::Events::default(),
             codec: codec::Codec::new(&config),

@@ -13,6 +13,9 @@ use crate::priority::Priority;
 use crate::socket::Client;
 use crate::transport::cost;
 
+/// The close code of a server that goes.
+const GOING_AWAY: u16 = 1001;
+
 impl Endpoint {
     pub(super) fn open_session(&mut self, mut opening: Opening<'_>) -> EngineSessionId {
         let handshakes = &mut self.tally.handshakes;
@@ -176,8 +179,11 @@ impl Endpoint {
             (Some(connection), Ending::Protocol(code)) => {
                 self.close_websocket(connection, Some(code))
             }
+            (Some(connection), Ending::AfterFlush(DisconnectReason::ServerShuttingDown)) => {
+                self.close_websocket(connection, Some(GOING_AWAY))
+            }
             (Some(connection), _) => self.close_websocket(connection, None),
-            (None, Ending::AfterFlush(_)) => return self.drain(id),
+            (None, Ending::AfterFlush(_)) => return self.drain_session(id),
             (None, Ending::ByPeer) => self.answer_poll(id, NOOP),
             (None, _) => self.answer_poll(id, CLOSE),
         }
@@ -185,7 +191,7 @@ impl Endpoint {
     }
 
     /// Lets a polling client fetch what is queued for it, and the close packet behind that.
-    fn drain(&mut self, id: EngineSessionId) {
+    fn drain_session(&mut self, id: EngineSessionId) {
         self.abandon_upgrade(id);
         let by_ms = self.clock.in_ms(self.config.ping_timeout_ms);
         if let Some(session) = self.sessions.session_mut(id) {

@@ -44,6 +44,7 @@ impl Endpoint {
             Timer::Ask(key) => self.ask_timed_out(key),
             Timer::Command(key) => self.command_timed_out(key),
             Timer::Away(key) => self.recovery_expired(SocketId(key)),
+            Timer::Drain => self.continue_drain(),
             Timer::Host(key) => self.host_timer_fired(key, deadline_ms),
             Timer::Pulse | Timer::Stale(_) | Timer::Forget(_) | Timer::Heartbeat => {
                 self.progress_timer(timer);

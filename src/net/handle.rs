@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -287,6 +288,13 @@ impl Handle {
         bytes: usize,
     ) -> Result<Pending<Result<(), Error>>, HandleError> {
         self.call(move |endpoint| endpoint.grant_body(request, bytes))
+    }
+
+    /// Has the server go within this time, a few clients after the other: see [`Endpoint::drain`].
+    #[doc(alias = "close")]
+    pub fn drain(&self, grace: Duration) -> Result<Pending<()>, HandleError> {
+        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        self.call(move |endpoint| endpoint.drain(grace_ms))
     }
 
     /// Has the server end: see [`Endpoint::shut_down`].

@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use mio::Registry;
+
 use super::backlog::{Backlog, ACCEPT_BACKLOG};
 use super::{Accepted, Listener};
 
@@ -39,13 +41,25 @@ impl Listeners {
         });
     }
 
+    /// Listens no more. What has not been accepted is left to whoever else has the socket.
+    pub fn close(&mut self, registry: &Registry) {
+        for mut listening in self.all.drain(..) {
+            // A socket that other processes have too would be watched on.
+            let _ = registry.deregister(&mut *listening.listener);
+        }
+        self.accept_again_at_ms = None;
+    }
+
     pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
         let addresses = self.all.iter().map(|it| it.listener.local_addr());
         addresses.filter_map(io::Result::transpose).collect()
     }
 
     pub fn on_ready(&mut self, index: usize) {
-        self.all[index].is_ready = true;
+        // None is left of a server that goes.
+        if let Some(listening) = self.all.get_mut(index) {
+            listening.is_ready = true;
+        }
     }
 
     /// All that was ready when this was asked has been told.

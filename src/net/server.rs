@@ -26,6 +26,8 @@ const COMMANDS_PER_TURN: usize = 256;
 const MAX_COPIED_BYTES: usize = 8 * 1024;
 /// How long a server that shuts down waits for its last bytes to be taken.
 const DRAIN_MS: u64 = 5_000;
+/// How long it does so at the least where its grace is over.
+const LAST_BYTES_MS: u64 = 1_000;
 /// How often it looks.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
 
@@ -93,7 +95,7 @@ impl Server {
         outcome
     }
 
-    /// The TCP addresses that are listened on, with their real ports.
+    /// The TCP addresses that are listened on, with their real ports. A server that goes listens on none.
     pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
         self.listeners.addresses()
     }
@@ -206,7 +208,8 @@ impl Server {
         &mut self.endpoint
     }
 
-    /// Runs until [`Endpoint::shut_down`] was called (or [`Handle::shut_down`]) and everybody has got what was queued.
+    /// Runs until [`Endpoint::shut_down`] was called (or [`Handle::shut_down`], or [`Endpoint::drain`] has come to its end) and
+    /// everybody has got what was queued.
     pub fn run(&mut self, mut on_event: impl FnMut(&mut Endpoint, Event)) -> io::Result<()> {
         let mut give_up_at_ms = None;
         loop {
@@ -219,7 +222,11 @@ impl Server {
             if self.endpoint.is_shutting_down() {
                 self.work();
                 let now_ms = self.clock.now().mono_ms;
-                let give_up_at_ms = *give_up_at_ms.get_or_insert(now_ms + DRAIN_MS);
+                let drained_by_ms = self.endpoint.drained_by_ms();
+                let give_up_at_ms = *give_up_at_ms.get_or_insert_with(|| match drained_by_ms {
+                    Some(by_ms) => by_ms.max(now_ms + LAST_BYTES_MS),
+                    None => now_ms + DRAIN_MS,
+                });
                 if self.endpoint.is_drained() || now_ms >= give_up_at_ms {
                     return Ok(());
                 }
@@ -424,6 +431,9 @@ impl Server {
     }
 
     fn accept(&mut self) {
+        if self.endpoint.is_leaving() {
+            return self.listeners.close(self.poll.registry());
+        }
         let now_ms = self.endpoint.now().mono_ms;
         self.listeners.begin_turn(now_ms);
         let mut accepts = 0;

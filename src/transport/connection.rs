@@ -248,6 +248,15 @@ impl Connection {
         self.phase == Phase::Open
     }
 
+    /// Whether the host has a request of it to answer.
+    pub fn has_host_request(&self) -> bool {
+        let Protocol::Http(http) = &self.protocol else {
+            return false;
+        };
+        let exchange = http.exchange.as_deref();
+        exchange.is_some_and(|it| matches!(it.sink, Sink::Host { .. }) && !it.is_answered)
+    }
+
     /// Whether what comes in are WebSocket frames.
     pub fn speaks_frames(&self) -> bool {
         matches!(self.protocol, Protocol::WebSocket(_))

@@ -2,7 +2,7 @@
 
 use super::connection::Http;
 use super::{
-    Chunk, Connection, Exchange, Failure, Payload, Phase, Protocol, RequestId, Sink, Step,
+    Chunk, Connection, Exchange, Failure, Going, Payload, Phase, Protocol, RequestId, Sink, Step,
     Transport,
 };
 use crate::clock::Clock;
@@ -258,11 +258,11 @@ impl Transport {
         priority: Priority,
     ) {
         let max_discarded_bytes = self.limits.max_discarded_bytes;
-        let is_shutting_down = self.is_shutting_down;
+        let going = self.going;
         let Some(connection) = self.get_mut(key) else {
             return;
         };
-        let is_last = connection.is_read_closed || is_shutting_down;
+        let is_read_closed = connection.is_read_closed;
         let is_open = connection.is_open();
         let Some(exchange) = connection.exchange() else {
             return;
@@ -275,6 +275,12 @@ impl Transport {
             return;
         }
         exchange.is_answered = true;
+        let is_of_session = matches!(exchange.sink, Sink::Poll { .. } | Sink::Post { .. });
+        let is_last = match going {
+            Going::No => is_read_closed,
+            Going::Leaving => is_read_closed || !is_of_session,
+            Going::ShuttingDown => true,
+        };
         // A peer that still waits to be asked for its body sends none, and one whose body is long is not worth reading.
         let is_unwanted = exchange.expects_continue && exchange.body.is_some();
         if exchange.body.is_some() {

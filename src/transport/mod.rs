@@ -65,7 +65,17 @@ pub(crate) struct Transport {
     of_callers: CallerCounts,
     /// Memory of output that has been written, for the next.
     spares: Spares,
-    is_shutting_down: bool,
+    going: Going,
+}
+
+/// How far the server is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Going {
+    No,
+    /// Nobody new is let in.
+    Leaving,
+    /// Everything is ended.
+    ShuttingDown,
 }
 
 /// What a connection may take, of the settings of the same names.
@@ -169,14 +179,14 @@ impl Transport {
                 &[&config.exempt_addresses[..], &config.trusted_proxies].concat(),
             ),
             spares: Spares::default(),
-            is_shutting_down: false,
+            going: Going::No,
         }
     }
 
     /// A connection has been accepted. `None` when there are as many as allowed, or no more are taken.
     pub fn open(&mut self, clock: &mut Clock, peer_addr: PeerAddr) -> Option<ConnectionId> {
         let is_full = self.connections.count() >= self.limits.max_connections;
-        if self.is_shutting_down || is_full || !self.of_callers.has_room(peer_addr) {
+        if self.is_leaving() || is_full || !self.of_callers.has_room(peer_addr) {
             return None;
         }
         self.of_callers.add(peer_addr);
@@ -186,13 +196,28 @@ impl Transport {
         Some(key)
     }
 
+    /// From now on no connection is taken, and none kept for another request but those of sessions.
+    pub fn stop_accepting(&mut self) {
+        self.going = self.going.max(Going::Leaving);
+    }
+
     /// From now on no connection is taken, and none kept for another request.
     pub fn begin_shutdown(&mut self) {
-        self.is_shutting_down = true;
+        self.going = Going::ShuttingDown;
+    }
+
+    pub fn is_leaving(&self) -> bool {
+        self.going >= Going::Leaving
     }
 
     pub fn is_shutting_down(&self) -> bool {
-        self.is_shutting_down
+        self.going == Going::ShuttingDown
+    }
+
+    /// Whether the host has a request to answer, or is receiving one.
+    pub fn has_host_requests(&self) -> bool {
+        self.iter()
+            .any(|(_, it)| it.is_open() && it.has_host_request())
     }
 
     /// How many connections there are.

@@ -12,6 +12,7 @@ use pulsewheel::http::{parse_host, parse_origin, HostPort};
 use pulsewheel::progress::Audience;
 use pulsewheel::Network;
 
+use super::leaving::{Length, OnShutdown};
 use super::sessions::audience;
 
 /// Bytes of an upload, form included: 100 MiB.
@@ -132,6 +133,31 @@ pub struct ServeArgs {
         value_parser = audience
     )]
     pub audience: Audience,
+
+    /// How long the end may take that SIGTERM or SIGINT asks for, as 10s or 500ms.
+    ///
+    /// Requests under way are answered in that time, and clients are sent away
+    /// over half of it, so that not all of them come back at once.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "TIME",
+        env = "PULSEWHEEL_GRACE",
+        default_value = "10s"
+    )]
+    pub grace: Length,
+
+    /// What becomes of imports that run when the server is asked to end.
+    ///
+    /// They are rolled back (cancel), or go on for as long as the grace (finish).
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "WHAT",
+        env = "PULSEWHEEL_ON_SHUTDOWN",
+        default_value = "cancel"
+    )]
+    pub on_shutdown: OnShutdown,
 
     /// What to log to standard error: off, error, warn, info, debug or trace.
     #[arg(
@@ -315,6 +341,8 @@ mod tests {
             ["--max-upload-bytes", "0"],
             ["--max-upload-bytes", "1GB"],
             ["--log", "loud"],
+            ["--grace", "10"],
+            ["--on-shutdown", "wait"],
         ] {
             assert!(parse(&wrong).is_err(), "{wrong:?}");
         }

@@ -19,6 +19,7 @@ mod call;
 mod export;
 mod host;
 mod imports;
+mod leaving;
 mod logging;
 mod numbers;
 mod pages;
@@ -178,7 +179,11 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         bodies: Bodies::default(),
         numbers: Numbers::start(reservation, handle.clone())?,
     };
-    signals.end_server(handle, registry, auth)?;
+    let leave = {
+        let (handle, args) = (handle.clone(), args.clone());
+        move || leaving::leave(&handle, &registry, args.grace.0, args.on_shutdown)
+    };
+    signals.end_server(handle, auth, leave)?;
     let places = places(&server, &args.listen)?;
     for place in &places {
         log::info!("listening on {place}");
@@ -310,6 +315,7 @@ fn announce(places: Vec<String>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use leaving::{Length, OnShutdown};
     use pulsewheel::progress::Audience;
 
     fn args(listen: &[&str], allowed: &[&str]) -> ServeArgs {
@@ -326,6 +332,8 @@ mod tests {
             insecure: false,
             trusted_proxy: Vec::new(),
             audience: Audience::Everybody,
+            grace: Length(Duration::ZERO),
+            on_shutdown: OnShutdown::Cancel,
             log: log::LevelFilter::Off,
         }
     }

@@ -6,15 +6,13 @@ use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use std::thread;
 
-use pulsewheel::{Endpoint, Handle};
+use pulsewheel::Handle;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
 use super::auth::Auth;
 use super::call::call_surely;
-use super::imports::Registry;
-use super::ROLL_BACK_PATIENCE;
 
 /// Has a write beyond the largest size of a file fail, as one on a full disk does, instead
 /// of ending the program.
@@ -43,14 +41,13 @@ impl EndSignals {
         })
     }
 
-    /// Ends the server when a signal comes, or if one has come: first the imports,
-    /// so that whoever watches them hears of it, then everything.
+    /// Has the server leave when a signal comes, or if one has come.
     /// SIGHUP is heard where there is a token file; elsewhere it ends the program as ever.
     pub fn end_server(
         mut self,
         handle: Handle,
-        registry: Arc<Registry>,
         auth: Arc<Auth>,
+        leave: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
         if !auth.is_open() {
             self.signals.add_signal(SIGHUP)?;
@@ -66,10 +63,7 @@ impl EndSignals {
                 }
             }
             log::info!("asked to end");
-            registry.close();
-            registry.wait_until_idle(ROLL_BACK_PATIENCE);
-            // Fails only where the server has ended already.
-            let _ = call_surely(&handle, Endpoint::shut_down);
+            leave();
         };
         thread::Builder::new()
             .name("signals".to_owned())

@@ -11,6 +11,7 @@ mod compression;
 mod confirmed;
 mod connects;
 mod crowded;
+mod drain;
 mod figures;
 mod handshakes;
 mod host_requests;

@@ -399,10 +399,15 @@ impl World {
         let now = self.now();
         inside(|| {
             self.driver.endpoint.begin_turn(now);
-            self.driver.endpoint.shut_down();
+            // Every other server goes without a rush.
+            match self.driver.turns.is_multiple_of(2) {
+                true => self.driver.endpoint.shut_down(),
+                false => self.driver.endpoint.drain(DRAIN_MS / 2),
+            }
         });
         let give_up_ms = self.now_ms + DRAIN_MS;
-        while !self.driver.endpoint.is_drained() && self.now_ms < give_up_ms {
+        let has_ended = |endpoint: &Endpoint| endpoint.is_shutting_down() && endpoint.is_drained();
+        while !has_ended(&self.driver.endpoint) && self.now_ms < give_up_ms {
             self.pass_ms(20);
         }
         self.turn();

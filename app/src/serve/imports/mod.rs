@@ -31,9 +31,7 @@ use super::answer::ApiError;
 use super::auth::Caller;
 use super::call::call_surely;
 use super::query_fields::fields;
-use crate::import::{
-    self, boundary, pipe, BodySender, ImportQueue, RequestError, Upload, OPTION_NAMES,
-};
+use crate::import::{self, boundary, pipe, BodySender, ImportQueue, Upload, OPTION_NAMES};
 use crate::memory::resident_bytes;
 use crate::store::Store;
 use reporter::LoopReporter;
@@ -105,7 +103,7 @@ impl Imports {
             return Err(ApiError::too_large("an upload", self.max_upload_bytes));
         }
         if self.registry.is_closing() {
-            return Err(ApiError::overload("the server is going down"));
+            return Err(going_down());
         }
         let Some(turn) = self.queue.join() else {
             return Err(ApiError::overload(
@@ -271,11 +269,6 @@ fn import(upload: Upload, turn: import::Turn, store: &Store, mut reporter: LoopR
 }
 
 /// Why an upload is refused that comes while the server goes down.
-fn going_down() -> RequestError {
-    let error = ApiError::overload("the server is going down");
-    RequestError::SessionRefused {
-        status: error.status,
-        code: error.code,
-        message: error.message,
-    }
+fn going_down() -> ApiError {
+    ApiError::overload("the server is going down")
 }

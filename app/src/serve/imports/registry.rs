@@ -28,7 +28,10 @@ struct State {
     active: BTreeMap<Uuid, Canceller>,
     /// Requests to cancel that are answered when the session has ended.
     askers: Vec<(Uuid, RequestId)>,
+    /// No import begins any more.
     is_closing: bool,
+    /// Those that run are rolled back.
+    is_cancelling: bool,
 }
 
 /// How an import ended, as far as its session is concerned.
@@ -59,8 +62,8 @@ impl Registry {
         options: SessionOptions,
         canceller: Canceller,
     ) -> Result<Uuid, RequestError> {
-        if self.is_closing() {
-            return Err(going_down());
+        if self.is_cancelling() {
+            return Err(refused_as(going_down()));
         }
         let id = match wanted {
             None => endpoint
@@ -68,17 +71,13 @@ impl Registry {
                 .create_session(options)
                 .map_err(refused)?,
             Some(id) => {
-                changed(endpoint, caller, id).map_err(|error| RequestError::SessionRefused {
-                    status: error.status,
-                    code: error.code,
-                    message: error.message,
-                })?;
+                changed(endpoint, caller, id).map_err(refused_as)?;
                 self.claim_id(endpoint, id, options)?;
                 id
             }
         };
         let mut state = self.lock();
-        if state.is_closing {
+        if state.is_cancelling {
             canceller.cancel();
         }
         state.active.insert(id, canceller);
@@ -152,7 +151,7 @@ impl Registry {
                 .error_session(id, error, Some(partial_results))
                 .and(Err(session_ended(id))),
             Outcome::Cancelled { partial_results } => {
-                let reason = self.is_closing().then(|| "server_shutdown".to_owned());
+                let reason = self.is_cancelling().then(|| "server_shutdown".to_owned());
                 endpoint
                     .progress()
                     .cancel_session(id, reason, Some(partial_results))
@@ -177,10 +176,16 @@ impl Registry {
         }
     }
 
-    /// From now on no import begins, and those that run are rolled back.
+    /// From now on no upload begins.
     pub fn close(&self) {
+        self.lock().is_closing = true;
+    }
+
+    /// From now on no upload begins, and the imports that run are rolled back.
+    pub fn cancel_all(&self) {
         let mut state = self.lock();
         state.is_closing = true;
+        state.is_cancelling = true;
         for canceller in state.active.values() {
             canceller.cancel();
         }
@@ -188,6 +193,10 @@ impl Registry {
 
     pub fn is_closing(&self) -> bool {
         self.lock().is_closing
+    }
+
+    pub fn is_cancelling(&self) -> bool {
+        self.lock().is_cancelling
     }
 
     /// Waits until no session has an import, or for this long.
@@ -210,6 +219,14 @@ fn session_ended(id: Uuid) -> ProgressError {
         ErrorCode::SessionEnded,
         format!("the session {id} has ended already"),
     )
+}
+
+fn refused_as(error: ApiError) -> RequestError {
+    RequestError::SessionRefused {
+        status: error.status,
+        code: error.code,
+        message: error.message,
+    }
 }
 
 fn refused(error: ProgressError) -> RequestError {
@@ -351,6 +368,9 @@ mod tests {
         let (_sender, reader) = pipe(|| {});
         let id = claim(&registry, &mut endpoint, None, reader.canceller()).unwrap();
         registry.close();
+        assert!(registry.is_closing());
+        assert!(reader.stopped().is_none());
+        registry.cancel_all();
         assert!(reader.stopped().is_some());
         let refused = claim(&registry, &mut endpoint, None, canceller());
         assert_eq!(code(refused), (503, "SERVER_OVERLOAD"));

@@ -8,6 +8,7 @@ use pulsewheel::{Handle, Pending, RequestId};
 use serde_json::{json, Value};
 use uuid::Uuid;
 
+use super::going_down;
 use super::registry::{Outcome, Registry};
 use crate::import::{
     Accepted, Cancelled, Canceller, Completed, Failed, FailedRows, FormHead, ImportError, Progress,
@@ -243,10 +244,17 @@ impl Reporter for LoopReporter {
         self.end(Outcome::Cancelled {
             partial_results: object(partial_results),
         });
+        if self.registry.is_cancelling() && !self.was_answered {
+            // A server that goes does not wait for the rest of the upload.
+            self.answer(going_down().into());
+        }
         self.answer_outcome();
     }
 
     fn taken_in(&mut self, answer: Result<&Accepted, &RequestError>) {
+        if self.was_answered {
+            return;
+        }
         match answer {
             Ok(accepted) if self.answers_at_end => {
                 self.accepted = Some(accepted.clone());

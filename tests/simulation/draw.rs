@@ -227,6 +227,7 @@ fn draw_chances(rng: &mut Rng, is_slow: bool) -> Vec<(Verb, u64)> {
     let draw = |verb: &Verb| {
         let factor = match verb {
             Verb::Slow => 5 * u64::from(is_slow),
+            Verb::EmitBinary if is_slow => *rng.pick(&[1, 3, 10]),
             _ => *rng.pick(&[0, 1, 1, 3]),
         };
         (*verb, usual(verb) * factor)

@@ -329,10 +329,13 @@ impl Client {
             }
             let (first_byte, payload) = self.dialect.frame(packet);
             let is_text = matches!(packet, Packet::Text(_));
+            let is_free = net.unsent_bytes(link) == 0;
             net.send(link, &masked(first_byte, &payload));
             has_output = true;
             self.outgoing.remove(at);
-            if let Some(Packet::Binary(bytes)) = self.outgoing.get(at).filter(|_| is_text) {
+            if let Some(Packet::Binary(bytes)) =
+                self.outgoing.get(at).filter(|_| is_text && is_free)
+            {
                 self.is_to_attach(now_ms, bytes.len(), net);
             }
         }

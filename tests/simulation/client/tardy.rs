@@ -25,7 +25,6 @@ pub struct Tardiness {
     rest: Vec<u8>,
     /// Until then it sends nothing but signs of life.
     held_until_ms: u64,
-    has_held_attachment: bool,
     /// Of the attachment that is held, until it is known when its packet was read.
     attached_bytes: Option<usize>,
     probe_at_ms: Option<u64>,
@@ -46,7 +45,6 @@ impl Tardiness {
             attachment_ms: setup.attachment_timeout,
             rest: Vec::new(),
             held_until_ms: 0,
-            has_held_attachment: false,
             attached_bytes: None,
             probe_at_ms: None,
             finish_at_ms: 0,
@@ -58,7 +56,6 @@ impl Tardiness {
     pub fn begin(&mut self) {
         self.rest.clear();
         self.held_until_ms = 0;
-        self.has_held_attachment = false;
         self.attached_bytes = None;
         self.probe_at_ms = None;
         self.finish_at_ms = 0;
@@ -136,15 +133,13 @@ impl Client {
         self.nature.latency_ms + carried_ms + ROUNDING_MS + self.tardiness.margin_ms
     }
 
-    /// A packet has been sent at this time whose attachments come behind it. Once in each session they are late.
+    /// A packet has been sent at this time, on a line that was free, whose attachments come behind it: those are late.
     pub fn is_to_attach(&mut self, now_ms: u64, bytes: usize, net: &mut Net) {
         let late = &self.tardiness;
-        let is_line_free = self.links().all(|link| net.unsent_bytes(link) == 0);
-        let fits = bytes < self.nature.receive_buffer / 2 && is_line_free;
-        if late.margin_ms > 0 && !late.has_held_attachment && fits {
+        let fits = bytes < self.nature.receive_buffer / 2;
+        if late.margin_ms > 0 && fits {
             let by_ms = now_ms + self.nature.latency_ms + late.attachment_ms;
             self.tardiness.held_until_ms = by_ms.saturating_sub(self.lead_ms(bytes));
-            self.tardiness.has_held_attachment = true;
             self.tardiness.attached_bytes = Some(bytes);
             self.links().for_each(|link| net.mark(link));
         }

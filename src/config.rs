@@ -155,11 +155,12 @@ pub struct Config {
     /// `memory limit`. All is counted whenever an eighth of it has been added, so there may be an eighth more. A server to
     /// which many upload large messages at a time needs more.
     pub max_incomplete_bytes: usize,
-    /// Bytes that may be held for all clients and progress sessions together: what has come in part, what waits to go out, and the
-    /// sessions. `None`, the default, for any number. Beyond it those clients give way who hold the most, with the reason
+    /// Bytes that may be held for all clients and progress sessions together: what has come in and is not handled yet, what waits to go
+    /// out, and the sessions. `None`, the default, for any number. Beyond it those clients give way who hold the most, with the reason
     /// [`DisconnectReason::MemoryLimit`](crate::DisconnectReason::MemoryLimit) and close code 1013; progress sessions never do.
     /// From seven eighths of it on nothing new is begun: a handshake is answered 503 with `Retry-After`, a progress session is
-    /// refused with `SERVER_OVERLOAD`. It is counted at the beginning of each turn and while input is read, each time an eighth
+    /// refused with `SERVER_OVERLOAD`. Progress sessions with more than half of it grow no more: new ones, metadata and results are
+    /// refused so. It is counted at the beginning of each turn and while input is read, each time an eighth
     /// of it has been added; what a client holds while it is idle does not count.
     pub max_memory_bytes: Option<usize>,
     /// Levels of nesting in the JSON of one packet. Default and maximum 128. Beyond it the session is closed.

@@ -3,6 +3,8 @@
 //! Each peer may have as much as its own limits say. Of all peers together there are two limits: one for what has come in part and
 //! waits for its rest, and, where the host sets one, one for everything. Beyond each of them those give way who hold most.
 
+use uuid::Uuid;
+
 use super::events::Ending;
 use super::{Endpoint, Limit};
 use crate::error::DisconnectReason;
@@ -24,17 +26,21 @@ const COUNT_AGAIN_MS: u64 = 100;
 /// Who holds something.
 #[derive(Clone, Copy)]
 enum Holder {
-    /// A connection: the beginning of a head, a body or a message, and what waits to be written.
+    /// A connection: the beginning of a head, a body or a message, input that waits for its turn, and what waits to be written.
     Connection(ConnectionId),
     /// A session: a packet without all of its attachments, and what waits for polls.
     Session(EngineSessionId),
 }
 
-/// What is known of memory between two times at which all of it is counted.
+/// What was found when memory was counted last.
 #[derive(Default)]
 pub(super) struct Memory {
-    /// More than seven eighths of what may be held was, when it was counted last. When to count again.
-    short_until_ms: Option<u64>,
+    /// Nothing new is begun: more than seven eighths of what may be held is.
+    is_short: bool,
+    /// No progress session may grow: they have more than half of what may be held.
+    is_sessions_share_full: bool,
+    /// When it is counted again because one of these is so.
+    count_again_ms: Option<u64>,
 }
 
 impl Endpoint {
@@ -48,37 +54,69 @@ impl Endpoint {
             self.transport.grown_bytes += tracker.take_grown_bytes();
         }
         let now_ms = self.clock.now_ms();
-        let is_short = self.turn.memory.short_until_ms;
+        let count_again_ms = self.turn.memory.count_again_ms;
         let has_grown = self.transport.grown_bytes > max_bytes / COUNTED_PARTS;
-        if !has_grown && is_short.is_none_or(|until_ms| now_ms < until_ms) {
+        if !has_grown && count_again_ms.is_none_or(|at_ms| now_ms < at_ms) {
             return;
         }
         self.transport.grown_bytes = 0;
+        let is_sessions_share_full = self.bound_sessions(max_bytes / 2);
         let holders = self.holders(true);
         let others = self.shared_bytes();
         let bytes = self.give_way(holders, max_bytes.saturating_sub(others), |endpoint, it| {
             endpoint.end_largest(it)
         });
         let is_short = bytes + others > max_bytes / COUNTED_PARTS * (COUNTED_PARTS - 1);
-        self.turn.memory.short_until_ms = is_short.then_some(now_ms + COUNT_AGAIN_MS);
+        let is_to_count = is_short || is_sessions_share_full;
+        self.turn.memory = Memory {
+            is_short,
+            is_sessions_share_full,
+            count_again_ms: is_to_count.then_some(now_ms + COUNT_AGAIN_MS),
+        };
     }
 
     /// Whether so much memory is held that nothing new is begun. See
     /// [`Config::max_memory_bytes`](crate::Config::max_memory_bytes).
     pub fn is_short_of_memory(&self) -> bool {
-        self.turn.memory.short_until_ms.is_some()
+        self.turn.memory.is_short
     }
 
-    /// Refuses to begin something new while memory is short.
+    /// Refuses to begin something new while memory is short, or progress sessions have their share of it.
     pub(super) fn check_memory(&mut self) -> Result<(), ProgressError> {
-        if !self.is_short_of_memory() {
-            return Ok(());
+        let memory = &self.turn.memory;
+        match memory.is_short || memory.is_sessions_share_full {
+            true => Err(self.overload()),
+            false => Ok(()),
         }
+    }
+
+    /// Refuses to have a progress session grow while they have their share of memory. Those of the host may: what they tell has an end.
+    pub(super) fn check_growth(&mut self, id: Uuid) -> Result<(), ProgressError> {
+        let session = self.turn.memory.is_sessions_share_full.then_some(id);
+        let session = session.and_then(|id| self.session_info_of(id));
+        match session.is_some_and(|session| !session.is_managed) {
+            true => Err(self.overload()),
+            false => Ok(()),
+        }
+    }
+
+    fn overload(&mut self) -> ProgressError {
         self.limit_reached(Limit::MemoryBytes, None);
-        Err(ProgressError::new(
+        ProgressError::new(
             ErrorCode::ServerOverload,
             "the server is short of memory, try again later",
-        ))
+        )
+    }
+
+    /// Has progress sessions forget what can be made again where they hold more than this, and says whether they still do.
+    fn bound_sessions(&mut self, max_bytes: usize) -> bool {
+        let Some(tracker) = &mut self.tracking.tracker else {
+            return false;
+        };
+        if tracker.memory_bytes() > max_bytes {
+            tracker.forget_views();
+        }
+        tracker.memory_bytes() > max_bytes
     }
 
     fn bound_incomplete(&mut self) {
@@ -143,18 +181,20 @@ impl Endpoint {
         holders.iter().map(|(bytes, _)| bytes).sum::<usize>() + self.shared_bytes()
     }
 
-    /// Everybody who holds something, and how many bytes; where `with_output`, with what waits to go out.
-    fn holders(&self, with_output: bool) -> Vec<(usize, Holder)> {
+    /// Everybody who holds something, and how many bytes: of what has come in part alone, or of `everything`.
+    fn holders(&self, everything: bool) -> Vec<(usize, Holder)> {
         let connections = self.transport.iter();
         let connections = connections.map(|(key, it)| {
-            let output_bytes = with_output.then(|| it.outbox.memory_bytes());
-            let bytes = it.incomplete_bytes() + output_bytes.unwrap_or(0);
+            let bytes = match everything {
+                true => it.memory_bytes(),
+                false => it.incomplete_bytes(),
+            };
             (bytes, Holder::Connection(key))
         });
         let sessions = self.sessions.iter();
         let sessions = sessions.map(|(id, it)| {
-            let output_bytes = with_output.then(|| it.session.queue_memory_bytes());
-            let bytes = it.client.incomplete_bytes() + output_bytes.unwrap_or(0);
+            let queue_bytes = everything.then(|| it.session.queue_memory_bytes());
+            let bytes = it.client.incomplete_bytes() + queue_bytes.unwrap_or(0);
             (bytes, Holder::Session(id))
         });
         let all = connections.chain(sessions);

@@ -48,6 +48,11 @@ impl ProgressView<'_> {
 
     /// Says how far a session has come, 0.0 to 1.0. Emits `import_progress`, at most every 100 ms; the newest value is
     /// never lost.
+    ///
+    /// # Errors
+    ///
+    /// `SERVER_OVERLOAD` where metadata comes with it while all sessions together have half of
+    /// [`Config::max_memory_bytes`](crate::Config::max_memory_bytes), unless the session is managed.
     pub fn update_progress(
         &mut self,
         id: Uuid,
@@ -55,20 +60,27 @@ impl ProgressView<'_> {
         metadata: JsonObject,
     ) -> Result<(), ProgressError> {
         let _verb = Verb::begin();
+        if !metadata.is_empty() {
+            self.endpoint.check_growth(id)?;
+        }
         self.endpoint.keep_story(id);
         self.endpoint.track(|tracker, now, wheel| {
             tracker.update_progress(now, wheel, id, progress, metadata)
         })
     }
 
-    /// Ends a session well. Emits `import_complete`.
+    /// Ends a session well. Emits `import_complete`. A result is refused as metadata is by [`ProgressView::update_progress`].
     pub fn complete_session(&mut self, id: Uuid, result: JsonObject) -> Result<(), ProgressError> {
         let _verb = Verb::begin();
+        if !result.is_empty() {
+            self.endpoint.check_growth(id)?;
+        }
         self.endpoint
             .track(|tracker, now, wheel| tracker.complete_session(now, wheel, id, result))
     }
 
-    /// Ends a session with an error: a text, or an object with `code` and `message`. Emits `import_error`.
+    /// Ends a session with an error: a text, or an object with `code` and `message`. Emits `import_error`. Objects and partial
+    /// results are refused as metadata is by [`ProgressView::update_progress`].
     pub fn error_session(
         &mut self,
         id: Uuid,
@@ -76,6 +88,9 @@ impl ProgressView<'_> {
         partial_results: Option<JsonObject>,
     ) -> Result<(), ProgressError> {
         let _verb = Verb::begin();
+        if partial_results.is_some() || error.is_object() {
+            self.endpoint.check_growth(id)?;
+        }
         self.endpoint.track(|tracker, now, wheel| {
             tracker.error_session(now, wheel, id, error, partial_results)
         })

@@ -269,6 +269,15 @@ impl ProgressTracker {
         sessions.map(Session::memory_bytes).sum()
     }
 
+    /// Forgets the texts of sessions at work, which are made again for whoever reads them.
+    pub(crate) fn forget_views(&mut self) {
+        for key in self.by_id.values() {
+            if let Some(session) = self.sessions.get_mut(*key) {
+                session.view.take();
+            }
+        }
+    }
+
     /// What is known of a session to whoever decides about it; of a cancelled one too, as long as it is remembered.
     pub fn info(&self, id: Uuid) -> Option<SessionInfo> {
         Some(self.sessions.get(*self.by_id.get(&id)?)?.info())

@@ -199,14 +199,23 @@ impl Connection {
     /// Bytes of memory for what has come in part, for a `POST` whose packets are still being handled, and for what is whole and
     /// larger than one read, and waits for its turn.
     pub fn incomplete_bytes(&self) -> usize {
-        let taken = match &self.protocol {
+        self.taken_bytes() + self.unread.kept_bytes()
+    }
+
+    /// The same, and for what waits to be handled or to go out.
+    pub fn memory_bytes(&self) -> usize {
+        self.taken_bytes() + self.unread.memory_bytes() + self.outbox.memory_bytes()
+    }
+
+    /// Bytes of memory for what is no longer among the unread, and waits for its rest.
+    fn taken_bytes(&self) -> usize {
+        match &self.protocol {
             Protocol::WebSocket(websocket) => websocket.decoder.kept_bytes(),
             Protocol::Http(http) => match http.exchange.as_deref().map(|it| &it.sink) {
                 Some(Sink::Post { payload, .. }) => payload.kept_bytes(),
                 _ => 0,
             },
-        };
-        taken + self.unread.kept_bytes()
+        }
     }
 
     /// Gives back the memory of all that has come in: nothing will be done with it.

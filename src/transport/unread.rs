@@ -42,6 +42,12 @@ impl Unread {
         kept.map_or(0, |waiting| waiting.bytes.capacity())
     }
 
+    /// Bytes of memory for whatever waits.
+    pub fn memory_bytes(&self) -> usize {
+        let waiting = self.0.as_ref();
+        waiting.map_or(0, |waiting| waiting.bytes.capacity())
+    }
+
     /// The bytes that wait.
     pub fn bytes(&mut self) -> &mut [u8] {
         match &mut self.0 {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::error::DisconnectReason;
 use crate::http::Response;
-use crate::progress::{ErrorCode, SessionOptions};
+use crate::progress::{ErrorCode, ProgressError, SessionOptions};
 use crate::Args;
 
 const MAX_BYTES: usize = 400_000;
@@ -94,6 +94,28 @@ fn what_waits_for_polls_counts_too() {
     }
     assert_eq!(gone(&mut world), [(*socket, DisconnectReason::MemoryLimit)]);
     assert!(world.endpoint.stats().memory_bytes < 10_000);
+}
+
+#[test]
+fn input_that_waits_for_its_turn_counts() {
+    let mut world = World::new(Config {
+        max_messages_per_second: Some(1),
+        ..config()
+    });
+    let clients: Vec<_> = (0..8).map(|_| world.enter("40")).collect();
+    for (key, _) in &clients[..7] {
+        world.feed(*key, masked(0x81, b"42[1]").repeat(5_000));
+    }
+    assert!(
+        gone(&mut world).is_empty(),
+        "55 kB each, whole frames all of them"
+    );
+    let bytes = world.endpoint.stats().memory_bytes;
+    assert!((350_000..MAX_BYTES).contains(&bytes), "{bytes}");
+    assert_eq!(world.endpoint.stats().held_bytes, 0);
+    let (last, socket) = clients[7];
+    world.feed(last, masked(0x81, b"42[1]").repeat(5_500));
+    assert_eq!(gone(&mut world), [(socket, DisconnectReason::MemoryLimit)]);
 }
 
 #[test]
@@ -197,4 +219,54 @@ fn progress_sessions_count_and_never_give_way() {
     }
     assert_eq!(world.endpoint.stats().active_sessions, created);
     assert!((3..=5).contains(&created), "{created}");
+}
+
+#[test]
+fn sessions_with_half_of_all_memory_go_on_and_grow_no_more() {
+    let mut world = World::new(config());
+    let (_, socket) = world.enter("40");
+    let text = |bytes: usize| serde_json::json!({ "note": "x".repeat(bytes) });
+    let object = |bytes: usize| text(bytes).as_object().cloned().unwrap_or_default();
+    let create = |world: &mut World, number: u128, managed: bool| {
+        let options = SessionOptions {
+            metadata: object(15_000),
+            managed,
+            ..SessionOptions::default()
+        };
+        let id = uuid::Uuid::from_u128(number);
+        let mut progress = world.endpoint.progress();
+        progress.create_session_with_id(id, options).map(|()| id)
+    };
+    let managed = create(&mut world, 1, true).unwrap();
+    let plain = create(&mut world, 2, false).unwrap();
+    let refused = (3..30).find_map(|number| {
+        let refused = create(&mut world, number, false).err();
+        world.turn();
+        refused
+    });
+    assert_eq!(refused.unwrap().code, ErrorCode::ServerOverload);
+    assert!(!world.endpoint.is_short_of_memory(), "handshakes go on");
+    world.open_websocket();
+    let mut progress = world.endpoint.progress();
+    let overload = |result: Result<(), ProgressError>| {
+        result.is_err_and(|error| error.code == ErrorCode::ServerOverload)
+    };
+    assert!(overload(progress.update_progress(plain, 0.5, object(9))));
+    assert!(overload(progress.complete_session(plain, object(9))));
+    assert!(overload(progress.error_session(plain, text(9), None)));
+    progress.update_progress(plain, 0.5, object(9)).unwrap_err();
+    progress
+        .update_progress(plain, 0.5, Default::default())
+        .unwrap();
+    progress.update_progress(managed, 0.5, object(9)).unwrap();
+    progress.complete_session(managed, object(9)).unwrap();
+    progress
+        .complete_session(plain, Default::default())
+        .unwrap();
+    for id in [managed, plain] {
+        progress.cleanup(id).unwrap();
+    }
+    world.pass_ms(100);
+    create(&mut world, 40, false).unwrap();
+    assert!(gone(&mut world).iter().all(|(it, _)| *it != socket));
 }

@@ -330,6 +330,7 @@ impl Client {
             let (first_byte, payload) = self.dialect.frame(packet);
             let is_text = matches!(packet, Packet::Text(_));
             let is_free = net.unsent_bytes(link) == 0;
+            let goes_alone = self.goes_alone(packet);
             net.send(link, &masked(first_byte, &payload));
             has_output = true;
             self.outgoing.remove(at);
@@ -337,6 +338,9 @@ impl Client {
                 self.outgoing.get(at).filter(|_| is_text && is_free)
             {
                 self.is_to_attach(now_ms, bytes.len(), net);
+            }
+            if goes_alone {
+                break;
             }
         }
         has_output

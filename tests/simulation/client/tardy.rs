@@ -150,6 +150,11 @@ impl Client {
         now_ms < self.tardiness.held_until_ms && !is_heartbeat(packet)
     }
 
+    /// Whether nothing may leave together with this packet: a segment that holds more of what is late arrives later.
+    pub fn goes_alone(&self, packet: &Packet) -> bool {
+        self.tardiness.margin_ms > 0 && matches!(packet, Packet::Binary(_))
+    }
+
     /// Whether the last packet of its upgrade has to wait.
     pub fn holds_upgrade(&self, now_ms: u64) -> bool {
         now_ms < self.tardiness.finish_at_ms

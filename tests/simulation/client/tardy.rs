@@ -136,7 +136,8 @@ impl Client {
     /// A packet has been sent at this time, on a line that was free, whose attachments come behind it: those are late.
     pub fn is_to_attach(&mut self, now_ms: u64, bytes: usize, net: &mut Net) {
         let late = &self.tardiness;
-        let fits = bytes < self.nature.receive_buffer / 2;
+        let room = self.nature.send_buffer.min(self.nature.receive_buffer);
+        let fits = bytes < room / 2;
         if late.margin_ms > 0 && fits {
             let by_ms = now_ms + self.nature.latency_ms + late.attachment_ms;
             self.tardiness.held_until_ms = by_ms.saturating_sub(self.lead_ms(bytes));

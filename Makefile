@@ -11,6 +11,7 @@ PYTHON ?= python3
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 FUZZ_SECONDS ?= 60
 SIM_SEEDS ?= 2000
+KILL_ROUNDS ?= 1000
 SOAK_SECONDS ?= 300
 SOAK_SEED ?= $(shell date +%s)
 FUZZ_TARGETS := request_head engine_payload socket_packet websocket_stream endpoint
@@ -130,7 +131,7 @@ test-hosts: need-cc tests/interop/node_modules/.package-lock.json ## hosts with 
 
 .PHONY: acceptance
 acceptance: test public-api test-small test-hosts ## all tests, those of clients and browsers on the release build as well, then the longer sweeps
-	$(MAKE) PROFILE=release test-interop test-program test-counts test-browser test-attacks soak
+	$(MAKE) PROFILE=release test-interop test-program test-counts test-browser test-attacks test-kills soak
 
 .PHONY: soak
 soak: fixtures tests/interop/node_modules/.package-lock.json ## longer sweeps: ordering, lost connections, waves of clients, recovery, seeds
@@ -138,8 +139,12 @@ soak: fixtures tests/interop/node_modules/.package-lock.json ## longer sweeps: o
 	SIM_FIRST=$(SOAK_SEED) SIM_SECONDS=$(SOAK_SECONDS) cargo test --profile simulation --package pulsewheel --locked --test simulation every_seed -- --nocapture
 
 .PHONY: test-program
-test-program: fixtures tests/interop/node_modules/.package-lock.json ## the program from outside: HTTP, imports, events
+test-program: fixtures need-python tests/interop/node_modules/.package-lock.json ## the program from outside: HTTP, imports, events, kills
 	cd tests/program && $(NODE_TEST)
+
+.PHONY: test-kills
+test-kills: fixtures need-python tests/interop/node_modules/.package-lock.json ## kill the program KILL_ROUNDS times (1,000; test-program 40): nothing acknowledged is missing
+	cd tests/program && KILL_ROUNDS=$(KILL_ROUNDS) node --test --test-timeout=7200000 restarts.test.mjs
 
 .PHONY: test-counts
 test-counts: fixtures need-python ## what imports count against an independent count (also of files in PULSEWHEEL_SCANS)

@@ -6,6 +6,7 @@
 //! | [`serve`] | `pulsewheel serve`: the HTTP interface, uploads, pages, signals, the log |
 //! | [`client`] | `pulsewheel import`: sends files to a running server |
 //! | [`import`] | an upload becomes findings: multipart, CSV, formats, the job that runs them |
+//! | [`journal`] | the SQLite database of progress sessions, which brings them back after a restart |
 //! | [`store`] | the SQLite database: findings, hosts, history of imports |
 //! | [`generate`] | seeded sample scans of any size |
 //! | [`licenses`] | what `--licenses` prints |
@@ -16,6 +17,7 @@ pub mod client;
 pub mod clock;
 pub mod generate;
 pub mod import;
+pub mod journal;
 pub mod licenses;
 pub mod memory;
 pub mod normal;

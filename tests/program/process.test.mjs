@@ -177,7 +177,10 @@ test("numbers of changes rise over restarts, orderly and killed, also where the 
     const program = await startProgram(t, { dataDir });
     const made = await program.call("POST", "/api/sessions", { sessionId });
     const updated = await program.call("POST", `/api/sessions/${sessionId}/progress`, { progress: 0.5 });
-    seqs.push(made.body.session.seq, updated.body.session.seq);
+    const ended = await program.call("POST", `/api/sessions/${sessionId}/complete`);
+    seqs.push(made.body.session.seq, updated.body.session.seq, ended.body.session.seq);
+    // The id is free again.
+    assert.equal((await program.call("DELETE", `/api/sessions/${sessionId}`)).status, 204);
     await program.end(signal);
   }
   // As if the clock had shown tomorrow.

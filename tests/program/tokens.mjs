@@ -31,9 +31,9 @@ export function writeTokens(text = TOKEN_FILE) {
 }
 
 /** A program that wants tokens; `as` sends a request with one. */
-export async function startWithTokens(t, { flags = [], text } = {}) {
+export async function startWithTokens(t, { flags = [], text, dataDir } = {}) {
   const file = writeTokens(text);
-  const program = await startProgram(t, { flags: ["--token-file", file, ...flags] });
+  const program = await startProgram(t, { dataDir, flags: ["--token-file", file, ...flags] });
   program.file = file;
   program.as = (token, method, target, body, headers = {}) =>
     program.call(method, target, body, { ...(token && bearer(token)), ...headers });

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pulsewheel::http::{Request, Response};
+use pulsewheel::http::{Method, Request, Response};
 use pulsewheel::{Endpoint, Event, PeerAddr, RequestId};
 
 use super::access::{check_host, check_origin, check_site};
@@ -15,6 +15,7 @@ use super::queries::{Queries, Query};
 use super::query_fields::fields;
 use super::route::{options, route, Route, Verb};
 use super::{pages, sessions};
+use crate::journal::Journaling;
 
 /// The host of the endpoint. Nothing in here waits, for a disk least of all.
 pub struct Host {
@@ -26,6 +27,7 @@ pub struct Host {
     pub queries: Queries,
     pub bodies: Bodies,
     pub numbers: Numbers,
+    pub journal: Journaling,
 }
 
 impl Host {
@@ -38,7 +40,10 @@ impl Host {
             } => {
                 log::debug!("{peer} {:?} {}", head.method, head.path);
                 if let Some(response) = self.begin(endpoint, request, &head, peer) {
-                    respond(endpoint, request, response);
+                    match head.method {
+                        Method::Delete => respond_when_written(endpoint, request, response),
+                        _ => respond(endpoint, request, response),
+                    }
                 }
             }
             Event::RequestBody { request, data } => match self.bodies.push(request, &data) {
@@ -47,8 +52,11 @@ impl Host {
             },
             Event::RequestBodyEnd { request } => {
                 self.imports.finish(request);
-                if let Some(response) = self.run_verb(endpoint, request) {
-                    respond(endpoint, request, response);
+                if let Some((verb, response)) = self.run_verb(endpoint, request) {
+                    match verb.has_to_last() {
+                        true => respond_when_written(endpoint, request, response),
+                        false => respond(endpoint, request, response),
+                    }
                 }
             }
             Event::RequestAborted { request } => {
@@ -71,11 +79,13 @@ impl Host {
                 command,
             } => self.auth.command(endpoint, ticket, socket, &command),
             Event::Timer { token: SWEEP, .. } => self.auth.sweep(endpoint),
+            Event::ProgressChanged => self.journal.take(endpoint),
             Event::CancelRequested { session, .. } => self.registry.cancel(endpoint, session),
             Event::Message(message) => endpoint.recycle(message),
             // Whoever connects only listens, or asks what the endpoint answers itself.
             _ => {}
         }
+        self.journal.follow(endpoint);
         self.numbers.watch(endpoint);
     }
 
@@ -111,6 +121,11 @@ impl Host {
         };
         if route.changes_state() {
             check_origin(head)?;
+        }
+        if route.has_to_last() && self.journal.is_failing() {
+            return Err(ApiError::overload(
+                "the server can't write sessions down at the moment; its log says more",
+            ));
         }
         let response = match route {
             Route::Options(allow) => options(allow),
@@ -214,15 +229,20 @@ impl Host {
     }
 
     /// Does a verb whose body is complete, if this request is one.
-    fn run_verb(&mut self, endpoint: &mut Endpoint, request: RequestId) -> Option<Response> {
+    fn run_verb(
+        &mut self,
+        endpoint: &mut Endpoint,
+        request: RequestId,
+    ) -> Option<(Verb, Response)> {
         let (verb, caller, body) = self.bodies.finish(request)?;
         let (auth, imports) = (&self.auth, &self.registry);
-        object(&body)
+        let response = object(&body)
             .and_then(|body| sessions::run(endpoint, auth, imports, request, verb, &caller, body))
             .unwrap_or_else(|error| {
                 audit_refusal(&error, &format!("{verb:?}"), &caller.name());
                 Some(error.into())
-            })
+            });
+        Some((verb, response?))
     }
 }
 
@@ -236,6 +256,11 @@ fn audit_refusal(error: &ApiError, what: &str, who: &dyn std::fmt::Display) {
 fn respond(endpoint: &mut Endpoint, request: RequestId, response: Response) {
     // Whoever asked may have gone in this very turn.
     let _ = endpoint.respond(request, response);
+}
+
+/// Answers when what was done is written down.
+fn respond_when_written(endpoint: &mut Endpoint, request: RequestId, response: Response) {
+    let _ = endpoint.respond_when_confirmed(request, response);
 }
 
 fn grant(endpoint: &mut Endpoint, request: RequestId, bytes: usize) {

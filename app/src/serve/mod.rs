@@ -4,7 +4,8 @@
 //!                       ┌ pages      files of the program
 //! Event ─▶ host ─ route ┼ sessions   verbs of progress sessions      (bodies: their JSON)
 //!          (access)     ├ queries    history, findings               a thread
-//!                       └ imports    uploads                         a thread for each
+//!                       ├ imports    uploads                         a thread for each
+//!                       └ journal    what sessions have come to      a thread
 //! ```
 //!
 //! Everything happens on the event loop's thread but what waits for a disk. The other
@@ -41,10 +42,11 @@ use std::thread;
 use std::time::Duration;
 
 use pulsewheel::http::Cors;
-use pulsewheel::progress::ProgressConfig;
+use pulsewheel::progress::{ProgressConfig, SessionRecord};
 use pulsewheel::{Config, Network, Server};
 
 use crate::clock::now_ms;
+use crate::journal::Journal;
 use crate::store::{Store, StoreError};
 use auth::{Auth, TokenFileError};
 use bodies::Bodies;
@@ -55,6 +57,9 @@ use numbers::{Numbers, Reservation};
 use queries::Queries;
 use signals::{outlive_file_limits, EndSignals};
 use socket_file::SocketFile;
+
+pub(crate) use answer::ApiError;
+pub(crate) use call::call_surely;
 
 pub use args::{ListenAddress, ServeArgs};
 pub use pages::dashboard_licenses;
@@ -131,6 +136,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     })?;
     let auth = Arc::new(auth);
     let store = Arc::new(Store::open(&args.data_dir)?);
+    let journal = Journal::open(&args.data_dir)?;
     let mut reservation = Reservation::open(&args.data_dir).map_err(ServeError::Numbers)?;
     let allowed_hosts = allowed_hosts(args, &addresses);
     let mut server = Server::new(Config {
@@ -148,10 +154,14 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
             first_seq: reservation.first(),
             reserved_seq: reservation.first(),
             audience: args.audience,
+            changes: true,
+            confirm_changes: true,
             ..ProgressConfig::default()
         }),
         ..Config::default()
     })?;
+    let restored = |record: &SessionRecord| auth.restore_tokens(record);
+    journal.restore(server.endpoint(), &store.reader()?, restored)?;
     // Their files go when this function returns.
     let _socket_files = listen(&mut server, &addresses)?;
     let unix_ms = u64::try_from(now_ms()).unwrap_or(0);
@@ -178,7 +188,9 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         queries: Queries::start(store.reader()?, handle.clone())?,
         bodies: Bodies::default(),
         numbers: Numbers::start(reservation, handle.clone())?,
+        journal: journal.start(handle.clone())?,
     };
+    host.journal.take(server.endpoint());
     let leave = {
         let (handle, args) = (handle.clone(), args.clone());
         move || leaving::leave(&handle, &registry, args.grace.0, args.on_shutdown)
@@ -196,6 +208,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     );
 
     let result = server.run(|endpoint, event| host.on_event(endpoint, event));
+    host.journal.end(server.endpoint());
     let highest_seq = server.endpoint().progress().seq_state().highest;
     // Whoever waits for an answer of the loop hears now that there is none.
     drop(server);

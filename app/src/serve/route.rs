@@ -192,6 +192,19 @@ fn resource(path: &str, is_file: impl Fn(&str) -> bool) -> Result<Resource, ApiE
 }
 
 impl Verb {
+    /// Whether what it does has to be written down before it is answered.
+    pub fn has_to_last(self) -> bool {
+        match self {
+            Verb::CreateSession
+            | Verb::Share(_)
+            | Verb::Complete(_)
+            | Verb::Fail(_)
+            | Verb::Cancel(_)
+            | Verb::SystemAlert => true,
+            Verb::Login { .. } | Verb::UpdateProgress(_) | Verb::DataUpdated => false,
+        }
+    }
+
     /// The session that it changes.
     pub fn session(self) -> Option<Uuid> {
         match self {
@@ -221,6 +234,15 @@ impl Route {
                 | Route::Logout
                 | Route::Unshare(..)
         )
+    }
+
+    /// Whether what it does to sessions has to be written down before it is answered.
+    pub fn has_to_last(&self) -> bool {
+        match self {
+            Route::DeleteSession(_) | Route::Unshare(..) | Route::Import => true,
+            Route::Verb(verb) => verb.has_to_last(),
+            _ => false,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rusqlite::types::{ToSql, Value};
-use rusqlite::{Connection, Row};
+use rusqlite::{params, Connection, OptionalExtension, Row};
 use serde::Serialize;
 
 use super::filter::{Conditions, Cursor, FindingFilter, Sort};
@@ -152,6 +152,24 @@ impl Reader {
     pub fn import(&self, id: i64) -> Result<Option<HistoryEntry>, StoreError> {
         let run = self.runs.get(id).map(|run| run.entry());
         Ok(history::read(&self.connection, id)?.or(run))
+    }
+
+    /// The completed import of a session that was created at this time, in milliseconds since the epoch.
+    pub fn completed_import(
+        &self,
+        session_id: &str,
+        created_ms: i64,
+    ) -> Result<Option<HistoryEntry>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM imports WHERE session_id = ?1 AND started_ms >= ?2 AND status = 'completed'",
+            HistoryEntry::COLUMNS
+        );
+        let entry = self.connection.query_row(
+            &sql,
+            params![session_id, created_ms],
+            HistoryEntry::from_row,
+        );
+        Ok(entry.optional()?)
     }
 
     /// Figures about the findings.

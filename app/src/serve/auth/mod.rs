@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pulsewheel::http::{Request, Response};
-use pulsewheel::progress::SessionInfo;
+use pulsewheel::progress::{SessionInfo, SessionRecord};
 use pulsewheel::{Endpoint, PeerAddr};
 use serde_json::json;
 use uuid::Uuid;
@@ -184,7 +184,22 @@ impl Auth {
     pub fn issue_owner(&self, endpoint: &mut Endpoint, id: Uuid) -> Result<String, ApiError> {
         let session = known(endpoint, id)?;
         let is_known = |id| endpoint.progress().info(id).is_some();
-        lock(&self.sessions).issue_owner(&session, is_known)
+        let token = lock(&self.sessions).issue_owner(&session, is_known)?;
+        self.keep_tokens(endpoint, id)?;
+        Ok(token)
+    }
+
+    /// Brings the tokens of a session back, which goes on after a restart.
+    pub fn restore_tokens(&self, record: &SessionRecord) {
+        if let Some(text) = record.host_text() {
+            lock(&self.sessions).restore(record.info(), text);
+        }
+    }
+
+    /// Has the tokens of a session written down with it.
+    fn keep_tokens(&self, endpoint: &mut Endpoint, id: Uuid) -> Result<(), ApiError> {
+        let text = lock(&self.sessions).text(id);
+        Ok(endpoint.progress().set_host_text(id, text)?)
     }
 
     /// Shares a session for so many seconds, or as long as it is remembered.
@@ -204,6 +219,7 @@ impl Auth {
         let expires_ms = expires_in_s.map(|s| now_ms + s * 1000);
         let is_known = |id| endpoint.progress().info(id).is_some();
         let share = lock(&self.sessions).share(&session, now_ms, expires_ms, is_known)?;
+        self.keep_tokens(endpoint, id)?;
         let body = json!({
             "shareId": format!("{:016x}", share.id),
             "token": share.token,
@@ -223,6 +239,7 @@ impl Auth {
         if !lock(&self.sessions).revoke(&session, share) {
             return Err(ApiError::new(404, "NOT_FOUND", "there is no such share"));
         }
+        self.keep_tokens(endpoint, id)?;
         self.sweep(endpoint);
         Ok(private(Response::empty(204)))
     }

@@ -31,6 +31,17 @@ impl Digest {
         BASE64_URL_SAFE_NO_PAD.encode(&self.0[..12])
     }
 
+    /// The whole of it as text, to be written down.
+    pub fn to_text(self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// Reads what [`Digest::to_text`] has made.
+    pub fn from_text(text: &str) -> Option<Digest> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
+        Some(Digest(bytes.try_into().ok()?))
+    }
+
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use pulsewheel::progress::SessionInfo;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::secret::{random_number, random_text, Digest};
@@ -35,6 +36,20 @@ struct Tokens {
 
 struct Share {
     token: Digest,
+    expires_ms: Option<u64>,
+}
+
+/// The tokens of a session as they are written down.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    owner: Option<String>,
+    shares: Vec<WrittenShare>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WrittenShare {
+    id: u64,
+    token: String,
     expires_ms: Option<u64>,
 }
 
@@ -98,6 +113,40 @@ impl SessionTokens {
         tokens.is_some_and(|tokens| {
             tokens.number == session.number && tokens.shares.remove(&share).is_some()
         })
+    }
+
+    /// The tokens of a session as they are written down: hashes.
+    pub fn text(&self, id: Uuid) -> Option<String> {
+        let tokens = self.of.get(&id)?;
+        let share = |(id, share): (&u64, &Share)| WrittenShare {
+            id: *id,
+            token: share.token.to_text(),
+            expires_ms: share.expires_ms,
+        };
+        let written = Written {
+            owner: tokens.owner.map(Digest::to_text),
+            shares: tokens.shares.iter().map(share).collect(),
+        };
+        serde_json::to_string(&written).ok()
+    }
+
+    /// Brings the tokens of a session back from what was written down. What can't be read is good for nothing.
+    pub fn restore(&mut self, session: &SessionInfo, text: &str) {
+        let Ok(written) = serde_json::from_str::<Written>(text) else {
+            log::warn!("the tokens of session {} can't be read", session.id);
+            return;
+        };
+        let shares = written.shares.into_iter().filter_map(|share| {
+            let token = Digest::from_text(&share.token)?;
+            let expires_ms = share.expires_ms;
+            Some((share.id, Share { token, expires_ms }))
+        });
+        let tokens = Tokens {
+            number: session.number,
+            owner: written.owner.as_deref().and_then(Digest::from_text),
+            shares: shares.collect(),
+        };
+        self.of.insert(session.id, tokens);
     }
 
     /// What a token is good for now, and until when.
@@ -236,6 +285,32 @@ mod tests {
         assert!(find(&tokens, &renewed, 0).is_some());
         tokens.issue_owner(&second, |_| true).unwrap();
         assert_eq!(find(&tokens, &renewed, 0), None);
+    }
+
+    #[test]
+    fn tokens_come_back_from_what_was_written_down() {
+        let mut endpoint = endpoint();
+        let options = SessionOptions::default();
+        let id = endpoint.progress().create_session(options).unwrap();
+        let session = endpoint.progress().info(id).unwrap();
+        let mut tokens = SessionTokens::default();
+        let owner = tokens.issue_owner(&session, |_| true).unwrap();
+        let share = tokens.share(&session, 0, Some(5), |_| true).unwrap();
+        let text = tokens.text(id).unwrap();
+        assert!(!text.contains(&owner) && !text.contains(&share.token));
+
+        let mut restored = SessionTokens::default();
+        restored.restore(&session, "damaged");
+        let find = |tokens: &SessionTokens, token: &str, now_ms| {
+            tokens.find(token, now_ms, |_| Some(session.clone()))
+        };
+        assert_eq!(find(&restored, &owner, 0), None);
+        restored.restore(&session, &text);
+        assert_eq!(find(&restored, &owner, 9), Some((Pass::Owns(id), None)));
+        let seen = Some((Pass::Reads(id), Some(5)));
+        assert_eq!(find(&restored, &share.token, 4), seen);
+        assert_eq!(find(&restored, &share.token, 5), None);
+        assert_eq!(restored.text(id), Some(text));
     }
 
     #[test]

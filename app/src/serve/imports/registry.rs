@@ -172,7 +172,7 @@ impl Registry {
                 Err(error) => Response::from(ApiError::from(error.clone())),
             };
             // Whoever asked may have gone.
-            let _ = endpoint.respond(request, response);
+            let _ = endpoint.respond_when_confirmed(request, response);
         }
     }
 

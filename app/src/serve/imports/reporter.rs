@@ -112,7 +112,7 @@ impl LoopReporter {
         let request = self.request;
         // Where that fails, whoever asked has gone.
         let _ = call_surely(&self.handle, move |endpoint| {
-            endpoint.respond(request, response.clone())
+            endpoint.respond_when_confirmed(request, response.clone())
         });
     }
 }

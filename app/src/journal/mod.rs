@@ -1,0 +1,159 @@
+//! The journal of progress sessions: one SQLite file, `sessions.db`, in the data directory.
+//!
+//! ```text
+//! loop ── changes ──▶ waiting ── batch ──▶ writer (a thread) ──▶ sessions.db
+//!      ◀───────────── confirmed ──────────┘
+//! ```
+//!
+//! It is a file of its own with a thread of its own, so that the merge of an import never holds up a session. The loop hands
+//! changes over and never waits. The thread writes all that waits in one transaction, and meanwhile the next batch gathers. What
+//! has to last is synced to the disk before it is confirmed; progress is handed to the operating system, so that it outlives the
+//! program, if not a power cut.
+
+mod schema;
+mod waiting;
+mod write;
+mod writer;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use pulsewheel::progress::{JsonObject, ProgressError, SessionRecord, Status};
+use pulsewheel::{Endpoint, Handle};
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::store::{Reader, StoreError};
+use waiting::Waiting;
+
+/// The file, in the data directory.
+pub const DATABASE_FILE: &str = "sessions.db";
+
+/// The journal as it was found when the program starts.
+pub struct Journal {
+    connection: Connection,
+}
+
+/// The journal as the loop sees it.
+pub struct Journaling {
+    waiting: Arc<Waiting>,
+    thread: JoinHandle<()>,
+}
+
+impl Journal {
+    /// Opens the file in a directory that is this process's alone, and makes it if need be.
+    ///
+    /// # Errors
+    /// It can't be used, or was written by a newer version of the program.
+    pub fn open(directory: &Path) -> Result<Journal, StoreError> {
+        let connection = schema::open(&directory.join(DATABASE_FILE))?;
+        Ok(Journal { connection })
+    }
+
+    /// Brings all sessions back, in the order of their creation; gives each to `restored`. Imports that ran have ended: with the
+    /// summary that `findings` has of them, or else as interrupted.
+    pub fn restore(
+        &self,
+        endpoint: &mut Endpoint,
+        findings: &Reader,
+        mut restored: impl FnMut(&SessionRecord),
+    ) -> Result<(), StoreError> {
+        let mut count = 0;
+        for text in write::live_records(&self.connection)? {
+            let record = SessionRecord::parse(&text);
+            let done = record.and_then(|record| {
+                if endpoint.progress().restore(&record)? {
+                    restored(&record);
+                    count += 1;
+                    end_import(endpoint, findings, &record)?;
+                }
+                Ok(())
+            });
+            if let Err(error) = done {
+                log::error!("a session of the journal can't be restored: {error}");
+            }
+        }
+        if count > 0 {
+            log::info!("{count} sessions are restored");
+        }
+        Ok(())
+    }
+
+    /// Begins to write.
+    pub fn start(self, handle: Handle) -> io::Result<Journaling> {
+        let waiting = Arc::new(Waiting::default());
+        let of_thread = waiting.clone();
+        let thread = thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || writer::write_all(self.connection, &of_thread, &handle))?;
+        Ok(Journaling { waiting, thread })
+    }
+}
+
+impl Journaling {
+    /// Hands over what has changed and has to last. To be called after whatever may have changed something.
+    pub fn follow(&self, endpoint: &mut Endpoint) {
+        if endpoint.progress().has_urgent_changes() {
+            self.take(endpoint);
+        }
+    }
+
+    /// Hands over all that has changed.
+    pub fn take(&self, endpoint: &mut Endpoint) {
+        self.waiting.push(endpoint.progress().take_changes());
+    }
+
+    /// Whether nothing that has to last can be written now, so that it had better not be begun.
+    pub fn is_failing(&self) -> bool {
+        self.waiting.is_failing()
+    }
+
+    /// Writes what is left. To be called when the server takes no more.
+    pub fn end(self, endpoint: &mut Endpoint) {
+        self.take(endpoint);
+        self.waiting.close();
+        if self.thread.join().is_err() {
+            log::error!("the journal's thread has panicked");
+        }
+    }
+}
+
+/// Ends a session that was an import's: nobody works on it any more.
+fn end_import(
+    endpoint: &mut Endpoint,
+    findings: &Reader,
+    record: &SessionRecord,
+) -> Result<(), ProgressError> {
+    let info = record.info();
+    if info.status != Status::Processing || !info.is_managed {
+        return Ok(());
+    }
+    let created_ms = i64::try_from(record.created_ms()).unwrap_or(i64::MAX);
+    let committed = findings.completed_import(&info.id.to_string(), created_ms);
+    match committed {
+        // Killed between its commit and the end of its session.
+        Ok(Some(import)) => {
+            let mut result = JsonObject::new();
+            result.insert("import_id".to_owned(), import.import_id.into());
+            result.insert("summary".to_owned(), import.summary.unwrap_or_default());
+            endpoint.progress().complete_session(info.id, result)
+        }
+        Ok(None) | Err(_) => {
+            let error = json!({
+                "code": "INTERRUPTED",
+                "message": "the server ended while this import ran; it has changed nothing",
+                "recovery_suggestions": ["Import the file again."],
+            });
+            let rolled_back = json!({ "rolled_back": true });
+            let partial_results = rolled_back.as_object().cloned();
+            endpoint
+                .progress()
+                .error_session(info.id, error, partial_results)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

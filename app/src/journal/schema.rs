@@ -1,0 +1,70 @@
+//! The tables of the journal.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::store::StoreError;
+
+/// The version of the tables.
+pub const VERSION: u32 = 1;
+
+/// Another process reads at most, for a backup.
+const BUSY_TIMEOUT_MS: u32 = 10_000;
+const CACHE_KIB: i64 = 1024;
+
+/// Times are milliseconds since the Unix epoch. `record` is the text of the library's `SessionRecord`.
+const TABLES: &str = "
+CREATE TABLE sessions (
+    -- The place in the order of creation.
+    number   INTEGER PRIMARY KEY,
+    id       TEXT NOT NULL,
+    status   TEXT NOT NULL,
+    ended_ms INTEGER,
+    -- Whether it is held by the server, and restored when that starts.
+    is_live  INTEGER NOT NULL,
+    record   TEXT NOT NULL
+) STRICT;
+CREATE INDEX sessions_by_id ON sessions (id, number);
+CREATE INDEX sessions_by_end ON sessions (ended_ms, number) WHERE ended_ms IS NOT NULL;
+CREATE INDEX sessions_live ON sessions (number) WHERE is_live;
+
+CREATE TABLE changes (
+    number   INTEGER NOT NULL REFERENCES sessions (number) ON DELETE CASCADE,
+    seq      INTEGER NOT NULL,
+    at_ms    INTEGER NOT NULL,
+    status   TEXT NOT NULL,
+    progress REAL NOT NULL,
+    PRIMARY KEY (number, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE alerts (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_ms   INTEGER NOT NULL,
+    payload TEXT NOT NULL
+) STRICT;
+CREATE INDEX alerts_by_time ON alerts (at_ms, id);
+";
+
+/// Opens the file, and makes its tables if they are missing.
+pub fn open(path: &Path) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open(path)?;
+    connection.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "journal_size_limit", 4 * 1024 * 1024)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if found > VERSION {
+        let known = VERSION;
+        return Err(StoreError::Newer { found, known });
+    }
+    if found == 0 {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(TABLES)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+        transaction.commit()?;
+    }
+    Ok(connection)
+}

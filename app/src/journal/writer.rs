@@ -1,0 +1,52 @@
+//! The thread that writes the journal.
+
+use std::time::Duration;
+
+use pulsewheel::http::Response;
+use pulsewheel::Handle;
+use rusqlite::Connection;
+
+use super::waiting::{Batch, Waiting};
+use super::write::Writer;
+use crate::serve::{call_surely, ApiError};
+
+/// How long to wait before what could not be written is tried again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Writes until there is no more to come. What can't be written stays and is tried again; whoever waits for it is told.
+pub fn write_all(connection: Connection, waiting: &Waiting, handle: &Handle) {
+    let mut writer = Writer::new(connection);
+    while let Some(batch) = waiting.next() {
+        match writer.write(&batch) {
+            Ok(()) => confirm(waiting, handle, &batch),
+            Err(error) => {
+                log::error!("the journal of sessions can't be written: {error}");
+                refuse(handle);
+                if !waiting.give_back(batch, PAUSE) {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+fn confirm(waiting: &Waiting, handle: &Handle, batch: &Batch) {
+    if waiting.has_recovered() {
+        log::info!("the journal of sessions is written again");
+    }
+    if batch.is_urgent {
+        let number = batch.number;
+        // Fails only where the server has ended.
+        let _ = call_surely(handle, move |endpoint| {
+            endpoint.progress().confirm_changes(number)
+        });
+    }
+}
+
+fn refuse(handle: &Handle) {
+    let message = "what was asked for may have been done but could not be written down; look before you try again";
+    let response = Response::from(ApiError::overload(message));
+    let _ = call_surely(handle, move |endpoint| {
+        endpoint.progress().refuse_unconfirmed(&response)
+    });
+}

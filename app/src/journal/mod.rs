@@ -110,9 +110,8 @@ impl Journaling {
         self.waiting.is_failing()
     }
 
-    /// Writes what is left. To be called when the server takes no more.
-    pub fn end(self, endpoint: &mut Endpoint) {
-        self.take(endpoint);
+    /// Writes what is left. To be called when the server is gone.
+    pub fn end(self) {
         self.waiting.close();
         if self.thread.join().is_err() {
             log::error!("the journal's thread has panicked");

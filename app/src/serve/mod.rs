@@ -208,11 +208,12 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     );
 
     let result = server.run(|endpoint, event| host.on_event(endpoint, event));
-    host.journal.end(server.endpoint());
+    host.journal.take(server.endpoint());
     let highest_seq = server.endpoint().progress().seq_state().highest;
     // Whoever waits for an answer of the loop hears now that there is none.
     drop(server);
     host.imports.end(ROLL_BACK_PATIENCE);
+    host.journal.end();
     host.numbers.end(highest_seq);
     log::info!("ended");
     Ok(result?)

@@ -8,6 +8,8 @@ use uuid::Uuid;
 /// Why a call was refused. Travels to clients in the words of [`ErrorCode::as_str`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ErrorCode {
+    /// The token that came along is not known, or has expired.
+    AuthRequired,
     /// An argument is missing, has the wrong type, or says something that cannot be.
     InvalidArgument,
     /// No session of this id; never was, or its time is over.
@@ -36,6 +38,7 @@ impl ErrorCode {
     /// The code as clients see it, such as `SESSION_NOT_FOUND`.
     pub fn as_str(self) -> &'static str {
         match self {
+            ErrorCode::AuthRequired => "AUTH_REQUIRED",
             ErrorCode::InvalidArgument => "INVALID_ARGUMENT",
             ErrorCode::SessionNotFound => "SESSION_NOT_FOUND",
             ErrorCode::SessionExists => "SESSION_EXISTS",
@@ -54,6 +57,7 @@ impl ErrorCode {
     pub fn http_status(self) -> u16 {
         match self {
             ErrorCode::InvalidArgument => 400,
+            ErrorCode::AuthRequired => 401,
             ErrorCode::Forbidden => 403,
             ErrorCode::SessionNotFound => 404,
             ErrorCode::SessionExists

@@ -124,9 +124,23 @@ impl Auth {
             return;
         }
         let token = endpoint.progress().command_token(ticket).map(str::to_owned);
-        let pass = token.and_then(|token| self.by_session_token(endpoint, &token));
+        let pass = match token.filter(|_| !self.is_open()) {
+            None => caller.pass,
+            Some(token) => match self.by_session_token(endpoint, &token) {
+                Some(found) => Some(found.pass),
+                None => {
+                    log::warn!("refused AUTH_REQUIRED a command to {}", caller.name());
+                    let error = ProgressError::new(
+                        ErrorCode::AuthRequired,
+                        "the token that came along is not known here or has expired",
+                    );
+                    let _ = endpoint.progress().refuse(ticket, &error);
+                    return;
+                }
+            },
+        };
         let caller = Caller {
-            pass: pass.map(|found| found.pass).or(caller.pass),
+            pass,
             ..(*caller).clone()
         };
         // Refused means that a client has gone meanwhile.

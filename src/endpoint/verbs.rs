@@ -7,7 +7,7 @@ use super::{AckId, Endpoint, Event, Message};
 use crate::engine::HandshakeDetails;
 use crate::error::{DisconnectReason, Error};
 use crate::frame::Frame;
-use crate::http::Response;
+use crate::http::{is_addable, Field, Response};
 use crate::id::{ConnectionId, EngineSessionId, IdText};
 use crate::panics::Verb;
 use crate::peer::PeerAddr;
@@ -321,6 +321,28 @@ impl Endpoint {
         let _verb = Verb::begin();
         self.check_request(request)?;
         self.answer(request.connection, response);
+        Ok(())
+    }
+
+    /// Adds header fields to whatever answers a request: the host's own answer, and what the endpoint says by itself, as of a
+    /// body that does not come in time. A field that would change the message it travels in is left out, as with a
+    /// [`HeaderHook`](crate::http::HeaderHook).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchRequest`] when it has been answered, and when its sender is gone.
+    pub fn add_answer_fields(
+        &mut self,
+        request: RequestId,
+        fields: impl IntoIterator<Item = Field>,
+    ) -> Result<(), Error> {
+        let _verb = Verb::begin();
+        self.check_request(request)?;
+        let fields = fields.into_iter();
+        let fields = fields.filter(|(name, value)| is_addable(name, value));
+        if let Some(exchange) = self.transport.exchange(request.connection) {
+            exchange.extra_fields.extend(fields);
+        }
         Ok(())
     }
 

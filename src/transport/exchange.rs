@@ -304,14 +304,17 @@ impl Transport {
         }
     }
 
-    /// Answers outside of any exchange, and ends the connection.
-    pub fn answer_finally(&mut self, clock: &mut Clock, key: ConnectionId, response: Response) {
+    /// Answers whatever is under way, if anything is, and ends the connection.
+    pub fn answer_finally(&mut self, clock: &mut Clock, key: ConnectionId, mut response: Response) {
         let options = HeadOptions {
             keep_alive: false,
             head_request: false,
             http10: false,
         };
         if let Some(connection) = self.get_mut(key).filter(|it| it.is_open()) {
+            if let Some(exchange) = connection.exchange() {
+                response.headers.append(&mut exchange.extra_fields);
+            }
             self.grown_bytes += push_response(connection, response, options);
             self.finish(clock, key);
         }

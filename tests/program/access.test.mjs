@@ -96,6 +96,58 @@ describe("the token file", () => {
     const own = await startWithTokens(t, { flags });
     assert.equal((await own.call("GET", "/healthz", undefined, { "X-Forwarded-For": "192.0.2.1" })).status, 200);
   });
+
+  test("has pages of the sites that it lets in read and change, with a token of their own", async (t) => {
+    const own = await startWithTokens(t, { flags: ["--allowed-origin", "https://app.example"] });
+    const page = { Origin: "https://app.example", "Sec-Fetch-Site": "cross-site" };
+    const stranger = { ...page, Origin: "https://evil.example" };
+    const leave = ({ headers }) => [headers.get("access-control-allow-origin"), headers.get("access-control-allow-credentials"), headers.get("vary")];
+    const given = ["https://app.example", null, "Origin"];
+    const created = await own.as(TOKENS.producer, "POST", "/api/sessions", {}, page);
+    assert.deepEqual([created.status, leave(created)], [201, given]);
+    const target = `/api/sessions/${created.body.sessionId}`;
+    for (const [token, method, path, status] of [
+      [TOKENS.viewer, "GET", target, 200],
+      [TOKENS.viewer, "GET", "/api/vulnerabilities", 200],
+      [TOKENS.viewer, "GET", "/api/nothing", 404],
+      [TOKENS.viewer, "GET", "/api/sessions?oops=1", 400],
+      [TOKENS.viewer, "POST", "/api/imports", 405],
+      [TOKENS.viewer, "DELETE", target, 403],
+      [undefined, "GET", target, 401],
+      [TOKENS.admin, "POST", "/api/vulnerabilities/import", 415],
+      [TOKENS.admin, "DELETE", "/api/imports/7", 404],
+    ]) {
+      const answer = await own.as(token, method, path, undefined, page);
+      assert.deepEqual([answer.status, leave(answer)], [status, given], `${method} ${path}`);
+    }
+    const form = new FormData();
+    form.append("csvFile", new Blob([nessusCsv([{}])]), "scan.csv");
+    const upload = await fetch(`${own.origin}/api/vulnerabilities/import?wait=true`, {
+      method: "POST",
+      headers: { ...page, ...bearer(TOKENS.producer) },
+      body: form,
+    });
+    assert.deepEqual([upload.status, leave(upload)], [200, given], await upload.text());
+    const asks = { "Access-Control-Request-Method": "DELETE", "Access-Control-Request-Headers": "authorization" };
+    const preflight = (headers, path = target) => fetch(own.origin + path, { method: "OPTIONS", headers: { ...headers, ...asks } });
+    for (const path of [target, "/api/nothing"]) {
+      const answer = await preflight(page, path);
+      assert.deepEqual([answer.status, ...leave(answer).slice(0, 2)], [204, "https://app.example", null]);
+      assert.match(answer.headers.get("access-control-allow-methods"), /\bDELETE\b/);
+      assert.equal(answer.headers.get("access-control-allow-headers"), "authorization");
+      assert.equal(answer.headers.get("vary"), "Origin, Access-Control-Request-Headers");
+    }
+    for (const answer of [
+      await preflight(stranger),
+      await own.as(TOKENS.admin, "GET", target, undefined, stranger),
+      await own.as(TOKENS.admin, "POST", "/api/sessions", {}, { Origin: "https://evil.example" }),
+    ]) {
+      assert.deepEqual([answer.status, leave(answer).slice(0, 2)], [403, [null, null]]);
+    }
+    const health = await own.call("GET", "/healthz", undefined, page);
+    assert.deepEqual([health.status, leave(health)], [200, [null, null, null]]);
+    assert.equal((await own.as(TOKENS.admin, "DELETE", target, undefined, { Origin: "https://APP.example" })).status, 409);
+  });
 });
 
 describe("who asks", () => {
@@ -185,6 +237,10 @@ describe("the owner's token", () => {
     const socket = await enter(t, program, TOKENS.viewer);
     assert.equal((await command(socket, "track_session", { sessionId })).error.code, "SESSION_NOT_FOUND");
     assert.equal((await command(socket, "track_session", { sessionId, token: ownerToken })).ok, true);
+    for (const name of ["track_session", "cancel_session", "list_sessions"]) {
+      const refused = await command(socket, name, { sessionId, token: `${ownerToken}x` });
+      assert.deepEqual([refused.ok, refused.error?.code], [false, "AUTH_REQUIRED"], name);
+    }
     const other = await create(TOKENS.producer);
     assert.equal((await command(socket, "cancel_session", { sessionId: other.sessionId, token: ownerToken })).error.code, "FORBIDDEN");
     assert.equal((await command(socket, "cancel_session", { sessionId, token: ownerToken })).ok, true);

@@ -1,6 +1,6 @@
-//! Who may send what: the checks of `Host` and `Origin`.
+//! Who may send what: the checks of `Host` and `Origin`, and what pages of other sites may read.
 
-use pulsewheel::http::{is_allowed_host, same_origin, Request};
+use pulsewheel::http::{is_allowed_host, same_origin, Cors, Field, Method, Request};
 
 use super::answer::ApiError;
 
@@ -18,18 +18,12 @@ pub fn check_host(head: &Request, allowed: &[String]) -> Result<(), ApiError> {
 }
 
 /// Refuses a request that changes something and comes from a page of another
-/// site. Programs that are no browsers send no `Origin`.
-pub fn check_origin(head: &Request) -> Result<(), ApiError> {
-    let origins = head
-        .headers
-        .iter()
-        .filter(|(name, _)| name.eq_ignore_ascii_case("origin"));
-    for (_, origin) in origins {
-        if !head
-            .host
-            .as_deref()
-            .is_some_and(|host| same_origin(origin, host))
-        {
+/// site, unless that is one of `allowed`. Programs that are no browsers send no `Origin`.
+pub fn check_origin(head: &Request, allowed: &[String]) -> Result<(), ApiError> {
+    for origin in origins(head) {
+        let host = head.host.as_deref();
+        let is_ours = host.is_some_and(|host| same_origin(origin, host));
+        if !is_ours && !is_listed(origin, allowed) {
             return Err(ApiError::forbidden(
                 "pages of other sites may not change anything here",
             ));
@@ -44,15 +38,50 @@ pub fn check_site(head: &Request, allowed: &[String]) -> Result<(), ApiError> {
     let is_foreign = head
         .header("Sec-Fetch-Site")
         .is_some_and(|site| site.eq_ignore_ascii_case("cross-site"));
-    let is_api = head.path.starts_with("/api/");
-    let origin = head.header("Origin");
-    let is_allowed = origin.is_some_and(|origin| allowed.iter().any(|known| known == origin));
-    if is_api && is_foreign && !is_allowed {
+    let mut origins = origins(head).peekable();
+    let is_named = origins.peek().is_some();
+    let is_allowed = is_named && origins.all(|origin| is_listed(origin, allowed));
+    if is_api(head) && is_foreign && !is_allowed {
         return Err(ApiError::forbidden(
             "pages of other sites may not read anything here",
         ));
     }
     Ok(())
+}
+
+/// Whether a browser asks if a page of another site may send a request of the interface.
+pub fn is_preflight(head: &Request) -> bool {
+    let asks = head.header("Access-Control-Request-Method").is_some();
+    head.method == Method::Options && asks && is_api(head)
+}
+
+/// What the answer to a request of the interface says of who may read it.
+pub fn cors_fields(head: &Request, cors: &Cors) -> Vec<Field> {
+    let origin = head.header("Origin");
+    if is_preflight(head) {
+        cors.preflight_fields(origin, head.header("Access-Control-Request-Headers"))
+    } else if is_api(head) {
+        cors.answer_fields(origin)
+    } else {
+        Vec::new()
+    }
+}
+
+fn is_api(head: &Request) -> bool {
+    head.path.starts_with("/api/")
+}
+
+fn origins(head: &Request) -> impl Iterator<Item = &str> {
+    let fields = head.headers.iter();
+    fields
+        .filter(|(name, _)| name.eq_ignore_ascii_case("origin"))
+        .map(|(_, origin)| origin.as_str())
+}
+
+fn is_listed(origin: &str, allowed: &[String]) -> bool {
+    allowed
+        .iter()
+        .any(|listed| listed.eq_ignore_ascii_case(origin))
 }
 
 #[cfg(test)]
@@ -117,6 +146,51 @@ mod tests {
     }
 
     #[test]
+    fn pages_that_were_let_in_read_answers_and_may_ask_before() {
+        let cors = Cors::list(["https://app.example"]);
+        let asks = ("Access-Control-Request-Method", "DELETE");
+        let answer = "Access-Control-Allow-Origin";
+        let preflight = "Access-Control-Allow-Methods";
+        for (method, path, origin, names) in [
+            (
+                Method::Get,
+                "/api/sessions",
+                "https://app.example",
+                &[answer, "Vary"][..],
+            ),
+            (
+                Method::Get,
+                "/api/nothing",
+                "https://evil.example",
+                &["Vary"],
+            ),
+            (Method::Get, "/healthz", "https://app.example", &[]),
+            (
+                Method::Options,
+                "/api/sessions/a",
+                "https://app.example",
+                &[answer, "Vary", preflight],
+            ),
+            (
+                Method::Options,
+                "/api/sessions/a",
+                "null",
+                &["Vary", preflight],
+            ),
+            (Method::Options, "/", "https://app.example", &[]),
+        ] {
+            let head = Request {
+                method,
+                path: path.to_owned(),
+                ..get(&[("Origin", origin), asks])
+            };
+            let fields = cors_fields(&head, &cors);
+            let got: Vec<&str> = fields.iter().map(|(name, _)| &**name).collect();
+            assert_eq!(got, names, "{method:?} {path} {origin}");
+        }
+    }
+
+    #[test]
     fn foreign_pages_are_refused() {
         for (host, origins, wanted) in [
             (Some("localhost:1"), &[][..], true),
@@ -129,9 +203,17 @@ mod tests {
             ),
             (Some("localhost:1"), &["null"], false),
             (None, &["http://localhost:1"], false),
+            (Some("localhost:1"), &["https://app.example"], true),
+            (Some("localhost:1"), &["https://app.example:81"], false),
+            (
+                Some("localhost:1"),
+                &["https://app.example", "http://evil.example"],
+                false,
+            ),
         ] {
+            let allowed = ["https://app.example".to_owned()];
             assert_eq!(
-                check_origin(&request(host, origins)).is_ok(),
+                check_origin(&request(host, origins), &allowed).is_ok(),
                 wanted,
                 "{host:?} {origins:?}"
             );

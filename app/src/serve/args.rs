@@ -65,11 +65,12 @@ pub struct ServeArgs {
     )]
     pub allowed_host: Vec<String>,
 
-    /// Site whose pages may watch over Socket.IO, as SCHEME://HOST or SCHEME://HOST:PORT;
-    /// may be given more than once.
+    /// Site whose pages may use Socket.IO and the API, as SCHEME://HOST or
+    /// SCHEME://HOST:PORT; may be given more than once.
     ///
     /// Pages of this server itself always may. Others could otherwise read
-    /// and cancel what their visitors' browsers can reach.
+    /// and change what their visitors' browsers can reach. Pages of other sites
+    /// send a token; the cookie of a login stays with this server's own.
     #[arg(
         long,
         verbatim_doc_comment,

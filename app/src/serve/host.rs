@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use pulsewheel::http::{Method, Request, Response};
+use pulsewheel::http::{Cors, Method, Request, Response};
 use pulsewheel::{Endpoint, Event, PeerAddr, RequestId};
 
-use super::access::{check_host, check_origin, check_site};
-use super::answer::{json_text, ApiError};
+use super::access::{check_host, check_origin, check_site, cors_fields, is_preflight};
+use super::answer::{json_text, private, ApiError};
 use super::auth::{self, Auth, Caller, SWEEP};
 use super::bodies::{object, Bodies};
 use super::imports::{Imports, Registry};
@@ -22,6 +22,8 @@ pub struct Host {
     pub auth: Arc<Auth>,
     pub allowed_hosts: Vec<String>,
     pub allowed_origins: Vec<String>,
+    /// What the pages of these may read; `None` where there are none.
+    pub cors: Option<Cors>,
     pub registry: Arc<Registry>,
     pub imports: Imports,
     pub queries: Queries,
@@ -98,6 +100,9 @@ impl Host {
         head: &Request,
         peer: PeerAddr,
     ) -> Option<Response> {
+        if let Some(cors) = &self.cors {
+            let _ = endpoint.add_answer_fields(request, cors_fields(head, cors));
+        }
         self.dispatch(endpoint, request, head, peer)
             .unwrap_or_else(|error| {
                 audit_refusal(&error, &format!("{:?} {}", head.method, head.path), &peer);
@@ -115,12 +120,16 @@ impl Host {
         check_host(head, &self.allowed_hosts)?;
         check_site(head, &self.allowed_origins)?;
         self.auth.check_direct(head)?;
+        if self.cors.is_some() && is_preflight(head) {
+            // Asked before it is known who asks: browsers show no token then.
+            return Ok(Some(private(Response::empty(204))));
+        }
         let route = match route(head.method, &head.path, pages::is_file) {
             Ok(route) => route,
             Err(response) => return Ok(Some(response)),
         };
         if route.changes_state() {
-            check_origin(head)?;
+            check_origin(head, &self.allowed_origins)?;
         }
         if route.has_to_last() && self.journal.is_failing() {
             return Err(ApiError::overload(

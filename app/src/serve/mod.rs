@@ -139,6 +139,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     let journal = Journal::open(&args.data_dir)?;
     let mut reservation = Reservation::open(&args.data_dir).map_err(ServeError::Numbers)?;
     let allowed_hosts = allowed_hosts(args, &addresses);
+    let cors = cors(&args.allowed_origin);
     let mut server = Server::new(Config {
         host_http: true,
         allow_request: true,
@@ -148,7 +149,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         allowed_hosts: Some(allowed_hosts.clone()),
         // Clients can cancel sessions, so pages of other sites are clients only by leave.
         allowed_origins: Some(args.allowed_origin.clone()),
-        cors: cors(&args.allowed_origin),
+        cors: cors.clone(),
         trusted_proxies: args.trusted_proxy.clone(),
         progress: Some(ProgressConfig {
             first_seq: reservation.first(),
@@ -178,6 +179,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         auth: auth.clone(),
         allowed_hosts,
         allowed_origins: args.allowed_origin.clone(),
+        cors,
         registry: registry.clone(),
         imports: Imports::new(
             store.clone(),
@@ -303,7 +305,8 @@ fn allowed_hosts(args: &ServeArgs, addresses: &Resolved<'_>) -> Vec<String> {
     hosts
 }
 
-/// Lets pages of these sites read what polling answers.
+/// Lets pages of these sites read what polling and the interface answer. Cookies stay out: those
+/// of a login are for this site's own pages.
 fn cors(origins: &[String]) -> Option<Cors> {
     (!origins.is_empty()).then(|| Cors::list(origins))
 }

@@ -269,7 +269,7 @@ fn method_not_allowed(allow: Allow) -> Response {
     Response::from(error).with_header("Allow", methods)
 }
 
-/// The answer to `OPTIONS`. It lets no foreign page in: there is no CORS here.
+/// The answer to `OPTIONS`, but for those of browsers that ask for a page of another site.
 pub fn options(allow: Allow) -> Response {
     private(Response::empty(204)).with_header("Allow", allow.header())
 }

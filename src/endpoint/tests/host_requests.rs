@@ -70,6 +70,41 @@ fn requests_for_other_paths_go_to_the_host_and_are_answered_by_it() {
 }
 
 #[test]
+fn fields_are_added_to_the_hosts_answer_and_to_what_the_endpoint_says_itself() {
+    let mut world = World::new(config());
+    let fields = || {
+        [
+            ("Vary", "Origin"),
+            ("Content-Length", "9"),
+            ("A", "b\r\nC: d"),
+        ]
+    };
+    let fields = || fields().map(|(name, value)| (name.into(), value.into()));
+    let key = world.open();
+    world.feed(key, "GET /page HTTP/1.1\r\nHost: a\r\n\r\n");
+    let asked = request(&mut world);
+    world.endpoint.add_answer_fields(asked, fields()).unwrap();
+    let response = Response::text(200, "hello");
+    world.endpoint.respond(asked, response).unwrap();
+    world.turn();
+    let answer = world.take_text(key);
+    assert!(answer.contains("\r\nVary: Origin\r\n"), "{answer}");
+    assert!(answer.contains("\r\nContent-Length: 5\r\n"), "{answer}");
+    assert!(!answer.contains("C: d"), "{answer}");
+    let again = world.endpoint.add_answer_fields(asked, fields());
+    assert_eq!(again, Err(Error::NoSuchRequest));
+
+    world.feed(key, upload("Transfer-Encoding: chunked\r\n", "oops\r\n"));
+    let asked = request(&mut world);
+    world.endpoint.add_answer_fields(asked, fields()).unwrap();
+    world.endpoint.grant_body(asked, 10).unwrap();
+    world.turn();
+    let answer = world.take_text(key);
+    assert_eq!(status(&answer), 400);
+    assert!(answer.contains("\r\nVary: Origin\r\n"), "{answer}");
+}
+
+#[test]
 fn without_a_host_other_paths_are_not_found() {
     let mut world = World::new(Config::default());
     assert_eq!(

@@ -35,6 +35,7 @@ const WHO = {
 /** What is done with a session over HTTP: method, what follows its path, body. */
 const REQUESTS = {
   "`GET /api/sessions/{id}`": ["GET", ""],
+  "`GET /api/history/{id}`": ["GET", "/api/history/{id}"],
   "`POST …/progress`": ["POST", "/progress", { progress: 0.5 }],
   "`POST …/complete`": ["POST", "/complete", {}],
   "`POST …/error`": ["POST", "/error", { error: "it broke" }],
@@ -49,6 +50,8 @@ const OTHERS = {
   "`POST /api/sessions`": ["POST", "/api/sessions", {}],
   "`POST /api/vulnerabilities/import`": ["POST", "/api/vulnerabilities/import"],
   "`GET /api/imports`": ["GET", "/api/imports"],
+  "`GET /api/alerts`": ["GET", "/api/alerts"],
+  "`GET /api/stats`": ["GET", "/api/stats"],
   "`DELETE /api/imports/{id}`": ["DELETE", "/api/imports/999"],
   "`GET /api/vulnerabilities`, `.csv`, `.json`, `/stats`": ["GET", "/api/vulnerabilities"],
   "`POST /api/events/data_updated`": ["POST", "/api/events/data_updated", { type: "scans", action: "updated" }],
@@ -148,7 +151,8 @@ test("the tables of docs/security.md are what the program does", async (t) => {
     const heard = await makeSession(program, audience, shared);
     await hasExpired(program, heard);
     for (const { name, who, method, rest, body, session } of cells) {
-      const target = session.target + rest.replace("{share}", session.shareId);
+      const own = rest.startsWith("/api/") ? rest.replace("{id}", session.sessionId) : session.target + rest;
+      const target = own.replace("{share}", session.shareId);
       const headers = WHO[who](session);
       // Sessions that run can't be forgotten, whoever may do that.
       const answer = await program.call(method, target, body, headers);
@@ -184,6 +188,12 @@ test("the tables of docs/security.md are what the program does", async (t) => {
       own.socket?.disconnect();
     }
     for (const { socket } of Object.values(sockets)) socket?.disconnect();
+    await program.as(TOKENS.producer, "POST", `${heard.target}/complete`, {});
+    for (const who of Object.keys(WHO)) {
+      const ended = await program.call("GET", "/api/history?limit=1000", undefined, WHO[who](heard));
+      const finds = (sessions) => (sessions.some(({ id }) => id === heard.sessionId) ? "yes" : "no");
+      note("found in `GET /api/history`", who, ended.status === 200 ? finds(ended.body.sessions) : cell(ended));
+    }
     parts.push(table(`audience \`${audience}\``, rows));
   }
 

@@ -10,13 +10,14 @@
 //! has to last is synced to the disk before it is confirmed; progress is handed to the operating system, so that it outlives the
 //! program, if not a power cut.
 
+mod read;
 mod schema;
 mod waiting;
 mod write;
 mod writer;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -28,11 +29,14 @@ use serde_json::json;
 use crate::store::{Reader, StoreError};
 use waiting::Waiting;
 
+pub use read::{Change, EndedFilter, EndedPlace, JournalReader, KeptAlert};
+
 /// The file, in the data directory.
 pub const DATABASE_FILE: &str = "sessions.db";
 
 /// The journal as it was found when the program starts.
 pub struct Journal {
+    directory: PathBuf,
     connection: Connection,
 }
 
@@ -49,7 +53,10 @@ impl Journal {
     /// It can't be used, or was written by a newer version of the program.
     pub fn open(directory: &Path) -> Result<Journal, StoreError> {
         let connection = schema::open(&directory.join(DATABASE_FILE))?;
-        Ok(Journal { connection })
+        Ok(Journal {
+            directory: directory.to_owned(),
+            connection,
+        })
     }
 
     /// Brings all sessions back, in the order of their creation; gives each to `restored`. Imports that ran have ended: with the
@@ -79,6 +86,11 @@ impl Journal {
             log::info!("{count} sessions are restored");
         }
         Ok(())
+    }
+
+    /// A connection for looking things up, on any thread.
+    pub fn reader(&self) -> Result<JournalReader, StoreError> {
+        JournalReader::open(&self.directory)
     }
 
     /// Begins to write.

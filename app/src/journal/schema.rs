@@ -46,10 +46,15 @@ CREATE TABLE alerts (
 CREATE INDEX alerts_by_time ON alerts (at_ms, id);
 ";
 
+/// Has a connection wait for another one's write before it gives up.
+pub fn wait_when_busy(connection: &Connection) -> Result<(), StoreError> {
+    Ok(connection.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?)
+}
+
 /// Opens the file, and makes its tables if they are missing.
 pub fn open(path: &Path) -> Result<Connection, StoreError> {
     let mut connection = Connection::open(path)?;
-    connection.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
+    wait_when_busy(&connection)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;

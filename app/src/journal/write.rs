@@ -170,6 +170,6 @@ fn prune(transaction: &Transaction<'_>, now_ms: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn to_i64(number: u64) -> i64 {
+pub fn to_i64(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

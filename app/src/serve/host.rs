@@ -9,12 +9,13 @@ use super::access::{check_host, check_origin, check_site, cors_fields, is_prefli
 use super::answer::{json_text, private, ApiError};
 use super::auth::{self, Auth, Caller, SWEEP};
 use super::bodies::{object, Bodies};
+use super::history::HistoryQuery;
 use super::imports::{Imports, Registry};
 use super::numbers::Numbers;
 use super::queries::{Queries, Query};
 use super::query_fields::fields;
 use super::route::{options, route, Route, Verb};
-use super::{pages, sessions};
+use super::{figures, pages, sessions};
 use crate::journal::Journaling;
 
 /// The host of the endpoint. Nothing in here waits, for a disk least of all.
@@ -204,6 +205,25 @@ impl Host {
                 fields(head, &[])?;
                 self.imports.undo(request, id)?;
                 return Ok(None);
+            }
+            Route::ListHistory => {
+                let query = HistoryQuery::sessions(head, caller)?;
+                self.queries.submit_history(request, query)?;
+                return Ok(None);
+            }
+            Route::ReadHistory(id) => {
+                let query = HistoryQuery::session(endpoint, head, caller, id)?;
+                self.queries.submit_history(request, query)?;
+                return Ok(None);
+            }
+            Route::ListAlerts => {
+                self.queries
+                    .submit_history(request, HistoryQuery::alerts(head)?)?;
+                return Ok(None);
+            }
+            Route::Figures => {
+                fields(head, &[])?;
+                figures::answer(endpoint)
             }
             Route::ListFindings => {
                 self.queries.submit(request, Query::findings(head)?)?;

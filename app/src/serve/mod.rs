@@ -18,6 +18,8 @@ mod auth;
 mod bodies;
 mod call;
 mod export;
+mod figures;
+mod history;
 mod host;
 mod imports;
 mod leaving;
@@ -187,7 +189,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
             registry.clone(),
             args.max_upload_bytes,
         ),
-        queries: Queries::start(store.reader()?, handle.clone())?,
+        queries: Queries::start(store.reader()?, journal.reader()?, handle.clone())?,
         bodies: Bodies::default(),
         numbers: Numbers::start(reservation, handle.clone())?,
         journal: journal.start(handle.clone())?,

@@ -13,7 +13,9 @@ use serde_json::json;
 use super::answer::{json_text, ApiError};
 use super::call::call_surely;
 use super::export::{self, ExportFormat};
+use super::history::HistoryQuery;
 use super::query_fields::{fields, fields_with_lists};
+use crate::journal::JournalReader;
 use crate::severity::Severity;
 use crate::store::{
     Cursor, FindingFilter, FindingPage, HistoryEntry, Reader, Sort, SortKey, StoreError, MAX_PAGE,
@@ -27,7 +29,12 @@ const DEFAULT_LIMIT: u64 = 100;
 
 /// Hands queries to the thread that answers them. The thread ends with this.
 pub struct Queries {
-    waiting: SyncSender<(RequestId, Query)>,
+    waiting: SyncSender<(RequestId, Question)>,
+}
+
+enum Question {
+    Findings(Query),
+    History(HistoryQuery),
 }
 
 /// A question about the database.
@@ -55,18 +62,31 @@ pub enum Query {
 }
 
 impl Queries {
-    pub fn start(reader: Reader, handle: Handle) -> std::io::Result<Queries> {
+    pub fn start(
+        findings: Reader,
+        journal: JournalReader,
+        handle: Handle,
+    ) -> std::io::Result<Queries> {
         let (waiting, queries) = sync_channel(MAX_WAITING);
         thread::Builder::new()
             .name("queries".to_owned())
-            .spawn(move || answer_all(&queries, &reader, &handle))?;
+            .spawn(move || answer_all(queries, &findings, &journal, &handle))?;
         Ok(Queries { waiting })
     }
 
     /// Answers a request, later.
     pub fn submit(&self, request: RequestId, query: Query) -> Result<(), ApiError> {
+        self.send(request, Question::Findings(query))
+    }
+
+    /// The same, from the journal.
+    pub fn submit_history(&self, request: RequestId, query: HistoryQuery) -> Result<(), ApiError> {
+        self.send(request, Question::History(query))
+    }
+
+    fn send(&self, request: RequestId, question: Question) -> Result<(), ApiError> {
         self.waiting
-            .try_send((request, query))
+            .try_send((request, question))
             .map_err(|error| match error {
                 TrySendError::Full(_) => {
                     ApiError::overload("too many queries wait for the database")
@@ -182,9 +202,18 @@ impl fmt::Debug for Queries {
     }
 }
 
-fn answer_all(queries: &Receiver<(RequestId, Query)>, reader: &Reader, handle: &Handle) {
-    for (request, query) in queries {
-        let response = query.answer(reader).unwrap_or_else(|error| {
+fn answer_all(
+    questions: Receiver<(RequestId, Question)>,
+    findings: &Reader,
+    journal: &JournalReader,
+    handle: &Handle,
+) {
+    for (request, question) in questions {
+        let answer = match question {
+            Question::Findings(query) => query.answer(findings),
+            Question::History(query) => query.answer(journal),
+        };
+        let response = answer.unwrap_or_else(|error| {
             log::error!("a query failed: {error}");
             ApiError::storage().into()
         });

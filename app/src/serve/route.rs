@@ -28,6 +28,13 @@ pub enum Route {
     ListImports,
     ReadImport(i64),
     UndoImport(i64),
+    /// Sessions that have ended.
+    ListHistory,
+    /// The changes of a session.
+    ReadHistory(Uuid),
+    ListAlerts,
+    /// What the loop has counted.
+    Figures,
     ListFindings,
     ExportFindings(ExportFormat),
     Statistics,
@@ -168,6 +175,12 @@ fn resource(path: &str, is_file: impl Fn(&str) -> bool) -> Result<Resource, ApiE
         [Some("api"), Some("events"), Some("system_alert"), None, ..] => {
             post(Route::Verb(Verb::SystemAlert))
         }
+        [Some("api"), Some("history"), None, ..] => get(Route::ListHistory),
+        [Some("api"), Some("history"), Some(id), None, ..] if !id.is_empty() => {
+            get(Route::ReadHistory(session_id_argument(id)?))
+        }
+        [Some("api"), Some("alerts"), None, ..] => get(Route::ListAlerts),
+        [Some("api"), Some("stats"), None, ..] => get(Route::Figures),
         [Some("api"), Some("vulnerabilities"), None, ..] => get(Route::ListFindings),
         [Some("api"), Some("vulnerabilities"), Some("import"), None, ..] => post(Route::Import),
         [Some("api"), Some("vulnerabilities"), Some("stats"), None, ..] => get(Route::Statistics),
@@ -335,6 +348,10 @@ mod tests {
                 Route::Verb(Verb::SystemAlert),
             ),
             (Method::Post, "/api/vulnerabilities/import", Route::Import),
+            (Method::Get, "/api/history", Route::ListHistory),
+            (Method::Get, "/api/history/{id}", Route::ReadHistory(id)),
+            (Method::Get, "/api/alerts", Route::ListAlerts),
+            (Method::Get, "/api/stats", Route::Figures),
             (Method::Get, "/api/imports", Route::ListImports),
             (Method::Get, "/api/vulnerabilities", Route::ListFindings),
             (Method::Get, "/healthz", Route::Health),
@@ -396,6 +413,8 @@ mod tests {
             (Method::Head, "/api/vulnerabilities/import", "POST, OPTIONS"),
             (Method::Other, "/", "GET, HEAD, OPTIONS"),
             (Method::Post, "/healthz", "GET, HEAD, OPTIONS"),
+            (Method::Delete, "/api/history/{id}", "GET, HEAD, OPTIONS"),
+            (Method::Post, "/api/alerts", "GET, HEAD, OPTIONS"),
         ] {
             let response = find(method, path).unwrap_err();
             assert_eq!(
@@ -427,6 +446,9 @@ mod tests {
             "/healthz",
             "/api/sessions",
             "/api/imports",
+            "/api/history",
+            "/api/alerts",
+            "/api/stats",
             "/api/vulnerabilities",
         ] {
             assert!(!find(Method::Get, path).unwrap().changes_state(), "{path}");

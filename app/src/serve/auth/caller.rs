@@ -92,6 +92,8 @@ impl Caller {
             | Route::WhoAmI
             | Route::ListSessions
             | Route::ReadSession(_)
+            | Route::ListHistory
+            | Route::ReadHistory(_)
             | Route::Unshare(..) => return Ok(()),
             Route::Verb(verb) => match verb {
                 Verb::CreateSession => Role::Producer,
@@ -104,12 +106,13 @@ impl Caller {
                 | Verb::Cancel(_) => return Ok(()),
             },
             Route::Import => Role::Producer,
-            Route::ListImports
+            Route::ListAlerts
+            | Route::ListImports
             | Route::ReadImport(_)
             | Route::ListFindings
             | Route::ExportFindings(_)
             | Route::Statistics => Role::Viewer,
-            Route::DeleteSession(_) | Route::UndoImport(_) => Role::Admin,
+            Route::DeleteSession(_) | Route::UndoImport(_) | Route::Figures => Role::Admin,
         };
         if self.role >= Some(role) {
             if role == Role::Admin {

@@ -1,8 +1,10 @@
 //! The feature table of README.md: whatever it says that this server does, a test shows.
 
+mod evidence;
+
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
+
+use evidence::{holds_test, read};
 
 /// For each row with a `yes` of ours: a file, and a test in it. A feature of several parts has several.
 const EVIDENCE: &[(&str, &str, &str)] = &[
@@ -279,11 +281,6 @@ const EVIDENCE: &[(&str, &str, &str)] = &[
     ),
 ];
 
-fn read(path: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
 /// The rows: a feature, and what each server does of it, ours first.
 fn rows() -> Vec<(String, Vec<String>)> {
     let readme = read("README.md");
@@ -297,38 +294,6 @@ fn rows() -> Vec<(String, Vec<String>)> {
         .filter_map(|mut cells| Some((cells.next()?, cells.collect())))
         .filter(|(_, servers): &(_, Vec<String>)| servers.first().is_none_or(|s| s != "pulsewheel"))
         .collect()
-}
-
-/// Whether a test of this name is in a file. Numbers of behaviours in front of names are left out, as they may change.
-fn holds_test(path: &str, name: &str) -> bool {
-    let text = read(path);
-    let mut lines = text
-        .lines()
-        .map(|line| line.trim_start().trim_start_matches("async "));
-    match path.rsplit('.').next() {
-        Some("rs") => lines.any(|line| is_called(line, "fn ", name, "() {")),
-        Some("py") => lines.any(|line| is_called(line, "def test_", name, "(self):")),
-        _ => lines.any(|line| is_called(line, "test(\"", name, "\", ")),
-    }
-}
-
-fn is_called(line: &str, before: &str, name: &str, behind: &str) -> bool {
-    let Some(mut rest) = line.strip_prefix(before) else {
-        return false;
-    };
-    while let Some(numbered) = rest.strip_prefix(['B', 'b']) {
-        match numbered
-            .trim_start_matches(|c: char| c.is_ascii_digit())
-            .strip_prefix([' ', '_'])
-        {
-            Some(unnumbered) if numbered.starts_with(|c: char| c.is_ascii_digit()) => {
-                rest = unnumbered
-            }
-            _ => break,
-        }
-    }
-    rest.strip_prefix(name)
-        .is_some_and(|rest| rest.starts_with(behind))
 }
 
 #[test]

@@ -11,7 +11,8 @@ pub const VERSION: u32 = 1;
 
 /// Another process reads at most, for a backup.
 const BUSY_TIMEOUT_MS: u32 = 10_000;
-const CACHE_KIB: i64 = 1024;
+/// Memory for pages, per connection: what is written is small, and what is read is read in order.
+const CACHE_KIB: i64 = 256;
 
 /// Times are milliseconds since the Unix epoch. `record` is the text of the library's `SessionRecord`.
 const TABLES: &str = "

@@ -12,6 +12,7 @@ use pulsewheel::http::{parse_host, parse_origin, HostPort};
 use pulsewheel::progress::Audience;
 use pulsewheel::Network;
 
+use super::budget;
 use super::leaving::{Length, OnShutdown};
 use super::sessions::audience;
 
@@ -159,6 +160,20 @@ pub struct ServeArgs {
         default_value = "cancel"
     )]
     pub on_shutdown: OnShutdown,
+
+    /// Most resident memory that the server takes, as 48MiB; units are KiB, MiB and GiB.
+    ///
+    /// Before there is more of it, clients that hold the most are disconnected, and nothing
+    /// new is begun. The start of the log says what it is for.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "SIZE",
+        env = "PULSEWHEEL_MEMORY_BUDGET",
+        default_value = "48MiB",
+        value_parser = budget::size
+    )]
+    pub memory_budget: u64,
 
     /// What to log to standard error: off, error, warn, info, debug or trace.
     #[arg(
@@ -337,10 +352,12 @@ mod tests {
     #[test]
     fn limits_and_levels_are_checked() {
         assert_eq!(parse(&[]).unwrap().max_upload_bytes, 104_857_600);
+        assert_eq!(parse(&[]).unwrap().memory_budget, 50_331_648);
         assert_eq!(parse(&["--log", "debug"]).unwrap().log, LevelFilter::Debug);
         for wrong in [
             ["--max-upload-bytes", "0"],
             ["--max-upload-bytes", "1GB"],
+            ["--memory-budget", "48MB"],
             ["--log", "loud"],
             ["--grace", "10"],
             ["--on-shutdown", "wait"],

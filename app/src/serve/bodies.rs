@@ -14,15 +14,11 @@ use super::route::Verb;
 /// Largest JSON body, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// Bytes of incomplete bodies held at a time, of all requests together: a crowd of
-/// senders who never finish must not fill the memory.
-const MAX_HELD_BYTES: usize = 16 * 1024 * 1024;
-
 /// The requests whose bodies are not complete yet.
-#[derive(Default)]
 pub struct Bodies {
     incomplete: BTreeMap<RequestId, Incomplete>,
     held_bytes: usize,
+    max_held_bytes: usize,
 }
 
 struct Incomplete {
@@ -32,6 +28,17 @@ struct Incomplete {
 }
 
 impl Bodies {
+    /// Holds so many bytes of incomplete bodies at a time, of all requests together. Where
+    /// there are more, those give way who hold the most: whoever sends little gets through
+    /// beside a crowd of senders who never finish.
+    pub fn new(max_held_bytes: usize) -> Bodies {
+        Bodies {
+            incomplete: BTreeMap::new(),
+            held_bytes: 0,
+            max_held_bytes,
+        }
+    }
+
     /// Takes a request on whose head allows a JSON body. Gives the number of bytes
     /// to let in.
     pub fn begin(
@@ -55,21 +62,29 @@ impl Bodies {
     }
 
     /// Adds bytes to a body, if it is one of these.
-    pub fn push(&mut self, request: RequestId, data: &[u8]) -> Result<(), ApiError> {
+    ///
+    /// # Errors
+    /// The request that is given up for that, and why: this one or another.
+    pub fn push(&mut self, request: RequestId, data: &[u8]) -> Result<(), (RequestId, ApiError)> {
         let Some(incomplete) = self.incomplete.get_mut(&request) else {
             return Ok(());
         };
-        let error = if incomplete.bytes.len() + data.len() > MAX_BODY_BYTES {
-            body_too_large()
-        } else if self.held_bytes + data.len() > MAX_HELD_BYTES {
-            ApiError::overload("too many requests are being sent at once")
-        } else {
-            incomplete.bytes.extend_from_slice(data);
-            self.held_bytes += data.len();
+        if incomplete.bytes.len() + data.len() > MAX_BODY_BYTES {
+            self.remove(request);
+            return Err((request, body_too_large()));
+        }
+        let before = incomplete.bytes.capacity();
+        incomplete.bytes.extend_from_slice(data);
+        self.held_bytes += incomplete.bytes.capacity() - before;
+        if self.held_bytes <= self.max_held_bytes {
             return Ok(());
-        };
-        self.remove(request);
-        Err(error)
+        }
+        let sizes = self.incomplete.iter();
+        let largest = sizes.max_by_key(|(_, incomplete)| incomplete.bytes.capacity());
+        let largest = largest.map_or(request, |(request, _)| *request);
+        self.remove(largest);
+        let error = ApiError::overload("too many requests are being sent at once");
+        Err((largest, error))
     }
 
     /// The body is complete: gives what it was sent for, who has sent it, and itself.
@@ -85,7 +100,7 @@ impl Bodies {
 
     fn remove(&mut self, request: RequestId) -> Option<Incomplete> {
         let incomplete = self.incomplete.remove(&request)?;
-        self.held_bytes -= incomplete.bytes.len();
+        self.held_bytes -= incomplete.bytes.capacity();
         Some(incomplete)
     }
 }

@@ -1,17 +1,15 @@
 //! The list of findings as a file to save.
 
-use std::fmt::Write;
-
 use pulsewheel::http::Response;
 use serde_json::{json, Value};
 
 use super::answer::private;
-use crate::store::{FindingFilter, FindingRow, Reader, Sort, StoreError, MAX_PAGE};
+use crate::store::{FindingFilter, FindingRow, Reader, Sort, StoreError};
 
-/// Most findings in a file: it is made in memory.
-pub const MAX_FINDINGS: u64 = 100_000;
-/// The same for its size in bytes.
-const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// Findings that are read at a time.
+const PAGE: u64 = 200;
+
+const JSON_END: &str = "\n]\n";
 
 /// What kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,28 +43,25 @@ const COLUMNS: [&str; 21] = [
     "importId",
 ];
 
-/// All findings that match, as one file.
+/// All findings that match, as one file of at most so many bytes: it is made in memory.
 pub fn answer(
     reader: &Reader,
     filter: &FindingFilter,
     sort: Sort,
     format: ExportFormat,
+    max_bytes: usize,
 ) -> Result<Response, StoreError> {
-    let mut file = File::new(format);
+    let mut file = File::new(format, max_bytes);
     let mut cursor = None;
-    let mut total = 0;
-    while total < MAX_FINDINGS && file.text.len() < MAX_BYTES {
-        let found = reader.findings(filter, sort, MAX_PAGE, 0, cursor)?;
-        for finding in &found.page.items {
-            file.add(finding);
-            total += 1;
-        }
+    let mut is_cut = false;
+    loop {
+        let found = reader.findings(filter, sort, PAGE, 0, cursor)?;
+        is_cut |= !found.page.items.iter().all(|finding| file.add(finding));
         cursor = found.next;
-        if cursor.is_none() {
+        if cursor.is_none() || is_cut {
             break;
         }
     }
-    let is_cut = cursor.is_some();
     let (content_type, name) = match format {
         ExportFormat::Csv => ("text/csv; charset=utf-8", "vulnerabilities.csv"),
         ExportFormat::Json => ("application/json", "vulnerabilities.json"),
@@ -85,43 +80,55 @@ pub fn answer(
 struct File {
     format: ExportFormat,
     text: String,
+    max_bytes: usize,
     is_first: bool,
 }
 
 impl File {
-    fn new(format: ExportFormat) -> File {
-        let text = match format {
-            ExportFormat::Csv => format!("{}\r\n", COLUMNS.join(",")),
-            ExportFormat::Json => "[".to_owned(),
-        };
+    fn new(format: ExportFormat, max_bytes: usize) -> File {
+        // Room that is not used takes no memory of its own, and growing would take twice as much for a moment.
+        let mut text = String::with_capacity(max_bytes);
+        match format {
+            ExportFormat::Csv => {
+                text.push_str(&COLUMNS.join(","));
+                text.push_str("\r\n");
+            }
+            ExportFormat::Json => text.push('['),
+        }
         File {
             format,
             text,
+            max_bytes,
             is_first: true,
         }
     }
 
-    fn add(&mut self, finding: &FindingRow) {
+    /// Adds a finding, where it fits.
+    fn add(&mut self, finding: &FindingRow) -> bool {
         let finding = json!(finding);
-        match self.format {
+        let line = match self.format {
             ExportFormat::Csv => {
                 let cells = COLUMNS.map(|column| cell(&finding[column]));
-                self.text.push_str(&cells.join(","));
-                self.text.push_str("\r\n");
+                format!("{}\r\n", cells.join(","))
             }
             ExportFormat::Json => {
                 let separator = if self.is_first { "\n" } else { ",\n" };
-                // Writing to a text does not fail.
-                let _ = write!(self.text, "{separator}{finding}");
+                format!("{separator}{finding}")
             }
+        };
+        let fits = self.text.len() + line.len() + JSON_END.len() <= self.max_bytes;
+        if fits {
+            self.text.push_str(&line);
+            self.is_first = false;
         }
-        self.is_first = false;
+        fits
     }
 
     fn finish(mut self) -> String {
         if self.format == ExportFormat::Json {
-            self.text.push_str("\n]\n");
+            self.text.push_str(JSON_END);
         }
+        self.text.shrink_to_fit();
         self.text
     }
 }

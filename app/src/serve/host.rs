@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pulsewheel::http::{Cors, Method, Request, Response};
-use pulsewheel::{Endpoint, Event, PeerAddr, RequestId};
+use pulsewheel::{Admission, Endpoint, Event, PeerAddr, RequestId};
 
 use super::access::{check_host, check_origin, check_site, cors_fields, is_preflight};
 use super::answer::{json_text, private, ApiError};
@@ -11,6 +11,7 @@ use super::auth::{self, Auth, Caller, SWEEP};
 use super::bodies::{object, Bodies};
 use super::history::HistoryQuery;
 use super::imports::{Imports, Registry};
+use super::limits::MAX_HANDSHAKE_QUERY_BYTES;
 use super::numbers::Numbers;
 use super::queries::{Queries, Query};
 use super::query_fields::fields;
@@ -51,7 +52,7 @@ impl Host {
             }
             Event::RequestBody { request, data } => match self.bodies.push(request, &data) {
                 Ok(()) => self.imports.push(endpoint, request, data),
-                Err(error) => respond(endpoint, request, error.into()),
+                Err((request, error)) => respond(endpoint, request, error.into()),
             },
             Event::RequestBodyEnd { request } => {
                 self.imports.finish(request);
@@ -66,6 +67,11 @@ impl Host {
                 self.bodies.abort(request);
                 self.imports.abort(request);
                 self.registry.forget_asker(request);
+            }
+            Event::AllowRequest { ticket, head, .. }
+                if head.query.len() > MAX_HANDSHAKE_QUERY_BYTES =>
+            {
+                let _ = endpoint.admit(ticket, Admission::refuse("the query is too long"));
             }
             Event::AllowRequest { ticket, head, peer } => {
                 self.auth.admit(endpoint, ticket, &head, peer);

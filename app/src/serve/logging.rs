@@ -15,6 +15,9 @@ use crate::clock;
 /// Lines that may wait to be written.
 const MAX_WAITING: usize = 1024;
 
+/// Longest message, in characters: what peers send stands in some, and many may wait.
+const MAX_MESSAGE_CHARS: usize = 500;
+
 /// How long the end of the program waits for the last lines.
 const FLUSH_PATIENCE: Duration = Duration::from_millis(200);
 
@@ -89,11 +92,15 @@ impl Write for Lines {
     }
 }
 
-/// A message with its control characters escaped: what a peer sent must neither
-/// begin a line of its own nor reach a terminal.
+/// A message with its control characters escaped and its end cut off where it is long: what
+/// a peer sent must neither begin a line of its own nor reach a terminal, nor fill the memory.
 fn one_line(message: &str) -> String {
-    let mut line = String::with_capacity(message.len());
-    for c in message.chars() {
+    let mut line = String::new();
+    for (count, c) in message.chars().enumerate() {
+        if count == MAX_MESSAGE_CHARS {
+            line.push('…');
+            break;
+        }
         if c.is_control() {
             line.extend(c.escape_default());
         } else {
@@ -113,6 +120,7 @@ mod tests {
             one_line("a\r\nb\u{1b}[31mc\u{85}ü"),
             "a\\r\\nb\\u{1b}[31mc\\u{85}ü"
         );
+        assert_eq!(one_line(&"x".repeat(20_000)).chars().count(), 501);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod answer;
 mod args;
 mod auth;
 mod bodies;
+mod budget;
 mod call;
 mod export;
 mod figures;
@@ -23,6 +24,7 @@ mod history;
 mod host;
 mod imports;
 mod leaving;
+mod limits;
 mod logging;
 mod numbers;
 mod pages;
@@ -52,6 +54,7 @@ use crate::journal::Journal;
 use crate::store::{Store, StoreError};
 use auth::{Auth, TokenFileError};
 use bodies::Bodies;
+use budget::Budget;
 use host::Host;
 use imports::{Imports, Registry};
 use logging::Log;
@@ -79,6 +82,8 @@ pub enum ServeError {
     /// The file of the module `numbers`.
     Numbers(io::Error),
     TokenFile(PathBuf, TokenFileError),
+    /// The memory budget is too small; so many bytes were wanted.
+    Budget(u64),
     /// What would let in others than this machine's users, though nobody is asked for a token.
     Open(String),
 }
@@ -87,7 +92,7 @@ impl ServeError {
     /// The exit status: 2 where the command line is to blame.
     pub fn exit_status(&self) -> u8 {
         match self {
-            ServeError::TokenFile(..) | ServeError::Open(_) => 2,
+            ServeError::TokenFile(..) | ServeError::Budget(_) | ServeError::Open(_) => 2,
             _ => 1,
         }
     }
@@ -105,6 +110,12 @@ impl fmt::Display for ServeError {
             ServeError::TokenFile(path, error) => {
                 write!(f, "the token file {}: {error}", path.display())
             }
+            ServeError::Budget(bytes) => write!(
+                f,
+                "--memory-budget has to be {} MiB at least, not {:.1} MiB",
+                Budget::LEAST_BYTES >> 20,
+                *bytes as f64 / (1024.0 * 1024.0)
+            ),
             ServeError::Open(what) => write!(
                 f,
                 "{what} lets in others than the users of this machine: name a --token-file, or say --insecure"
@@ -131,13 +142,14 @@ impl From<io::Error> for ServeError {
 pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     let signals = EndSignals::catch()?;
     outlive_file_limits()?;
+    let budget = Budget::of(args.memory_budget).ok_or(ServeError::Budget(args.memory_budget))?;
     let addresses = resolve(&args.listen)?;
     check_openness(args, &addresses)?;
     let auth = Auth::open(args.token_file.as_deref(), args.insecure).map_err(|error| {
         ServeError::TokenFile(args.token_file.clone().unwrap_or_default(), error)
     })?;
     let auth = Arc::new(auth);
-    let store = Arc::new(Store::open(&args.data_dir)?);
+    let store = Arc::new(Store::open_with_cache(&args.data_dir, budget.cache_kib())?);
     let journal = Journal::open(&args.data_dir)?;
     let mut reservation = Reservation::open(&args.data_dir).map_err(ServeError::Numbers)?;
     let allowed_hosts = allowed_hosts(args, &addresses);
@@ -161,7 +173,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
             confirm_changes: true,
             ..ProgressConfig::default()
         }),
-        ..Config::default()
+        ..limits::limits(&budget)
     })?;
     let restored = |record: &SessionRecord| auth.restore_tokens(record);
     journal.restore(server.endpoint(), &store.reader()?, restored)?;
@@ -189,8 +201,13 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
             registry.clone(),
             args.max_upload_bytes,
         ),
-        queries: Queries::start(store.reader()?, journal.reader()?, handle.clone())?,
-        bodies: Bodies::default(),
+        queries: Queries::start(
+            store.reader()?,
+            journal.reader()?,
+            handle.clone(),
+            budget.file_bytes,
+        )?,
+        bodies: Bodies::new(budget.body_bytes),
         numbers: Numbers::start(reservation, handle.clone())?,
         journal: journal.start(handle.clone())?,
     };
@@ -210,6 +227,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         env!("CARGO_PKG_VERSION"),
         args.data_dir.display()
     );
+    log::info!("{budget}");
 
     let result = server.run(|endpoint, event| host.on_event(endpoint, event));
     host.journal.take(server.endpoint());
@@ -353,6 +371,7 @@ mod tests {
             audience: Audience::Everybody,
             grace: Length(Duration::ZERO),
             on_shutdown: OnShutdown::Cancel,
+            memory_budget: Budget::LEAST_BYTES,
             log: log::LevelFilter::Off,
         }
     }

@@ -3,10 +3,11 @@
 
 use std::fmt;
 use std::sync::mpsc::{sync_channel, Receiver, SyncSender, TrySendError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use pulsewheel::http::{Request, Response};
-use pulsewheel::{Handle, RequestId};
+use pulsewheel::{Handle, Pending, RequestId};
 use serde::Serialize;
 use serde_json::json;
 
@@ -18,7 +19,8 @@ use super::query_fields::{fields, fields_with_lists};
 use crate::journal::JournalReader;
 use crate::severity::Severity;
 use crate::store::{
-    Cursor, FindingFilter, FindingPage, HistoryEntry, Reader, Sort, SortKey, StoreError, MAX_PAGE,
+    self, Cursor, FindingFilter, FindingPage, FindingRow, HistoryEntry, Reader, Sort, SortKey,
+    StoreError, MAX_PAGE,
 };
 
 /// Queries that may wait; more are turned away.
@@ -62,15 +64,17 @@ pub enum Query {
 }
 
 impl Queries {
+    /// Starts the thread; a file of findings has at most so many bytes.
     pub fn start(
         findings: Reader,
         journal: JournalReader,
         handle: Handle,
+        file_bytes: usize,
     ) -> std::io::Result<Queries> {
         let (waiting, queries) = sync_channel(MAX_WAITING);
         thread::Builder::new()
             .name("queries".to_owned())
-            .spawn(move || answer_all(queries, &findings, &journal, &handle))?;
+            .spawn(move || answer_all(queries, &findings, &journal, &handle, file_bytes))?;
         Ok(Queries { waiting })
     }
 
@@ -166,7 +170,7 @@ impl Query {
         })
     }
 
-    fn answer(&self, reader: &Reader) -> Result<Response, StoreError> {
+    fn answer(&self, reader: &Reader, file_bytes: usize) -> Result<Response, StoreError> {
         match self {
             Query::Imports { limit, offset } => {
                 let page = reader.imports(*limit, *offset)?;
@@ -190,7 +194,7 @@ impl Query {
                 filter,
                 sort,
                 format,
-            } => export::answer(reader, filter, *sort, *format),
+            } => export::answer(reader, filter, *sort, *format, file_bytes),
             Query::Statistics => Ok(json_answer(&reader.statistics()?)),
         }
     }
@@ -207,32 +211,45 @@ fn answer_all(
     findings: &Reader,
     journal: &JournalReader,
     handle: &Handle,
+    file_bytes: usize,
 ) {
     for (request, question) in questions {
         let answer = match question {
-            Question::Findings(query) => query.answer(findings),
+            Question::Findings(query) => query.answer(findings, file_bytes),
             Question::History(query) => query.answer(journal),
         };
         let response = answer.unwrap_or_else(|error| {
             log::error!("a query failed: {error}");
             ApiError::storage().into()
         });
-        // Whoever asked may have gone.
-        let _ = call_surely(handle, move |endpoint| {
-            endpoint.respond(request, response.clone())
+        // It may be large, so that it is moved on and not copied.
+        let response = Mutex::new(Some(response));
+        let answered = call_surely(handle, move |endpoint| {
+            let response = response
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            // Whoever asked may have gone.
+            response.map(|response| endpoint.respond(request, response))
         });
+        // The next answer is made when this one counts as held.
+        let _ = answered.and_then(Pending::wait);
     }
 }
 
+/// A page of findings, written without a tree of its values, which would be several times as large.
+#[derive(Serialize)]
+struct PageAnswer<'a> {
+    #[serde(flatten)]
+    page: &'a store::Page<FindingRow>,
+    next: Option<String>,
+}
+
 fn page_answer(found: &FindingPage, sort: Sort) -> Response {
-    let page = &found.page;
-    json_answer(&json!({
-        "total": page.total,
-        "limit": page.limit,
-        "offset": page.offset,
-        "items": page.items,
-        "next": found.next.as_ref().map(|next| next.text(sort)),
-    }))
+    json_answer(&PageAnswer {
+        page: &found.page,
+        next: found.next.as_ref().map(|next| next.text(sort)),
+    })
 }
 
 /// An import, with what was rejected beside its outcome.

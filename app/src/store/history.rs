@@ -68,6 +68,18 @@ pub struct HistoryEntry {
 }
 
 impl HistoryEntry {
+    /// Bytes of its summary and its error, as texts.
+    pub(super) fn text_bytes(row: &Row<'_>) -> rusqlite::Result<usize> {
+        let bytes = |index| -> rusqlite::Result<usize> {
+            Ok(row
+                .get_ref(index)?
+                .as_str_or_null()
+                .map_err(rusqlite::Error::from)?
+                .map_or(0, str::len))
+        };
+        Ok(bytes(8)? + bytes(9)?)
+    }
+
     pub(super) const COLUMNS: &str =
         "id, session_id, filename, vendor, format, status, started_ms, finished_ms, \
          summary, error, undone_ms";

@@ -58,13 +58,14 @@ const DRY_RUN_ID: i64 = -1;
 const BUSY_TIMEOUT_MS: u32 = 60_000;
 /// The same for what can be written later as well.
 const PATIENCE_MS: u32 = 100;
-/// Memory that SQLite may use for pages of the database, per connection. Each of the imports
-/// that run has one, and what its thread has used once is not given back before it ends.
+/// Memory that SQLite may use for pages of the database, per connection, where nobody says how much. Each of the
+/// imports that run has one, and what its thread has used once is not given back before it ends.
 const CACHE_KIB: u32 = 2 * 1024;
 
 /// The opened data directory. Share it by reference or in an `Arc`.
 pub struct Store {
     directory: PathBuf,
+    cache_kib: u32,
     runs: Arc<Runs>,
     staging_number: AtomicU64,
     /// Held for its lock, which the system gives back when the process ends.
@@ -91,6 +92,12 @@ impl Store {
     /// date, marks imports that were killed as interrupted, and removes what they
     /// left behind.
     pub fn open(directory: &Path) -> Result<Store, StoreError> {
+        Store::open_with_cache(directory, CACHE_KIB)
+    }
+
+    /// The same with so much memory for pages of the database, per connection, in KiB; for
+    /// those of a staging file there are three quarters of it.
+    pub fn open_with_cache(directory: &Path, cache_kib: u32) -> Result<Store, StoreError> {
         let io = |error| StoreError::Directory(directory.to_owned(), error);
         fs::create_dir_all(directory).map_err(io)?;
         let lock = File::create(directory.join(LOCK_FILE)).map_err(io)?;
@@ -100,7 +107,7 @@ impl Store {
             Err(TryLockError::Error(error)) => return Err(io(error)),
         }
         remove_staging_files(directory).map_err(io)?;
-        let mut connection = connect(directory)?;
+        let mut connection = connect(directory, cache_kib)?;
         let version = schema::version(&connection)?;
         if (1..=schema::LAST_REWRITTEN).contains(&version) {
             let copy = directory.join(format!("pulsewheel-version-{version}.sqlite"));
@@ -110,6 +117,7 @@ impl Store {
         let runs = Arc::new(Runs::open(directory, &connection)?);
         Ok(Store {
             directory: directory.to_owned(),
+            cache_kib,
             runs,
             staging_number: AtomicU64::new(0),
             _lock: lock,
@@ -122,7 +130,7 @@ impl Store {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(self.database_path(), flags)?;
         connection.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
-        connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB))?;
+        connection.pragma_update(None, "cache_size", -i64::from(self.cache_kib))?;
         Ok(Reader::new(connection, self.runs.clone()))
     }
 
@@ -146,7 +154,14 @@ impl Store {
         let path = self
             .directory
             .join(format!("{STAGING_PREFIX}-{number}.sqlite"));
-        ImportWriter::begin(self.connect()?, self.runs.clone(), path, id)
+        let staging_cache_kib = self.cache_kib / 4 * 3;
+        ImportWriter::begin(
+            self.connect()?,
+            staging_cache_kib,
+            self.runs.clone(),
+            path,
+            id,
+        )
     }
 
     /// Notes an import that ended before it could begin to write; gives its number.
@@ -181,7 +196,7 @@ impl Store {
     }
 
     fn connect(&self) -> Result<Connection, StoreError> {
-        connect(&self.directory)
+        connect(&self.directory, self.cache_kib)
     }
 
     fn database_path(&self) -> PathBuf {
@@ -195,13 +210,13 @@ impl Drop for Store {
     }
 }
 
-fn connect(directory: &Path) -> Result<Connection, StoreError> {
+fn connect(directory: &Path, cache_kib: u32) -> Result<Connection, StoreError> {
     let connection = Connection::open(directory.join(DATABASE_FILE))?;
     connection.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     // One sync per import is cheap, and what was reported as done stays.
     connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB))?;
+    connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
     connection.pragma_update(None, "journal_size_limit", 8 * 1024 * 1024)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(32);

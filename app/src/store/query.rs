@@ -16,6 +16,10 @@ use crate::severity::Severity;
 
 /// Most items on a page; a larger limit counts as this.
 pub const MAX_PAGE: u64 = 1_000;
+/// A page ends behind the item with which its texts come to this, whatever its limit: it is made in memory.
+const MAX_PAGE_TEXT_BYTES: usize = 512 * 1024;
+/// The same for summaries and errors of imports, which are read into trees.
+const MAX_IMPORT_TEXT_BYTES: usize = 256 * 1024;
 
 /// A part of a list, in the shape of the answers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -71,6 +75,18 @@ pub struct FindingRow {
     pub scanner_state: Option<String>,
     /// The newest import that held it.
     pub import_id: i64,
+}
+
+impl FindingRow {
+    /// Bytes of those texts that may be long.
+    fn text_bytes(&self) -> usize {
+        let optional = [&self.hostname, &self.solution, &self.scanner_state];
+        let optional = optional
+            .iter()
+            .map(|text| text.as_ref().map_or(0, String::len));
+        let needed = [&self.vendor, &self.host, &self.check, &self.title];
+        needed.iter().map(|text| text.len()).sum::<usize>() + optional.sum::<usize>()
+    }
 }
 
 /// A number, where it is one.
@@ -129,7 +145,12 @@ impl Reader {
         let mut rows = statement.query([])?;
         let newer_runs: Vec<i64> = items.iter().map(|(_, run)| run.import_id).collect();
         let mut place_in_table = first;
+        let mut text_bytes = 0;
         while let Some(row) = rows.next()? {
+            if text_bytes > MAX_IMPORT_TEXT_BYTES {
+                break;
+            }
+            text_bytes += HistoryEntry::text_bytes(row)?;
             let entry = HistoryEntry::from_row(row)?;
             let before = newer_runs
                 .iter()
@@ -224,9 +245,18 @@ impl Reader {
         let rows = statement.query_map(values(&conditions.values), |row| {
             Ok((finding(row)?, row.get(21)?))
         })?;
-        let mut items: Vec<(FindingRow, _)> = rows.collect::<Result<_, _>>()?;
-        let has_more = items.len() as u64 > limit;
-        items.truncate(limit as usize);
+        let mut items: Vec<(FindingRow, _)> = Vec::new();
+        let mut text_bytes = 0;
+        let mut has_more = false;
+        for row in rows {
+            has_more = items.len() as u64 >= limit || text_bytes > MAX_PAGE_TEXT_BYTES;
+            if has_more {
+                break;
+            }
+            let row: (FindingRow, _) = row?;
+            text_bytes += row.0.text_bytes();
+            items.push(row);
+        }
         let next = items
             .last()
             .filter(|_| has_more)

@@ -98,12 +98,10 @@ struct LastHost {
 /// What a host takes in each pass of the merge, in the time of a record.
 pub(super) const STEPS_PER_HOST: u64 = 6;
 
-/// Memory that SQLite may use for pages of the staging file.
-const STAGING_CACHE_KIB: i64 = 1536;
-
 impl ImportWriter {
     pub(super) fn begin(
         connection: Connection,
+        cache_kib: u32,
         runs: Arc<Runs>,
         path: PathBuf,
         import_id: i64,
@@ -117,7 +115,7 @@ impl ImportWriter {
         connection.pragma_update(Some("staging"), "journal_mode", "off")?;
         connection.pragma_update(Some("staging"), "synchronous", "off")?;
         connection.pragma_update(Some("staging"), "locking_mode", "exclusive")?;
-        connection.pragma_update(Some("staging"), "cache_size", -STAGING_CACHE_KIB)?;
+        connection.pragma_update(Some("staging"), "cache_size", -i64::from(cache_kib))?;
         connection.execute_batch(STAGING_SCHEMA)?;
         Ok(ImportWriter {
             connection,

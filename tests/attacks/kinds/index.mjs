@@ -6,5 +6,6 @@ import { attacks as floods } from "./floods.mjs";
 import { attacks as held } from "./held.mjs";
 import { attacks as lists } from "./lists.mjs";
 import { attacks as posts } from "./posts.mjs";
+import { attacks as storm } from "./storm.mjs";
 
-export const attacks = [...floods, ...posts, ...lists, ...acks, ...held, ...attachments, ...endings];
+export const attacks = [...floods, ...posts, ...lists, ...acks, ...held, ...attachments, ...endings, ...storm];

@@ -30,6 +30,8 @@ function lists(title, { prepare, run, ends, bounds }) {
     name: title,
     title,
     server: "program",
+    // So many sessions of that size do not fit into the usual budget.
+    flags: ["--memory-budget", "128MiB"],
     ends,
     setUp: createSessions,
     bounds: { answers: { min: 200 }, cpuSeconds: { max: 6 }, growthMib: { max: 24 }, dropped: { max: 0 }, ...bounds },

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use common::Flags;
+use common::{complain, say, Flags};
 use mio::net::UdpSocket;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -26,16 +26,16 @@ fn main() -> io::Result<()> {
     let mut io = Io::new();
     io.of("/").on_connect(|_, socket| {
         if let Some(id) = socket.id_text() {
-            println!("connected: {id}");
+            say(format!("connected: {id}"));
         }
     });
     let config = flags.apply_to(Config::default());
     let mut server = Server::bind_io(io, config, &*flags.listen)?;
     for address in server.local_addrs()? {
-        println!("listening on http://{address}");
+        say(format!("listening on http://{address}"));
     }
     let mut reports = UdpSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
-    println!("reports to udp {}", reports.local_addr()?);
+    say(format!("reports to udp {}", reports.local_addr()?));
 
     // The host's own loop watches two descriptors: that of the server, and its own.
     let mut poll = Poll::new()?;
@@ -95,13 +95,15 @@ fn take_reports(reports: &UdpSocket, job: &mut Job, endpoint: &mut Endpoint) {
         let outcome = match text.trim().parse() {
             Ok(percent) if (0.0..=100.0).contains(&percent) => job.report(endpoint, percent),
             _ => {
-                eprintln!("embedded_loop: {text:?} is no number from 0 to 100");
+                complain(format!(
+                    "embedded_loop: {text:?} is no number from 0 to 100"
+                ));
                 continue;
             }
         };
         if let Err(error) = outcome {
             // It was cancelled by a client, most likely; the next report begins another one.
-            eprintln!("embedded_loop: {error}");
+            complain(format!("embedded_loop: {error}"));
             job.session = None;
         }
     }

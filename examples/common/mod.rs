@@ -7,6 +7,8 @@ pub mod page;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::exit;
+use std::sync::mpsc::{sync_channel, SyncSender};
+use std::sync::OnceLock;
 use std::thread;
 
 use pulsewheel::{Config, Endpoint, Event, Handle, IoServer, Parser, RecoveryConfig, Server};
@@ -41,7 +43,7 @@ impl Flags {
         match Flags::try_parse(lexopt::Parser::from_env(), limits) {
             Ok(flags) => flags,
             Err(error) => {
-                eprintln!("{program}: {error}");
+                let _ = writeln!(io::stderr(), "{program}: {error}");
                 exit(2);
             }
         }
@@ -142,9 +144,37 @@ pub fn run_io<S>(server: io::Result<IoServer<S>>, on_event: impl FnMut(&mut Endp
 
 fn or_exit(outcome: io::Result<()>) {
     if let Err(error) = outcome {
-        eprintln!("the server cannot run: {error}");
+        let _ = writeln!(io::stderr(), "the server cannot run: {error}");
         exit(1);
     }
+}
+
+/// Prints a line, on a thread of its own: standard output may be closed, full or stuck, and the loop goes on all the same.
+pub fn say(line: String) {
+    print(line, false);
+}
+
+/// The same on standard error.
+pub fn complain(line: String) {
+    print(line, true);
+}
+
+fn print(line: String, is_error: bool) {
+    static LINES: OnceLock<SyncSender<(String, bool)>> = OnceLock::new();
+    let lines = LINES.get_or_init(|| {
+        let (lines, waiting) = sync_channel::<(String, bool)>(64);
+        thread::spawn(move || {
+            for (line, is_error) in waiting {
+                let _ = match is_error {
+                    true => writeln!(io::stderr(), "{line}"),
+                    false => writeln!(io::stdout(), "{line}"),
+                };
+            }
+        });
+        lines
+    });
+    // Where more waits than that, nobody reads it.
+    let _ = lines.try_send((line, is_error));
 }
 
 /// Says where the server listens, and has signals end it.
@@ -156,7 +186,7 @@ fn announce(handle: Handle, addresses: &[SocketAddr]) -> io::Result<()> {
         }
     });
     for address in addresses {
-        writeln!(io::stdout(), "listening on http://{address}")?;
+        say(format!("listening on http://{address}"));
     }
     Ok(())
 }

@@ -25,6 +25,8 @@ pub fn serve<S: 'static>(io: &mut Io<S>, page: &'static str) {
         Ok(files) => {
             io.files("/socket.io/*", files);
         }
-        Err(error) => eprintln!("{CLIENT_FILES}: {error}; 'make web' installs the browser client"),
+        Err(error) => super::complain(format!(
+            "{CLIENT_FILES}: {error}; 'make web' installs the browser client"
+        )),
     }
 }

@@ -52,7 +52,7 @@ impl Endpoint {
         let is_new = self.drain.times.is_none();
         self.drain.times = Some((gone_by_ms, self.clock.in_ms(grace_ms)));
         if is_new {
-            self.continue_drain();
+            self.send_some_away(true);
         }
     }
 
@@ -63,6 +63,10 @@ impl Endpoint {
 
     /// Sends some clients away, or ends.
     pub(super) fn continue_drain(&mut self) {
+        self.send_some_away(false);
+    }
+
+    fn send_some_away(&mut self, is_first: bool) {
         let Some((gone_by_ms, ended_by_ms)) = self.drain.times else {
             return;
         };
@@ -76,7 +80,8 @@ impl Endpoint {
         };
         let mut left: Vec<EngineSessionId> = self.sessions.iter().map(|(id, _)| id).collect();
         left.retain(there);
-        if left.is_empty() {
+        // Not at once: what somebody has just connected for is on its way.
+        if left.is_empty() && !is_first {
             let gone_ms = *self.drain.gone_ms.get_or_insert(now_ms);
             let has_polled =
                 self.sessions.count() == 0 || now_ms >= gone_ms.saturating_add(LAST_POLL_MS);

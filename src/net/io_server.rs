@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::mpsc::{sync_channel, SyncSender};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Handle, Server, Stats};
@@ -172,10 +174,26 @@ impl<S: 'static> AsRawFd for IoServer<S> {
     }
 }
 
+/// Writes lines to stderr on a thread of its own: a pipe that nobody reads does not hold up the loop.
+fn stderr_lines() -> SyncSender<String> {
+    let (lines, waiting) = sync_channel::<String>(1);
+    // Without the thread nothing is taken, and the next error tells of this one.
+    let _ = thread::Builder::new()
+        .name("stderr".to_owned())
+        .spawn(move || {
+            for line in waiting {
+                // Where stderr takes nothing, there is nobody to tell.
+                let _ = writeln!(io::stderr(), "{line}");
+            }
+        });
+    lines
+}
+
 /// Writes errors to stderr, but not more often than somebody would read: what causes them may come from clients.
 fn tell_on_stderr() -> ErrorHandler {
     let mut told: Option<Instant> = None;
     let mut untold = 0_u64;
+    let mut lines = None;
     Box::new(move |error| {
         let now = Instant::now();
         if told.is_some_and(|told| now.duration_since(told) < TELL_EVERY) {
@@ -183,13 +201,14 @@ fn tell_on_stderr() -> ErrorHandler {
             return;
         }
         told = Some(now);
-        // Where stderr takes nothing, there is nobody to tell.
-        let _ = match std::mem::take(&mut untold) {
-            0 => writeln!(io::stderr(), "pulsewheel: a handler failed: {error}"),
-            more => writeln!(
-                io::stderr(),
-                "pulsewheel: a handler failed: {error} ({more} errors before it)"
-            ),
+        let before = match untold {
+            0 => String::new(),
+            more => format!(" ({more} errors before it)"),
+        };
+        let line = format!("pulsewheel: a handler failed: {error}{before}");
+        untold = match lines.get_or_insert_with(stderr_lines).try_send(line) {
+            Ok(()) => 0,
+            Err(_) => untold + 1,
         };
     })
 }

@@ -16,12 +16,14 @@ use super::numbers::Numbers;
 use super::queries::{Queries, Query};
 use super::query_fields::fields;
 use super::route::{options, route, Route, Verb};
+use super::service::{Manager, WATCHDOG};
 use super::{figures, pages, sessions};
 use crate::journal::Journaling;
 
 /// The host of the endpoint. Nothing in here waits, for a disk least of all.
 pub struct Host {
     pub auth: Arc<Auth>,
+    pub manager: Arc<Manager>,
     pub allowed_hosts: Vec<String>,
     pub allowed_origins: Vec<String>,
     /// What the pages of these may read; `None` where there are none.
@@ -89,6 +91,9 @@ impl Host {
             } => self.auth.command(endpoint, ticket, socket, &command),
             Event::Timer { token: SWEEP, .. } => self.auth.sweep(endpoint),
             Event::ProgressChanged => self.journal.take(endpoint),
+            Event::Timer {
+                token: WATCHDOG, ..
+            } => self.manager.alive(),
             Event::CancelRequested { session, .. } => self.registry.cancel(endpoint, session),
             Event::Message(message) => endpoint.recycle(message),
             // Whoever connects only listens, or asks what the endpoint answers itself.

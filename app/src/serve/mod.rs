@@ -31,6 +31,7 @@ mod pages;
 mod queries;
 mod query_fields;
 mod route;
+mod service;
 mod sessions;
 mod signals;
 mod socket_file;
@@ -60,6 +61,7 @@ use imports::{Imports, Registry};
 use logging::Log;
 use numbers::{Numbers, Reservation};
 use queries::Queries;
+use service::{Manager, Passed};
 use signals::{outlive_file_limits, EndSignals};
 use socket_file::SocketFile;
 
@@ -140,10 +142,16 @@ impl From<io::Error> for ServeError {
 
 /// Runs the server until SIGTERM or SIGINT.
 pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
+    // Before there are threads, which may read the environment.
+    let passed = Passed::take()?;
     let signals = EndSignals::catch()?;
     outlive_file_limits()?;
     let budget = Budget::of(args.memory_budget).ok_or(ServeError::Budget(args.memory_budget))?;
-    let addresses = resolve(&args.listen)?;
+    let listen_on: Vec<ListenAddress> = match passed.is_empty() {
+        true => args.listen.clone(),
+        false => passed.iter().map(Passed::address).collect(),
+    };
+    let addresses = resolve(&listen_on)?;
     check_openness(args, &addresses)?;
     let auth = Auth::open(args.token_file.as_deref(), args.insecure).map_err(|error| {
         ServeError::TokenFile(args.token_file.clone().unwrap_or_default(), error)
@@ -178,7 +186,13 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     let restored = |record: &SessionRecord| auth.restore_tokens(record);
     journal.restore(server.endpoint(), &store.reader()?, restored)?;
     // Their files go when this function returns.
-    let _socket_files = listen(&mut server, &addresses)?;
+    let _socket_files = match passed.is_empty() {
+        true => listen(&mut server, &addresses)?,
+        false => Vec::new(),
+    };
+    for socket in passed {
+        socket.add_to(&mut server)?;
+    }
     let unix_ms = u64::try_from(now_ms()).unwrap_or(0);
     reservation.begin(unix_ms).map_err(ServeError::Numbers)?;
     server
@@ -188,9 +202,11 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     let _log = Log::start(args.log)?;
 
     let handle = server.handle();
+    let manager = Arc::new(Manager::from_env());
     let registry = Arc::new(Registry::default());
     let mut host = Host {
         auth: auth.clone(),
+        manager: manager.clone(),
         allowed_hosts,
         allowed_origins: args.allowed_origin.clone(),
         cors,
@@ -213,15 +229,19 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     };
     host.journal.take(server.endpoint());
     let leave = {
-        let (handle, args) = (handle.clone(), args.clone());
-        move || leaving::leave(&handle, &registry, args.grace.0, args.on_shutdown)
+        let (handle, args, manager) = (handle.clone(), args.clone(), manager.clone());
+        move || {
+            manager.stopping();
+            leaving::leave(&handle, &registry, args.grace.0, args.on_shutdown);
+        }
     };
-    signals.end_server(handle, auth, leave)?;
-    let places = places(&server, &args.listen)?;
+    signals.end_server(handle, auth, manager.clone(), leave)?;
+    let places = places(&server, &listen_on)?;
     for place in &places {
         log::info!("listening on {place}");
     }
     announce(places)?;
+    manager.ready(server.endpoint());
     log::info!(
         "pulsewheel {}, data in {}",
         env!("CARGO_PKG_VERSION"),

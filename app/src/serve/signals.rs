@@ -13,6 +13,7 @@ use signal_hook::iterator::Signals;
 
 use super::auth::Auth;
 use super::call::call_surely;
+use super::service::Manager;
 
 /// Has a write beyond the largest size of a file fail, as one on a full disk does, instead
 /// of ending the program.
@@ -47,6 +48,7 @@ impl EndSignals {
         mut self,
         handle: Handle,
         auth: Arc<Auth>,
+        manager: Arc<Manager>,
         leave: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
         if !auth.is_open() {
@@ -57,10 +59,12 @@ impl EndSignals {
                 if signal != SIGHUP {
                     break;
                 }
+                manager.reloading();
                 if auth.reread() {
                     let auth = auth.clone();
                     let _ = call_surely(&handle, move |endpoint| auth.sweep(endpoint));
                 }
+                manager.reloaded();
             }
             log::info!("asked to end");
             leave();

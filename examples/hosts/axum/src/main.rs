@@ -6,6 +6,7 @@
 //! Clients' connections stay axum's, and so does what its layers say about requests: here, who is not let in at all.
 
 use std::error::Error;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::thread;
 
@@ -53,7 +54,11 @@ async fn serve(address: &str, inlet: Inlet) -> Result<(), Failure> {
         .layer(from_fn(at_the_door))
         .with_state(inlet);
     let listener = TcpListener::bind(address).await?;
-    println!("listening on http://{}", listener.local_addr()?);
+    let _ = writeln!(
+        io::stdout(),
+        "listening on http://{}",
+        listener.local_addr()?
+    );
     let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
     Ok(axum::serve(listener, routes).await?)
 }

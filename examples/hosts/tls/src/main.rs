@@ -148,6 +148,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let server_address = listener.tcp.local_addr()?;
     server.server().add_listener(listener)?;
-    println!("listening on https://{server_address}");
+    let _ = writeln!(io::stdout(), "listening on https://{server_address}");
     Ok(server.run()?)
 }

@@ -4,6 +4,7 @@
 //! answer and for a second beside, tells everybody, and then answers the client.
 
 use std::error::Error;
+use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     let mut server = Server::bind_io(io, Config::default(), &*address)?;
     for address in server.local_addrs()? {
-        println!("listening on http://{address}");
+        let _ = writeln!(io::stdout(), "listening on http://{address}");
     }
     let handle = server.handle();
     thread::spawn(move || server.run());
@@ -49,7 +50,7 @@ async fn take(mut orders: UnboundedReceiver<Order>, handle: Handle) {
         let handle = handle.clone();
         tokio::spawn(async move {
             if let Err(error) = serve(order, &handle).await {
-                eprintln!("an order failed: {error}");
+                let _ = writeln!(io::stderr(), "an order failed: {error}");
             }
         });
     }

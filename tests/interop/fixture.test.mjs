@@ -1,9 +1,12 @@
 // The example servers as processes: command line, first line, signals, ports.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import fs from "node:fs/promises";
+import net from "node:net";
 import { describe, test } from "node:test";
 import { io } from "socket.io-client";
 import { PollingSession, request } from "./support/http.mjs";
-import { runToExit, startServer } from "./support/server.mjs";
+import { binary, runToExit, startServer } from "./support/server.mjs";
 import { once, until } from "./support/wait.mjs";
 import { RawWebSocket } from "./support/websocket.mjs";
 
@@ -32,6 +35,25 @@ for (const kind of ["echo", "engine_echo"]) {
         assert.ok(end.status > 0, `status ${end.status} for ${JSON.stringify(args)}`);
         assert.notEqual(end.stderr.trim(), "");
       }
+    });
+
+    test("serves though its standard output takes nothing", async (t) => {
+      const full = await fs.open("/dev/full", "w").catch(() => null);
+      if (!full) return t.skip("no /dev/full on this machine");
+      t.after(() => full.close());
+      const free = net.createServer().listen(0, "127.0.0.1");
+      await once(free, "listening");
+      const { port } = free.address();
+      await new Promise((resolve) => free.close(resolve));
+      const child = spawn(binary(kind), ["--listen", `127.0.0.1:${port}`], { stdio: ["ignore", full.fd, full.fd] });
+      t.after(() => child.kill("SIGKILL"));
+      const path = kind === "engine_echo" ? "/engine.io/" : "/socket.io/";
+      const opens = () => fetch(`http://127.0.0.1:${port}${path}?EIO=4&transport=polling`).then(({ status }) => status, () => null);
+      await until(async () => (await opens()) === 200, "an answer");
+      const ended = once(child, "exit");
+      child.kill("SIGTERM");
+      await ended;
+      assert.equal(child.exitCode, 0);
     });
 
     test("says so when its port is taken", async () => {

@@ -14,6 +14,10 @@ use super::route::Verb;
 /// Largest JSON body, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
+/// Levels of a JSON body: those of the deepest value that is taken, and some around it. Deeper ones are refused before they are
+/// read, which takes stack for each.
+const MAX_NESTING: usize = 72;
+
 /// The requests whose bodies are not complete yet.
 pub struct Bodies {
     incomplete: BTreeMap<RequestId, Incomplete>,
@@ -110,11 +114,34 @@ pub fn object(body: &[u8]) -> Result<JsonObject, ApiError> {
     if body.is_empty() {
         return Ok(JsonObject::new());
     }
+    if nesting(body) > MAX_NESTING {
+        return Err(ApiError::invalid("the body is nested too deep"));
+    }
     match serde_json::from_slice(body) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(ApiError::invalid("the body must be a JSON object")),
         Err(error) => Err(ApiError::invalid(format!("the body is not JSON: {error}"))),
     }
+}
+
+/// How deep the brackets of a JSON text are nested.
+fn nesting(json: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut is_text, mut is_escaped) = (false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_text,
+            b'"' => is_text = !is_text,
+            b'[' | b'{' if !is_text => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !is_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 fn check_head(head: &Request) -> Result<(), ApiError> {
@@ -157,6 +184,22 @@ mod tests {
             content_encoded,
             ..get(headers)
         }
+    }
+
+    #[test]
+    fn brackets_count_outside_of_texts_alone() {
+        for (json, levels) in [
+            ("1", 0),
+            ("{}", 1),
+            (r#"{"a":[{}],"b":[[]]}"#, 3),
+            (r#"{"[[[":"\"{{{"}"#, 1),
+            (r#"["\\",[1]]"#, 2),
+            ("]]]]{", 1),
+        ] {
+            assert_eq!(nesting(json.as_bytes()), levels, "{json}");
+        }
+        let deep = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
+        assert_eq!(object(deep.as_bytes()).unwrap_err().status, 400);
     }
 
     #[test]

@@ -14,6 +14,9 @@ use super::call::call_surely;
 use super::imports::Registry;
 use super::ROLL_BACK_PATIENCE;
 
+/// What is left at the least for answers, such as those to uploads whose imports were cancelled.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+
 /// What becomes of imports when the program is asked to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OnShutdown {
@@ -68,7 +71,7 @@ pub fn leave(handle: &Handle, registry: &Arc<Registry>, grace: Duration, imports
     }
     registry.cancel_all();
     registry.wait_until_idle(ROLL_BACK_PATIENCE);
-    let left = grace.saturating_sub(began.elapsed());
+    let left = grace.saturating_sub(began.elapsed()).max(LAST_ANSWERS);
     let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
     let _ = call_surely(handle, move |endpoint| endpoint.drain(left_ms));
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::clean::{clean_object, clean_text};
 use super::metadata::{Metadata, PROCESSED_ROWS};
 use super::object::{Limits, Object, Text};
-use super::session::{Outcome, Phase};
+use super::session::{Outcome, Phase, Session};
 use super::{CancelRequest, ErrorCode, JsonObject, Output, ProgressError, ProgressTracker};
 use crate::now::Now;
 use crate::slots::Key;
@@ -14,6 +14,8 @@ use crate::timer::Timer;
 use crate::wheel::Wheel;
 
 const USER_REQUESTED: &str = "user_requested";
+/// Why a session ends that gives way to a new one.
+const EVICTED: &str = "evicted";
 const UNKNOWN_ERROR: &str = "UNKNOWN_ERROR";
 
 impl ProgressTracker {
@@ -195,6 +197,36 @@ impl ProgressTracker {
             self.give_up(now, wheel, *key);
         }
         stale.len()
+    }
+
+    /// Where as many sessions are held as may be, has one give way: the oldest that has ended, since it has been told of, else the
+    /// oldest that was never updated and is not fed by its host.
+    pub(super) fn make_room(
+        &mut self,
+        now: Now,
+        wheel: &mut Wheel<Timer>,
+    ) -> Result<(), ProgressError> {
+        let held = self.sessions.count();
+        if held < self.config.max_sessions {
+            return Ok(());
+        }
+        let oldest = |tracker: &Self, gives_way: fn(&Session) -> bool| {
+            let keys = tracker.by_number.values().copied();
+            let gives_way = |key: &Key| tracker.sessions.get(*key).is_some_and(gives_way);
+            keys.into_iter().find(gives_way)
+        };
+        if let Some(key) = oldest(self, |session| !session.is_processing()) {
+            self.forget(wheel, key, false);
+            return Ok(());
+        }
+        let unused = oldest(self, |it| !it.was_updated && !it.access.is_managed);
+        let Some(key) = unused else {
+            let message = format!("{held} sessions are at work already, try again later");
+            return Err(ProgressError::new(ErrorCode::ServerOverload, message));
+        };
+        self.cancel(now, wheel, key, Some(EVICTED.to_owned()), Object::default());
+        self.forget(wheel, key, false);
+        Ok(())
     }
 
     /// Cancels a session that went silent, or asks its host to.

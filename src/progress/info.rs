@@ -21,6 +21,8 @@ pub struct SessionInfo {
     pub status: Status,
     /// Whether its host is asked before a cancellation takes effect.
     pub is_managed: bool,
+    /// Whether it was ever updated.
+    pub was_updated: bool,
     pub(super) owner: Option<Arc<str>>,
 }
 
@@ -44,6 +46,7 @@ impl Session {
             audience: self.access.audience,
             status: self.status(),
             is_managed: self.access.is_managed,
+            was_updated: self.was_updated,
             owner: self.access.owner.clone(),
         }
     }

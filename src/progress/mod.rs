@@ -85,7 +85,9 @@ pub struct ProgressConfig {
     pub retention_ms: u64,
     /// Time between two `heartbeat` events, in milliseconds. Default 30,000; 0 sends none.
     pub heartbeat_ms: u64,
-    /// Sessions held at the same time, those that have ended and are still remembered included. Default 1,000; one
+    /// Sessions held at the same time, those that have ended and are still remembered included. Default 1,000. For one more
+    /// the oldest that has ended is forgotten before its time. If all are at work, the oldest that was never updated and is not
+    /// managed by the host gives way: it is cancelled with the reason `evicted`, and forgotten. If there is none of these either, one
     /// more is refused with [`ErrorCode::ServerOverload`].
     pub max_sessions: usize,
     /// Size of a session's merged metadata as compact JSON, in bytes. Default 16 KiB; an update beyond it is refused

@@ -103,6 +103,7 @@ impl SessionRecord {
                 audience,
                 status,
                 is_managed: written.managed,
+                was_updated: written.progress > 0.0 || written.last_update > written.created_at,
                 owner: written.owner.map(Into::into),
             },
             seq: written.seq,
@@ -258,6 +259,7 @@ impl Session {
         };
         let mut session = Session::new(info.id, info.number, seq, access, now, metadata);
         session.progress = record.progress;
+        session.was_updated = info.was_updated;
         session.host_text.clone_from(&record.host_text);
         session.created.unix_ms = record.created_ms;
         session.age_before_ms = now.unix_ms.saturating_sub(record.created_ms);

@@ -147,6 +147,8 @@ pub(super) struct Session {
     pub age_before_ms: u64,
     /// When it was last updated; once ended, when it ended.
     pub last_update: Now,
+    /// Whether it was ever updated: who creates sessions and does nothing with them is to give way first.
+    pub was_updated: bool,
     /// How long nothing had come when it was restored; 0 if it was not, and from its next update on.
     pub silent_before_ms: u64,
     /// What the host keeps with it.
@@ -185,6 +187,7 @@ impl Session {
             created: now,
             age_before_ms: 0,
             last_update: now,
+            was_updated: false,
             silent_before_ms: 0,
             host_text: None,
             told: Told::default(),
@@ -213,6 +216,7 @@ impl Session {
             self.progress = progress.min(1.0);
         }
         self.last_update = now;
+        self.was_updated = true;
         self.silent_before_ms = 0;
         self.view.take();
         self.pace.observe(now.mono_ms, self.progress);

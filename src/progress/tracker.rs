@@ -114,8 +114,8 @@ impl ProgressTracker {
     /// # Errors
     ///
     /// `SESSION_EXISTS` for an id in use, that of a session that has ended and is still remembered included
-    /// (`SESSION_CANCELLED` if it was cancelled); `SERVER_OVERLOAD` when there are too many sessions; `INVALID_ARGUMENT`
-    /// or `PAYLOAD_TOO_LARGE` for the metadata.
+    /// (`SESSION_CANCELLED` if it was cancelled); `SERVER_OVERLOAD` when there are too many sessions, of which none gives way;
+    /// `INVALID_ARGUMENT` or `PAYLOAD_TOO_LARGE` for the metadata.
     pub fn create_session_with_id(
         &mut self,
         now: Now,
@@ -133,17 +133,9 @@ impl ProgressTracker {
             Err(error) if error.code == ErrorCode::SessionCancelled => return Err(error),
             Err(_) => {}
         }
-        if self.sessions.count() >= self.config.max_sessions {
-            return Err(ProgressError::new(
-                ErrorCode::ServerOverload,
-                format!(
-                    "{} sessions are held already, try again later",
-                    self.sessions.count()
-                ),
-            ));
-        }
         let mut metadata = Metadata::default();
         metadata.merge(options.metadata, self.metadata_limits())?;
+        self.make_room(now, wheel)?;
         let audience = options.audience.unwrap_or(self.config.audience);
         self.seqs.see(now);
         let seq = self.seqs.next(None);

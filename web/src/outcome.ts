@@ -126,7 +126,7 @@ function performanceLine(event: ImportComplete): HTMLElement {
   const part = (key: string, value: number | null | undefined, words: (value: number) => string): void => {
     if (typeof value === "number") parts.push(h("span", { testid: `summary-${key}` }, words(value)));
   };
-  part("total_processed", event.total_processed, (value) => `${plural(value, "row")} taken in`);
+  part("total_processed", event.total_processed, (value) => `${plural(value, "row")} accepted`);
   part("processing_time_ms", event.processing_time_ms, (value) => `in ${formatDuration(value)}`);
   part("rows_per_second", speed, (value) => `${formatCount(Math.round(value))} rows/s`);
   part("database_operations", operations, (value) => plural(value, "database operation"));

@@ -114,7 +114,7 @@ describe("session card", () => {
     for (const [key, value] of Object.entries(summary)) {
       expect(text(`summary-${key}`)).toBe((value as number).toLocaleString("en-US"));
     }
-    expect(text("summary-total_processed")).toBe("1,500 rows taken in");
+    expect(text("summary-total_processed")).toBe("1,500 rows accepted");
     expect(text("summary-processing_time_ms")).toBe("in 4.3 s");
     expect(text("summary-rows_per_second")).toBe("353 rows/s");
     expect(text("summary-database_operations")).toBe("2,847 database operations");

@@ -53,7 +53,7 @@ use telling::Telling;
 use upload::Form;
 
 pub use error::{ImportError, RequestError};
-pub use queue::{ImportQueue, Turn, MAX_IMPORTS};
+pub use queue::{ImportQueue, NoPlace, Turn, MAX_IMPORTS};
 pub use rejection::{Reason, RejectedRows};
 pub use report::{
     Accepted, Cancelled, Completed, DataChange, Failed, FailedRows, FormHead, Performance,

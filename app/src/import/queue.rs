@@ -1,6 +1,6 @@
 //! A few imports are read at a time, one is merged at a time; the rest is turned away.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,15 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 #[derive(Clone, Default)]
 pub struct ImportQueue(Arc<Shared>);
 
+/// Why there is no place for an import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoPlace {
+    /// As many run as may.
+    AllTaken,
+    /// As many of this caller's run as may.
+    AllOwn,
+}
+
 /// A place among the imports; given back when dropped.
 pub struct Turn {
     queue: Arc<Shared>,
@@ -21,15 +30,22 @@ pub struct Turn {
 }
 
 impl ImportQueue {
-    /// A place for one more import, or `None` when there are [`MAX_IMPORTS`] already.
-    /// Never blocks.
-    pub fn join(&self) -> Option<Turn> {
+    /// A place for one more import of a caller, who may have so many of the [`MAX_IMPORTS`]. Never blocks.
+    ///
+    /// # Errors
+    /// There is none, for one of two reasons.
+    pub fn join(&self, caller: &str, at_most: usize) -> Result<Turn, NoPlace> {
         let mut state = self.0.lock();
         if state.joined >= MAX_IMPORTS {
-            return None;
+            return Err(NoPlace::AllTaken);
+        }
+        if state.callers.values().filter(|it| **it == caller).count() >= at_most {
+            return Err(NoPlace::AllOwn);
         }
         state.joined += 1;
-        Some(self.turn(state))
+        let number = state.next_number + 1;
+        state.callers.insert(number, caller.to_owned());
+        Ok(self.turn(state))
     }
 
     /// A turn to write that is no import and takes no place.
@@ -87,6 +103,7 @@ impl Drop for Turn {
         let mut state = self.queue.lock();
         state.joined -= 1;
         state.line.retain(|number| *number != self.number);
+        state.callers.remove(&self.number);
         self.queue.changed.notify_all();
     }
 }
@@ -103,6 +120,8 @@ struct State {
     next_number: u64,
     /// Those whose file has been read; the first one is merged.
     line: VecDeque<u64>,
+    /// Whose imports they are, by number.
+    callers: BTreeMap<u64, String>,
 }
 
 impl Shared {
@@ -119,19 +138,22 @@ mod tests {
     #[test]
     fn four_import_and_the_next_is_turned_away() {
         let queue = ImportQueue::default();
-        let mut turns: Vec<Turn> = (0..MAX_IMPORTS).map(|_| queue.join().unwrap()).collect();
-        assert!(queue.join().is_none());
+        let mut turns: Vec<Turn> = (0..MAX_IMPORTS)
+            .map(|_| queue.join("", MAX_IMPORTS).unwrap())
+            .collect();
+        let refused = |caller, at_most| queue.join(caller, at_most).err();
+        assert_eq!(refused("", MAX_IMPORTS), Some(NoPlace::AllTaken));
         turns.pop();
-        assert!(queue.join().is_some());
+        assert!(queue.join("", MAX_IMPORTS).is_ok());
     }
 
     #[test]
     fn turns_come_in_the_order_in_which_files_were_read() {
         let queue = ImportQueue::default();
         let (slow_form, first, second) = (
-            queue.join().unwrap(),
-            queue.join().unwrap(),
-            queue.join().unwrap(),
+            queue.join("", MAX_IMPORTS).unwrap(),
+            queue.join("", MAX_IMPORTS).unwrap(),
+            queue.join("", MAX_IMPORTS).unwrap(),
         );
         assert!(first.line_up());
         assert!(!second.line_up());
@@ -144,11 +166,23 @@ mod tests {
     }
 
     #[test]
+    fn a_caller_leaves_a_place_to_others() {
+        let queue = ImportQueue::default();
+        let mut own: Vec<Turn> = (0..3).map(|_| queue.join("a", 3).unwrap()).collect();
+        assert_eq!(queue.join("a", 3).err(), Some(NoPlace::AllOwn));
+        let other = queue.join("b", 3).unwrap();
+        assert_eq!(queue.join("b", 3).err(), Some(NoPlace::AllTaken));
+        own.pop();
+        drop(other);
+        assert!(queue.join("a", 3).is_ok());
+    }
+
+    #[test]
     fn one_who_waits_is_woken_when_the_one_before_ends() {
         let queue = ImportQueue::default();
-        let running = queue.join().unwrap();
+        let running = queue.join("", MAX_IMPORTS).unwrap();
         assert!(running.wait(|| false));
-        let waiting = queue.join().unwrap();
+        let waiting = queue.join("", MAX_IMPORTS).unwrap();
         assert!(!waiting.line_up());
         let thread = thread::spawn(move || waiting.wait(|| false));
         drop(running);

@@ -9,6 +9,7 @@ use super::access::{check_host, check_origin, check_site, cors_fields, is_prefli
 use super::answer::{json_text, private, ApiError};
 use super::auth::{self, Auth, Caller, SWEEP};
 use super::bodies::{object, Bodies};
+use super::callers::Callers;
 use super::history::HistoryQuery;
 use super::imports::{Imports, Registry};
 use super::limits::MAX_HANDSHAKE_QUERY_BYTES;
@@ -17,6 +18,7 @@ use super::queries::{Queries, Query};
 use super::query_fields::fields;
 use super::route::{options, route, Route, Verb};
 use super::service::{Manager, WATCHDOG};
+use super::sessions::Around;
 use super::{figures, pages, sessions};
 use crate::journal::Journaling;
 
@@ -32,6 +34,7 @@ pub struct Host {
     pub imports: Imports,
     pub queries: Queries,
     pub bodies: Bodies,
+    pub callers: Callers,
     pub numbers: Numbers,
     pub journal: Journaling,
 }
@@ -275,9 +278,13 @@ impl Host {
         request: RequestId,
     ) -> Option<(Verb, Response)> {
         let (verb, caller, body) = self.bodies.finish(request)?;
-        let (auth, imports) = (&self.auth, &self.registry);
+        let around = Around {
+            auth: &self.auth,
+            imports: &self.registry,
+            callers: &mut self.callers,
+        };
         let response = object(&body)
-            .and_then(|body| sessions::run(endpoint, auth, imports, request, verb, &caller, body))
+            .and_then(|body| sessions::run(endpoint, around, request, verb, &caller, body))
             .unwrap_or_else(|error| {
                 audit_refusal(&error, &format!("{verb:?}"), &caller.name());
                 Some(error.into())

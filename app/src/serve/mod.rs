@@ -18,6 +18,7 @@ mod auth;
 mod bodies;
 mod budget;
 mod call;
+mod callers;
 mod export;
 mod figures;
 mod history;
@@ -56,6 +57,7 @@ use crate::store::{Store, StoreError};
 use auth::{Auth, TokenFileError};
 use bodies::Bodies;
 use budget::Budget;
+use callers::Callers;
 use host::Host;
 use imports::{Imports, Registry};
 use logging::Log;
@@ -224,6 +226,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
             budget.file_bytes,
         )?,
         bodies: Bodies::new(budget.body_bytes),
+        callers: Callers::default(),
         numbers: Numbers::start(reservation, handle.clone())?,
         journal: journal.start(handle.clone())?,
     };

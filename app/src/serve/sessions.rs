@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::answer::{json_text, private, session, ApiError};
 use super::auth::{changed, Auth, Caller};
+use super::callers::Callers;
 use super::imports::Registry;
 use super::query_fields::fields;
 use super::route::Verb;
@@ -45,16 +46,28 @@ pub fn delete(endpoint: &mut Endpoint, id: Uuid) -> Result<Response, ApiError> {
     Ok(private(Response::empty(204)))
 }
 
+/// What verbs need beside the endpoint.
+pub struct Around<'a> {
+    pub auth: &'a Auth,
+    pub imports: &'a Registry,
+    pub callers: &'a mut Callers,
+}
+
 /// Does a verb. `None` where the answer comes later: when an import has rolled back.
 pub fn run(
     endpoint: &mut Endpoint,
-    auth: &Auth,
-    imports: &Registry,
+    around: Around<'_>,
     request: RequestId,
     verb: Verb,
     caller: &Caller,
     mut body: JsonObject,
 ) -> Result<Option<Response>, ApiError> {
+    let Around {
+        auth,
+        imports,
+        callers,
+    } = around;
+    callers.begin(endpoint, caller, &verb)?;
     if let Some(id) = verb.session() {
         changed(endpoint, caller, id)?;
     }
@@ -65,7 +78,7 @@ pub fn run(
             };
             auth.log_in(endpoint, token, caller.peer, is_secure)?
         }
-        Verb::CreateSession => create(endpoint, auth, caller, body)?,
+        Verb::CreateSession => create(endpoint, auth, callers, caller, body)?,
         Verb::Share(id) => {
             let expires_in_s = match body.remove("expiresIn") {
                 None | Some(Value::Null) => None,
@@ -127,6 +140,7 @@ pub fn run(
 fn create(
     endpoint: &mut Endpoint,
     auth: &Auth,
+    callers: &mut Callers,
     caller: &Caller,
     mut body: JsonObject,
 ) -> Result<Response, ApiError> {
@@ -151,6 +165,7 @@ fn create(
         }
         Some(_) => return Err(ApiError::invalid("sessionId must be text")),
     };
+    callers.created(endpoint, caller, id);
     let owner_token = auth.issue_owner(endpoint, id)?;
     let text = format!(
         "{{\"sessionId\":\"{id}\",\"ownerToken\":\"{owner_token}\",\"session\":{}}}",

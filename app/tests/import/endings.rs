@@ -161,7 +161,10 @@ fn a_cancellation_takes_effect_while_the_upload_stands_still() {
         declared_bytes: Some(upload.len() as u64),
         query: Vec::new(),
     };
-    let turn = world.queue.join().unwrap();
+    let turn = world
+        .queue
+        .join("", pulsewheel_app::import::MAX_IMPORTS)
+        .unwrap();
     thread::scope(|scope| {
         let import = scope.spawn(|| {
             let mut recorder = Recorder::default();
@@ -200,7 +203,10 @@ fn an_upload_that_breaks_off_or_grows_too_large_fails_the_import() {
             declared_bytes: None,
             query: Vec::new(),
         };
-        let turn = world.queue.join().unwrap();
+        let turn = world
+            .queue
+            .join("", pulsewheel_app::import::MAX_IMPORTS)
+            .unwrap();
         sender.push(Bytes::copy_from_slice(&upload[..upload.len() / 2]));
         let mut recorder = Recorder {
             on_file_started: Some(Box::new(|| {
@@ -265,7 +271,10 @@ fn a_session_that_the_host_refuses_ends_the_request_without_an_import() {
 #[test]
 fn an_import_that_was_read_waits_for_the_one_before_it_and_can_be_cancelled_there() {
     let world = World::new();
-    let running = world.queue.join().unwrap();
+    let running = world
+        .queue
+        .join("", pulsewheel_app::import::MAX_IMPORTS)
+        .unwrap();
     assert!(running.line_up());
     let canceller: RefCell<Option<Canceller>> = RefCell::new(None);
     let mut recorder = Recorder {

@@ -173,7 +173,10 @@ impl World {
             declared_bytes: declare_length.then_some(form.len() as u64),
             query: Vec::new(),
         };
-        let turn = self.queue.join().expect("a free place");
+        let turn = self
+            .queue
+            .join("", pulsewheel_app::import::MAX_IMPORTS)
+            .expect("a free place");
         run(upload, turn, &self.store, &|| Some(12 << 20), recorder);
     }
 

@@ -235,23 +235,48 @@ fn lists_have_the_newest_first_and_can_be_filtered() {
 }
 
 #[test]
-fn one_session_more_than_allowed_is_refused_until_another_is_forgotten() {
+fn one_session_more_than_allowed_takes_the_place_of_one_that_ended_or_was_never_used() {
     let mut world = World::with(ProgressConfig {
-        max_sessions: 1,
+        max_sessions: 3,
         ..ProgressConfig::default()
     });
-    let id = world.create(json!({}));
-    let create = |world: &mut World| {
+    let create = |world: &mut World, number: u8| {
         let options = SessionOptions::default();
-        world
-            .tracker
-            .create_session(world.now, &mut world.wheel, [9; 16], options)
+        let created =
+            world
+                .tracker
+                .create_session(world.now, &mut world.wheel, [number; 16], options);
+        created.map_err(|error| error.code)
     };
-    assert_eq!(code(create(&mut world)), ErrorCode::ServerOverload);
-    world.complete(id, json!({})).unwrap();
-    assert_eq!(code(create(&mut world)), ErrorCode::ServerOverload);
-    world.advance(300_000);
-    create(&mut world).unwrap();
+    let [used, managed, idle, second, third] =
+        [1, 2, 3, 4, 5].map(|number| uuid::Builder::from_random_bytes([number; 16]).into_uuid());
+    for number in [1, 2, 3] {
+        create(&mut world, number).unwrap();
+    }
+    world.update(used, 0.1, json!({})).unwrap();
+    world.tracker.manage(managed).unwrap();
+    world.outputs();
+
+    // The one that was never used is told of, and forgotten.
+    create(&mut world, 4).unwrap();
+    let told = world.outputs();
+    assert!(
+        matches!(&told[0], Output::Emit { event: "import_cancelled", session: Some(id), payload, .. }
+        if *id == idle && payload.contains(r#""reason":"evicted""#))
+    );
+    assert_eq!(told[1], Output::Forgotten { id: idle });
+    // Where all are in use, one more is too many.
+    world.update(second, 0.1, json!({})).unwrap();
+    assert_eq!(create(&mut world, 5), Err(ErrorCode::ServerOverload));
+    // What has ended goes before its time.
+    world.complete(used, json!({})).unwrap();
+    create(&mut world, 5).unwrap();
+    assert_eq!(
+        code(world.tracker.session(world.now, used)),
+        ErrorCode::SessionNotFound
+    );
+    assert_eq!(world.tracker.active_sessions(), 3);
+    assert!(world.tracker.session(world.now, third).is_ok());
 }
 
 #[test]

@@ -4,7 +4,6 @@
 //! good over restarts, says nothing of the token, and ends with the token's line.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::prelude::{Engine, BASE64_URL_SAFE_NO_PAD};
@@ -14,6 +13,7 @@ use ring::hmac;
 
 use super::file::Line;
 use super::secret::Digest;
+use crate::serve::callers::CallerId;
 
 /// How long a login lasts.
 const LASTS: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -96,13 +96,13 @@ fn message(expires_s: u64) -> String {
 #[derive(Default)]
 pub struct Failures {
     /// When the bucket of an address is empty again.
-    empty_at_ms: BTreeMap<Option<IpAddr>, u64>,
+    empty_at_ms: BTreeMap<CallerId, u64>,
 }
 
 impl Failures {
     /// How many seconds an address has to wait until it may try again, if it has to.
     pub fn wait_s(&self, peer: PeerAddr, now_ms: u64) -> Option<u64> {
-        let empty_at_ms = self.empty_at_ms.get(&address(peer))?;
+        let empty_at_ms = self.empty_at_ms.get(&CallerId::at(peer))?;
         let filled_ms = empty_at_ms.saturating_sub(now_ms);
         let over_ms = (filled_ms + FAILURE_MS).checked_sub(FAILURES_AT_ONCE * FAILURE_MS)?;
         (over_ms > 0).then(|| over_ms.div_ceil(1000))
@@ -117,17 +117,8 @@ impl Failures {
             // Those who fail from ever new addresses push each other out.
             self.empty_at_ms.pop_first();
         }
-        let empty_at_ms = self.empty_at_ms.entry(address(peer)).or_default();
+        let empty_at_ms = self.empty_at_ms.entry(CallerId::at(peer)).or_default();
         *empty_at_ms = (*empty_at_ms).max(now_ms) + FAILURE_MS;
-    }
-}
-
-/// By what addresses are told apart: IPv6 by its first 64 bits, and all of loopback is one.
-fn address(peer: PeerAddr) -> Option<IpAddr> {
-    match peer.ip()? {
-        address if address.is_loopback() => None,
-        IpAddr::V6(address) => Some(IpAddr::V6((address.to_bits() >> 64 << 64).into())),
-        address => Some(address),
     }
 }
 

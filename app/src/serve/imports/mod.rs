@@ -30,8 +30,9 @@ use pulsewheel::{Endpoint, Handle, RequestId};
 use super::answer::ApiError;
 use super::auth::Caller;
 use super::call::call_surely;
+use super::callers::CallerId;
 use super::query_fields::fields;
-use crate::import::{self, boundary, pipe, BodySender, ImportQueue, Upload, OPTION_NAMES};
+use crate::import::{self, boundary, pipe, BodySender, ImportQueue, NoPlace, Upload, OPTION_NAMES};
 use crate::memory::resident_bytes;
 use crate::store::Store;
 use reporter::LoopReporter;
@@ -105,11 +106,11 @@ impl Imports {
         if self.registry.is_closing() {
             return Err(going_down());
         }
-        let Some(turn) = self.queue.join() else {
-            return Err(ApiError::overload(
-                "as many imports run as may; come back when one has ended",
-            ));
-        };
+        let whose = CallerId::of(&caller);
+        let turn = self
+            .queue
+            .join(&format!("{whose:?}"), whose.max_uploads())
+            .map_err(no_place)?;
         let window = Arc::new(Window {
             request,
             open_bytes: AtomicUsize::new(0),
@@ -217,6 +218,18 @@ impl Imports {
             }
             thread::sleep(Duration::from_millis(5));
         }
+    }
+}
+
+fn no_place(why: NoPlace) -> ApiError {
+    match why {
+        NoPlace::AllTaken => {
+            ApiError::overload("as many imports run as may; come back when one has ended")
+        }
+        NoPlace::AllOwn => ApiError::rate_limit(
+            "three imports of yours run; the last place is for others",
+            5,
+        ),
     }
 }
 

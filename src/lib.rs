@@ -259,9 +259,9 @@ pub use io::{
 pub use {mio, serde_json, uuid};
 
 pub use net::{
-    inlet, Accepted, BroadcastHandle, Files, Handle, HandleError, Histogram, Inlet, InletListener,
-    IoServer, Job, JobBar, JobIo, JobIter, JobOptions, Listener, Pending, Peripheral,
-    ProgressHandle, Server, SocketHandle, SocketRef, Stats, Stream,
+    inlet, memory_usage, Accepted, BroadcastHandle, Files, Handle, HandleError, Histogram, Inlet,
+    InletListener, IoServer, Job, JobBar, JobIo, JobIter, JobOptions, Listener, Pending,
+    Peripheral, ProgressHandle, Server, SocketHandle, SocketRef, Stats, Stream,
 };
 pub use now::Now;
 pub use peer::PeerAddr;

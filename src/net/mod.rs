@@ -31,3 +31,4 @@ pub use reach::{BroadcastHandle, SocketHandle, SocketRef};
 pub use server::Server;
 pub use stats::Stats;
 pub use stream::{Accepted, Listener, Stream};
+pub use system::memory_usage;

@@ -36,7 +36,7 @@ pub(crate) fn environment() -> Environment {
     let mut pool = RandomPool::default();
     Environment {
         random: Box::new(move |bytes| pool.fill(bytes)),
-        memory: Box::new(memory),
+        memory: Box::new(memory_usage),
     }
 }
 
@@ -81,8 +81,9 @@ impl RandomPool {
     }
 }
 
-/// Resident memory of this process, and what is left to it under the machine's and the container's limits.
-fn memory() -> MemoryUsage {
+/// Resident memory of this process, and what is left to it under the machine's and the container's limits: what `heartbeat` tells.
+/// Reads `/proc` and the control groups; where there is neither, nothing is known.
+pub fn memory_usage() -> MemoryUsage {
     const KIB_PER_MIB: u64 = 1024;
     let used_kib = kib_field("/proc/self/status", "VmRSS:");
     let machine_kib = kib_field("/proc/meminfo", "MemAvailable:");
@@ -160,7 +161,7 @@ mod tests {
 
     #[test]
     fn memory_figures_are_believable() {
-        let memory = memory();
+        let memory = memory_usage();
         assert!(memory.used_mb.is_some_and(|mb| mb < 100_000));
         assert!(memory.available_mb.is_some_and(|mb| mb > 0));
     }

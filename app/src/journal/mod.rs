@@ -26,6 +26,7 @@ use pulsewheel::{Endpoint, Handle};
 use rusqlite::Connection;
 use serde_json::json;
 
+use crate::serve::Alerts;
 use crate::store::{Reader, StoreError};
 use waiting::Waiting;
 
@@ -93,13 +94,13 @@ impl Journal {
         JournalReader::open(&self.directory)
     }
 
-    /// Begins to write.
-    pub fn start(self, handle: Handle) -> io::Result<Journaling> {
+    /// Begins to write; people hear of it when that fails.
+    pub fn start(self, handle: Handle, alerts: Arc<Alerts>) -> io::Result<Journaling> {
         let waiting = Arc::new(Waiting::default());
         let of_thread = waiting.clone();
         let thread = thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || writer::write_all(self.connection, &of_thread, &handle))?;
+            .spawn(move || writer::write_all(self.connection, &of_thread, &handle, &alerts))?;
         Ok(Journaling { waiting, thread })
     }
 }

@@ -8,20 +8,21 @@ use rusqlite::Connection;
 
 use super::waiting::{Batch, Waiting};
 use super::write::Writer;
-use crate::serve::{call_surely, ApiError};
+use crate::serve::{call_surely, Alerts, ApiError, Concern, Condition};
 
 /// How long to wait before what could not be written is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Writes until there is no more to come. What can't be written stays and is tried again; whoever waits for it is told.
-pub fn write_all(connection: Connection, waiting: &Waiting, handle: &Handle) {
+pub fn write_all(connection: Connection, waiting: &Waiting, handle: &Handle, alerts: &Alerts) {
     let mut writer = Writer::new(connection);
     while let Some(batch) = waiting.next() {
         match writer.write(&batch) {
-            Ok(()) => confirm(waiting, handle, &batch),
+            Ok(()) => confirm(waiting, handle, alerts, &batch),
             Err(error) => {
                 log::error!("the journal of sessions can't be written: {error}");
                 refuse(handle);
+                alerts.report(handle, Concern::Sessions, Condition::Bad);
                 if !waiting.give_back(batch, PAUSE) {
                     break;
                 }
@@ -30,9 +31,10 @@ pub fn write_all(connection: Connection, waiting: &Waiting, handle: &Handle) {
     }
 }
 
-fn confirm(waiting: &Waiting, handle: &Handle, batch: &Batch) {
+fn confirm(waiting: &Waiting, handle: &Handle, alerts: &Alerts, batch: &Batch) {
     if waiting.has_recovered() {
         log::info!("the journal of sessions is written again");
+        alerts.report(handle, Concern::Sessions, Condition::Well);
     }
     if batch.is_urgent {
         let number = batch.number;

@@ -6,6 +6,7 @@ use pulsewheel::http::{Cors, Method, Request, Response};
 use pulsewheel::{Admission, Endpoint, Event, PeerAddr, RequestId};
 
 use super::access::{check_host, check_origin, check_site, cors_fields, is_preflight};
+use super::alerts::Alerts;
 use super::answer::{json_text, private, ApiError};
 use super::auth::{self, Auth, Caller, SWEEP};
 use super::bodies::{object, Bodies};
@@ -37,6 +38,7 @@ pub struct Host {
     pub callers: Callers,
     pub numbers: Numbers,
     pub journal: Journaling,
+    pub alerts: Arc<Alerts>,
 }
 
 impl Host {
@@ -98,6 +100,7 @@ impl Host {
                 token: WATCHDOG, ..
             } => self.manager.alive(),
             Event::CancelRequested { session, .. } => self.registry.cancel(endpoint, session),
+            Event::LimitReached { limit, .. } => self.alerts.limit_reached(endpoint, limit),
             Event::Message(message) => endpoint.recycle(message),
             // Whoever connects only listens, or asks what the endpoint answers itself.
             _ => {}

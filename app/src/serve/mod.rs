@@ -12,6 +12,7 @@
 //! threads reach the loop by a [`Handle`](pulsewheel::Handle) alone.
 
 mod access;
+mod alerts;
 mod answer;
 mod args;
 mod auth;
@@ -54,6 +55,7 @@ use pulsewheel::{Config, Network, Server};
 use crate::clock::now_ms;
 use crate::journal::Journal;
 use crate::store::{Store, StoreError};
+use alerts::Watch;
 use auth::{Auth, TokenFileError};
 use bodies::Bodies;
 use budget::Budget;
@@ -67,6 +69,7 @@ use service::{Manager, Passed};
 use signals::{outlive_file_limits, EndSignals};
 use socket_file::SocketFile;
 
+pub(crate) use alerts::{Alerts, Concern, Condition};
 pub(crate) use answer::ApiError;
 pub(crate) use call::call_surely;
 
@@ -175,6 +178,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         allowed_origins: Some(args.allowed_origin.clone()),
         cors: cors.clone(),
         trusted_proxies: args.trusted_proxy.clone(),
+        limit_events: true,
         progress: Some(ProgressConfig {
             first_seq: reservation.first(),
             reserved_seq: reservation.first(),
@@ -205,7 +209,9 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
 
     let handle = server.handle();
     let manager = Arc::new(Manager::from_env());
-    let registry = Arc::new(Registry::default());
+    let alerts = Arc::new(Alerts::default());
+    let _watch = Watch::start(alerts.clone(), handle.clone(), &args.data_dir)?;
+    let registry = Arc::new(Registry::new(alerts.clone()));
     let mut host = Host {
         auth: auth.clone(),
         manager: manager.clone(),
@@ -227,8 +233,9 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         )?,
         bodies: Bodies::new(budget.body_bytes),
         callers: Callers::default(),
-        numbers: Numbers::start(reservation, handle.clone())?,
-        journal: journal.start(handle.clone())?,
+        numbers: Numbers::start(reservation, handle.clone(), alerts.clone())?,
+        journal: journal.start(handle.clone(), alerts.clone())?,
+        alerts,
     };
     host.journal.take(server.endpoint());
     let leave = {

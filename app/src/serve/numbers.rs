@@ -8,11 +8,13 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{sync_channel, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use pulsewheel::{Endpoint, Handle, Pending};
 
+use super::alerts::{Alerts, Concern, Condition};
 use super::call::call_surely;
 
 const FILE: &str = "seq";
@@ -110,11 +112,15 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    pub fn start(reservation: Reservation, handle: Handle) -> io::Result<Numbers> {
+    pub fn start(
+        reservation: Reservation,
+        handle: Handle,
+        alerts: Arc<Alerts>,
+    ) -> io::Result<Numbers> {
         let (wake, woken) = sync_channel(1);
         let thread = thread::Builder::new()
             .name("numbers".to_owned())
-            .spawn(move || follow(reservation, &woken, &handle))?;
+            .spawn(move || follow(reservation, &woken, &handle, &alerts))?;
         Ok(Numbers { wake, thread })
     }
 
@@ -139,7 +145,12 @@ impl Numbers {
     }
 }
 
-fn follow(mut reservation: Reservation, woken: &Receiver<()>, handle: &Handle) -> Reservation {
+fn follow(
+    mut reservation: Reservation,
+    woken: &Receiver<()>,
+    handle: &Handle,
+    alerts: &Alerts,
+) -> Reservation {
     loop {
         if woken.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Disconnected) {
             return reservation;
@@ -151,15 +162,19 @@ fn follow(mut reservation: Reservation, woken: &Receiver<()>, handle: &Handle) -
         match reservation.follow(state.wanted) {
             Ok(false) => {}
             Ok(true) => {
+                alerts.report(handle, Concern::Numbers, Condition::Well);
                 let reserved = reservation.reserved();
                 let _ = call_surely(handle, move |endpoint| {
                     endpoint.progress().reserve_seq(reserved)
                 });
             }
-            Err(error) => log::warn!(
-                "{} can't be written: {error}; until it can be, changes are numbered one by one",
-                reservation.path.display()
-            ),
+            Err(error) => {
+                log::warn!(
+                    "{} can't be written: {error}; until it can be, changes are numbered one by one",
+                    reservation.path.display()
+                );
+                alerts.report(handle, Concern::Numbers, Condition::Bad);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Which sessions have an import, and who waits for one to end.
 
 use std::collections::BTreeMap;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pulsewheel::http::Response;
@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::going_down;
 use crate::import::{Canceller, RequestError};
+use crate::serve::alerts::{Alerts, Concern, Condition};
 use crate::serve::answer::{self, ApiError};
 use crate::serve::auth::{changed, Caller};
 
@@ -18,6 +19,7 @@ use crate::serve::auth::{changed, Caller};
 /// for moments only, so that the loop never waits.
 #[derive(Default)]
 pub struct Registry {
+    alerts: Arc<Alerts>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -52,6 +54,14 @@ pub enum Outcome {
 }
 
 impl Registry {
+    /// People hear through these of imports that can't be written.
+    pub fn new(alerts: Arc<Alerts>) -> Registry {
+        Registry {
+            alerts,
+            ..Registry::default()
+        }
+    }
+
     /// Takes a session for an import: a new one, under the wanted id if there is
     /// one, or a processing one that has none yet.
     pub fn claim(
@@ -131,6 +141,9 @@ impl Registry {
 
     /// Ends the session of an import that has ended, and answers who waits for that.
     pub fn end(&self, endpoint: &mut Endpoint, id: Uuid, outcome: Outcome) {
+        if let Some(condition) = storage(&outcome) {
+            self.alerts.observe(endpoint, Concern::Imports, condition);
+        }
         let answer = match outcome {
             Outcome::Completed {
                 result,
@@ -211,6 +224,18 @@ impl Registry {
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic elsewhere leaves nothing half done in here.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the end of an import tells of the storage, if anything.
+fn storage(outcome: &Outcome) -> Option<Condition> {
+    match outcome {
+        // A dry run has written nothing.
+        Outcome::Completed { data_updated, .. } => data_updated.as_ref().map(|_| Condition::Well),
+        Outcome::Failed { error, .. } => {
+            (error["code"] == "STORAGE_ERROR").then_some(Condition::Bad)
+        }
+        Outcome::Cancelled { .. } => None,
     }
 }
 

@@ -8,11 +8,13 @@
 //! | [`import`] | an upload becomes findings: multipart, CSV, formats, the job that runs them |
 //! | [`journal`] | the SQLite database of progress sessions, which brings them back after a restart |
 //! | [`store`] | the SQLite database: findings, hosts, history of imports |
+//! | [`backup`] | `pulsewheel backup` and `pulsewheel restore` |
 //! | [`generate`] | seeded sample scans of any size |
 //! | [`licenses`] | what `--licenses` prints |
 //! | [`severity`], [`normal`], [`clock`], [`memory`] | small shared helpers |
 #![forbid(unsafe_code)]
 
+pub mod backup;
 pub mod client;
 pub mod clock;
 pub mod generate;

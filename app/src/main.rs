@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
+use pulsewheel_app::backup::{self, BackupArgs};
 use pulsewheel_app::client::{self, ImportArgs};
 use pulsewheel_app::generate::{write_scan, Size};
 use pulsewheel_app::licenses;
@@ -31,6 +32,12 @@ enum Command {
     Serve(ServeArgs),
     Import(ImportArgs),
     Generate(GenerateArgs),
+    /// Write a backup of both databases to a file, also while the server runs.
+    Backup(BackupArgs),
+    /// Put the databases of a backup into the data directory, while no server runs there.
+    ///
+    /// What was there is kept, in a folder of the data directory.
+    Restore(BackupArgs),
 }
 
 /// Write a made-up vulnerability scan (CSV) to standard output, to try imports with.
@@ -60,6 +67,12 @@ fn main() -> ExitCode {
         },
         Some(Command::Import(args)) => ExitCode::from(client::import(&args)),
         Some(Command::Generate(args)) => ended(unless_reader_left(generate(&args))),
+        Some(Command::Backup(args)) => ended(backup::backup(&args)),
+        Some(Command::Restore(args)) => ended(backup::restore(&args).map(|kept| {
+            if let Some(kept) = kept {
+                let _ = writeln!(io::stdout(), "what was there is in {}", kept.display());
+            }
+        })),
         None if cli.licenses => ended(unless_reader_left(print_licenses())),
         None => Cli::command()
             .error(clap::error::ErrorKind::MissingSubcommand, "nothing to do")

@@ -30,6 +30,8 @@ use crate::serve::Alerts;
 use crate::store::{Reader, StoreError};
 use waiting::Waiting;
 
+pub use schema::VERSION as SCHEMA_VERSION;
+
 pub use read::{Change, EndedFilter, EndedPlace, JournalReader, KeptAlert};
 
 /// The file, in the data directory.

@@ -43,11 +43,12 @@ pub use filter::{Cursor, FindingFilter, Sort, SortKey};
 pub use history::{Ending, HistoryEntry, ImportStatus, NewImport};
 pub use plan::{MergeCounts, MergePlan, MergeStop, Resolve};
 pub use query::{FindingPage, FindingRow, Page, Port, Reader, MAX_PAGE};
+pub use schema::VERSION as SCHEMA_VERSION;
 pub use staging::{ImportWriter, Record, Seen, StagedHost, Times};
 pub use stats::Statistics;
 pub use undo::{UndoError, Undone};
 
-const DATABASE_FILE: &str = "pulsewheel.sqlite";
+pub const DATABASE_FILE: &str = "pulsewheel.sqlite";
 const STAGING_PREFIX: &str = "staging";
 const LOCK_FILE: &str = "lock";
 
@@ -99,13 +100,7 @@ impl Store {
     /// those of a staging file there are three quarters of it.
     pub fn open_with_cache(directory: &Path, cache_kib: u32) -> Result<Store, StoreError> {
         let io = |error| StoreError::Directory(directory.to_owned(), error);
-        fs::create_dir_all(directory).map_err(io)?;
-        let lock = File::create(directory.join(LOCK_FILE)).map_err(io)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(directory.to_owned())),
-            Err(TryLockError::Error(error)) => return Err(io(error)),
-        }
+        let lock = lock(directory)?;
         remove_staging_files(directory).map_err(io)?;
         let mut connection = connect(directory, cache_kib)?;
         let version = schema::version(&connection)?;
@@ -221,6 +216,18 @@ fn connect(directory: &Path, cache_kib: u32) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
+}
+
+/// Makes a directory if need be, and keeps other processes out of it as long as the file is there.
+pub fn lock(directory: &Path) -> Result<File, StoreError> {
+    let io = |error| StoreError::Directory(directory.to_owned(), error);
+    fs::create_dir_all(directory).map_err(io)?;
+    let lock = File::create(directory.join(LOCK_FILE)).map_err(io)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(directory.to_owned())),
+        Err(TryLockError::Error(error)) => Err(io(error)),
+    }
 }
 
 /// What killed imports have left behind.

@@ -1,0 +1,45 @@
+// Backups of a running program, and what comes back.
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+import { test } from "node:test";
+import { findings, manyRows, nessusCsv, runProgram, startProgram, temporaryFolder, upload } from "./support.mjs";
+
+const importAndWait = (program, host) => upload(program, nessusCsv(manyRows(host, 30)), { query: "?wait=true" });
+
+test("a backup of a running program comes back as it was, and what was there since is kept beside", async (t) => {
+  const dataDir = temporaryFolder();
+  const file = path.join(temporaryFolder(), "backup");
+  const program = await startProgram(t, { dataDir });
+  assert.equal((await importAndWait(program, "early")).status, 200);
+  const { sessionId } = (await program.call("POST", "/api/sessions", {})).body;
+  const made = await runProgram(["backup", file, "--data-dir", dataDir]);
+  assert.equal(made.status, 0, made.stderr);
+  assert.equal((await importAndWait(program, "late")).status, 200);
+  const refused = await runProgram(["restore", file, "--data-dir", dataDir]);
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /^pulsewheel: .*in use by another process\n$/);
+  await program.end("SIGTERM");
+  const restored = await runProgram(["restore", file, "--data-dir", dataDir]);
+  assert.equal(restored.status, 0, restored.stderr);
+  const [, kept] = /^what was there is in (.+)\n$/.exec(restored.stdout.toString());
+  const again = await startProgram(t, { dataDir });
+  assert.equal((await findings(again, "early")).total, 30);
+  assert.equal((await findings(again, "late")).total, 0);
+  assert.equal((await again.call("GET", `/api/sessions/${sessionId}`)).status, 200);
+  const before = await startProgram(t, { dataDir: kept });
+  assert.equal((await findings(before, "late")).total, 30);
+});
+
+test("what is no backup is refused with one clear line, and changes nothing", async () => {
+  const dataDir = temporaryFolder();
+  const file = path.join(temporaryFolder(), "file");
+  for (const args of [["restore", file], ["backup", file]]) {
+    const { status, stderr } = await runProgram([...args, "--data-dir", dataDir]);
+    assert.equal(status, 1);
+    assert.equal(stderr.trim().split("\n").length, 1, stderr);
+  }
+  fs.writeFileSync(file, "no database");
+  assert.equal((await runProgram(["restore", file, "--data-dir", dataDir])).status, 1);
+  assert.equal((await runProgram(["backup"])).status, 2);
+});

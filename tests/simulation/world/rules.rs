@@ -126,7 +126,8 @@ impl World {
                 },
                 false => Unheard::default(),
             };
-            if client.is_away() || self.book.standings[client.number].excuse.is_some() {
+            // Nobody is heard any more who has been sent away by a server that goes.
+            if client.is_away() || self.book.is_explained(client.number) {
                 continue;
             }
             assert!(

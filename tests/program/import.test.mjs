@@ -107,7 +107,9 @@ describe("the events of an import", () => {
     assert.ok(progress.length >= 2, `${progress.length} progress events`);
     progress.forEach((figures, index) => {
       assertProgressFields(figures);
-      assert.deepEqual([figures.metadata.filename, figures.metadata.vendor], ["long.csv", answer.vendor]);
+      assert.equal(figures.metadata.filename, "long.csv");
+      // Which scanner it is, is known when the first row has come.
+      if (figures.processed_rows > 0) assert.equal(figures.metadata.vendor, answer.vendor);
       if (index === 0) return;
       const earlier = progress[index - 1];
       assert.ok(Date.parse(figures.timestamp) - Date.parse(earlier.timestamp) >= 100);

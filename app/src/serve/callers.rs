@@ -48,9 +48,12 @@ pub struct Callers {
     began: Instant,
     /// When the bucket of a caller is full again, in microseconds.
     full_at_us: BTreeMap<(CallerId, Kind), u64>,
+    /// How many buckets make it worth a look which of them are full again.
+    many_buckets: usize,
     /// The sessions that a caller has created, the oldest first; some may have ended.
     sessions: BTreeMap<CallerId, VecDeque<Uuid>>,
-    crowd: usize,
+    /// How many callers make it worth a look who of them has no session at work.
+    many_callers: usize,
 }
 
 impl CallerId {
@@ -118,8 +121,9 @@ impl Default for Callers {
         Callers {
             began: Instant::now(),
             full_at_us: BTreeMap::new(),
+            many_buckets: FEW_CALLERS,
             sessions: BTreeMap::new(),
-            crowd: FEW_CALLERS,
+            many_callers: FEW_CALLERS,
         }
     }
 }
@@ -146,12 +150,12 @@ impl Callers {
 
     /// A caller has created a session.
     pub fn created(&mut self, endpoint: &mut Endpoint, caller: &Caller, id: Uuid) {
-        if self.sessions.len() >= self.crowd {
+        if self.sessions.len() >= self.many_callers {
             self.sessions.retain(|_, ids| {
                 ids.iter()
                     .any(|id| endpoint.progress().session_status(*id) == Ok(Status::Processing))
             });
-            self.crowd = FEW_CALLERS.max(2 * self.sessions.len());
+            self.many_callers = FEW_CALLERS.max(2 * self.sessions.len());
         }
         let caller = CallerId::of(caller);
         self.sessions.entry(caller).or_default().push_back(id);
@@ -160,9 +164,9 @@ impl Callers {
     /// Takes one out of a caller's bucket, which holds what [`Kind::rate`] says.
     fn take(&mut self, caller: &CallerId, kind: Kind, now_us: u64) -> Result<(), ApiError> {
         let (count, period_us) = kind.rate();
-        if self.full_at_us.len() >= self.crowd {
+        if self.full_at_us.len() >= self.many_buckets {
             self.full_at_us.retain(|_, full_at_us| *full_at_us > now_us);
-            self.crowd = FEW_CALLERS.max(2 * self.full_at_us.len());
+            self.many_buckets = FEW_CALLERS.max(2 * self.full_at_us.len());
         }
         let key = (caller.clone(), kind);
         let known_us = self.full_at_us.get(&key).copied().unwrap_or(0);

@@ -4,7 +4,6 @@ use super::progress::{create_as, object};
 use super::*;
 use crate::http::Response;
 use crate::progress::{ProgressConfig, SessionOptions};
-use crate::transport::RequestId;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -28,14 +27,7 @@ fn create(world: &mut World) -> Uuid {
 fn asked(world: &mut World) -> (ConnectionId, RequestId) {
     let key = world.open();
     world.feed(key, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
-    let request = world
-        .take_events()
-        .into_iter()
-        .find_map(|event| match event {
-            Event::Request { request, .. } => Some(request),
-            _ => None,
-        });
-    (key, request.expect("a request"))
+    (key, world.take_request())
 }
 
 fn respond(world: &mut World, request: RequestId, text: &'static str) {

@@ -1,7 +1,6 @@
 use super::*;
 use crate::error::Error;
 use crate::http::{Method, Response};
-use crate::transport::RequestId;
 
 fn config() -> Config {
     Config {
@@ -13,17 +12,6 @@ fn config() -> Config {
 
 fn upload(length: &str, more: &str) -> String {
     format!("POST /upload?a=b HTTP/1.1\r\nHost: a\r\n{length}\r\n{more}\r\n")
-}
-
-fn request(world: &mut World) -> RequestId {
-    world
-        .take_events()
-        .into_iter()
-        .find_map(|event| match event {
-            Event::Request { request, .. } => Some(request),
-            _ => None,
-        })
-        .expect("a request")
 }
 
 /// The bytes of the body that have been handed over, and whether that was all.
@@ -82,7 +70,7 @@ fn fields_are_added_to_the_hosts_answer_and_to_what_the_endpoint_says_itself() {
     let fields = || fields().map(|(name, value)| (name.into(), value.into()));
     let key = world.open();
     world.feed(key, "GET /page HTTP/1.1\r\nHost: a\r\n\r\n");
-    let asked = request(&mut world);
+    let asked = world.take_request();
     world.endpoint.add_answer_fields(asked, fields()).unwrap();
     let response = Response::text(200, "hello");
     world.endpoint.respond(asked, response).unwrap();
@@ -95,7 +83,7 @@ fn fields_are_added_to_the_hosts_answer_and_to_what_the_endpoint_says_itself() {
     assert_eq!(again, Err(Error::NoSuchRequest));
 
     world.feed(key, upload("Transfer-Encoding: chunked\r\n", "oops\r\n"));
-    let asked = request(&mut world);
+    let asked = world.take_request();
     world.endpoint.add_answer_fields(asked, fields()).unwrap();
     world.endpoint.grant_body(asked, 10).unwrap();
     world.turn();
@@ -122,7 +110,7 @@ fn files_of_the_client_go_to_the_host_where_it_serves_them() {
     let file = "GET /socket.io/socket.io.js?v=1 HTTP/1.1\r\nHost: a\r\n\r\n";
     let mut world = World::new(config());
     world.request(file);
-    request(&mut world);
+    world.take_request();
     let mut world = World::new(Config::default());
     let answer = world.request(file);
     assert_eq!(body(&answer), r#"{"code":0,"message":"Transport unknown"}"#);
@@ -136,7 +124,7 @@ fn no_byte_of_a_body_comes_unasked_and_none_beyond_what_was_asked_for() {
         key,
         upload("Content-Length: 10\r\n", "0123456789").trim_end(),
     );
-    let request = request(&mut world);
+    let request = world.take_request();
     assert!(!world.endpoint.transport.wants_input(key));
     world.endpoint.grant_body(request, 4).unwrap();
     world.turn();
@@ -162,7 +150,7 @@ fn a_sender_that_asks_first_is_told_to_go_on_when_the_host_wants_its_body() {
             .to_owned()
             + "\r\n\r\n",
     );
-    let wanted = request(&mut world);
+    let wanted = world.take_request();
     assert_eq!(world.take_text(key), "");
     world.endpoint.grant_body(wanted, 10).unwrap();
     world.turn();
@@ -178,7 +166,7 @@ fn a_sender_that_asks_first_is_told_to_go_on_when_the_host_wants_its_body() {
             .to_owned()
             + "\r\n\r\n",
     );
-    let unwanted = request(&mut world);
+    let unwanted = world.take_request();
     world
         .endpoint
         .respond(unwanted, Response::empty(413))
@@ -196,7 +184,7 @@ fn an_early_answer_has_a_short_rest_of_the_body_thrown_away_and_ends_a_long_one(
     let mut world = World::new(config());
     let key = world.open();
     world.feed(key, upload("Content-Length: 8\r\n", "0123").trim_end());
-    let early = request(&mut world);
+    let early = world.take_request();
     world.endpoint.respond(early, Response::empty(204)).unwrap();
     world.turn();
     assert_eq!(status(&world.take_text(key)), 204);
@@ -211,7 +199,7 @@ fn an_early_answer_has_a_short_rest_of_the_body_thrown_away_and_ends_a_long_one(
             .to_owned()
             + "\r\n\r\n",
     );
-    let early = request(&mut world);
+    let early = world.take_request();
     world.endpoint.respond(early, Response::empty(400)).unwrap();
     world.turn();
     for _ in 0..9 {
@@ -230,7 +218,7 @@ fn a_sender_that_was_held_back_is_read_on_behind_the_answer() {
             key,
             upload(&head, "").trim_end_matches("\r\n").to_owned() + "\r\n\r\n",
         );
-        let held_back = request(&mut world);
+        let held_back = world.take_request();
         // That there are bytes is said once: as long as they fill the buffers of the operating system, nothing new comes.
         world.endpoint.on_ready(key, Readiness::readable());
         world.turn();
@@ -256,7 +244,7 @@ fn the_host_hears_of_a_sender_that_is_gone() {
     let mut world = World::new(config());
     let key = world.open();
     world.feed(key, upload("Content-Length: 10\r\n", "012").trim_end());
-    let request = request(&mut world);
+    let request = world.take_request();
     world.endpoint.grant_body(request, 100).unwrap();
     world.turn();
     world.take_events();
@@ -276,7 +264,7 @@ fn a_sender_that_only_closes_its_side_still_gets_its_answer() {
     let mut world = World::new(config());
     let key = world.open();
     world.feed(key, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
-    let request = request(&mut world);
+    let request = world.take_request();
     world.endpoint.read_closed(key);
     world.turn();
     world
@@ -294,7 +282,7 @@ fn a_sender_that_the_host_holds_back_is_not_late() {
     let mut world = World::new(config());
     let key = world.open();
     world.feed(key, upload("Content-Length: 10\r\n", "01234").trim_end());
-    let request = request(&mut world);
+    let request = world.take_request();
     world.endpoint.grant_body(request, 5).unwrap();
     world.turn();
     world.pass_ms(60_000);
@@ -309,7 +297,7 @@ fn an_answer_that_cannot_be_sent_becomes_a_500() {
     let mut world = World::new(config());
     let key = world.open();
     world.feed(key, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    let request = request(&mut world);
+    let request = world.take_request();
     let split = Response::empty(200).with_header("X", "a\r\nSet-Cookie: b");
     world.endpoint.respond(request, split).unwrap();
     world.turn();
@@ -323,10 +311,10 @@ fn shutting_down_waits_for_answers_and_aborts_what_has_not_come() {
     let mut world = World::new(config());
     let key = world.open();
     world.feed(key, "GET /page HTTP/1.1\r\nHost: a\r\n\r\n");
-    let asked = request(&mut world);
+    let asked = world.take_request();
     let sender = world.open();
     world.feed(sender, upload("Content-Length: 9", ""));
-    let incomplete = request(&mut world);
+    let incomplete = world.take_request();
     world.endpoint.shut_down();
     world.turn();
     let events = world.take_events();
@@ -363,7 +351,7 @@ fn a_post_for_a_session_that_closes_leaves_its_connection_to_the_next_request() 
     world.feed(key, packets);
     assert_eq!(status(&world.take_text(key)), 400, "the session closes");
     world.feed(key, upload("Content-Length: 5", ""));
-    let id = request(&mut world);
+    let id = world.take_request();
     assert_eq!(world.poll(&sid).1, "1");
     assert_eq!(
         world.take_text(key),

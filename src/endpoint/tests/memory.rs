@@ -125,13 +125,8 @@ fn answers_that_are_not_read_are_given_up_the_largest_first() {
         let key = world.open();
         world.slow.push(key);
         world.feed(key, "GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
-        let requests = world.take_events().into_iter();
-        let mut requests = requests.filter_map(|event| match event {
-            Event::Request { request, .. } => Some(request),
-            _ => None,
-        });
         let response = Response::new(200, "text/plain", vec![b'x'; bytes]);
-        let request = requests.next().expect("a request");
+        let request = world.take_request();
         world.endpoint.respond(request, response).unwrap();
         world.turn();
         key

@@ -55,6 +55,7 @@ use crate::now::Now;
 use crate::priority::Priority;
 use crate::progress::MemoryUsage;
 use crate::socket::{SocketId, Target};
+use crate::transport::RequestId;
 
 /// An endpoint and the time, driven as a server drives it.
 pub(super) struct World {
@@ -288,6 +289,18 @@ impl World {
 
     pub fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
+    }
+
+    /// The first request among the events, which are taken with it.
+    pub fn take_request(&mut self) -> RequestId {
+        let request = self
+            .take_events()
+            .into_iter()
+            .find_map(|event| match event {
+                Event::Request { request, .. } => Some(request),
+                _ => None,
+            });
+        request.expect("a request")
     }
 
     /// Why sockets have disconnected, of all that has happened since events were taken last.

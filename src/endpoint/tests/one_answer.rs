@@ -3,7 +3,6 @@
 use super::*;
 use crate::endpoint::Admission;
 use crate::http::Response;
-use crate::transport::RequestId;
 
 const BROKEN_CHUNK: &str = "zz\r\n";
 
@@ -20,17 +19,6 @@ fn chunked(method: &str, target: &str) -> String {
     format!("{method} {target} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
 }
 
-fn asked(world: &mut World) -> RequestId {
-    let request = world
-        .take_events()
-        .into_iter()
-        .find_map(|event| match event {
-            Event::Request { request, .. } => Some(request),
-            _ => None,
-        });
-    request.expect("a request")
-}
-
 #[test]
 fn a_body_that_breaks_behind_the_hosts_answer_gets_none_of_its_own() {
     let mut world = World::new(Config {
@@ -39,7 +27,7 @@ fn a_body_that_breaks_behind_the_hosts_answer_gets_none_of_its_own() {
     });
     let key = world.open();
     world.feed(key, chunked("POST", "/upload"));
-    let request = asked(&mut world);
+    let request = world.take_request();
     let answer = Response::text(404, "There is no such place.");
     world.endpoint.respond(request, answer).unwrap();
     world.feed(key, "3\r\nabc\r\n");
@@ -184,7 +172,7 @@ fn a_request_that_has_its_answer_is_not_told_that_it_is_late() {
     });
     let key = world.open();
     world.feed(key, chunked("POST", "/upload"));
-    let request = asked(&mut world);
+    let request = world.take_request();
     world
         .endpoint
         .respond(request, Response::empty(204))

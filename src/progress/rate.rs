@@ -2,7 +2,7 @@
 
 /// The rate of one growing figure, newer growth weighing more than older.
 ///
-/// Growth and time are both summed with the same exponential decay, and the rate is one over the other. So a steady
+/// Growth and time are both summed with the same decay, and the rate is one over the other. So a steady
 /// rate is found exactly from the first moment, many updates in one millisecond are as good as one large one, and the
 /// rate of an uneven source is its average over the last while.
 ///
@@ -61,17 +61,11 @@ impl Watch {
         let passed_ms = now_ms.saturating_sub(self.last_ms) as f64;
         let window_ms = (now_ms.saturating_sub(self.origin_ms) as f64 / 4.0)
             .clamp(MIN_WINDOW_MS, MAX_WINDOW_MS);
-        let decay = (-passed_ms / window_ms).exp();
-        let weight_ms = window_ms * (1.0 - decay);
-        // What grew during a long gap grew, on average, in its middle, and is decayed accordingly.
-        let growth_weight = if passed_ms > 0.0 {
-            weight_ms / passed_ms
-        } else {
-            1.0
-        };
+        // Divided, not raised to a power, so that nothing of libm is needed: its pages would be a tenth of an empty server.
+        let decay = window_ms / (window_ms + passed_ms);
         let growth = (value - self.last_value).max(0.0);
-        self.growth = self.growth * decay + growth * growth_weight;
-        self.time_ms = self.time_ms * decay + weight_ms;
+        self.growth = (self.growth + growth) * decay;
+        self.time_ms = (self.time_ms + passed_ms) * decay;
         if self.gap_ms == 0.0 {
             self.gap_ms = passed_ms;
         } else if passed_ms > 0.0 {

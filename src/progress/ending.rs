@@ -219,7 +219,7 @@ impl ProgressTracker {
             self.forget(wheel, key, false);
             return Ok(());
         }
-        let unused = oldest(self, |it| !it.was_updated && !it.access.is_managed);
+        let unused = oldest(self, |it| !it.times.was_updated && !it.access.is_managed);
         let Some(key) = unused else {
             let message = format!("{held} sessions are at work already, try again later");
             return Err(ProgressError::new(ErrorCode::ServerOverload, message));

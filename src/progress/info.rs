@@ -46,7 +46,7 @@ impl Session {
             audience: self.access.audience,
             status: self.status(),
             is_managed: self.access.is_managed,
-            was_updated: self.was_updated,
+            was_updated: self.times.was_updated,
             owner: self.access.owner.clone(),
         }
     }

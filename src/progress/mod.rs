@@ -47,6 +47,7 @@ mod session;
 mod shown;
 #[cfg(test)]
 mod tests;
+mod times;
 mod tracker;
 mod view;
 

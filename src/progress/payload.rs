@@ -6,7 +6,6 @@ use serde::Serialize;
 use serde::Serializer;
 use uuid::Uuid;
 
-use super::elapsed_ms;
 use super::metadata::{Metadata, CURRENT_STEP, ETA_SECONDS, OPERATION, PROCESSED_ROWS, TOTAL_ROWS};
 use super::object::{Object, Ordered, Text};
 use super::session::{Outcome, Session, Status};
@@ -149,7 +148,7 @@ impl Session {
         to_json(&SessionCreated {
             session_id: Id(self.id),
             metadata: &self.metadata,
-            timestamp: self.created.rfc3339(),
+            timestamp: self.times.created.rfc3339(),
             seq: self.seq,
         })
     }
@@ -196,7 +195,7 @@ impl Session {
 
     pub(super) fn terminal_details<'a>(&'a self, outcome: &'a Outcome) -> Details<'a> {
         let operation = self.metadata.field(&OPERATION);
-        let timestamp = self.last_update.rfc3339();
+        let timestamp = self.times.last_update.rfc3339();
         match outcome {
             Outcome::Completed { result } => Details::Complete {
                 operation,
@@ -205,13 +204,9 @@ impl Session {
                 total_processed: result
                     .get_given(TOTAL_PROCESSED)
                     .or_else(|| self.metadata.field(&PROCESSED_ROWS)),
-                processing_time_ms: result.get_given(PROCESSING_TIME_MS).map_or_else(
-                    || {
-                        let here_ms = elapsed_ms(self.created, self.last_update);
-                        Measured::Here(here_ms + self.age_before_ms)
-                    },
-                    Measured::Given,
-                ),
+                processing_time_ms: result
+                    .get_given(PROCESSING_TIME_MS)
+                    .map_or_else(|| Measured::Here(self.times.lasted_ms()), Measured::Given),
                 summary: result.get(SUMMARY),
                 performance: result.get(PERFORMANCE),
                 timestamp,

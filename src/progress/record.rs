@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::metadata::Metadata;
 use super::payload::to_json;
 use super::session::{Access, Phase, Session};
+use super::times::Times;
 use super::view::EndedView;
 use super::{Audience, ProgressError, SessionInfo, Status};
 use crate::now::Now;
@@ -233,8 +234,8 @@ impl Session {
         Some(SessionRecord {
             info: self.info(),
             seq: self.seq,
-            created_ms: self.created.unix_ms,
-            updated_ms: self.last_update.unix_ms,
+            created_ms: self.times.created.unix_ms,
+            updated_ms: self.times.last_update.unix_ms,
             progress: self.progress,
             host_text: self.host_text.clone(),
             body,
@@ -259,12 +260,9 @@ impl Session {
         };
         let mut session = Session::new(info.id, info.number, seq, access, now, metadata);
         session.progress = record.progress;
-        session.was_updated = info.was_updated;
         session.host_text.clone_from(&record.host_text);
-        session.created.unix_ms = record.created_ms;
-        session.age_before_ms = now.unix_ms.saturating_sub(record.created_ms);
-        session.last_update.unix_ms = record.updated_ms;
-        session.silent_before_ms = now.unix_ms.saturating_sub(record.updated_ms);
+        session.times =
+            Times::restored(now, record.created_ms, record.updated_ms, info.was_updated);
         match &record.body {
             Body::Running { .. } => session.watch_from(now),
             Body::Ended {

@@ -10,8 +10,9 @@ use super::metadata::{Metadata, ETA_SECONDS, PROCESSED_ROWS};
 use super::object::{Limits, Object};
 use super::rate::Rate;
 use super::shown::Computed;
+use super::times::Times;
 use super::view::{EndedView, RunningView};
-use super::{elapsed_ms, Audience, JsonObject, ProgressError, Recipients};
+use super::{Audience, JsonObject, ProgressError, Recipients};
 use crate::now::{rfc3339_ms, Now};
 use crate::wheel::TimerKey;
 
@@ -142,15 +143,7 @@ pub(super) struct Session {
     /// The number of the newest change; see [`Seqs`](super::seq::Seqs).
     pub seq: u64,
     pub metadata: Metadata,
-    pub created: Now,
-    /// How old it was when it was restored; 0 if it was not.
-    pub age_before_ms: u64,
-    /// When it was last updated; once ended, when it ended.
-    pub last_update: Now,
-    /// Whether it was ever updated: who creates sessions and does nothing with them is to give way first.
-    pub was_updated: bool,
-    /// How long nothing had come when it was restored; 0 if it was not, and from its next update on.
-    pub silent_before_ms: u64,
+    pub times: Times,
     /// What the host keeps with it.
     pub host_text: Option<Box<str>>,
     pub told: Told,
@@ -184,11 +177,7 @@ impl Session {
             progress: 0.0,
             seq,
             metadata,
-            created: now,
-            age_before_ms: 0,
-            last_update: now,
-            was_updated: false,
-            silent_before_ms: 0,
+            times: Times::new(now),
             host_text: None,
             told: Told::default(),
             view: OnceCell::new(),
@@ -215,9 +204,7 @@ impl Session {
         if progress > self.progress {
             self.progress = progress.min(1.0);
         }
-        self.last_update = now;
-        self.was_updated = true;
-        self.silent_before_ms = 0;
+        self.times.update(now);
         self.view.take();
         self.pace.observe(now.mono_ms, self.progress);
         self.observe_rows(now);
@@ -234,7 +221,7 @@ impl Session {
         // A progress that still waits is dropped: the terminal event carries the last figures.
         self.told.is_due = false;
         self.seq = seq;
-        self.last_update = now;
+        self.times.end(now);
         self.view.take();
         let view = Some(Box::new(self.ended_view(outcome)));
         self.phase = Phase::Ended { status, view };
@@ -293,7 +280,7 @@ impl Session {
     }
 
     pub(super) fn is_silent_for(&self, now: Now, ms: u64) -> bool {
-        self.is_processing() && elapsed_ms(self.last_update, now) + self.silent_before_ms >= ms
+        self.is_processing() && self.times.silent_ms(now) >= ms
     }
 
     /// Whole seconds to the end, as far as the pace tells. Of a stalled session nothing can be said.

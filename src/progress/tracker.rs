@@ -368,11 +368,7 @@ impl ProgressTracker {
             self.give_up(now, wheel, key);
         } else {
             // Updates do not touch the timer, so it looks again when the newest one will have grown old.
-            let at_ms = session
-                .last_update
-                .mono_ms
-                .saturating_add(self.config.stale_after_ms)
-                .saturating_sub(session.silent_before_ms);
+            let at_ms = session.times.silent_at_ms(self.config.stale_after_ms);
             session.timer = Some(wheel.insert(at_ms, Timer::Stale(key)));
         }
     }

@@ -132,7 +132,7 @@ impl Session {
             &mut text,
             format_args!(
                 ",\"seq\":{},\"createdAt\":{},\"endedAt\":null,\"stalled\":",
-                self.seq, self.created.unix_ms
+                self.seq, self.times.created.unix_ms
             ),
         );
         let stalled_at = text.len();
@@ -160,15 +160,15 @@ impl Session {
         #[cfg(test)]
         self.views_made.set(self.views_made.get() + 1);
         let mut text = self.view_head();
-        self.write_computed(self.last_update, None, &mut text);
+        self.write_computed(self.times.last_update, None, &mut text);
         self.write_middle("", &mut text);
         let result_at = text.len();
-        let ended_ms = self.last_update.unix_ms;
+        let ended_ms = self.times.last_update.unix_ms;
         write(
             &mut text,
             format_args!(
                 "{SEQ}{},\"createdAt\":{},\"endedAt\":{ended_ms},\"stalled\":false,",
-                self.seq, self.created.unix_ms
+                self.seq, self.times.created.unix_ms
             ),
         );
         // The details are an object of their own, whose fields stand beside the others here.
@@ -191,7 +191,7 @@ impl Session {
         let mut text = format!(
             "{{\"id\":\"{id}\",\"sessionId\":\"{id}\",\"progress\":{},\"lastUpdate\":{},\"metadata\":{}",
             to_json(&self.progress),
-            self.last_update.unix_ms,
+            self.times.last_update.unix_ms,
             to_json(&self.metadata),
         );
         text.pop();

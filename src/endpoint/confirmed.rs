@@ -118,6 +118,16 @@ impl ProgressView<'_> {
         tracker.is_some_and(ProgressTracker::has_urgent_changes)
     }
 
+    /// Counts something of the host's own that it writes down together with the sessions, and that has to last:
+    /// [`Endpoint::respond_when_confirmed`] waits for it, too. Gives its number: it is to be written with the first changes that
+    /// are taken whose [`number`](Changes::number) is no lower. Nothing is counted, and 0 given, where changes are not kept.
+    pub fn note_host_change(&mut self) -> u64 {
+        let _verb = Verb::begin();
+        self.endpoint
+            .track(|tracker, _, _| Ok(tracker.note_host_change()))
+            .unwrap_or(0)
+    }
+
     /// All changes up to this number are written ([`Changes::number`]): sends the answers that wait for them.
     pub fn confirm_changes(&mut self, number: u64) {
         let _verb = Verb::begin();

@@ -24,7 +24,8 @@ pub struct Changes {
     /// To be confirmed when all of this, and all that was taken before, is where it shall be.
     pub number: u64,
     /// Whether something in it has to last from now on: that a session was created, has ended, was given to its host to manage
-    /// or was deleted, a text of the host's, or an alert. What is left is progress, of which a little may be lost.
+    /// or was deleted, a text of the host's, an alert, or something else of the host's. What is left is progress, of which a
+    /// little may be lost.
     pub is_urgent: bool,
     /// The sessions that have changed, in the order of their creation.
     pub sessions: Vec<SessionChange>,
@@ -101,7 +102,7 @@ impl ChangeLog {
 
     fn tell(&mut self) -> bool {
         let has_some = !self.changed.is_empty() || !self.alerts.is_empty();
-        has_some && !std::mem::replace(&mut self.is_told, true)
+        (has_some || self.is_urgent) && !std::mem::replace(&mut self.is_told, true)
     }
 }
 
@@ -137,6 +138,16 @@ impl ProgressTracker {
     /// All changes up to this number are written; see [`Changes::number`].
     pub fn confirm_changes(&mut self, number: u64) {
         self.changes.confirmed = self.changes.confirmed.max(number);
+    }
+
+    /// Counts something of the host's own that it writes down together with the sessions, and that has to last: answers that wait
+    /// until changes are confirmed wait for it, too. Gives its number: it is to be written with the first [`Changes`] whose
+    /// [`number`](Changes::number) is no lower.
+    pub fn note_host_change(&mut self) -> u64 {
+        if self.changes.is_kept {
+            self.count_change(true);
+        }
+        self.changes.last
     }
 
     /// The number of the newest change that has to last and is not confirmed.

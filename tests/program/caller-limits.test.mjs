@@ -41,6 +41,12 @@ test("beyond 900 sessions of a caller those give way that were never used", asyn
   const first = (await create()).body.sessionId;
   const rest = await Promise.all(Array.from({ length: 898 }, create));
   assert.ok(rest.every(({ status }) => status === 201));
+  // What is refused for itself costs nobody a session.
+  for (const [body, status] of [[{ sessionId: used }, 409], [{ sessionId: "x" }, 400], [{ metadata: 7 }, 400], [{ audience: "x" }, 400], [{ metadata: { text: "x".repeat(20_000) } }, 413]]) {
+    const refused = () => program.call("POST", "/api/sessions", body);
+    await until(async () => (await refused()).status === status, `status ${status}`);
+  }
+  assert.equal((await program.call("GET", `/api/sessions/${first}`)).body.session.status, "processing");
   assert.equal((await create()).status, 201);
   const [name, payload] = await socket.ended(first);
   assert.deepEqual([name, payload.reason], ["import_cancelled", "evicted"]);

@@ -1,6 +1,7 @@
 // What was acknowledged is still there after the program was killed and started again.
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import fs from "node:fs";
 import http from "node:http";
 import path from "node:path";
@@ -12,6 +13,8 @@ import { bearer, startWithTokens, TOKENS } from "./tokens.mjs";
 const ROUNDS = Number(process.env.KILL_ROUNDS ?? 40);
 const SESSIONS = 50;
 const WORKERS = 8;
+/** Sessions that are created with a key in each round; so many are kept of one caller, and the upload has one too. */
+const KEYED = 60;
 /** Progress that was acknowledged this long before the end may be missing. */
 const LOSABLE_MS = 200;
 
@@ -29,9 +32,9 @@ function randomOf(seed) {
 const idOf = (number) => `00000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
 
 /** One request; `null` where the program was killed before it had answered. */
-function request(program, agent, method, target, body) {
+function request(program, agent, method, target, body, more = {}) {
   const text = body === undefined ? undefined : JSON.stringify(body);
-  const headers = text === undefined ? {} : { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) };
+  const headers = { ...(text !== undefined && { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) }), ...more };
   return new Promise((resolve) => {
     const gone = () => resolve(null);
     const sent = http.request({ port: program.port, host: "127.0.0.1", method, path: target, headers, agent }, (answer) => {
@@ -142,13 +145,53 @@ class Known {
   }
 }
 
+const importWithKey = (program, file) =>
+  upload(program, file.csv, { filename: file.name, query: "?wait=true", headers: { "Idempotency-Key": file.key } });
+
 /** Uploads a file and forgets about it; the program may be killed meanwhile. Gives what was answered. */
 async function importOnce(program, file) {
   try {
-    const answer = await upload(program, file.csv, { filename: file.name, query: "?wait=true" });
+    const answer = await importWithKey(program, file);
     file.answer = answer;
   } catch {
     file.answer = null;
+  }
+}
+
+/** Creates sessions with keys until the program is killed; an answer that did not come is null. */
+async function createWithKeys(program, agent, round, made, isOver) {
+  while (!isOver() && made.length < KEYED) {
+    const body = { metadata: { keyed: `${round}-${made.length}` } };
+    const create = { key: randomUUID(), body };
+    const answer = await request(program, agent, "POST", "/api/sessions", body, { "Idempotency-Key": create.key });
+    if (answer?.status === 429) continue;
+    create.answer = answer;
+    made.push(create);
+    if (answer) assert.equal(answer.status, 201, JSON.stringify(answer.body));
+  }
+}
+
+/** Asks once more for all that was created with keys: it is there once, under the id that was told. */
+async function checkKeys(program, made) {
+  for (const create of made) {
+    const { key, body, answer } = create;
+    const again = await until(async () => {
+      const repeated = await program.call("POST", "/api/sessions", body, { "Idempotency-Key": key });
+      return repeated.status !== 429 && repeated;
+    }, "leave to create");
+    assert.equal(again.status, 201, JSON.stringify(again.body));
+    if (answer) {
+      assert.equal(again.body.sessionId, answer.body.sessionId);
+      assert.equal(again.headers.get("idempotent-replayed"), "true");
+    }
+    create.sessionId = again.body.sessionId;
+  }
+  const { sessions } = (await program.call("GET", "/api/sessions?limit=1000")).body;
+  const there = sessions.filter(({ metadata }) => metadata.keyed);
+  assert.deepEqual(there.map(({ id }) => id).sort(), made.map(({ sessionId }) => sessionId).sort());
+  for (const { sessionId } of made) {
+    await program.call("POST", `/api/sessions/${sessionId}/complete`);
+    assert.equal((await program.call("DELETE", `/api/sessions/${sessionId}`)).status, 204);
   }
 }
 
@@ -185,9 +228,11 @@ test(`killed ${ROUNDS} times: nothing that was acknowledged is missing`, { timeo
         await new Promise((resolve) => setImmediate(resolve));
       }
     };
-    const file = { name: `round-${round}.csv`, csv: nessusCsv(manyRows(`host-${round}`, 20 + Math.floor(random() * 400))) };
+    const made = [];
+    const file = { key: randomUUID(), name: `round-${round}.csv`, csv: nessusCsv(manyRows(`host-${round}`, 20 + Math.floor(random() * 400))) };
     files.push(file);
-    const jobs = [importOnce(program, file), ...Array.from({ length: WORKERS }, (_, worker) => work(worker))];
+    const creating = createWithKeys(program, agent, round, made, () => isOver);
+    const jobs = [importOnce(program, file), creating, ...Array.from({ length: WORKERS }, (_, worker) => work(worker))];
     await new Promise((resolve) => setTimeout(resolve, 50 + random() * 400));
     const killedAt = performance.now();
     const killed = program.end("SIGKILL");
@@ -209,6 +254,8 @@ test(`killed ${ROUNDS} times: nothing that was acknowledged is missing`, { timeo
     }
     if (file.answer?.status === 200) {
       assert.equal(imports.find(({ filename }) => filename === file.name)?.status, "completed", file.name);
+      assert.deepEqual((await importWithKey(next, file)).body, file.answer.body);
+      assert.equal((await next.call("GET", "/api/imports?limit=1")).body.total, imports.length);
     }
     const hosts = await next.call("GET", `/api/vulnerabilities?host=host-${round}&limit=1`);
     const isCompleted = imports.some(({ filename, status }) => filename === file.name && status === "completed");
@@ -217,6 +264,7 @@ test(`killed ${ROUNDS} times: nothing that was acknowledged is missing`, { timeo
     for (const { id, status, metadata } of listed) {
       if (metadata.filename !== undefined && status !== "processing") await next.call("DELETE", `/api/sessions/${id}`);
     }
+    await checkKeys(next, made);
     // Cancelled ones are remembered under their ids; others take their places.
     sessions.forEach((known, place) => {
       if (known.state === "cancelled") sessions[place] = new Known(idOf(1000 + round * SESSIONS + place));

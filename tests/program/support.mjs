@@ -130,12 +130,12 @@ export async function openWorld() {
 export const command = (socket, name, ...args) => socket.timeout(10_000).emitWithAck(name, ...args);
 
 /** Uploads with Node's own fetch; `fields` are [name, value] in their order, the file is named "csvFile". */
-export async function upload(program, csv, { filename = "scan.csv", before = [], after = [], query = "" } = {}) {
+export async function upload(program, csv, { filename = "scan.csv", before = [], after = [], query = "", headers = {} } = {}) {
   const form = new FormData();
   for (const [name, value] of before) form.append(name, value);
   form.append("csvFile", new Blob([csv], { type: "text/csv" }), filename);
   for (const [name, value] of after) form.append(name, value);
-  const answer = await fetch(`${program.origin}/api/vulnerabilities/import${query}`, { method: "POST", body: form });
+  const answer = await fetch(`${program.origin}/api/vulnerabilities/import${query}`, { method: "POST", headers, body: form });
   return { status: answer.status, headers: answer.headers, body: await answer.json() };
 }
 

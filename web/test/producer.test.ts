@@ -71,6 +71,16 @@ test("the token of a session goes with its reports, and what changes something o
   expect(requests.every(({ headers }) => headers.authorization === "Bearer mine")).toBe(true);
 });
 
+test("what the server is still at is asked for again with its key, until it is answered", async () => {
+  first = [refuse(409, "IDEMPOTENCY_CONFLICT", { "Retry-After": "1" })];
+  expect(await client.createSession({}, { sessionId: A })).toMatchObject({ ownerToken: `owner of ${A}` });
+  const keys = requests.map(({ headers }) => headers["idempotency-key"]);
+  expect(keys).toHaveLength(2);
+  expect(keys[0]).toBe(keys[1]);
+  first = [refuse(409, "IDEMPOTENCY_CONFLICT")];
+  await expect(client.complete(A)).rejects.toMatchObject({ code: "IDEMPOTENCY_CONFLICT" });
+});
+
 test("an id is made where none is given", async () => {
   const { sessionId } = await client.createSession();
   expect(sessionId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);

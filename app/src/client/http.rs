@@ -72,11 +72,12 @@ impl Server {
         read_answer(self.with_token(request).call())
     }
 
-    /// Sends a body of `length` bytes to `path`. A server that refuses the request by its head
+    /// Sends a body of `length` bytes to `path`, with a key by which the server knows it again. A server that refuses the request by its head
     /// is sent no body; one that answers while it is sent gets no more of it.
     pub fn post(
         &self,
         path: &str,
+        key: &str,
         content_type: &str,
         length: u64,
         body: &mut dyn Read,
@@ -86,7 +87,8 @@ impl Server {
             .post(format!("{}{path}", self.url))
             .header(header::CONTENT_TYPE, content_type)
             .header(header::CONTENT_LENGTH, length)
-            .header(header::EXPECT, "100-continue");
+            .header(header::EXPECT, "100-continue")
+            .header("Idempotency-Key", key);
         read_answer(self.with_token(request).send(SendBody::from_reader(body)))
     }
 
@@ -179,9 +181,10 @@ mod tests {
         });
         let length = 50_000_000;
         let mut body = io::repeat(b'x').take(length);
-        let answer = Server::new(&url, None)
-            .unwrap()
-            .post("/", "text/plain", length, &mut body);
+        let answer =
+            Server::new(&url, None)
+                .unwrap()
+                .post("/", "key", "text/plain", length, &mut body);
         serving.join().unwrap();
         answer
     }

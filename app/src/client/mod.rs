@@ -21,6 +21,7 @@ mod upload;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -31,6 +32,9 @@ use outcome::{Outcome, SERVER_UNREACHABLE};
 use upload::Upload;
 
 pub use args::ImportArgs;
+
+/// How long to wait before an upload is sent once more whose answer did not come.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Imports one file after the other. Gives the exit status of the command: the first one
 /// of a file that is not 0.
@@ -66,14 +70,25 @@ fn import_file(server: &Server, args: &ImportArgs, file: &Path, name: &str) -> O
         Ok(id) => id,
         Err(error) => return Outcome::Broken(format!("no random number is to be had: {error}")),
     };
-    let upload = match Upload::open(file, &args.fields(&session), &session) {
+    let open = || Upload::open(file, &args.fields(&session), &session);
+    let upload = match open() {
         Ok(upload) => upload,
         Err(error) => return Outcome::Broken(format!("the file cannot be read: {error}")),
+    };
+    let send = || {
+        let first = upload.send(server);
+        if !matches!(first, Err(Outcome::Unreachable(_))) {
+            return first;
+        }
+        // It may have been taken in all the same. Then the server says so once more, and imports it no second time.
+        thread::sleep(PAUSE);
+        let again = open().ok().and_then(|upload| upload.send(server).ok());
+        again.map_or(first, Ok)
     };
     let mut display = Display::new(name, io::stderr().is_terminal());
     let follower = Follower::new(server, &session);
     let answer = thread::scope(|scope| {
-        let sending = scope.spawn(|| upload.send(server));
+        let sending = scope.spawn(send);
         while !sending.is_finished() {
             if let Ok(Sight::Running(state)) = follower.look() {
                 display.show(&state);

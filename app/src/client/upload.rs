@@ -19,6 +19,7 @@ const MAX_NAME_CHARS: usize = 255;
 pub struct Upload {
     file: WholeFile,
     boundary: String,
+    key: String,
     /// The fields, and the head of the file's part.
     before: String,
 }
@@ -39,7 +40,7 @@ pub fn shown_name(file: &Path) -> String {
 
 impl Upload {
     /// `fields` are those of the form beside the file. `id` must not occur in the file, which a
-    /// random one does not.
+    /// random one does not. By it the server knows an upload that is sent once more.
     pub fn open(file: &Path, fields: &[(&str, String)], id: &str) -> io::Result<Upload> {
         let open = File::open(file)?;
         let metadata = open.metadata()?;
@@ -65,6 +66,7 @@ impl Upload {
                 failure: None,
             },
             boundary,
+            key: id.to_owned(),
             before,
         })
     }
@@ -77,7 +79,7 @@ impl Upload {
         let mut body = Cursor::new(self.before)
             .chain(&mut self.file)
             .chain(Cursor::new(tail));
-        let answer = server.post(PATH, &content_type, length, &mut body);
+        let answer = server.post(PATH, &self.key, &content_type, length, &mut body);
         if let Some(failure) = self.file.failure {
             return Err(Outcome::Broken(format!(
                 "the file cannot be read: {failure}"

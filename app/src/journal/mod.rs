@@ -10,6 +10,7 @@
 //! has to last is synced to the disk before it is confirmed; progress is handed to the operating system, so that it outlives the
 //! program, if not a power cut.
 
+mod answers;
 mod read;
 mod schema;
 mod waiting;
@@ -26,12 +27,13 @@ use pulsewheel::{Endpoint, Handle};
 use rusqlite::Connection;
 use serde_json::json;
 
-use crate::serve::Alerts;
+use crate::serve::{Alerts, Answers};
 use crate::store::{Reader, StoreError};
 use waiting::Waiting;
 
 pub use schema::VERSION as SCHEMA_VERSION;
 
+pub use answers::{AnswerChange, AnsweredRequest, Hash, KeptAnswer, Renewed};
 pub use read::{Change, EndedFilter, EndedPlace, JournalReader, KeptAlert};
 
 /// The file, in the data directory.
@@ -46,6 +48,7 @@ pub struct Journal {
 /// The journal as the loop sees it.
 pub struct Journaling {
     waiting: Arc<Waiting>,
+    answers: Arc<Answers>,
     thread: JoinHandle<()>,
 }
 
@@ -96,14 +99,31 @@ impl Journal {
         JournalReader::open(&self.directory)
     }
 
-    /// Begins to write; people hear of it when that fails.
-    pub fn start(self, handle: Handle, alerts: Arc<Alerts>) -> io::Result<Journaling> {
+    /// The requests of which the answer is kept, in the order in which they came, each with the size of its text.
+    pub fn answered(&self) -> Result<Vec<(AnsweredRequest, usize)>, StoreError> {
+        answers::answered(&self.connection)
+    }
+
+    /// Begins to write, `answers` among the rest; people hear of it when that fails.
+    pub fn start(
+        self,
+        handle: Handle,
+        alerts: Arc<Alerts>,
+        answers: Arc<Answers>,
+    ) -> io::Result<Journaling> {
         let waiting = Arc::new(Waiting::default());
-        let of_thread = waiting.clone();
+        let of_thread = (waiting.clone(), answers.clone());
         let thread = thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || writer::write_all(self.connection, &of_thread, &handle, &alerts))?;
-        Ok(Journaling { waiting, thread })
+            .spawn(move || {
+                let (waiting, answers) = of_thread;
+                writer::write_all(self.connection, &waiting, &handle, &alerts, &answers);
+            })?;
+        Ok(Journaling {
+            waiting,
+            answers,
+            thread,
+        })
     }
 }
 
@@ -117,7 +137,9 @@ impl Journaling {
 
     /// Hands over all that has changed.
     pub fn take(&self, endpoint: &mut Endpoint) {
-        self.waiting.push(endpoint.progress().take_changes());
+        let changes = endpoint.progress().take_changes();
+        let answers = self.answers.take(changes.number);
+        self.waiting.push(changes, answers);
     }
 
     /// Whether nothing that has to last can be written now, so that it had better not be begun.

@@ -6,6 +6,7 @@ use pulsewheel::progress::{SessionRecord, Status};
 use rusqlite::{params, Connection, OpenFlags, OptionalExtension};
 use uuid::Uuid;
 
+use super::answers::{self, KeptAnswer};
 use super::write::{to_i64, MAX_CHANGES};
 use super::DATABASE_FILE;
 use crate::store::StoreError;
@@ -145,5 +146,10 @@ impl JournalReader {
             },
         )?;
         Ok(alerts.collect::<Result<_, _>>()?)
+    }
+
+    /// The answer that is kept for the request of this number.
+    pub fn answer(&self, number: u64) -> Result<Option<KeptAnswer>, StoreError> {
+        answers::answer(&self.connection, number)
     }
 }

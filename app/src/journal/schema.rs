@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use crate::store::StoreError;
 
 /// The version of the tables.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Another process reads at most, for a backup.
 const BUSY_TIMEOUT_MS: u32 = 10_000;
@@ -47,6 +47,24 @@ CREATE TABLE alerts (
 CREATE INDEX alerts_by_time ON alerts (at_ms, id);
 ";
 
+/// What version 2 has beside that: answers to requests that may be sent again with their keys. Of key, caller and body there are
+/// hashes. `renewed_*` name what has a token that is made anew for each answer.
+const ANSWERS: &str = "
+CREATE TABLE answers (
+    -- The place in the order in which the requests came.
+    number          INTEGER PRIMARY KEY,
+    key             BLOB NOT NULL,
+    caller          BLOB NOT NULL,
+    body            BLOB NOT NULL,
+    at_ms           INTEGER NOT NULL,
+    status          INTEGER NOT NULL,
+    text            TEXT NOT NULL,
+    renewed_session TEXT,
+    renewed_number  INTEGER,
+    renewed_share   INTEGER
+) STRICT;
+";
+
 /// Has a connection wait for another one's write before it gives up.
 pub fn wait_when_busy(connection: &Connection) -> Result<(), StoreError> {
     Ok(connection.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?)
@@ -66,9 +84,12 @@ pub fn open(path: &Path) -> Result<Connection, StoreError> {
         let known = VERSION;
         return Err(StoreError::Newer { found, known });
     }
-    if found == 0 {
+    if found < VERSION {
         let transaction = connection.transaction()?;
-        transaction.execute_batch(TABLES)?;
+        if found < 1 {
+            transaction.execute_batch(TABLES)?;
+        }
+        transaction.execute_batch(ANSWERS)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.commit()?;
     }

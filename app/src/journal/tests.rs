@@ -44,7 +44,7 @@ fn writer(directory: &Path) -> Writer {
 /// Writes what has changed, as the thread does.
 fn write_down(writer: &mut Writer, endpoint: &mut Endpoint) {
     let waiting = Waiting::default();
-    waiting.push(endpoint.progress().take_changes());
+    waiting.push(endpoint.progress().take_changes(), Vec::new());
     if let Some(batch) = closed(&waiting) {
         writer.write(&batch).unwrap();
     }
@@ -210,7 +210,7 @@ fn the_newest_state_of_each_session_waits() {
     let mut endpoint = endpoint();
     let waiting = Waiting::default();
     let id = create(&mut endpoint, 1, options());
-    waiting.push(endpoint.progress().take_changes());
+    waiting.push(endpoint.progress().take_changes(), Vec::new());
     let first = waiting.next().unwrap();
     assert!(first.is_urgent);
     let number = first.number;
@@ -218,7 +218,7 @@ fn the_newest_state_of_each_session_waits() {
         .progress()
         .update_progress(id, 0.5, JsonObject::new())
         .unwrap();
-    waiting.push(endpoint.progress().take_changes());
+    waiting.push(endpoint.progress().take_changes(), Vec::new());
     // The first could not be written; meanwhile there is a newer one.
     assert!(waiting.give_back(first, Duration::ZERO));
     assert!(waiting.is_failing());
@@ -228,7 +228,7 @@ fn the_newest_state_of_each_session_waits() {
     assert_eq!(record.unwrap().progress(), 0.5);
     assert!(waiting.has_recovered() && !waiting.is_failing());
 
-    waiting.push(Changes::default());
+    waiting.push(Changes::default(), Vec::new());
     assert!(closed(&waiting).is_none(), "nothing is no batch");
     assert!(
         !waiting.give_back(again, Duration::from_secs(600)),
@@ -236,4 +236,83 @@ fn the_newest_state_of_each_session_waits() {
     );
     let list = endpoint.progress().sessions(&ListQuery::default());
     assert!(list.sessions.contains(&id.to_string()));
+}
+
+/// A request, and an answer with a token to be made anew.
+fn answered(number: u64, text: &str) -> (AnsweredRequest, KeptAnswer) {
+    let request = AnsweredRequest {
+        number,
+        key: [7; 16],
+        caller: [8; 16],
+        body: [9; 16],
+        at_ms: 1_736_677_800_000,
+    };
+    let answer = KeptAnswer {
+        status: 201,
+        text: text.to_owned(),
+        renewed: Some(Renewed {
+            session: Uuid::from_u128(1).to_string(),
+            number: 4,
+            share: Some(u64::MAX - 1),
+        }),
+    };
+    (request, answer)
+}
+
+#[test]
+fn an_answer_is_kept_with_what_it_acknowledges() {
+    let temp = tempfile::tempdir().unwrap();
+    let (mut endpoint, mut writer) = (endpoint(), writer(temp.path()));
+    let id = create(&mut endpoint, 1, options());
+    let waiting = Waiting::default();
+    let (request, answer) = answered(3, "{\"caf\u{e9}\":1}");
+    let kept = AnswerChange::Keep(request.clone(), answer.clone());
+    waiting.push(endpoint.progress().take_changes(), vec![kept]);
+    let batch = waiting.next().unwrap();
+    assert!(batch.is_urgent && batch.sessions.len() == 1 && batch.answers.len() == 1);
+    writer.write(&batch).unwrap();
+
+    let journal = Journal::open(temp.path()).unwrap();
+    assert_eq!(journal.answered().unwrap(), [(request, 11)]);
+    let reader = journal.reader().unwrap();
+    assert_eq!(reader.answer(3).unwrap(), Some(answer));
+    assert_eq!(reader.answer(4).unwrap(), None);
+    assert!(restarted(temp.path()).0.progress().session(id).is_ok());
+
+    waiting.push(Changes::default(), vec![AnswerChange::Forget(3)]);
+    writer.write(&waiting.next().unwrap()).unwrap();
+    assert!(journal.answered().unwrap().is_empty());
+}
+
+#[test]
+fn an_answer_that_could_not_be_written_waits_unless_it_was_let_go_of() {
+    let waiting = Waiting::default();
+    let keep = |number| {
+        let (request, answer) = answered(number, "{}");
+        AnswerChange::Keep(request, answer)
+    };
+    waiting.push(Changes::default(), vec![keep(1), keep(2)]);
+    let first = waiting.next().unwrap();
+    waiting.push(Changes::default(), vec![AnswerChange::Forget(1)]);
+    assert!(waiting.give_back(first, Duration::ZERO));
+    let again = waiting.next().unwrap().answers;
+    assert!(matches!(again[&1], AnswerChange::Forget(1)));
+    assert!(matches!(again[&2], AnswerChange::Keep(..)));
+}
+
+#[test]
+fn a_journal_of_the_first_version_gets_a_place_for_answers() {
+    let temp = tempfile::tempdir().unwrap();
+    let journal = Journal::open(temp.path()).unwrap();
+    let id = Uuid::from_u128(1);
+    let mut endpoint = endpoint();
+    create(&mut endpoint, 1, options());
+    write_down(&mut Writer::new(journal.connection), &mut endpoint);
+    let connection = Connection::open(temp.path().join(DATABASE_FILE)).unwrap();
+    let older = "DROP TABLE answers; PRAGMA user_version = 1;";
+    connection.execute_batch(older).unwrap();
+    drop(connection);
+    let journal = Journal::open(temp.path()).unwrap();
+    assert!(journal.answered().unwrap().is_empty());
+    assert!(restarted(temp.path()).0.progress().session(id).is_ok());
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use pulsewheel::progress::{Changes, SentAlert, SessionChange};
 
+use super::answers::AnswerChange;
+
 /// Sessions of which something may wait before nothing more is begun: some more than the server holds at a time.
 const MAX_SESSIONS: usize = 4_000;
 /// Alerts that wait; beyond that the oldest are left out.
@@ -33,6 +35,8 @@ pub struct Batch {
     /// By their places in the order of creation.
     pub sessions: BTreeMap<u64, SessionChange>,
     pub alerts: VecDeque<SentAlert>,
+    /// By the numbers of their requests.
+    pub answers: BTreeMap<u64, AnswerChange>,
     /// What is confirmed when all of this is written.
     pub number: u64,
     /// Whether it has to be synced to the disk.
@@ -40,9 +44,10 @@ pub struct Batch {
 }
 
 impl Waiting {
-    /// Adds what has changed.
-    pub fn push(&self, changes: Changes) {
-        if changes.sessions.is_empty() && changes.alerts.is_empty() {
+    /// Adds what has changed, and the answers that go with it.
+    pub fn push(&self, changes: Changes, answers: Vec<AnswerChange>) {
+        let has_some = !changes.sessions.is_empty() || !changes.alerts.is_empty();
+        if !has_some && answers.is_empty() {
             return;
         }
         let mut state = self.lock();
@@ -55,6 +60,8 @@ impl Waiting {
         }
         batch.alerts.extend(changes.alerts);
         batch.bound_alerts();
+        let numbered = answers.into_iter().map(|change| (change.number(), change));
+        batch.answers.extend(numbered);
         drop(state);
         self.changed.notify_one();
     }
@@ -92,6 +99,9 @@ impl Waiting {
                     }
                 }
             }
+        }
+        for (number, change) in older.answers {
+            batch.answers.entry(number).or_insert(change);
         }
         for alert in older.alerts.into_iter().rev() {
             batch.alerts.push_front(alert);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use pulsewheel::progress::{SessionChange, SessionRecord};
 use rusqlite::{params, Connection, Transaction};
 
+use super::answers;
 use super::waiting::Batch;
 use crate::clock::now_ms;
 use crate::store::StoreError;
@@ -56,6 +57,9 @@ impl Writer {
                 .prepare_cached("INSERT INTO alerts (at_ms, payload) VALUES (?1, ?2)")?
                 .execute(params![to_i64(alert.at_ms), alert.payload])?;
             self.since_pruned += 1;
+        }
+        for change in batch.answers.values() {
+            answers::write(&transaction, change)?;
         }
         if self.since_pruned >= PRUNED_EVERY {
             prune(&transaction, now_ms())?;

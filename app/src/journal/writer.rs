@@ -8,17 +8,26 @@ use rusqlite::Connection;
 
 use super::waiting::{Batch, Waiting};
 use super::write::Writer;
-use crate::serve::{call_surely, Alerts, ApiError, Concern, Condition};
+use crate::serve::{call_surely, Alerts, Answers, ApiError, Concern, Condition};
 
 /// How long to wait before what could not be written is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Writes until there is no more to come. What can't be written stays and is tried again; whoever waits for it is told.
-pub fn write_all(connection: Connection, waiting: &Waiting, handle: &Handle, alerts: &Alerts) {
+pub fn write_all(
+    connection: Connection,
+    waiting: &Waiting,
+    handle: &Handle,
+    alerts: &Alerts,
+    answers: &Answers,
+) {
     let mut writer = Writer::new(connection);
     while let Some(batch) = waiting.next() {
         match writer.write(&batch) {
-            Ok(()) => confirm(waiting, handle, alerts, &batch),
+            Ok(()) => {
+                answers.written(&batch.answers);
+                confirm(waiting, handle, alerts, &batch);
+            }
             Err(error) => {
                 log::error!("the journal of sessions can't be written: {error}");
                 refuse(handle);

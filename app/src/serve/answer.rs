@@ -45,6 +45,17 @@ impl ApiError {
         }
     }
 
+    /// A key that was sent before; where the first request is still under way, with when to come back.
+    pub fn idempotency_conflict(
+        message: impl Into<String>,
+        retry_after_s: Option<u64>,
+    ) -> ApiError {
+        ApiError {
+            retry_after_s,
+            ..ApiError::new(409, "IDEMPOTENCY_CONFLICT", message)
+        }
+    }
+
     /// What is told of a session that is not there, and of one that is not for whoever asks.
     pub fn no_session(id: Uuid) -> ApiError {
         ApiError::new(

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::answer::ApiError;
 use super::auth::Caller;
+use super::idempotency::Key;
 use super::route::Verb;
 
 /// Largest JSON body, in bytes.
@@ -28,7 +29,18 @@ pub struct Bodies {
 struct Incomplete {
     verb: Verb,
     caller: Caller,
+    key: Option<Key>,
     bytes: Vec<u8>,
+}
+
+/// A request whose body is complete.
+pub struct Complete {
+    /// What it was sent for.
+    pub verb: Verb,
+    /// Who has sent it.
+    pub caller: Caller,
+    pub key: Option<Key>,
+    pub body: Vec<u8>,
 }
 
 impl Bodies {
@@ -50,6 +62,7 @@ impl Bodies {
         request: RequestId,
         verb: Verb,
         caller: Caller,
+        key: Option<Key>,
         head: &Request,
     ) -> Result<usize, ApiError> {
         check_head(head)?;
@@ -58,6 +71,7 @@ impl Bodies {
             Incomplete {
                 verb,
                 caller,
+                key,
                 bytes: Vec::new(),
             },
         );
@@ -91,10 +105,15 @@ impl Bodies {
         Err((largest, error))
     }
 
-    /// The body is complete: gives what it was sent for, who has sent it, and itself.
-    pub fn finish(&mut self, request: RequestId) -> Option<(Verb, Caller, Vec<u8>)> {
+    /// The body is complete, if it is one of these.
+    pub fn finish(&mut self, request: RequestId) -> Option<Complete> {
         let incomplete = self.remove(request)?;
-        Some((incomplete.verb, incomplete.caller, incomplete.bytes))
+        Some(Complete {
+            verb: incomplete.verb,
+            caller: incomplete.caller,
+            key: incomplete.key,
+            body: incomplete.bytes,
+        })
     }
 
     /// The request is gone.

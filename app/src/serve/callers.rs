@@ -129,27 +129,53 @@ impl Default for Callers {
 }
 
 impl Callers {
-    /// Counts a verb of a caller, or refuses it. Before a session is created, one of this caller's that was never used gives
-    /// way if it has as many as it may.
-    pub fn begin(
-        &mut self,
-        endpoint: &mut Endpoint,
-        caller: &Caller,
-        verb: &Verb,
-    ) -> Result<(), ApiError> {
-        let caller = &CallerId::of(caller);
+    /// Counts a verb of a caller, or refuses it.
+    pub fn begin(&mut self, caller: &Caller, verb: &Verb) -> Result<(), ApiError> {
         let now_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        if let Some(kind) = Kind::of(verb) {
-            self.take(caller, kind, now_us)?;
-        }
-        match verb {
-            Verb::CreateSession => self.make_room(endpoint, caller),
-            _ => Ok(()),
+        match Kind::of(verb) {
+            Some(kind) => self.take(&CallerId::of(caller), kind, now_us),
+            None => Ok(()),
         }
     }
 
-    /// A caller has created a session.
-    pub fn created(&mut self, endpoint: &mut Endpoint, caller: &Caller, id: Uuid) {
+    /// Which session of a caller, who has as many as it may, gives way to one that it creates: the oldest that was never used.
+    pub fn surplus(
+        &mut self,
+        endpoint: &mut Endpoint,
+        caller: &Caller,
+    ) -> Result<Option<Uuid>, ApiError> {
+        let Some(ids) = self.sessions.get_mut(&CallerId::of(caller)) else {
+            return Ok(None);
+        };
+        if ids.len() >= MAX_SESSIONS {
+            ids.retain(|id| endpoint.progress().session_status(*id) == Ok(Status::Processing));
+        }
+        if ids.len() < MAX_SESSIONS {
+            return Ok(None);
+        }
+        let unused = ids.iter().find(|id| {
+            let info = endpoint.progress().info(**id);
+            info.is_some_and(|info| !info.was_updated && !info.is_managed)
+        });
+        unused.copied().map(Some).ok_or_else(|| {
+            let message = "900 sessions of yours are at work; complete, fail or cancel some first";
+            ApiError::rate_limit(message, 5)
+        })
+    }
+
+    /// A caller has created a session; the one that gives way to it does so only now, as a create may be refused.
+    pub fn created(
+        &mut self,
+        endpoint: &mut Endpoint,
+        caller: &Caller,
+        id: Uuid,
+        surplus: Option<Uuid>,
+    ) {
+        if let Some(surplus) = surplus {
+            // It may have given way to the same session before, as one of all callers'.
+            let reason = Some(EVICTED.to_owned());
+            let _ = endpoint.progress().cancel_session(surplus, reason, None);
+        }
         if self.sessions.len() >= self.many_callers {
             self.sessions.retain(|_, ids| {
                 ids.iter()
@@ -176,30 +202,6 @@ impl Callers {
             return Err(kind.refusal(beyond_us.div_ceil(1_000_000)));
         }
         self.full_at_us.insert(key, full_at_us);
-        Ok(())
-    }
-
-    fn make_room(&mut self, endpoint: &mut Endpoint, caller: &CallerId) -> Result<(), ApiError> {
-        let Some(ids) = self.sessions.get_mut(caller) else {
-            return Ok(());
-        };
-        if ids.len() < MAX_SESSIONS {
-            return Ok(());
-        }
-        ids.retain(|id| endpoint.progress().session_status(*id) == Ok(Status::Processing));
-        if ids.len() < MAX_SESSIONS {
-            return Ok(());
-        }
-        let unused = ids.iter().position(|id| {
-            let info = endpoint.progress().info(*id);
-            info.is_some_and(|info| !info.was_updated && !info.is_managed)
-        });
-        let Some(id) = unused.and_then(|place| ids.remove(place)) else {
-            let message = "900 sessions of yours are at work; complete, fail or cancel some first";
-            return Err(ApiError::rate_limit(message, 5));
-        };
-        let reason = Some(EVICTED.to_owned());
-        endpoint.progress().cancel_session(id, reason, None)?;
         Ok(())
     }
 }
@@ -277,11 +279,11 @@ mod tests {
         let whose = CallerId::of(&caller);
         let mut callers = Callers::default();
         let create = |callers: &mut Callers, endpoint: &mut Endpoint| {
-            callers.make_room(endpoint, &whose)?;
+            let surplus = callers.surplus(endpoint, &caller)?;
             let id = endpoint
                 .progress()
                 .create_session(SessionOptions::default())?;
-            callers.created(endpoint, &caller, id);
+            callers.created(endpoint, &caller, id, surplus);
             Ok::<Uuid, ApiError>(id)
         };
         let ids: Vec<Uuid> = (0..MAX_SESSIONS)
@@ -294,11 +296,15 @@ mod tests {
                 .unwrap();
         };
         update(endpoint, ids[0]);
+        // One that is refused in the end has cost nothing.
+        assert_eq!(callers.surplus(endpoint, &caller), Ok(Some(ids[1])));
+        assert!(endpoint.progress().session(ids[1]).is_ok());
         create(&mut callers, endpoint).unwrap();
         let evicted = endpoint.progress().session(ids[1]).unwrap_err();
         assert_eq!(evicted.code.as_str(), "SESSION_CANCELLED");
         assert!(endpoint.progress().session(ids[0]).is_ok());
         // Where all are in use, it is the caller who has to wait.
+        assert_eq!(callers.surplus(endpoint, &caller), Ok(Some(ids[2])));
         let all: Vec<Uuid> = callers.sessions[&whose].iter().copied().collect();
         assert_eq!(all.len(), MAX_SESSIONS);
         for id in all {

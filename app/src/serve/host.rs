@@ -9,9 +9,10 @@ use super::access::{check_host, check_origin, check_site, cors_fields, is_prefli
 use super::alerts::Alerts;
 use super::answer::{json_text, private, ApiError};
 use super::auth::{self, Auth, Caller, SWEEP};
-use super::bodies::{object, Bodies};
+use super::bodies::{object, Bodies, Complete};
 use super::callers::Callers;
 use super::history::HistoryQuery;
+use super::idempotency::{body_hash, Again, Answered, Answers, Key, Repeats, Standing};
 use super::imports::{Imports, Registry};
 use super::limits::MAX_HANDSHAKE_QUERY_BYTES;
 use super::numbers::Numbers;
@@ -39,6 +40,8 @@ pub struct Host {
     pub numbers: Numbers,
     pub journal: Journaling,
     pub alerts: Arc<Alerts>,
+    pub answers: Arc<Answers>,
+    pub repeats: Repeats,
 }
 
 impl Host {
@@ -58,20 +61,20 @@ impl Host {
                 }
             }
             Event::RequestBody { request, data } => match self.bodies.push(request, &data) {
-                Ok(()) => self.imports.push(endpoint, request, data),
+                Ok(()) => match self.repeats.push(endpoint, request, &data) {
+                    Ok(()) => self.imports.push(endpoint, request, data),
+                    Err(error) => respond(endpoint, request, error.into()),
+                },
                 Err((request, error)) => respond(endpoint, request, error.into()),
             },
             Event::RequestBodyEnd { request } => {
                 self.imports.finish(request);
-                if let Some((verb, response)) = self.run_verb(endpoint, request) {
-                    match verb.has_to_last() {
-                        true => respond_when_written(endpoint, request, response),
-                        false => respond(endpoint, request, response),
-                    }
-                }
+                self.finish_repeat(endpoint, request);
+                self.run_verb(endpoint, request);
             }
             Event::RequestAborted { request } => {
                 self.bodies.abort(request);
+                self.repeats.abort(request);
                 self.imports.abort(request);
                 self.registry.forget_asker(request);
             }
@@ -150,9 +153,7 @@ impl Host {
             check_origin(head, &self.allowed_origins)?;
         }
         if route.has_to_last() && self.journal.is_failing() {
-            return Err(ApiError::overload(
-                "the server can't write sessions down at the moment; its log says more",
-            ));
+            return Err(not_written());
         }
         let response = match route {
             Route::Options(allow) => options(allow),
@@ -161,7 +162,9 @@ impl Host {
             Route::Login => {
                 let is_secure = auth::is_secure(head);
                 let nobody = Caller::nobody(peer);
-                return self.read_body(endpoint, request, Verb::Login { is_secure }, nobody, head);
+                let verb = Verb::Login { is_secure };
+                // Its answer is a cookie, which is not kept.
+                return self.read_body(endpoint, request, verb, nobody, None, head);
             }
             Route::Logout => Auth::log_out(head),
             route => {
@@ -204,10 +207,11 @@ impl Host {
             }
             Route::Verb(verb) => {
                 fields(head, &[])?;
-                return self.read_body(endpoint, request, verb, caller, head);
+                let key = self.key(head, &caller)?;
+                return self.read_body(endpoint, request, verb, caller, key, head);
             }
             Route::Import => {
-                self.imports.begin(endpoint, request, head, caller)?;
+                self.begin_upload(endpoint, request, head, caller)?;
                 return Ok(None);
             }
             Route::ListImports => {
@@ -267,33 +271,128 @@ impl Host {
         request: RequestId,
         verb: Verb,
         caller: Caller,
+        key: Option<Key>,
         head: &Request,
     ) -> Result<Option<Response>, ApiError> {
-        let wanted_bytes = self.bodies.begin(request, verb, caller, head)?;
+        let wanted_bytes = self.bodies.begin(request, verb, caller, key, head)?;
         grant(endpoint, request, wanted_bytes);
         Ok(None)
     }
 
-    /// Does a verb whose body is complete, if this request is one.
-    fn run_verb(
+    /// Does a verb whose body is complete, if this request is one, and answers it unless that takes longer.
+    fn run_verb(&mut self, endpoint: &mut Endpoint, request: RequestId) {
+        let Some(complete) = self.bodies.finish(request) else {
+            return;
+        };
+        let (verb, name) = (complete.verb, complete.caller.name());
+        let is_answered_when_written = verb.has_to_last() || complete.key.is_some();
+        let done = self.run_once(endpoint, request, complete);
+        let answered = done.unwrap_or_else(|error| {
+            audit_refusal(&error, &format!("{verb:?}"), &name);
+            Some(Response::from(error).into())
+        });
+        match answered {
+            None => {}
+            Some(answered) if is_answered_when_written => {
+                self.answers.answer(endpoint, request, answered);
+            }
+            Some(answered) => respond(endpoint, request, answered.told()),
+        }
+    }
+
+    /// Does a verb, unless its key says that this was done before.
+    fn run_once(
         &mut self,
         endpoint: &mut Endpoint,
         request: RequestId,
-    ) -> Option<(Verb, Response)> {
-        let (verb, caller, body) = self.bodies.finish(request)?;
+        complete: Complete,
+    ) -> Result<Option<Answered>, ApiError> {
+        let Complete {
+            verb,
+            caller,
+            key,
+            body,
+        } = complete;
+        if let Some(key) = key {
+            let body = body_hash(&body);
+            let now_ms = endpoint.now().unix_ms;
+            let standing = self.answers.begin(request, &key, Some(body), now_ms)?;
+            if let Standing::Repeated(repeated) = standing {
+                self.answer_again(request, caller, repeated.with_body(&body)?)?;
+                return Ok(None);
+            }
+        }
         let around = Around {
             auth: &self.auth,
             imports: &self.registry,
             callers: &mut self.callers,
         };
-        let response = object(&body)
-            .and_then(|body| sessions::run(endpoint, around, request, verb, &caller, body))
-            .unwrap_or_else(|error| {
-                audit_refusal(&error, &format!("{verb:?}"), &caller.name());
-                Some(error.into())
-            });
-        Some((verb, response?))
+        sessions::run(endpoint, around, request, verb, &caller, object(&body)?)
     }
+
+    /// Takes an upload on: a new one, or one that was imported before.
+    fn begin_upload(
+        &mut self,
+        endpoint: &mut Endpoint,
+        request: RequestId,
+        head: &Request,
+        caller: Caller,
+    ) -> Result<(), ApiError> {
+        let Some(key) = self.key(head, &caller)? else {
+            return self.imports.begin(endpoint, request, head, caller, false);
+        };
+        let now_ms = endpoint.now().unix_ms;
+        match self.answers.begin(request, &key, None, now_ms)? {
+            Standing::Repeated(repeated) => {
+                let repeats = &mut self.repeats;
+                repeats.begin(endpoint, request, head, caller, repeated)
+            }
+            Standing::First => {
+                let begun = self.imports.begin(endpoint, request, head, caller, true);
+                begun.inspect_err(|_| self.answers.give_up(request))
+            }
+        }
+    }
+
+    /// Answers an upload that was imported before, if this request is one and its body is complete.
+    fn finish_repeat(&mut self, endpoint: &mut Endpoint, request: RequestId) {
+        let Some((caller, number)) = self.repeats.finish(request) else {
+            return;
+        };
+        let answering = number.and_then(|number| self.answer_again(request, caller, number));
+        if let Err(error) = answering {
+            respond(endpoint, request, error.into());
+        }
+    }
+
+    /// Has a request answered as the one of this number was.
+    fn answer_again(
+        &self,
+        request: RequestId,
+        caller: Caller,
+        number: u64,
+    ) -> Result<(), ApiError> {
+        self.queries.submit_again(Again {
+            request,
+            number,
+            caller,
+            auth: self.auth.clone(),
+        })
+    }
+
+    /// The key of a request. While nothing can be written, none is taken: its answer could not be kept.
+    fn key(&self, head: &Request, caller: &Caller) -> Result<Option<Key>, ApiError> {
+        let key = Key::of(head, caller)?;
+        if key.is_some() && self.journal.is_failing() {
+            return Err(not_written());
+        }
+        Ok(key)
+    }
+}
+
+/// Why nothing is begun that has to last.
+fn not_written() -> ApiError {
+    ApiError::overload("the server can't write sessions down at the moment; its log says more")
 }
 
 /// Notes who was refused for who he is, or for what he has had already.

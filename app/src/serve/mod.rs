@@ -24,6 +24,7 @@ mod export;
 mod figures;
 mod history;
 mod host;
+mod idempotency;
 mod imports;
 mod leaving;
 mod limits;
@@ -61,6 +62,7 @@ use bodies::Bodies;
 use budget::Budget;
 use callers::Callers;
 use host::Host;
+use idempotency::Repeats;
 use imports::{Imports, Registry};
 use logging::Log;
 use numbers::{Numbers, Reservation};
@@ -72,6 +74,7 @@ use socket_file::SocketFile;
 pub(crate) use alerts::{Alerts, Concern, Condition};
 pub(crate) use answer::ApiError;
 pub(crate) use call::call_surely;
+pub(crate) use idempotency::Answers;
 
 pub use args::{ListenAddress, ServeArgs};
 pub use pages::dashboard_licenses;
@@ -211,7 +214,8 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     let manager = Arc::new(Manager::from_env());
     let alerts = Arc::new(Alerts::default());
     let _watch = Watch::start(alerts.clone(), handle.clone(), &args.data_dir)?;
-    let registry = Arc::new(Registry::new(alerts.clone()));
+    let answers = Arc::new(Answers::restored(journal.answered()?, unix_ms));
+    let registry = Arc::new(Registry::new(alerts.clone(), answers.clone()));
     let mut host = Host {
         auth: auth.clone(),
         manager: manager.clone(),
@@ -223,6 +227,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
             store.clone(),
             handle.clone(),
             registry.clone(),
+            answers.clone(),
             args.max_upload_bytes,
         ),
         queries: Queries::start(
@@ -234,8 +239,10 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         bodies: Bodies::new(budget.body_bytes),
         callers: Callers::default(),
         numbers: Numbers::start(reservation, handle.clone(), alerts.clone())?,
-        journal: journal.start(handle.clone(), alerts.clone())?,
+        journal: journal.start(handle.clone(), alerts.clone(), answers.clone())?,
         alerts,
+        answers,
+        repeats: Repeats::new(args.max_upload_bytes),
     };
     host.journal.take(server.endpoint());
     let leave = {

@@ -15,6 +15,7 @@ use super::answer::{json_text, ApiError};
 use super::call::call_surely;
 use super::export::{self, ExportFormat};
 use super::history::HistoryQuery;
+use super::idempotency::Again;
 use super::query_fields::{fields, fields_with_lists};
 use crate::journal::JournalReader;
 use crate::severity::Severity;
@@ -31,12 +32,18 @@ const DEFAULT_LIMIT: u64 = 100;
 
 /// Hands queries to the thread that answers them. The thread ends with this.
 pub struct Queries {
-    waiting: SyncSender<(RequestId, Question)>,
+    waiting: SyncSender<Task>,
 }
 
 enum Question {
     Findings(Query),
     History(HistoryQuery),
+}
+
+/// What the thread has to do.
+enum Task {
+    Answer(RequestId, Question),
+    AnswerAgain(Again),
 }
 
 /// A question about the database.
@@ -80,23 +87,24 @@ impl Queries {
 
     /// Answers a request, later.
     pub fn submit(&self, request: RequestId, query: Query) -> Result<(), ApiError> {
-        self.send(request, Question::Findings(query))
+        self.send(Task::Answer(request, Question::Findings(query)))
     }
 
     /// The same, from the journal.
     pub fn submit_history(&self, request: RequestId, query: HistoryQuery) -> Result<(), ApiError> {
-        self.send(request, Question::History(query))
+        self.send(Task::Answer(request, Question::History(query)))
     }
 
-    fn send(&self, request: RequestId, question: Question) -> Result<(), ApiError> {
-        self.waiting
-            .try_send((request, question))
-            .map_err(|error| match error {
-                TrySendError::Full(_) => {
-                    ApiError::overload("too many queries wait for the database")
-                }
-                TrySendError::Disconnected(_) => ApiError::storage(),
-            })
+    /// Answers a request as it was answered before.
+    pub fn submit_again(&self, again: Again) -> Result<(), ApiError> {
+        self.send(Task::AnswerAgain(again))
+    }
+
+    fn send(&self, task: Task) -> Result<(), ApiError> {
+        self.waiting.try_send(task).map_err(|error| match error {
+            TrySendError::Full(_) => ApiError::overload("too many queries wait for the database"),
+            TrySendError::Disconnected(_) => ApiError::storage(),
+        })
     }
 }
 
@@ -207,13 +215,20 @@ impl fmt::Debug for Queries {
 }
 
 fn answer_all(
-    questions: Receiver<(RequestId, Question)>,
+    tasks: Receiver<Task>,
     findings: &Reader,
     journal: &JournalReader,
     handle: &Handle,
     file_bytes: usize,
 ) {
-    for (request, question) in questions {
+    for task in tasks {
+        let (request, question) = match task {
+            Task::Answer(request, question) => (request, question),
+            Task::AnswerAgain(again) => {
+                again.answer(journal, handle);
+                continue;
+            }
+        };
         let answer = match question {
             Question::Findings(query) => query.answer(findings, file_bytes),
             Question::History(query) => query.answer(journal),

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::answer::{json_text, private, session, ApiError};
 use super::auth::{changed, Auth, Caller};
 use super::callers::Callers;
+use super::idempotency::Answered;
 use super::imports::Registry;
 use super::query_fields::fields;
 use super::route::Verb;
@@ -61,24 +62,26 @@ pub fn run(
     verb: Verb,
     caller: &Caller,
     mut body: JsonObject,
-) -> Result<Option<Response>, ApiError> {
+) -> Result<Option<Answered>, ApiError> {
     let Around {
         auth,
         imports,
         callers,
     } = around;
-    callers.begin(endpoint, caller, &verb)?;
+    callers.begin(caller, &verb)?;
     if let Some(id) = verb.session() {
         changed(endpoint, caller, id)?;
     }
-    let response = match verb {
+    let response: Response = match verb {
         Verb::Login { is_secure } => {
             let Some(Value::String(token)) = body.get("token") else {
                 return Err(ApiError::invalid("token must be text"));
             };
             auth.log_in(endpoint, token, caller.peer, is_secure)?
         }
-        Verb::CreateSession => create(endpoint, auth, callers, caller, body)?,
+        Verb::CreateSession => {
+            return create(endpoint, auth, callers, caller, body).map(Some);
+        }
         Verb::Share(id) => {
             let expires_in_s = match body.remove("expiresIn") {
                 None | Some(Value::Null) => None,
@@ -86,7 +89,7 @@ pub fn run(
                     ApiError::invalid("expiresIn must be a whole number of seconds")
                 })?),
             };
-            auth.share(endpoint, id, expires_in_s)?
+            return auth.share(endpoint, id, expires_in_s).map(Some);
         }
         Verb::UpdateProgress(id) => {
             endpoint.progress().check_unmanaged(id)?;
@@ -134,7 +137,7 @@ pub fn run(
             json_text(202, "{}".to_owned())
         }
     };
-    Ok(Some(response))
+    Ok(Some(response.into()))
 }
 
 fn create(
@@ -143,7 +146,7 @@ fn create(
     callers: &mut Callers,
     caller: &Caller,
     mut body: JsonObject,
-) -> Result<Response, ApiError> {
+) -> Result<Answered, ApiError> {
     let metadata = object_argument(body.remove("metadata"), "metadata")?;
     let audience = match body.remove("audience") {
         None | Some(Value::Null) => None,
@@ -156,22 +159,25 @@ fn create(
         owner: caller.owner.as_deref().map(str::to_owned),
         ..SessionOptions::default()
     };
-    let id = match body.remove("sessionId") {
-        None | Some(Value::Null) => endpoint.progress().create_session(options)?,
-        Some(Value::String(text)) => {
-            let id = session_id_argument(&text)?;
+    let wanted = match body.remove("sessionId") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Some(session_id_argument(&text)?),
+        Some(_) => return Err(ApiError::invalid("sessionId must be text")),
+    };
+    let surplus = callers.surplus(endpoint, caller)?;
+    let id = match wanted {
+        None => endpoint.progress().create_session(options)?,
+        Some(id) => {
             endpoint.progress().create_session_with_id(id, options)?;
             id
         }
-        Some(_) => return Err(ApiError::invalid("sessionId must be text")),
     };
-    callers.created(endpoint, caller, id);
-    let owner_token = auth.issue_owner(endpoint, id)?;
-    let text = format!(
-        "{{\"sessionId\":\"{id}\",\"ownerToken\":\"{owner_token}\",\"session\":{}}}",
-        endpoint.progress().session(id)?
-    );
-    Ok(json_text(201, text).with_header("Location", format!("/api/sessions/{id}")))
+    callers.created(endpoint, caller, id, surplus);
+    let secret = auth.issue_owner(endpoint, id)?;
+    let session = endpoint.progress().session(id)?;
+    let text = format!("{{\"sessionId\":\"{id}\",\"session\":{session}}}");
+    let response = json_text(201, text).with_header("Location", format!("/api/sessions/{id}"));
+    Ok(Answered::with_secret(response, secret))
 }
 
 /// Reads whom a session is for.

@@ -1,7 +1,10 @@
 //! What the unit tests of this module share.
 
 use pulsewheel::http::{Framing, Method, Request, Response};
-use pulsewheel::{Config, Endpoint, Environment, Now};
+use pulsewheel::progress::ProgressConfig;
+use pulsewheel::{
+    Config, ConnectionId, Endpoint, Environment, Event, Now, PeerAddr, Readiness, RequestId, Work,
+};
 
 /// A `GET` of nothing in particular with these header fields.
 pub fn get(headers: &[(&str, &str)]) -> Request {
@@ -32,6 +35,22 @@ pub fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
 
 /// A server without sockets.
 pub fn endpoint() -> Endpoint {
+    endpoint_with(Config::default())
+}
+
+/// A server without sockets whose sessions are written down.
+pub fn keeping_endpoint() -> Endpoint {
+    endpoint_with(Config {
+        host_http: true,
+        progress: Some(ProgressConfig {
+            changes: true,
+            ..ProgressConfig::default()
+        }),
+        ..Config::default()
+    })
+}
+
+fn endpoint_with(config: Config) -> Endpoint {
     let mut next = 0u8;
     let environment = Environment {
         random: Box::new(move |bytes| {
@@ -40,9 +59,57 @@ pub fn endpoint() -> Endpoint {
         }),
         memory: Box::new(Default::default),
     };
-    let now = Now {
-        mono_ms: 1,
-        unix_ms: 1,
-    };
-    Endpoint::new(Config::default(), environment, now)
+    Endpoint::new(config, environment, NOW)
+}
+
+const NOW: Now = Now {
+    mono_ms: 1,
+    unix_ms: 1,
+};
+
+/// A request that waits for the host, and its connection.
+pub fn ask(endpoint: &mut Endpoint) -> (ConnectionId, RequestId) {
+    let connection = endpoint.open(PeerAddr::Unix).unwrap();
+    endpoint.on_ready(connection, Readiness::readable());
+    let request = b"GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for _ in 0..100 {
+        match endpoint.next_work(NOW) {
+            Work::Read(id, bytes) => {
+                let mut buffer = vec![0; bytes];
+                buffer[..request.len()].copy_from_slice(request);
+                endpoint.on_read(id, &mut buffer, Ok(request.len()));
+            }
+            Work::Write(id) => {
+                endpoint.write(id, |slices| {
+                    Ok(slices.iter().map(|slice| slice.len()).sum())
+                });
+            }
+            Work::Wait(_) => endpoint.on_polled(NOW.mono_ms, true),
+            _ => {}
+        }
+        while let Some(event) = endpoint.poll_event() {
+            if let Event::Request { request, .. } = event {
+                return (connection, request);
+            }
+        }
+    }
+    panic!("no request");
+}
+
+/// What a connection is sent by the end of the turn.
+pub fn told(endpoint: &mut Endpoint, connection: ConnectionId) -> String {
+    let mut text = String::new();
+    loop {
+        match endpoint.next_work(NOW) {
+            Work::Write(id) => endpoint.write(id, |slices| {
+                let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+                if id == connection {
+                    text.push_str(std::str::from_utf8(&bytes).unwrap());
+                }
+                Ok(bytes.len())
+            }),
+            Work::Wait(_) => return text,
+            _ => {}
+        }
+    }
 }

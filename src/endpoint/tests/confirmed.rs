@@ -95,6 +95,20 @@ fn an_answer_waits_for_what_has_changed_before_it_and_for_nothing_else() {
 }
 
 #[test]
+fn an_answer_waits_for_what_the_host_writes_down_beside_sessions() {
+    let mut world = writing(false);
+    let (key, request) = asked(&mut world);
+    let number = world.endpoint.progress().note_host_change();
+    respond(&mut world, request, "noted");
+    assert!(is_told(&mut world));
+    assert_eq!(world.take_text(key), "");
+    assert_eq!(world.endpoint.progress().take_changes().number, number);
+    world.endpoint.progress().confirm_changes(number);
+    world.turn();
+    assert!(world.take_text(key).contains("noted"));
+}
+
+#[test]
 fn requests_that_are_gone_hold_nothing() {
     let mut world = writing(false);
     create(&mut world);

@@ -103,6 +103,28 @@ fn what_has_to_last_is_told_at_once_and_progress_with_the_pulse() {
 }
 
 #[test]
+fn something_of_the_hosts_own_is_told_and_confirmed_with_the_sessions() {
+    let mut world = World::with(keeping());
+    let first = world.tracker.note_host_change();
+    assert!(world.is_told());
+    assert!(world.tracker.has_urgent_changes());
+    assert_eq!(world.tracker.unconfirmed(), Some(first));
+    let changes = world.tracker.take_changes();
+    assert!(changes.is_urgent && changes.sessions.is_empty());
+    assert_eq!(changes.number, first);
+    world.create(json!({}));
+    let second = world.tracker.note_host_change();
+    assert!(second > first);
+    world.tracker.confirm_changes(first);
+    assert_eq!(world.tracker.unconfirmed(), Some(second));
+    let changes = world.tracker.take_changes();
+    assert_eq!((changes.number, changes.sessions.len()), (second, 1));
+    world.tracker.confirm_changes(second);
+    assert_eq!(world.tracker.unconfirmed(), None);
+    assert_eq!(World::new().tracker.note_host_change(), 0);
+}
+
+#[test]
 fn changes_are_confirmed_by_their_numbers() {
     let mut world = World::with(keeping());
     let id = world.create(json!({}));

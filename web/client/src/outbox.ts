@@ -90,7 +90,7 @@ export class Outbox {
       for (const { resolve } of item.settle) resolve(answer);
     } catch (error) {
       item.tried = true;
-      if (error instanceof CommandError && PASSING.has(error.code)) return this.#pause(error);
+      if (error instanceof CommandError && isPassing(error)) return this.#pause(error);
       this.#items.shift();
       for (const { reject } of item.settle) reject(error);
     }
@@ -104,4 +104,10 @@ export class Outbox {
       void this.#run();
     }, Math.max(pause, error.retryAfterMs ?? 0));
   }
+}
+
+/** Whether the same request may be answered otherwise later. */
+function isPassing({ code, retryAfterMs }: CommandError): boolean {
+  // An attempt before has reached the server and is not answered yet.
+  return PASSING.has(code) || (code === "IDEMPOTENCY_CONFLICT" && retryAfterMs !== null);
 }

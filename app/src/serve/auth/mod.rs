@@ -25,6 +25,8 @@ use self::login::{Failures, Login};
 use self::secret::Digest;
 use self::sessions::SessionTokens;
 use super::answer::{json_text, private, ApiError};
+use super::idempotency::{Answered, Secret};
+use crate::journal::Renewed;
 
 pub use caller::{Caller, Pass, Role};
 pub use clients::SWEEP;
@@ -181,11 +183,42 @@ impl Auth {
     }
 
     /// A token for the owner of a session, as often as it is created anew.
-    pub fn issue_owner(&self, endpoint: &mut Endpoint, id: Uuid) -> Result<String, ApiError> {
+    pub fn issue_owner(&self, endpoint: &mut Endpoint, id: Uuid) -> Result<Secret, ApiError> {
         let session = known(endpoint, id)?;
         let is_known = |id| endpoint.progress().info(id).is_some();
         let token = lock(&self.sessions).issue_owner(&session, is_known)?;
         self.keep_tokens(endpoint, id)?;
+        Ok(Secret {
+            token: Some(token),
+            renewed: renewed(&session, None),
+        })
+    }
+
+    /// Another token in place of one that was told before and is good for nothing from now on. `None` where what it was for is
+    /// gone, or is not the caller's any more.
+    pub fn renew(
+        &self,
+        endpoint: &mut Endpoint,
+        caller: &Caller,
+        renewed: &Renewed,
+    ) -> Result<Option<String>, ApiError> {
+        let session = Uuid::try_parse(&renewed.session)
+            .ok()
+            .and_then(|id| known(endpoint, id).ok())
+            .filter(|session| session.number == renewed.number && caller.changes(session));
+        let Some(session) = session else {
+            return Ok(None);
+        };
+        let Some(share) = renewed.share else {
+            return Ok(self.issue_owner(endpoint, session.id)?.token);
+        };
+        let now_ms = endpoint.now().unix_ms;
+        let token = lock(&self.sessions).renew_share(&session, share, now_ms)?;
+        if token.is_some() {
+            self.keep_tokens(endpoint, session.id)?;
+            // Who has come in by the token before.
+            self.sweep(endpoint);
+        }
         Ok(token)
     }
 
@@ -208,7 +241,7 @@ impl Auth {
         endpoint: &mut Endpoint,
         id: Uuid,
         expires_in_s: Option<u64>,
-    ) -> Result<Response, ApiError> {
+    ) -> Result<Answered, ApiError> {
         if expires_in_s.is_some_and(|s| !(1..=MAX_SHARE_S).contains(&s)) {
             return Err(ApiError::invalid(format!(
                 "expiresIn must be a whole number of seconds from 1 to {MAX_SHARE_S}"
@@ -222,10 +255,14 @@ impl Auth {
         self.keep_tokens(endpoint, id)?;
         let body = json!({
             "shareId": format!("{:016x}", share.id),
-            "token": share.token,
             "expiresAt": share.expires_ms,
         });
-        Ok(json_text(201, body.to_string()))
+        let secret = Secret {
+            token: Some(share.token),
+            renewed: renewed(&session, Some(share.id)),
+        };
+        let response = json_text(201, body.to_string());
+        Ok(Answered::with_secret(response, secret))
     }
 
     /// Takes a share back; who has come in by it is disconnected.
@@ -362,6 +399,15 @@ pub fn changed(endpoint: &mut Endpoint, caller: &Caller, id: Uuid) -> Result<(),
 pub fn is_secure(head: &Request) -> bool {
     let origin = head.header("Origin").unwrap_or_default();
     origin.starts_with("https://")
+}
+
+/// What a token is made anew for.
+fn renewed(session: &SessionInfo, share: Option<u64>) -> Renewed {
+    Renewed {
+        session: session.id.to_string(),
+        number: session.number,
+        share,
+    }
 }
 
 fn known(endpoint: &mut Endpoint, id: Uuid) -> Result<SessionInfo, ApiError> {

@@ -81,9 +81,8 @@ impl SessionTokens {
         expires_ms: Option<u64>,
         is_known: impl FnMut(Uuid) -> bool,
     ) -> Result<NewShare, ApiError> {
-        let (id, secret) = (random_number(), random_text());
-        let (id, secret) = (id.map_err(no_random)?, secret.map_err(no_random)?);
-        let token = format!("s-{}-{id:016x}-{secret}", session.id.simple());
+        let id = random_number().map_err(no_random)?;
+        let token = share_token(session, id)?;
         let shares = &mut self.tokens(session, is_known).shares;
         shares.retain(|_, share| !share.has_expired(now_ms));
         if shares.len() >= MAX_SHARES {
@@ -105,6 +104,24 @@ impl SessionTokens {
             token,
             expires_ms,
         })
+    }
+
+    /// Another token for a share in place of the one that it had. `None` where there is none of this id.
+    pub fn renew_share(
+        &mut self,
+        session: &SessionInfo,
+        share: u64,
+        now_ms: u64,
+    ) -> Result<Option<String>, ApiError> {
+        let tokens = self.of.get_mut(&session.id);
+        let tokens = tokens.filter(|tokens| tokens.number == session.number);
+        let share_of = tokens.and_then(|tokens| tokens.shares.get_mut(&share));
+        let Some(known) = share_of.filter(|known| !known.has_expired(now_ms)) else {
+            return Ok(None);
+        };
+        let token = share_token(session, share)?;
+        known.token = Digest::of(&token);
+        Ok(Some(token))
     }
 
     /// Takes a share back. False where there is none of this id.
@@ -228,6 +245,11 @@ impl Share {
     }
 }
 
+fn share_token(session: &SessionInfo, share: u64) -> Result<String, ApiError> {
+    let secret = random_text().map_err(no_random)?;
+    Ok(format!("s-{}-{share:016x}-{secret}", session.id.simple()))
+}
+
 fn no_random(error: getrandom::Error) -> ApiError {
     log::error!("no random bytes: {error}");
     ApiError::overload("the server has no random bytes to make a token of")
@@ -276,6 +298,14 @@ mod tests {
         ] {
             assert_eq!(find(&tokens, &guess, 0), None, "{guess}");
         }
+        for session in [&first, &second] {
+            assert_eq!(tokens.renew_share(session, 7, 4), Ok(None));
+        }
+        assert_eq!(tokens.renew_share(&second, share.id, 4), Ok(None));
+        assert_eq!(tokens.renew_share(&first, share.id, 5), Ok(None), "expired");
+        let renewed = tokens.renew_share(&first, share.id, 4).unwrap().unwrap();
+        assert_eq!(find(&tokens, &share.token, 4), None);
+        assert_eq!(find(&tokens, &renewed, 4), seen);
         assert!(!tokens.revoke(&second, share.id));
         assert!(tokens.revoke(&first, share.id));
         assert!(!tokens.revoke(&first, share.id));

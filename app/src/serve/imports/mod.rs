@@ -31,6 +31,7 @@ use super::answer::ApiError;
 use super::auth::Caller;
 use super::call::call_surely;
 use super::callers::CallerId;
+use super::idempotency::{Answers, FormHash};
 use super::query_fields::fields;
 use crate::import::{self, boundary, pipe, BodySender, ImportQueue, NoPlace, Upload, OPTION_NAMES};
 use crate::memory::resident_bytes;
@@ -52,6 +53,7 @@ pub struct Imports {
     store: Arc<Store>,
     handle: Handle,
     registry: Arc<Registry>,
+    answers: Arc<Answers>,
     max_upload_bytes: u64,
     queue: ImportQueue,
     incoming: BTreeMap<RequestId, Incoming>,
@@ -63,6 +65,8 @@ struct Incoming {
     sender: BodySender,
     window: Arc<Window>,
     received_bytes: u64,
+    /// Of one with a key.
+    hash: Option<FormHash>,
 }
 
 impl Imports {
@@ -70,12 +74,14 @@ impl Imports {
         store: Arc<Store>,
         handle: Handle,
         registry: Arc<Registry>,
+        answers: Arc<Answers>,
         max_upload_bytes: u64,
     ) -> Imports {
         Imports {
             store,
             handle,
             registry,
+            answers,
             max_upload_bytes,
             queue: ImportQueue::default(),
             incoming: BTreeMap::new(),
@@ -84,13 +90,14 @@ impl Imports {
     }
 
     /// Takes an upload on, or refuses it by its head. It is answered when its last
-    /// byte has been taken in.
+    /// byte has been taken in. Of one with a key a hash is made.
     pub fn begin(
         &mut self,
         endpoint: &mut Endpoint,
         request: RequestId,
         head: &Request,
         caller: Caller,
+        has_key: bool,
     ) -> Result<(), ApiError> {
         let boundary = boundary(head.header("Content-Type").unwrap_or_default())
             .map_err(|error| ApiError::from(&error))?;
@@ -122,6 +129,7 @@ impl Imports {
             let _ = call_surely(&handle, move |endpoint| window.refill(endpoint));
         });
         let query = upload_query(head)?;
+        let hash = has_key.then(|| FormHash::new(&head.query, &boundary));
         let upload = Upload {
             body,
             boundary,
@@ -131,6 +139,7 @@ impl Imports {
         let reporter = LoopReporter::new(
             self.handle.clone(),
             self.registry.clone(),
+            self.answers.clone(),
             request,
             caller,
             sender.canceller(),
@@ -153,6 +162,7 @@ impl Imports {
                 sender,
                 window,
                 received_bytes: 0,
+                hash,
             },
         );
         Ok(())
@@ -170,6 +180,9 @@ impl Imports {
             self.incoming.remove(&request);
             return;
         }
+        if let Some(hash) = &mut incoming.hash {
+            hash.update(&data);
+        }
         let is_low = incoming.window.take(data.len());
         incoming.sender.push(Bytes::from(data));
         if is_low && incoming.sender.has_room() {
@@ -180,6 +193,9 @@ impl Imports {
     /// The body is complete.
     pub fn finish(&mut self, request: RequestId) {
         if let Some(incoming) = self.incoming.remove(&request) {
+            if let Some(hash) = incoming.hash {
+                self.answers.body_is_known(request, hash.finish());
+            }
             incoming.sender.finish();
         }
     }

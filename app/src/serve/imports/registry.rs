@@ -14,12 +14,14 @@ use crate::import::{Canceller, RequestError};
 use crate::serve::alerts::{Alerts, Concern, Condition};
 use crate::serve::answer::{self, ApiError};
 use crate::serve::auth::{changed, Caller};
+use crate::serve::idempotency::Answers;
 
 /// Shared by the loop, the imports' threads and the one that hears signals. Held
 /// for moments only, so that the loop never waits.
 #[derive(Default)]
 pub struct Registry {
     alerts: Arc<Alerts>,
+    answers: Arc<Answers>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -54,10 +56,11 @@ pub enum Outcome {
 }
 
 impl Registry {
-    /// People hear through these of imports that can't be written.
-    pub fn new(alerts: Arc<Alerts>) -> Registry {
+    /// People hear through `alerts` of imports that can't be written.
+    pub fn new(alerts: Arc<Alerts>, answers: Arc<Answers>) -> Registry {
         Registry {
             alerts,
+            answers,
             ..Registry::default()
         }
     }
@@ -134,8 +137,11 @@ impl Registry {
         self.lock().askers.push((id, request));
     }
 
-    /// A request is gone.
+    /// A request is gone. With a key it is answered all the same, for when it comes again.
     pub fn forget_asker(&self, request: RequestId) {
+        if self.answers.is_under_way(request) {
+            return;
+        }
         self.lock().askers.retain(|(_, asker)| *asker != request);
     }
 
@@ -184,8 +190,7 @@ impl Registry {
                 Ok(session) => answer::session(200, session),
                 Err(error) => Response::from(ApiError::from(error.clone())),
             };
-            // Whoever asked may have gone.
-            let _ = endpoint.respond_when_confirmed(request, response);
+            self.answers.answer(endpoint, request, response.into());
         }
     }
 

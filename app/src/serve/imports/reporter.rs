@@ -17,6 +17,7 @@ use crate::import::{
 use crate::serve::answer::{json_text, ApiError};
 use crate::serve::auth::Caller;
 use crate::serve::call::call_surely;
+use crate::serve::idempotency::Answers;
 
 const OPERATION: &str = "vulnerability_import";
 
@@ -24,6 +25,7 @@ const OPERATION: &str = "vulnerability_import";
 pub struct LoopReporter {
     handle: Handle,
     registry: Arc<Registry>,
+    answers: Arc<Answers>,
     request: RequestId,
     caller: Caller,
     canceller: Canceller,
@@ -39,6 +41,7 @@ impl LoopReporter {
     pub fn new(
         handle: Handle,
         registry: Arc<Registry>,
+        answers: Arc<Answers>,
         request: RequestId,
         caller: Caller,
         canceller: Canceller,
@@ -46,6 +49,7 @@ impl LoopReporter {
         LoopReporter {
             handle,
             registry,
+            answers,
             request,
             caller,
             canceller,
@@ -110,9 +114,10 @@ impl LoopReporter {
     fn answer(&mut self, response: Response) {
         self.was_answered = true;
         let request = self.request;
-        // Where that fails, whoever asked has gone.
+        // Fails only where the server has ended.
+        let answers = self.answers.clone();
         let _ = call_surely(&self.handle, move |endpoint| {
-            endpoint.respond_when_confirmed(request, response.clone())
+            answers.answer(endpoint, request, response.clone().into());
         });
     }
 }

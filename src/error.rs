@@ -134,6 +134,8 @@ pub enum Error {
     /// These events belong to another [`Io`](crate::Io), by which the settings of the endpoint were configured, and one of both
     /// has middlewares or an `allow_request`. The client has been refused.
     OtherIo,
+    /// So much of the answer waits for its reader that no more may: see [`Event::PartWanted`](crate::Event::PartWanted).
+    TooMuchWaits,
     /// There are no other servers: this one has no cluster adapter.
     NoCluster,
 }
@@ -154,6 +156,7 @@ impl fmt::Display for Error {
             Error::NoSuchTicket => {
                 f.write_str("the decision was taken before, came too late, or the client is gone")
             }
+            Error::TooMuchWaits => f.write_str("too much of the answer waits for its reader"),
             Error::NoCluster => f.write_str("this server has no adapter to reach others by"),
             Error::TooManyAcks => {
                 f.write_str("the client owes as many acknowledgements as one may")

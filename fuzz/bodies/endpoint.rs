@@ -25,7 +25,7 @@
 //! | `A`nv | the host decides on a client that waits to be let in |
 //! | `k`kt, `K`vt, `s`kn | asks socket k or many, for some time at most; keeps n with socket k |
 //! | `J`vn | many sockets join or leave rooms, or are disconnected |
-//! | `q`n, `R`n | asks for so much of each request's body, answers a request |
+//! | `q`n, `R`n | asks for so much of each request's body; answers a request, by 7 in parts, of which more `R` send, break off (6) or end the rest |
 //! | `I`v | decides about the session that waits longest for it |
 //! | `P`v | does something with progress sessions |
 //! | `S` | shuts the server down |

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use pulsewheel::http::Response;
+use pulsewheel::http::{Method, Response};
 use pulsewheel::progress::{JsonObject, SessionOptions};
 use pulsewheel::socket::Parser;
 use pulsewheel::{
-    AckId, Admission, AdmissionId, Args, Endpoint, Event, Frame, Message, RequestId, EngineSessionId, SocketId, Target,
+    AckId, Admission, AdmissionId, Args, Endpoint, Error, Event, Frame, Message, RequestId, EngineSessionId, SocketId, Target,
 };
 use serde_json::json;
 
@@ -36,6 +36,14 @@ pub struct Host {
 struct Asked {
     granted_bytes: usize,
     is_complete: bool,
+    has_no_body: bool,
+    parts: Option<Parts>,
+}
+
+/// What has become of an answer in parts.
+struct Parts {
+    /// Something was said since the next part was asked for.
+    is_said: bool,
 }
 
 impl Host {
@@ -112,8 +120,19 @@ impl Host {
 
     fn request(&mut self, event: Event) {
         match event {
-            Event::Request { request, .. } => {
-                assert!(self.requests.insert(request, Asked::default()).is_none());
+            Event::Request { request, head, .. } => {
+                let asked = Asked {
+                    has_no_body: head.method == Method::Head,
+                    ..Asked::default()
+                };
+                assert!(self.requests.insert(request, asked).is_none());
+            }
+            Event::PartWanted { request } => {
+                // The host may have ended the answer meanwhile.
+                if let Some(asked) = self.requests.get_mut(&request) {
+                    let parts = asked.parts.as_mut().expect("an answer in parts");
+                    assert!(std::mem::take(&mut parts.is_said), "once for what was said");
+                }
             }
             Event::AllowRequest { ticket, .. } => {
                 assert!(!self.tickets.contains(&ticket), "nobody asks twice");
@@ -332,7 +351,8 @@ impl Host {
 
     /// Asks for more of the body of every request.
     pub fn grant(&mut self, endpoint: &mut Endpoint, bytes: usize) {
-        for (request, asked) in &mut self.requests {
+        let whole = |asked: &Asked| asked.parts.is_none();
+        for (request, asked) in self.requests.iter_mut().filter(|(_, asked)| whole(asked)) {
             asked.granted_bytes = asked.granted_bytes.saturating_add(bytes);
             let granted = endpoint.grant_body(*request, bytes);
             granted.expect("the request is open");
@@ -356,11 +376,26 @@ impl Host {
         }
     }
 
-    /// Answers one request.
+    /// Answers one request, or goes on with its answer.
     pub fn respond(&mut self, endpoint: &mut Endpoint, number: usize) {
-        let Some((&request, _)) = self.requests.iter().cycle().nth(number) else {
+        let Some(request) = self.requests.keys().cycle().nth(number).copied() else {
             return;
         };
+        let asked = self.requests.get_mut(&request);
+        let asked = asked.expect("it has just been found");
+        if asked.parts.is_some() {
+            return self.go_on(endpoint, request, number);
+        }
+        if number == 7 {
+            let response = Response::text(200, "begins");
+            let begun = endpoint.respond_in_parts(request, response);
+            begun.expect("the request is open");
+            match asked.has_no_body {
+                true => drop(self.requests.remove(&request)),
+                false => asked.parts = Some(Parts { is_said: true }),
+            }
+            return;
+        }
         let response = match number {
             8 => Response::text(200, "x".repeat(20_000)),
             9 => Response::empty(204).with_header("X", "a\r\nb"),
@@ -369,6 +404,27 @@ impl Host {
         let responded = endpoint.respond(request, response);
         responded.expect("the request is open");
         self.requests.remove(&request);
+    }
+
+    /// Sends a part of an answer, ends it, or breaks it off.
+    fn go_on(&mut self, endpoint: &mut Endpoint, request: RequestId, number: usize) {
+        let asked = self.requests.get_mut(&request);
+        let parts = asked.and_then(|asked| asked.parts.as_mut());
+        let parts = parts.expect("an answer in parts");
+        match number {
+            0..=5 => match endpoint.send_part(request, "x".repeat(4_000 * number)) {
+                Ok(()) => parts.is_said |= number > 0,
+                Err(error) => assert_eq!(error, Error::TooMuchWaits),
+            },
+            6 => {
+                let broken_off = endpoint.break_off(request);
+                broken_off.expect("the answer has not ended");
+            }
+            _ => {
+                endpoint.end_parts(request).expect("the answer has not ended");
+                self.requests.remove(&request);
+            }
+        }
     }
 }
 

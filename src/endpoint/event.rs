@@ -282,8 +282,15 @@ pub enum Event {
         /// The request.
         request: RequestId,
     },
-    /// Its sender is gone, or has broken the framing of the body; there is nobody to answer any more.
+    /// Its sender is gone, or has broken the framing of the body; there is nobody to answer any more. Also said of a request
+    /// whose answer has come in part.
     RequestAborted {
+        /// The request.
+        request: RequestId,
+    },
+    /// All that has been said in answer to a request has been written, and more of it may come: it is answered by
+    /// [`Endpoint::respond_in_parts`](crate::Endpoint::respond_in_parts). Comes once for each time that something was said.
+    PartWanted {
         /// The request.
         request: RequestId,
     },

@@ -379,6 +379,9 @@ impl Endpoint {
         if self.transport.is_answered(key) {
             return self.finish(key);
         }
+        if self.transport.is_in_parts(key) {
+            return self.hang_up(key);
+        }
         self.cut(key);
         self.answer_finally(key, response);
     }

@@ -23,6 +23,7 @@ mod news;
 mod output;
 mod overdue;
 mod owners;
+mod parts;
 mod polling;
 mod progress;
 mod progress_view;

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 
-use super::Endpoint;
+use super::{Endpoint, Event};
 use crate::id::ConnectionId;
 use crate::priority::Priority;
 
@@ -78,6 +78,9 @@ impl Endpoint {
         if self.transport.wrote(&mut self.clock, key, bytes) && self.news_reader(key).is_some() {
             // Behind answers, as the news of a slow client are in no hurry.
             self.transport.queue_write(key, Priority::Bulk);
+        }
+        if let Some(request) = self.transport.take_wanted_part(key) {
+            self.push_event(Event::PartWanted { request });
         }
     }
 

@@ -298,7 +298,8 @@ impl Endpoint {
         }
         let connections: Vec<ConnectionId> = self.transport.iter().map(|(id, _)| id).collect();
         for connection in connections {
-            if !self.transport.awaits_answer(connection) {
+            let has_time = self.transport.awaits_answer(connection);
+            if !has_time || self.transport.is_in_parts(connection) {
                 self.cut(connection);
                 self.finish(connection);
             }
@@ -363,7 +364,8 @@ impl Endpoint {
         let is_current = self.transport.request_id(request.connection) == Some(request);
         let exchange = self.transport.exchange(request.connection);
         let is_open = exchange.is_some_and(|exchange| {
-            matches!(exchange.sink, Sink::Host { .. }) && !exchange.is_answered
+            let is_hosts = matches!(exchange.sink, Sink::Host { .. });
+            is_hosts && !exchange.is_answered && exchange.parts.is_none()
         });
         match is_current && is_open {
             true => Ok(()),

@@ -58,6 +58,7 @@ pub use origin::{is_allowed_host, parse_host, parse_origin, same_origin, HostPor
 pub use query::{query_pairs, query_value};
 pub use refusal::Refusal;
 pub use request::Request;
+pub(crate) use response::BodyFraming;
 pub use response::{check_header, reason_phrase, HeadOptions, InvalidResponse, Response, CONTINUE};
 pub use response_body::ResponseBody;
 pub use scan::{parse_head, HeadLimits, HeadScan, Parsed};

@@ -34,6 +34,17 @@ pub struct HeadOptions {
     pub http10: bool,
 }
 
+/// What a head says of where its body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyFraming {
+    /// Behind so many bytes.
+    Length(usize),
+    /// Behind its last chunk (RFC 9112 section 7.1).
+    Chunked,
+    /// Nothing: there is none, or it ends with the connection.
+    Unsaid,
+}
+
 impl Response {
     /// An answer with a body and its `Content-Type`.
     pub fn new(
@@ -99,9 +110,32 @@ impl Response {
         out: &mut Vec<u8>,
         options: HeadOptions,
     ) -> Result<ResponseBody, InvalidResponse> {
+        let can_have_body = self.can_have_body();
+        let framing = match can_have_body {
+            true => BodyFraming::Length(self.body.len()),
+            false => BodyFraming::Unsaid,
+        };
+        self.encode_head(out, options, framing)?;
+        if options.head_request || !can_have_body {
+            return Ok(ResponseBody::default());
+        }
+        Ok(self.body)
+    }
+
+    /// Whether the status allows a body.
+    pub(crate) fn can_have_body(&self) -> bool {
+        self.status != 204 && self.status != 304
+    }
+
+    /// Appends the head to `out`, which says so of the body. On an error nothing is appended.
+    pub(crate) fn encode_head(
+        &self,
+        out: &mut Vec<u8>,
+        options: HeadOptions,
+        framing: BodyFraming,
+    ) -> Result<(), InvalidResponse> {
         self.check()?;
         let reason = reason_phrase(self.status);
-        let can_have_body = self.status != 204 && self.status != 304;
         let mut write = |line: fmt::Arguments<'_>| {
             out.write_fmt(line).expect("writing to a Vec cannot fail");
         };
@@ -109,8 +143,10 @@ impl Response {
         for (name, value) in &self.headers {
             write(format_args!("{name}: {value}\r\n"));
         }
-        if can_have_body {
-            write(format_args!("Content-Length: {}\r\n", self.body.len()));
+        match framing {
+            BodyFraming::Length(bytes) => write(format_args!("Content-Length: {bytes}\r\n")),
+            BodyFraming::Chunked => write(format_args!("Transfer-Encoding: chunked\r\n")),
+            BodyFraming::Unsaid => {}
         }
         if !options.keep_alive {
             write(format_args!("Connection: close\r\n"));
@@ -118,10 +154,7 @@ impl Response {
             write(format_args!("Connection: keep-alive\r\n"));
         }
         write(format_args!("\r\n"));
-        if options.head_request || !can_have_body {
-            return Ok(ResponseBody::default());
-        }
-        Ok(self.body)
+        Ok(())
     }
 }
 

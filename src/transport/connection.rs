@@ -11,6 +11,7 @@ use crate::websocket::Decoder;
 use crate::wheel::TimerKey;
 
 use super::outbox::Outbox;
+use super::parts::Parts;
 use super::unread::Unread;
 
 /// So many lingered bytes stand for more than are read.
@@ -66,6 +67,8 @@ pub(crate) struct Exchange {
     pub body: Option<BodyDecoder>,
     pub sink: Sink,
     pub is_answered: bool,
+    /// The answer comes in parts, and the last of them has not come.
+    pub parts: Option<Parts>,
     pub options: HeadOptions,
     /// `100 Continue` is awaited.
     pub expects_continue: bool,
@@ -255,6 +258,14 @@ impl Connection {
 
     pub fn is_open(&self) -> bool {
         self.phase == Phase::Open
+    }
+
+    /// How the request under way is being answered, where that happens in parts.
+    pub fn parts(&self) -> Option<Parts> {
+        match &self.protocol {
+            Protocol::Http(http) => http.exchange.as_deref()?.parts,
+            Protocol::WebSocket(_) => None,
+        }
     }
 
     /// Whether the host has a request of it to answer.

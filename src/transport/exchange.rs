@@ -23,6 +23,7 @@ impl Transport {
     ) -> Step<'a> {
         match self.exchange(key) {
             None => self.head_step(clock, key, input),
+            Some(exchange) if exchange.parts.is_some() => Step::Blocked,
             Some(Exchange { body: Some(_), .. }) => self.body_step(clock, key, input),
             Some(exchange) if exchange.is_posted() => Step::BodyLeft,
             Some(_) => Step::Blocked,
@@ -197,6 +198,7 @@ impl Transport {
                 body,
                 sink,
                 is_answered: false,
+                parts: None,
                 options,
                 expects_continue: head.expect_continue,
                 extra_fields: Vec::new(),
@@ -268,10 +270,10 @@ impl Transport {
             return;
         };
         debug_assert!(
-            is_open && !exchange.is_answered,
+            is_open && !exchange.is_answered && exchange.parts.is_none(),
             "a request is answered once, and before its connection ends"
         );
-        if !is_open || exchange.is_answered {
+        if !is_open || exchange.is_answered || exchange.parts.is_some() {
             return;
         }
         exchange.is_answered = true;
@@ -507,7 +509,6 @@ fn options(head: &Head<'_>) -> HeadOptions {
 /// Appends an answer to what waits for a connection: one buffer where the body is small, two where copying would cost. Gives how
 /// many bytes it has.
 fn push_response(connection: &mut Connection, response: Response, options: HeadOptions) -> usize {
-    const COPIED_BYTES: usize = 4096;
     let mut head = Vec::with_capacity(256);
     let body = match response.encode(&mut head, options) {
         Ok(body) => body,
@@ -519,13 +520,23 @@ fn push_response(connection: &mut Connection, response: Response, options: HeadO
                 .expect("an answer without foreign headers is valid")
         }
     };
-    let bytes = head.len() + body.len();
+    push_behind(connection, head, body)
+}
+
+/// Appends a body with what stands before it.
+pub(super) fn push_behind(
+    connection: &mut Connection,
+    mut before: Vec<u8>,
+    body: ResponseBody,
+) -> usize {
+    const COPIED_BYTES: usize = 4096;
+    let bytes = before.len() + body.len();
     if body.len() <= COPIED_BYTES {
-        head.extend_from_slice(&body);
-        connection.outbox.push(Chunk::Owned(head));
+        before.extend_from_slice(&body);
+        connection.outbox.push(Chunk::Owned(before));
         return bytes;
     }
-    connection.outbox.push(Chunk::Owned(head));
+    connection.outbox.push(Chunk::Owned(before));
     connection.outbox.push(match body {
         ResponseBody::Static(bytes) => Chunk::Static(bytes),
         ResponseBody::Owned(bytes) => Chunk::Owned(bytes),

@@ -15,6 +15,7 @@ mod compression;
 mod connection;
 mod exchange;
 mod outbox;
+mod parts;
 pub(crate) mod ready;
 mod unread;
 mod websocket;
@@ -443,8 +444,14 @@ impl Transport {
             }
             (phase, Protocol::WebSocket(_)) => return is_written && phase == Phase::Open,
             (phase, Protocol::Http(http)) => {
-                if phase == Phase::Open && http.exchange.is_none() && bytes > 0 {
-                    self.await_request(clock, key);
+                let is_idle = http.exchange.is_none();
+                let is_in_parts = connection.parts().is_some();
+                if phase == Phase::Open && bytes > 0 {
+                    match (is_idle, is_in_parts) {
+                        (true, _) => self.await_request(clock, key),
+                        (false, true) => self.await_reader(clock, key),
+                        (false, false) => {}
+                    }
                 }
                 if is_written {
                     self.input_wanted(key);

@@ -29,6 +29,7 @@ mod one_answer;
 mod output;
 mod overdue;
 mod owners;
+mod parts;
 mod polling;
 mod progress;
 mod random;

@@ -183,7 +183,8 @@ pub struct Config {
     /// Connections at a time. Default 20,000. Beyond it a connection is closed as soon as it is accepted.
     pub max_connections: usize,
     /// Engine.IO sessions at a time, those included that close and still have something queued. Default 20,000. Beyond it
-    /// a handshake is answered 503 with `Retry-After`; a connection of polling clients can open many.
+    /// the session ends that has joined no namespace for the longest time, as one connection can open many of these; where all have
+    /// joined one, a handshake is answered 503 with `Retry-After`.
     pub max_sessions: usize,
     /// Connections of one address at a time, as `limit_conn` of nginx; of IPv6 the first 64 bits count as one address. `None`, the
     /// default, for any number. Beyond it a connection is closed as soon as it is accepted.

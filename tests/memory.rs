@@ -196,39 +196,68 @@ fn what_many_send_in_part_takes_less_than_16_mib() {
     ] {
         let mut world = new_world();
         let healthy = world.join_by_websocket();
-        let peers: Vec<ConnectionId> = (0..count)
-            .map(|_| {
-                if name != "bodies" {
-                    return world.join_by_websocket();
+        let before = Region::new(ALLOCATOR);
+        // What the slots take for as many is there after the first time.
+        let left_behind = [(); 2].map(|()| {
+            let peers: Vec<ConnectionId> = (0..count)
+                .map(|_| {
+                    if name != "bodies" {
+                        return world.join_by_websocket();
+                    }
+                    let (peer, sid) = world.open_polling();
+                    world.turn(peer, post_head(&sid, PART_BYTES).as_bytes(), ignore);
+                    peer
+                })
+                .collect();
+            let region = Region::new(ALLOCATOR);
+            let (mut most, mut echoes, mut rounds) = (0, 0, 0);
+            for at in (0..sent.len()).step_by(64 * 1024) {
+                let piece = &sent[at..sent.len().min(at + 64 * 1024)];
+                for peer in &peers {
+                    world.offer(*peer, piece, ignore);
+                    most = most.max(held(&region));
                 }
-                let (peer, sid) = world.open_polling();
-                world.turn(peer, post_head(&sid, PART_BYTES).as_bytes(), ignore);
-                peer
-            })
-            .collect();
-        let region = Region::new(ALLOCATOR);
-        let (mut most, mut echoes, mut rounds) = (0, 0, 0);
-        for at in (0..sent.len()).step_by(64 * 1024) {
-            let piece = &sent[at..sent.len().min(at + 64 * 1024)];
-            for peer in &peers {
-                world.offer(*peer, piece, ignore);
-                let change = region.change();
-                let held = change.bytes_allocated as isize - change.bytes_deallocated as isize;
-                most = most.max(held);
+                rounds += 1;
+                echoes += echoes_of(&mut world, healthy);
             }
-            rounds += 1;
-            world.turn(healthy, &masked_text("42[\"echo\"]"), |endpoint, event| {
-                echoes += usize::from(matches!(event, Event::Message(_)));
-                echo(endpoint, event);
-            });
-        }
-        println!("{name}: at most {most} bytes");
-        assert!(most <= 16 * 1024 * 1024, "{name}: {most} bytes");
-        assert_eq!(echoes, rounds, "{name}");
-        // As many as there is room for are still there.
-        let left = world.endpoint.counts().sessions - 1;
-        assert!(left >= 1 && left < count, "{name}: {left} of {count}");
+            println!("{name}: at most {most} bytes");
+            assert!(most <= 16 * 1024 * 1024, "{name}: {most} bytes");
+            assert_eq!(echoes, rounds, "{name}");
+            // As many as there is room for are still there.
+            let left = world.endpoint.counts().sessions - 1;
+            assert!(left >= 1 && left < count, "{name}: {left} of {count}");
+            all_leave(&mut world, peers);
+            held(&before)
+        });
+        assert_eq!(left_behind[0], left_behind[1], "{name}");
     }
+}
+
+/// How many bytes are held more than when this began.
+fn held(region: &Region<'_, System>) -> isize {
+    let change = region.change();
+    change.bytes_allocated as isize - change.bytes_deallocated as isize
+}
+
+/// Has a client send an event; how many the host has heard and echoed.
+fn echoes_of(world: &mut World, client: ConnectionId) -> usize {
+    let mut echoes = 0;
+    world.turn(client, &masked_text("42[\"echo\"]"), |endpoint, event| {
+        echoes += usize::from(matches!(event, Event::Message(_)));
+        echo(endpoint, event);
+    });
+    echoes
+}
+
+/// These connections break, if they are still there.
+fn all_leave(world: &mut World, peers: Vec<ConnectionId>) {
+    for peer in peers {
+        world
+            .endpoint
+            .on_ready(peer, pulsewheel::Readiness::broken());
+        world.offer(peer, &[], ignore);
+    }
+    assert_eq!(world.endpoint.counts().sessions, 1, "the healthy one");
 }
 
 fn what_waits_for_many_who_do_not_read_stays_within_the_limit() {
@@ -243,29 +272,36 @@ fn what_waits_for_many_who_do_not_read_stays_within_the_limit() {
     let healthy = world.join_by_websocket();
     let asked = format!("42{}", serde_json::json!(["asked", "x".repeat(20_000)]));
     let asked = masked_text(&asked);
-    world.deaf = (0..50).map(|_| world.join_by_websocket()).collect();
-    let region = Region::new(ALLOCATOR);
-    let (mut most, mut echoes, mut rounds) = (0, 0, 0);
-    for _ in 0..60 {
-        for peer in world.deaf.clone() {
-            // Each answer is for this client alone.
-            world.offer(peer, &asked, echo);
-            let change = region.change();
-            most = most.max(change.bytes_allocated as isize - change.bytes_deallocated as isize);
+    let before = Region::new(ALLOCATOR);
+    let left_behind = [(); 2].map(|()| {
+        // Memory is counted again when some time has passed.
+        while world.endpoint.is_short_of_memory() {
+            world.sleep_until_next_deadline();
         }
-        rounds += 1;
-        world.turn(healthy, &masked_text("42[\"echo\"]"), |endpoint, event| {
-            echoes += usize::from(matches!(event, Event::Message(_)));
-            echo(endpoint, event);
-        });
-    }
-    println!("what waits: at most {most} bytes");
-    let bound = MAX_BYTES as isize / 8 * 9 + ADDED_BYTES;
-    assert!(most <= bound, "{most} bytes, {bound} may be");
-    assert!(most >= MAX_BYTES as isize / 2, "{most} bytes");
-    assert_eq!(echoes, rounds);
-    let left = world.endpoint.counts().sessions - 1;
-    assert!(left < 50, "{left} of 50");
+        world.deaf = (0..50).map(|_| world.join_by_websocket()).collect();
+        let region = Region::new(ALLOCATOR);
+        let (mut most, mut echoes, mut rounds) = (0, 0, 0);
+        for _ in 0..60 {
+            for peer in world.deaf.clone() {
+                // Each answer is for this client alone.
+                world.offer(peer, &asked, echo);
+                most = most.max(held(&region));
+            }
+            rounds += 1;
+            echoes += echoes_of(&mut world, healthy);
+        }
+        println!("what waits: at most {most} bytes");
+        let bound = MAX_BYTES as isize / 8 * 9 + ADDED_BYTES;
+        assert!(most <= bound, "{most} bytes, {bound} may be");
+        assert!(most >= MAX_BYTES as isize / 2, "{most} bytes");
+        assert_eq!(echoes, rounds);
+        let left = world.endpoint.counts().sessions - 1;
+        assert!(left < 50, "{left} of 50");
+        let peers = std::mem::take(&mut world.deaf);
+        all_leave(&mut world, peers);
+        held(&before)
+    });
+    assert_eq!(left_behind[0], left_behind[1]);
 }
 
 /// How often memory was asked for, reallocations included, while this ran.

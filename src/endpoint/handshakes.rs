@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use super::events::Ending;
 use super::{ClientInfo, Endpoint, Limit};
 use crate::config::Config;
 use crate::data::Data;
 use crate::engine::{
     EngineError, EngineRequest, HandshakeDetail, HandshakeDetails, Opening, Transport, Transports,
 };
+use crate::error::DisconnectReason;
 use crate::frame::Frame;
 use crate::http::{
     forwarded_for, query_pairs, BodyDecoder, Field, Head, Method, Request, Response,
@@ -16,6 +18,7 @@ use crate::http::{
 use crate::id::{ConnectionId, EngineSessionId, Secret};
 use crate::peer::PeerAddr;
 use crate::priority::Priority;
+use crate::socket::Client;
 use crate::timer::Timer;
 use crate::websocket::{accept, write_switching_protocols, Accepted, Handshake};
 
@@ -122,9 +125,11 @@ impl Endpoint {
             return self.refuse(key, head, error, &[("protocol", "3")]);
         };
         if self.sessions.count() >= self.config.max_sessions {
-            self.tally.handshakes.full += 1;
             self.limit_reached(Limit::Sessions, self.peer_of(key, head));
-            return self.server_full(key, head, "Too many sessions");
+            if !self.end_oldest_unjoined() {
+                self.tally.handshakes.full += 1;
+                return self.server_full(key, head, "Too many sessions");
+            }
         }
         if self.is_short_of_memory() {
             self.tally.handshakes.full += 1;
@@ -165,6 +170,17 @@ impl Endpoint {
         } else {
             self.open_polling(key, head, opening, fields);
         }
+    }
+
+    /// Ends the session that has joined no namespace for the longest time. Whose decision the host takes its time for stays. False
+    /// where there is none.
+    fn end_oldest_unjoined(&mut self) -> bool {
+        let asks_nothing = |client: &Client| client.connects().is_empty();
+        let oldest = self.sessions.oldest_unjoined(asks_nothing);
+        if let Some(oldest) = oldest {
+            self.end_now(oldest, Ending::Discard(DisconnectReason::ForcedClose));
+        }
+        oldest.is_some()
     }
 
     /// There is no room for this session now.

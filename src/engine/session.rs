@@ -254,6 +254,11 @@ impl Session {
         self.joined(clock);
     }
 
+    /// Whether it has joined no namespace, and will end for that if nothing else ends it before.
+    pub fn is_unjoined(&self) -> bool {
+        self.connect_timer.is_some() && !self.end_queued()
+    }
+
     /// It has joined a namespace, for which it has a limited time no longer.
     pub fn joined(&mut self, clock: &mut Clock) {
         if let Some(timer) = self.connect_timer.take() {

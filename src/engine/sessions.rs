@@ -1,5 +1,7 @@
 //! All Engine.IO sessions, found by their ids.
 
+use std::collections::VecDeque;
+
 use super::rates::SessionRates;
 use super::session::{Opening, Session};
 use super::Times;
@@ -17,12 +19,19 @@ pub struct Sessions<C> {
     /// Polling sessions that have both a packet and a poll to answer with it.
     poll_queue: PriorityQueue<EngineSessionId>,
     times: Times,
+    /// Those that had a limited time to join a namespace when they opened, the oldest first. Some have joined since, or are gone.
+    unjoined: VecDeque<EngineSessionId>,
+    /// So many of these make it worth a look which of them still have not.
+    many_unjoined: usize,
     /// How many sessions each address has, and how many handshakes it begins.
     of_callers: CallerCounts,
     handshakes: CallerRates,
     /// How much each may do.
     pub rates: SessionRates,
 }
+
+/// So few sessions that may not have joined a namespace are not looked at.
+const FEW_UNJOINED: usize = 64;
 
 /// One session and its client.
 #[derive(Debug)]
@@ -42,6 +51,8 @@ impl<C> Sessions<C> {
             entries: Slots::default(),
             poll_queue: PriorityQueue::default(),
             times,
+            unjoined: VecDeque::with_capacity(FEW_UNJOINED),
+            many_unjoined: FEW_UNJOINED,
             of_callers,
             handshakes,
             rates,
@@ -62,10 +73,48 @@ impl<C> Sessions<C> {
     pub fn open(&mut self, clock: &mut Clock, opening: Opening<'_>, client: C) -> EngineSessionId {
         let times = self.times;
         self.of_callers.add(opening.peer_addr);
-        EngineSessionId(self.entries.insert_with(|key| SessionEntry {
+        let id = EngineSessionId(self.entries.insert_with(|key| SessionEntry {
             session: Session::new(clock, EngineSessionId(key), opening, &times),
             client,
-        }))
+        }));
+        if self.is_unjoined(id) {
+            self.note_unjoined(id);
+        }
+        id
+    }
+
+    fn note_unjoined(&mut self, id: EngineSessionId) {
+        if self.unjoined.len() >= self.many_unjoined {
+            let entries = &self.entries;
+            let is_unjoined = |id: &EngineSessionId| {
+                let entry = entries.get(id.0);
+                entry.is_some_and(|entry| entry.session.is_unjoined())
+            };
+            self.unjoined.retain(is_unjoined);
+            self.many_unjoined = FEW_UNJOINED.max(2 * self.unjoined.len());
+            self.unjoined.shrink_to(self.many_unjoined);
+        }
+        self.unjoined.push_back(id);
+    }
+
+    /// The oldest session that has joined no namespace, of those of whose clients this is true.
+    pub fn oldest_unjoined(&mut self, is_it: impl Fn(&C) -> bool) -> Option<EngineSessionId> {
+        while let Some(first) = self.unjoined.front() {
+            if self.is_unjoined(*first) {
+                break;
+            }
+            self.unjoined.pop_front();
+        }
+        let mut unjoined = self.unjoined.iter().copied();
+        unjoined.find(|id| {
+            let entry = self.get(*id);
+            entry.is_some_and(|entry| entry.session.is_unjoined() && is_it(&entry.client))
+        })
+    }
+
+    fn is_unjoined(&self, id: EngineSessionId) -> bool {
+        let session = self.session(id);
+        session.is_some_and(Session::is_unjoined)
     }
 
     pub fn get(&self, id: EngineSessionId) -> Option<&SessionEntry<C>> {

@@ -13,8 +13,10 @@ fn handshakes_are_counted_by_what_became_of_them() {
         max_sessions: 2,
         ..Config::default()
     });
-    world.open_polling();
-    world.open_websocket();
+    // Who has joined nothing would give way.
+    let sid = world.open_polling();
+    world.post(&sid, "40");
+    world.join_by_websocket();
     for query in [
         "EIO=4&transport=pigeon",
         "EIO=3&transport=polling",

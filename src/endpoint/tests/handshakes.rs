@@ -289,6 +289,42 @@ fn there_are_no_more_sessions_than_allowed() {
 }
 
 #[test]
+fn sessions_that_join_nothing_give_way_the_oldest_first_and_others_do_not() {
+    let mut world = World::new(Config {
+        max_sessions: 4,
+        ..Config::default()
+    });
+    let joined = world.open_polling();
+    assert_eq!(world.post(&joined, "40"), 200);
+    let websocket = world.open_websocket();
+    let waiting = world.open_polling();
+    let (poll, packets) = world.poll(&waiting);
+    assert_eq!(packets, "");
+    let mut newest = String::new();
+    for _ in 0..100 {
+        newest = world.open_polling();
+        assert!(world.endpoint.counts().sessions <= 4);
+    }
+    assert!(world.shut.contains(&websocket));
+    assert_eq!(world.polled(poll), "1");
+    assert_eq!(world.post(&waiting, "40"), 400);
+    // Who has just come, and joins, is let in; so is who has joined before.
+    assert_eq!(world.post(&newest, "40"), 200);
+    assert_eq!(world.post(&joined, "42[1]"), 200);
+    let stats = world.endpoint.stats();
+    assert_eq!((stats.counts.sessions, stats.handshakes.full), (4, 0));
+    // Where all have joined, there is no room.
+    let rest = [(); 2].map(|()| world.open_polling());
+    for sid in &rest {
+        assert_eq!(world.post(sid, "40"), 200);
+    }
+    let answer = world.request(&get("EIO=4&transport=polling"));
+    assert_eq!(status(&answer), 503);
+    assert_eq!(world.post(&rest[0], "1"), 200);
+    world.open_polling();
+}
+
+#[test]
 fn what_a_new_session_is_sent_comes_behind_its_initial_packet() {
     let mut world = World::new(Config {
         initial_packet: Some("first".to_owned()),

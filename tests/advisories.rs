@@ -1,4 +1,5 @@
-//! The advisories of docs/advisories.md: for each of them a test shows that it can't happen here.
+//! The advisories of docs/advisories.md and the attacks of docs/attacks.md: for each of them a test shows that it can't happen
+//! here, or what it comes to.
 
 mod evidence;
 
@@ -8,18 +9,18 @@ use std::path::{Path, PathBuf};
 
 use evidence::{holds_test, read};
 
-/// The rows: an advisory, what has happened, and why it can't happen here.
-fn rows() -> Vec<[String; 3]> {
-    let page = read("docs/advisories.md");
+/// The rows of a page's tables, but for those that begin with this word.
+fn rows<const CELLS: usize>(page: &str, head: &str) -> Vec<[String; CELLS]> {
+    let page = read(page);
     let lines = page
         .lines()
         .filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     let cells = lines.map(|line| line.split(" | ").map(str::to_owned).collect::<Vec<_>>());
-    let rows = cells.map(|cells| match <[String; 3]>::try_from(cells) {
+    let rows = cells.map(|cells| match <[String; CELLS]>::try_from(cells) {
         Ok(row) => row,
-        Err(cells) => panic!("a row has three cells: {cells:?}"),
+        Err(cells) => panic!("a row has {CELLS} cells: {cells:?}"),
     });
-    rows.filter(|row| row[0] != "advisory").collect()
+    rows.filter(|row| row[0] != head).collect()
 }
 
 /// The tests that a cell names: behind each file its tests, all of them in backticks.
@@ -41,8 +42,22 @@ fn tests(cell: &str) -> Vec<(String, String)> {
 }
 
 #[test]
+fn each_attack_has_a_test() {
+    let rows = rows::<2>("docs/attacks.md", "attack");
+    assert!(rows.len() >= 45, "only {} rows were found", rows.len());
+    for [attack, cell] in &rows {
+        let tests = tests(cell);
+        assert!(!tests.is_empty(), "{attack}: no test is named");
+        for (file, name) in tests {
+            assert!(holds_test(&file, &name), "{attack}: no {name:?} in {file}");
+        }
+    }
+}
+
+#[test]
 fn each_advisory_has_a_test_or_cannot_apply() {
-    let rows = rows();
+    // An advisory, what has happened, and why it can't happen here.
+    let rows = rows::<3>("docs/advisories.md", "advisory");
     assert!(rows.len() >= 45, "only {} rows were found", rows.len());
     let ids: BTreeSet<&str> = rows.iter().map(|[id, ..]| id.as_str()).collect();
     assert_eq!(ids.len(), rows.len(), "an advisory stands there twice");

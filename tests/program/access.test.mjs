@@ -311,48 +311,6 @@ describe("audiences", () => {
   });
 });
 
-describe("the login of a page", () => {
-  const login = (at, body, headers = {}) => at.call("POST", "/api/login", body, headers);
-  const cookieOf = (answer) => answer.headers.get("set-cookie").split(";")[0];
-
-  test("gives a cookie that serves requests and clients, and ends with its token", async (t) => {
-    const own = await startWithTokens(t, { text: "admin the-token-of-the-page\n" });
-    const answer = await login(own, { token: "the-token-of-the-page" });
-    assert.equal(answer.status, 204);
-    const set = answer.headers.get("set-cookie");
-    assert.match(set, /; HttpOnly; SameSite=Strict$/);
-    assert.ok(!set.includes("the-token"));
-    const headers = { Cookie: `other=1; ${cookieOf(answer)}` };
-    assert.equal((await own.call("GET", "/api/whoami", undefined, headers)).body.role, "admin");
-    assert.equal((await own.call("POST", "/api/sessions", {}, headers)).status, 201);
-    assertError(await own.call("POST", "/api/sessions", {}, { ...headers, Origin: "https://evil.example" }), 403, "FORBIDDEN");
-    const socket = await enter(t, own, undefined, { extraHeaders: headers });
-    for (const cookie of [headers.Cookie.slice(0, -1), headers.Cookie.replace(/login=\d/, "login=9")]) {
-      assertError(await own.call("GET", "/api/whoami", undefined, { Cookie: cookie }), 401, "AUTH_REQUIRED");
-    }
-    const out = await own.call("POST", "/api/logout", undefined, headers);
-    assert.deepEqual([out.status, /Max-Age=0/.test(out.headers.get("set-cookie"))], [204, true]);
-    fs.writeFileSync(own.file, "admin another-token-for-the-page\n");
-    const gone = once(socket, "disconnect");
-    process.kill(own.pid, "SIGHUP");
-    await gone;
-    assertError(await own.call("GET", "/api/whoami", undefined, headers), 401, "AUTH_REQUIRED");
-  });
-
-  test("is slow for who guesses, and refused to other sites", async (t) => {
-    const own = await startWithTokens(t);
-    assertError(await login(own, { token: TOKENS.admin }, { Origin: "https://evil.example" }), 403, "FORBIDDEN");
-    assertError(await login(own, { token: 7 }), 400, "INVALID_ARGUMENT");
-    for (let guess = 0; guess < 5; guess += 1) assertError(await login(own, { token: `guess-${guess}` }), 401, "AUTH_REQUIRED");
-    for (const token of ["guess-6", TOKENS.admin]) {
-      const answer = await login(own, { token });
-      assertError(answer, 429, "RATE_LIMIT_EXCEEDED");
-      assert.ok(Number(answer.headers.get("retry-after")) >= 1);
-    }
-    assert.equal((await own.as(TOKENS.admin, "GET", "/api/sessions")).status, 200);
-  });
-});
-
 describe("a share", () => {
   const share = (token, sessionId, body = {}) => program.as(token, "POST", `/api/sessions/${sessionId}/share`, body);
 

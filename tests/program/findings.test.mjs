@@ -123,7 +123,7 @@ describe("files to save", () => {
 
   test("JSON has the same findings as the list", async () => {
     const { answer, text } = await save("/api/vulnerabilities.json?vendor=first&sort=title");
-    assert.deepEqual([answer.status, answer.headers.get("x-truncated")], [200, null]);
+    assert.equal(answer.status, 200);
     assert.match(answer.headers.get("content-disposition"), /^attachment; filename="?[^"]+\.json"?$/);
     const saved = JSON.parse(text);
     assert.deepEqual(saved, (await list("vendor=first&sort=title")).items);

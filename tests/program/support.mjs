@@ -162,9 +162,9 @@ export function multipart({ before = [], filename = "scan.csv" } = {}) {
 }
 
 /** An upload in the test's own hands. `csvBytes` declares the file's length; without it the body is chunked. */
-export function slowUpload(program, { csvBytes, ...form } = {}) {
+export function slowUpload(program, { csvBytes, headers: more, ...form } = {}) {
   const { head, tail, type } = multipart(form);
-  const headers = { "Content-Type": type };
+  const headers = { "Content-Type": type, ...more };
   if (csvBytes !== undefined) headers["Content-Length"] = Buffer.byteLength(head) + csvBytes + Buffer.byteLength(tail);
   const request = http.request(`${program.origin}/api/vulnerabilities/import`, { method: "POST", headers, agent: false });
   const answer = new Promise((resolve, reject) => {

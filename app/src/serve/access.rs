@@ -32,16 +32,24 @@ pub fn check_origin(head: &Request, allowed: &[String]) -> Result<(), ApiError> 
     Ok(())
 }
 
-/// Refuses to tell anything to a page of another site, unless that is one of `allowed`.
-/// Browsers say so where they fetch for such a page; programs that are no browsers do not.
+/// Refuses to tell anything of the interface to a page of another site, unless that is one of `allowed`.
 pub fn check_site(head: &Request, allowed: &[String]) -> Result<(), ApiError> {
+    match is_api(head) {
+        true => check_fetcher(head, allowed),
+        false => Ok(()),
+    }
+}
+
+/// Refuses a page of another site, whatever it asks for. Browsers say so where they fetch for such a page, also without an
+/// `Origin`; programs that are no browsers do not.
+pub fn check_fetcher(head: &Request, allowed: &[String]) -> Result<(), ApiError> {
     let is_foreign = head
         .header("Sec-Fetch-Site")
         .is_some_and(|site| site.eq_ignore_ascii_case("cross-site"));
     let mut origins = origins(head).peekable();
     let is_named = origins.peek().is_some();
     let is_allowed = is_named && origins.all(|origin| is_listed(origin, allowed));
-    if is_api(head) && is_foreign && !is_allowed {
+    if is_foreign && !is_allowed {
         return Err(ApiError::forbidden(
             "pages of other sites may not read anything here",
         ));
@@ -58,13 +66,19 @@ pub fn is_preflight(head: &Request) -> bool {
 /// What the answer to a request of the interface says of who may read it.
 pub fn cors_fields(head: &Request, cors: &Cors) -> Vec<Field> {
     let origin = head.header("Origin");
-    if is_preflight(head) {
+    let mut fields = if is_preflight(head) {
         cors.preflight_fields(origin, head.header("Access-Control-Request-Headers"))
     } else if is_api(head) {
         cors.answer_fields(origin)
     } else {
         Vec::new()
-    }
+    };
+    let is_let_in = fields
+        .iter()
+        .any(|(name, _)| name == "Access-Control-Allow-Origin");
+    // Others are told nothing but that it depends on who asks.
+    fields.retain(|(name, _)| is_let_in || name == "Vary");
+    fields
 }
 
 fn is_api(head: &Request) -> bool {
@@ -147,16 +161,20 @@ mod tests {
 
     #[test]
     fn pages_that_were_let_in_read_answers_and_may_ask_before() {
-        let cors = Cors::list(["https://app.example"]);
+        let cors = Cors {
+            exposed_headers: Some("Retry-After".to_owned()),
+            ..Cors::list(["https://app.example"])
+        };
         let asks = ("Access-Control-Request-Method", "DELETE");
         let answer = "Access-Control-Allow-Origin";
         let preflight = "Access-Control-Allow-Methods";
+        let exposed = "Access-Control-Expose-Headers";
         for (method, path, origin, names) in [
             (
                 Method::Get,
                 "/api/sessions",
                 "https://app.example",
-                &[answer, "Vary"][..],
+                &[answer, "Vary", exposed][..],
             ),
             (
                 Method::Get,
@@ -169,14 +187,9 @@ mod tests {
                 Method::Options,
                 "/api/sessions/a",
                 "https://app.example",
-                &[answer, "Vary", preflight],
+                &[answer, "Vary", exposed, preflight],
             ),
-            (
-                Method::Options,
-                "/api/sessions/a",
-                "null",
-                &["Vary", preflight],
-            ),
+            (Method::Options, "/api/sessions/a", "null", &["Vary"]),
             (Method::Options, "/", "https://app.example", &[]),
         ] {
             let head = Request {

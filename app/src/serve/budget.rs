@@ -43,8 +43,6 @@ pub struct Budget {
     pub connections: usize,
     /// For [`Config::max_memory_bytes`](pulsewheel::Config::max_memory_bytes).
     pub held_bytes: usize,
-    /// Size of a file of findings.
-    pub file_bytes: usize,
 }
 
 impl Budget {
@@ -52,7 +50,7 @@ impl Budget {
     pub const LEAST_BYTES: u64 = 25 * MIB;
 
     /// Spends so many bytes; `None` where they are too few. Of what the program does not need for itself, a third is for
-    /// connections, a sixth for a file of findings while it is made, and half for what clients and sessions hold.
+    /// connections, and the rest for what clients and sessions hold.
     pub fn of(total_bytes: u64) -> Option<Budget> {
         if total_bytes < Self::LEAST_BYTES {
             return None;
@@ -61,16 +59,14 @@ impl Budget {
         let (cache_bytes, body_bytes) = (part(MOST_CACHE_BYTES), part(MOST_BODY_BYTES));
         let left_bytes = total_bytes - fixed_bytes(cache_bytes, body_bytes);
         let connections = (left_bytes / 3 / CONNECTION_BYTES).min(MAX_CONNECTIONS);
-        let file_bytes = left_bytes / 6;
         // Memory is counted whenever an eighth has been added.
-        let held_bytes = (left_bytes - connections * CONNECTION_BYTES - file_bytes) / 9 * 8;
+        let held_bytes = (left_bytes - connections * CONNECTION_BYTES) / 9 * 8;
         let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         Some(Budget {
             cache_bytes,
             body_bytes: size(body_bytes),
             connections: size(connections),
             held_bytes: size(held_bytes),
-            file_bytes: size(file_bytes),
         })
     }
 
@@ -80,9 +76,8 @@ impl Budget {
     }
 
     /// The parts of the worst case in bytes, each with what it is.
-    fn parts(&self) -> [(u64, String); 9] {
-        let [connections, held_bytes, file_bytes] =
-            [self.connections, self.held_bytes, self.file_bytes].map(|size| size as u64);
+    fn parts(&self) -> [(u64, String); 8] {
+        let [connections, held_bytes] = [self.connections, self.held_bytes].map(|size| size as u64);
         [
             (PROGRAM_BYTES, "the program".to_owned()),
             (
@@ -100,7 +95,6 @@ impl Budget {
                 connections * CONNECTION_BYTES,
                 format!("{connections} connections"),
             ),
-            (file_bytes, "a file of findings".to_owned()),
             (
                 held_bytes / 8 * 9,
                 "what clients and sessions hold".to_owned(),

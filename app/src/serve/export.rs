@@ -1,15 +1,10 @@
-//! The list of findings as a file to save.
+//! The list of findings as a file to save, in pieces: each is what the list was when it was read.
 
 use pulsewheel::http::Response;
 use serde_json::{json, Value};
 
 use super::answer::private;
-use crate::store::{FindingFilter, FindingRow, Reader, Sort, StoreError};
-
-/// Findings that are read at a time.
-const PAGE: u64 = 200;
-
-const JSON_END: &str = "\n]\n";
+use crate::store::{Cursor, FindingFilter, FindingRow, Reader, Sort, StoreError};
 
 /// What kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,93 +38,94 @@ const COLUMNS: [&str; 21] = [
     "importId",
 ];
 
-/// All findings that match, as one file of at most so many bytes: it is made in memory.
-pub fn answer(
-    reader: &Reader,
-    filter: &FindingFilter,
+/// A file of all findings that match, which is made while it is sent.
+#[derive(Debug)]
+pub struct Export {
+    filter: FindingFilter,
     sort: Sort,
     format: ExportFormat,
-    max_bytes: usize,
-) -> Result<Response, StoreError> {
-    let mut file = File::new(format, max_bytes);
-    let mut cursor = None;
-    let mut is_cut = false;
-    loop {
-        let found = reader.findings(filter, sort, PAGE, 0, cursor)?;
-        is_cut |= !found.page.items.iter().all(|finding| file.add(finding));
-        cursor = found.next;
-        if cursor.is_none() || is_cut {
-            break;
+    /// Behind which finding the next piece begins; `None` at the beginning.
+    behind: Option<Cursor>,
+}
+
+/// The next piece of a file.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Piece {
+    pub text: String,
+    pub is_last: bool,
+}
+
+impl Export {
+    pub fn new(filter: FindingFilter, sort: Sort, format: ExportFormat) -> Export {
+        Export {
+            filter,
+            sort,
+            format,
+            behind: None,
         }
     }
-    let (content_type, name) = match format {
-        ExportFormat::Csv => ("text/csv; charset=utf-8", "vulnerabilities.csv"),
-        ExportFormat::Json => ("application/json", "vulnerabilities.json"),
-    };
-    let mut response = private(Response::new(200, content_type, file.finish().into_bytes()))
-        .with_header(
+
+    /// The answer that the pieces are the body of.
+    pub fn response(&self) -> Response {
+        let (content_type, name) = match self.format {
+            ExportFormat::Csv => ("text/csv; charset=utf-8", "vulnerabilities.csv"),
+            ExportFormat::Json => ("application/json", "vulnerabilities.json"),
+        };
+        private(Response::new(200, content_type, "")).with_header(
             "Content-Disposition",
             format!("attachment; filename=\"{name}\""),
-        );
-    if is_cut {
-        response = response.with_header("X-Truncated", "true".to_owned());
-    }
-    Ok(response)
-}
-
-struct File {
-    format: ExportFormat,
-    text: String,
-    max_bytes: usize,
-    is_first: bool,
-}
-
-impl File {
-    fn new(format: ExportFormat, max_bytes: usize) -> File {
-        // Room that is not used takes no memory of its own, and growing would take twice as much for a moment.
-        let mut text = String::with_capacity(max_bytes);
-        match format {
-            ExportFormat::Csv => {
-                text.push_str(&COLUMNS.join(","));
-                text.push_str("\r\n");
-            }
-            ExportFormat::Json => text.push('['),
-        }
-        File {
-            format,
-            text,
-            max_bytes,
-            is_first: true,
-        }
+        )
     }
 
-    /// Adds a finding, where it fits.
-    fn add(&mut self, finding: &FindingRow) -> bool {
+    /// Makes the next piece. Only the last may be empty.
+    pub fn next(&mut self, reader: &Reader) -> Result<Piece, StoreError> {
+        let behind = self.behind.take();
+        let is_first = behind.is_none();
+        let (findings, next) = reader.findings_of_piece(&self.filter, self.sort, behind)?;
+        let mut text = String::new();
+        if is_first {
+            text.push_str(&self.format.begin());
+        }
+        for (index, finding) in findings.iter().enumerate() {
+            let is_first = is_first && index == 0;
+            text.push_str(&self.format.line(finding, is_first));
+        }
+        let is_last = next.is_none();
+        if is_last {
+            text.push_str(self.format.end());
+        }
+        self.behind = next;
+        Ok(Piece { text, is_last })
+    }
+}
+
+impl ExportFormat {
+    fn begin(self) -> String {
+        match self {
+            ExportFormat::Csv => format!("{}\r\n", COLUMNS.join(",")),
+            ExportFormat::Json => "[".to_owned(),
+        }
+    }
+
+    fn line(self, finding: &FindingRow, is_first: bool) -> String {
         let finding = json!(finding);
-        let line = match self.format {
+        match self {
             ExportFormat::Csv => {
                 let cells = COLUMNS.map(|column| cell(&finding[column]));
                 format!("{}\r\n", cells.join(","))
             }
             ExportFormat::Json => {
-                let separator = if self.is_first { "\n" } else { ",\n" };
+                let separator = if is_first { "\n" } else { ",\n" };
                 format!("{separator}{finding}")
             }
-        };
-        let fits = self.text.len() + line.len() + JSON_END.len() <= self.max_bytes;
-        if fits {
-            self.text.push_str(&line);
-            self.is_first = false;
         }
-        fits
     }
 
-    fn finish(mut self) -> String {
-        if self.format == ExportFormat::Json {
-            self.text.push_str(JSON_END);
+    fn end(self) -> &'static str {
+        match self {
+            ExportFormat::Csv => "",
+            ExportFormat::Json => "\n]\n",
         }
-        self.text.shrink_to_fit();
-        self.text
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use pulsewheel::http::{Cors, Method, Request, Response};
 use pulsewheel::{Admission, Endpoint, Event, PeerAddr, RequestId};
 
-use super::access::{check_host, check_origin, check_site, cors_fields, is_preflight};
+use super::access::{
+    check_fetcher, check_host, check_origin, check_site, cors_fields, is_preflight,
+};
 use super::alerts::Alerts;
 use super::answer::{json_text, private, ApiError};
 use super::auth::{self, Auth, Caller, SWEEP};
@@ -77,14 +79,17 @@ impl Host {
                 self.repeats.abort(request);
                 self.imports.abort(request);
                 self.registry.forget_asker(request);
+                self.queries.abort(request);
             }
+            Event::PartWanted { request } => self.queries.go_on(endpoint, request),
             Event::AllowRequest { ticket, head, .. }
                 if head.query.len() > MAX_HANDSHAKE_QUERY_BYTES =>
             {
                 let _ = endpoint.admit(ticket, Admission::refuse("the query is too long"));
             }
             Event::AllowRequest { ticket, head, peer } => {
-                self.auth.admit(endpoint, ticket, &head, peer);
+                let checked = check_fetcher(&head, &self.allowed_origins);
+                self.auth.admit(endpoint, ticket, &head, peer, checked);
             }
             Event::ConnectRequested {
                 ticket,
@@ -160,13 +165,17 @@ impl Host {
             Route::Health => json_text(200, r#"{"status":"ok"}"#.to_owned()),
             Route::File => pages::answer(&head.path, head),
             Route::Login => {
+                fields(head, &[])?;
                 let is_secure = auth::is_secure(head);
                 let nobody = Caller::nobody(peer);
                 let verb = Verb::Login { is_secure };
                 // Its answer is a cookie, which is not kept.
                 return self.read_body(endpoint, request, verb, nobody, None, head);
             }
-            Route::Logout => Auth::log_out(head),
+            Route::Logout => {
+                fields(head, &[])?;
+                return self.auth.log_out(endpoint, request, head, peer);
+            }
             route => {
                 let caller = self.auth.caller(endpoint, head, peer)?;
                 return self.dispatch_known(endpoint, request, head, route, caller);
@@ -215,11 +224,13 @@ impl Host {
                 return Ok(None);
             }
             Route::ListImports => {
-                self.queries.submit(request, Query::imports(head)?)?;
+                let query = Query::imports(head)?;
+                self.queries.submit(endpoint, request, &caller, query);
                 return Ok(None);
             }
             Route::ReadImport(id) => {
-                self.queries.submit(request, Query::import(head, id)?)?;
+                let query = Query::import(head, id)?;
+                self.queries.submit(endpoint, request, &caller, query);
                 return Ok(None);
             }
             Route::UndoImport(id) => {
@@ -228,18 +239,21 @@ impl Host {
                 return Ok(None);
             }
             Route::ListHistory => {
-                let query = HistoryQuery::sessions(head, caller)?;
-                self.queries.submit_history(request, query)?;
+                let query = HistoryQuery::sessions(head, caller.clone())?;
+                self.queries
+                    .submit_history(endpoint, request, &caller, query);
                 return Ok(None);
             }
             Route::ReadHistory(id) => {
-                let query = HistoryQuery::session(endpoint, head, caller, id)?;
-                self.queries.submit_history(request, query)?;
+                let query = HistoryQuery::session(endpoint, head, caller.clone(), id)?;
+                self.queries
+                    .submit_history(endpoint, request, &caller, query);
                 return Ok(None);
             }
             Route::ListAlerts => {
+                let query = HistoryQuery::alerts(head)?;
                 self.queries
-                    .submit_history(request, HistoryQuery::alerts(head)?)?;
+                    .submit_history(endpoint, request, &caller, query);
                 return Ok(None);
             }
             Route::Figures => {
@@ -247,15 +261,18 @@ impl Host {
                 figures::answer(endpoint)
             }
             Route::ListFindings => {
-                self.queries.submit(request, Query::findings(head)?)?;
+                let query = Query::findings(head)?;
+                self.queries.submit(endpoint, request, &caller, query);
                 return Ok(None);
             }
             Route::ExportFindings(format) => {
-                self.queries.submit(request, Query::export(head, format)?)?;
+                self.queries
+                    .submit_export(endpoint, request, head, &caller, format)?;
                 return Ok(None);
             }
             Route::Statistics => {
-                self.queries.submit(request, Query::statistics(head)?)?;
+                let query = Query::statistics(head)?;
+                self.queries.submit(endpoint, request, &caller, query);
                 return Ok(None);
             }
             Route::Options(_) | Route::Health | Route::File | Route::Login | Route::Logout => {
@@ -318,7 +335,7 @@ impl Host {
             let now_ms = endpoint.now().unix_ms;
             let standing = self.answers.begin(request, &key, Some(body), now_ms)?;
             if let Standing::Repeated(repeated) = standing {
-                self.answer_again(request, caller, repeated.with_body(&body)?)?;
+                self.answer_again(endpoint, request, caller, repeated.with_body(&body)?);
                 return Ok(None);
             }
         }
@@ -359,25 +376,27 @@ impl Host {
         let Some((caller, number)) = self.repeats.finish(request) else {
             return;
         };
-        let answering = number.and_then(|number| self.answer_again(request, caller, number));
-        if let Err(error) = answering {
-            respond(endpoint, request, error.into());
+        match number {
+            Ok(number) => self.answer_again(endpoint, request, caller, number),
+            Err(error) => respond(endpoint, request, error.into()),
         }
     }
 
     /// Has a request answered as the one of this number was.
     fn answer_again(
         &self,
+        endpoint: &mut Endpoint,
         request: RequestId,
         caller: Caller,
         number: u64,
-    ) -> Result<(), ApiError> {
-        self.queries.submit_again(Again {
+    ) {
+        let again = Again {
             request,
             number,
             caller,
             auth: self.auth.clone(),
-        })
+        };
+        self.queries.submit_again(endpoint, again);
     }
 
     /// The key of a request. While nothing can be written, none is taken: its answer could not be kept.

@@ -14,6 +14,7 @@
 mod access;
 mod alerts;
 mod answer;
+mod answering;
 mod args;
 mod auth;
 mod bodies;
@@ -21,6 +22,8 @@ mod budget;
 mod call;
 mod callers;
 mod export;
+mod exports;
+mod fair;
 mod figures;
 mod history;
 mod host;
@@ -89,8 +92,8 @@ pub enum ServeError {
     Store(StoreError),
     Listen(ListenAddress, io::Error),
     Loop(io::Error),
-    /// The file of the module `numbers`.
-    Numbers(io::Error),
+    /// A file in the data directory.
+    DataDirectory(io::Error),
     TokenFile(PathBuf, TokenFileError),
     /// The memory budget is too small; so many bytes were wanted.
     Budget(u64),
@@ -114,7 +117,7 @@ impl fmt::Display for ServeError {
             ServeError::Store(error) => error.fmt(f),
             ServeError::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             ServeError::Loop(error) => write!(f, "the server cannot run: {error}"),
-            ServeError::Numbers(error) => {
+            ServeError::DataDirectory(error) => {
                 write!(f, "the data directory cannot be used: {error}")
             }
             ServeError::TokenFile(path, error) => {
@@ -161,13 +164,15 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     };
     let addresses = resolve(&listen_on)?;
     check_openness(args, &addresses)?;
-    let auth = Auth::open(args.token_file.as_deref(), args.insecure).map_err(|error| {
+    let mut auth = Auth::open(args.token_file.as_deref(), args.insecure).map_err(|error| {
         ServeError::TokenFile(args.token_file.clone().unwrap_or_default(), error)
     })?;
-    let auth = Arc::new(auth);
     let store = Arc::new(Store::open_with_cache(&args.data_dir, budget.cache_kib())?);
+    auth.restore_logins(&args.data_dir)
+        .map_err(ServeError::DataDirectory)?;
+    let auth = Arc::new(auth);
     let journal = Journal::open(&args.data_dir)?;
-    let mut reservation = Reservation::open(&args.data_dir).map_err(ServeError::Numbers)?;
+    let mut reservation = Reservation::open(&args.data_dir).map_err(ServeError::DataDirectory)?;
     let allowed_hosts = allowed_hosts(args, &addresses);
     let cors = cors(&args.allowed_origin);
     let mut server = Server::new(Config {
@@ -203,7 +208,9 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         socket.add_to(&mut server)?;
     }
     let unix_ms = u64::try_from(now_ms()).unwrap_or(0);
-    reservation.begin(unix_ms).map_err(ServeError::Numbers)?;
+    reservation
+        .begin(unix_ms)
+        .map_err(ServeError::DataDirectory)?;
     server
         .endpoint()
         .progress()
@@ -211,6 +218,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     let _log = Log::start(args.log)?;
 
     let handle = server.handle();
+    auth.keep_logins(handle.clone())?;
     let manager = Arc::new(Manager::from_env());
     let alerts = Arc::new(Alerts::default());
     let _watch = Watch::start(alerts.clone(), handle.clone(), &args.data_dir)?;
@@ -230,12 +238,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
             answers.clone(),
             args.max_upload_bytes,
         ),
-        queries: Queries::start(
-            store.reader()?,
-            journal.reader()?,
-            handle.clone(),
-            budget.file_bytes,
-        )?,
+        queries: Queries::start(store.reader()?, journal.reader()?, handle.clone())?,
         bodies: Bodies::new(budget.body_bytes),
         callers: Callers::default(),
         numbers: Numbers::start(reservation, handle.clone(), alerts.clone())?,
@@ -252,7 +255,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
             leaving::leave(&handle, &registry, args.grace.0, args.on_shutdown);
         }
     };
-    signals.end_server(handle, auth, manager.clone(), leave)?;
+    signals.end_server(handle, auth.clone(), manager.clone(), leave)?;
     let places = places(&server, &listen_on)?;
     for place in &places {
         log::info!("listening on {place}");
@@ -264,6 +267,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         env!("CARGO_PKG_VERSION"),
         args.data_dir.display()
     );
+    log::info!("{}", auth.told());
     log::info!("{budget}");
 
     let result = server.run(|endpoint, event| host.on_event(endpoint, event));
@@ -362,10 +366,13 @@ fn allowed_hosts(args: &ServeArgs, addresses: &Resolved<'_>) -> Vec<String> {
     hosts
 }
 
-/// Lets pages of these sites read what polling and the interface answer. Cookies stay out: those
-/// of a login are for this site's own pages.
+/// Lets pages of these sites read what polling and the interface answer, with the header fields that say something beyond
+/// it. Cookies stay out: those of a login are for this site's own pages.
 fn cors(origins: &[String]) -> Option<Cors> {
-    (!origins.is_empty()).then(|| Cors::list(origins))
+    (!origins.is_empty()).then(|| Cors {
+        exposed_headers: Some("Retry-After, Location, Content-Disposition".to_owned()),
+        ..Cors::list(origins)
+    })
 }
 
 /// Says where the server listens, on a thread of its own: standard output may be

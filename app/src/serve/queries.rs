@@ -2,48 +2,45 @@
 //! waits for a disk.
 
 use std::fmt;
-use std::sync::mpsc::{sync_channel, Receiver, SyncSender, TrySendError};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 
-use pulsewheel::http::{Request, Response};
-use pulsewheel::{Handle, Pending, RequestId};
-use serde::Serialize;
-use serde_json::json;
+use pulsewheel::http::{Method, Request};
+use pulsewheel::{Endpoint, Handle, RequestId};
 
-use super::answer::{json_text, ApiError};
-use super::call::call_surely;
-use super::export::{self, ExportFormat};
+use super::answer::ApiError;
+use super::answering::Answering;
+use super::auth::Caller;
+use super::callers::CallerId;
+use super::export::{Export, ExportFormat};
+use super::exports::Exports;
+use super::fair::{FairQueue, Lane};
 use super::history::HistoryQuery;
 use super::idempotency::Again;
 use super::query_fields::{fields, fields_with_lists};
 use crate::journal::JournalReader;
 use crate::severity::Severity;
-use crate::store::{
-    self, Cursor, FindingFilter, FindingPage, FindingRow, HistoryEntry, Reader, Sort, SortKey,
-    StoreError, MAX_PAGE,
-};
-
-/// Queries that may wait; more are turned away.
-const MAX_WAITING: usize = 64;
+use crate::store::{Cursor, FindingFilter, Reader, Sort, SortKey, MAX_PAGE};
 
 /// Items on a page where none are asked for.
 const DEFAULT_LIMIT: u64 = 100;
+/// Whoever wants a page behind so many others may have to wait for those who do not: all before it is read.
+const DEEP_OFFSET: u64 = 10_000;
 
 /// Hands queries to the thread that answers them. The thread ends with this.
 pub struct Queries {
-    waiting: SyncSender<Task>,
+    waiting: Arc<FairQueue<(RequestId, Question)>>,
+    exports: Arc<Exports>,
 }
 
-enum Question {
+/// What waits for the thread.
+pub enum Question {
     Findings(Query),
     History(HistoryQuery),
-}
-
-/// What the thread has to do.
-enum Task {
-    Answer(RequestId, Question),
-    AnswerAgain(Again),
+    /// What was answered before.
+    Again(Again),
+    /// The next piece of a file.
+    Piece,
 }
 
 /// A question about the database.
@@ -61,50 +58,121 @@ pub enum Query {
         offset: u64,
         cursor: Option<Cursor>,
     },
-    /// All findings that match, as a file.
-    Export {
-        filter: FindingFilter,
-        sort: Sort,
-        format: ExportFormat,
-    },
     Statistics,
 }
 
 impl Queries {
-    /// Starts the thread; a file of findings has at most so many bytes.
+    /// Starts the thread.
     pub fn start(
         findings: Reader,
         journal: JournalReader,
         handle: Handle,
-        file_bytes: usize,
     ) -> std::io::Result<Queries> {
-        let (waiting, queries) = sync_channel(MAX_WAITING);
+        let waiting = Arc::new(FairQueue::default());
+        let exports = Arc::new(Exports::default());
+        let of_thread = Answering {
+            waiting: waiting.clone(),
+            exports: exports.clone(),
+            findings,
+            journal,
+            handle,
+        };
         thread::Builder::new()
             .name("queries".to_owned())
-            .spawn(move || answer_all(queries, &findings, &journal, &handle, file_bytes))?;
-        Ok(Queries { waiting })
+            .spawn(move || of_thread.answer_all())?;
+        Ok(Queries { waiting, exports })
     }
 
-    /// Answers a request, later.
-    pub fn submit(&self, request: RequestId, query: Query) -> Result<(), ApiError> {
-        self.send(Task::Answer(request, Question::Findings(query)))
+    /// Answers a request of somebody, later.
+    pub fn submit(
+        &self,
+        endpoint: &mut Endpoint,
+        request: RequestId,
+        caller: &Caller,
+        query: Query,
+    ) {
+        let lane = query.lane();
+        self.send(endpoint, request, caller, lane, Question::Findings(query));
     }
 
     /// The same, from the journal.
-    pub fn submit_history(&self, request: RequestId, query: HistoryQuery) -> Result<(), ApiError> {
-        self.send(Task::Answer(request, Question::History(query)))
+    pub fn submit_history(
+        &self,
+        endpoint: &mut Endpoint,
+        request: RequestId,
+        caller: &Caller,
+        query: HistoryQuery,
+    ) {
+        let question = Question::History(query);
+        self.send(endpoint, request, caller, Lane::Quick, question);
     }
 
     /// Answers a request as it was answered before.
-    pub fn submit_again(&self, again: Again) -> Result<(), ApiError> {
-        self.send(Task::AnswerAgain(again))
+    pub fn submit_again(&self, endpoint: &mut Endpoint, again: Again) {
+        let (request, caller) = (again.request, again.caller.clone());
+        let question = Question::Again(again);
+        self.send(endpoint, request, &caller, Lane::Quick, question);
     }
 
-    fn send(&self, task: Task) -> Result<(), ApiError> {
-        self.waiting.try_send(task).map_err(|error| match error {
-            TrySendError::Full(_) => ApiError::overload("too many queries wait for the database"),
-            TrySendError::Disconnected(_) => ApiError::storage(),
-        })
+    /// Answers a request with a file, piece by piece.
+    pub fn submit_export(
+        &self,
+        endpoint: &mut Endpoint,
+        request: RequestId,
+        head: &Request,
+        caller: &Caller,
+        format: ExportFormat,
+    ) -> Result<(), ApiError> {
+        let export = export(head, format)?;
+        if head.method == Method::Head {
+            let _ = endpoint.respond_in_parts(request, export.response());
+            return Ok(());
+        }
+        self.exports.begin(request, CallerId::of(caller), export)?;
+        self.go_on(endpoint, request);
+        Ok(())
+    }
+
+    /// The next piece of a file is wanted.
+    pub fn go_on(&self, endpoint: &mut Endpoint, request: RequestId) {
+        if let Some(caller) = self.exports.caller(request) {
+            let piece = (request, Question::Piece);
+            let pushed = self.waiting.push(caller, Lane::Begun, piece);
+            self.refuse(endpoint, pushed);
+        }
+    }
+
+    /// Whoever asked has gone.
+    pub fn abort(&self, request: RequestId) {
+        self.exports.end(request);
+        self.waiting.retain(|(waiting, _)| *waiting != request);
+    }
+
+    fn send(
+        &self,
+        endpoint: &mut Endpoint,
+        request: RequestId,
+        caller: &Caller,
+        lane: Lane,
+        question: Question,
+    ) {
+        let caller = CallerId::of(caller);
+        let pushed = self.waiting.push(caller, lane, (request, question));
+        self.refuse(endpoint, pushed);
+    }
+
+    /// Answers the request that has given way, if one has.
+    fn refuse(&self, endpoint: &mut Endpoint, pushed: Result<(), (RequestId, Question)>) {
+        if let Err((request, _)) = pushed {
+            let error = ApiError::overload("too many queries wait for the database");
+            let _ = endpoint.respond(request, error.into());
+        }
+    }
+}
+
+impl Drop for Queries {
+    fn drop(&mut self) {
+        self.waiting.close();
     }
 }
 
@@ -165,45 +233,11 @@ impl Query {
         })
     }
 
-    /// `GET /api/vulnerabilities.csv` and `.json`.
-    pub fn export(head: &Request, format: ExportFormat) -> Result<Query, ApiError> {
-        let (mut filter, mut sort) = (FindingFilter::default(), Sort::default());
-        for (name, value) in fields_with_lists(head, &FILTER_FIELDS, &LIST_FIELDS)? {
-            narrow(&mut filter, &mut sort, name, &value)?;
-        }
-        Ok(Query::Export {
-            filter,
-            sort,
-            format,
-        })
-    }
-
-    fn answer(&self, reader: &Reader, file_bytes: usize) -> Result<Response, StoreError> {
+    /// Where it waits.
+    fn lane(&self) -> Lane {
         match self {
-            Query::Imports { limit, offset } => {
-                let page = reader.imports(*limit, *offset)?;
-                Ok(json_answer(&page))
-            }
-            Query::Import(id) => Ok(match reader.import(*id)? {
-                Some(entry) => import_answer(&entry),
-                None => ApiError::no_import(*id).into(),
-            }),
-            Query::Findings {
-                filter,
-                sort,
-                limit,
-                offset,
-                cursor,
-            } => {
-                let page = reader.findings(filter, *sort, *limit, *offset, cursor.clone())?;
-                Ok(page_answer(&page, *sort))
-            }
-            Query::Export {
-                filter,
-                sort,
-                format,
-            } => export::answer(reader, filter, *sort, *format, file_bytes),
-            Query::Statistics => Ok(json_answer(&reader.statistics()?)),
+            Query::Findings { offset, .. } if *offset >= DEEP_OFFSET => Lane::Slow,
+            _ => Lane::Quick,
         }
     }
 }
@@ -214,82 +248,13 @@ impl fmt::Debug for Queries {
     }
 }
 
-fn answer_all(
-    tasks: Receiver<Task>,
-    findings: &Reader,
-    journal: &JournalReader,
-    handle: &Handle,
-    file_bytes: usize,
-) {
-    for task in tasks {
-        let (request, question) = match task {
-            Task::Answer(request, question) => (request, question),
-            Task::AnswerAgain(again) => {
-                again.answer(journal, handle);
-                continue;
-            }
-        };
-        let answer = match question {
-            Question::Findings(query) => query.answer(findings, file_bytes),
-            Question::History(query) => query.answer(journal),
-        };
-        let response = answer.unwrap_or_else(|error| {
-            log::error!("a query failed: {error}");
-            ApiError::storage().into()
-        });
-        // It may be large, so that it is moved on and not copied.
-        let response = Mutex::new(Some(response));
-        let answered = call_surely(handle, move |endpoint| {
-            let response = response
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
-            // Whoever asked may have gone.
-            response.map(|response| endpoint.respond(request, response))
-        });
-        // The next answer is made when this one counts as held.
-        let _ = answered.and_then(Pending::wait);
+/// `GET /api/vulnerabilities.csv` and `.json`.
+fn export(head: &Request, format: ExportFormat) -> Result<Export, ApiError> {
+    let (mut filter, mut sort) = (FindingFilter::default(), Sort::default());
+    for (name, value) in fields_with_lists(head, &FILTER_FIELDS, &LIST_FIELDS)? {
+        narrow(&mut filter, &mut sort, name, &value)?;
     }
-}
-
-/// A page of findings, written without a tree of its values, which would be several times as large.
-#[derive(Serialize)]
-struct PageAnswer<'a> {
-    #[serde(flatten)]
-    page: &'a store::Page<FindingRow>,
-    next: Option<String>,
-}
-
-fn page_answer(found: &FindingPage, sort: Sort) -> Response {
-    json_answer(&PageAnswer {
-        page: &found.page,
-        next: found.next.as_ref().map(|next| next.text(sort)),
-    })
-}
-
-/// An import, with what was rejected beside its outcome.
-fn import_answer(entry: &HistoryEntry) -> Response {
-    let mut import = json!(entry);
-    let details = entry.error.as_ref().map(|error| &error["details"]);
-    let told = entry.summary.as_ref().or(details);
-    for (name, default) in [
-        ("rejections", json!([])),
-        ("rejections_by_reason", json!({})),
-    ] {
-        let value = told.and_then(|told| told.get(name)).cloned();
-        import[name] = value.unwrap_or(default);
-    }
-    json_answer(&json!({ "import": import }))
-}
-
-fn json_answer<T: Serialize>(value: &T) -> Response {
-    match serde_json::to_string(value) {
-        Ok(text) => json_text(200, text),
-        Err(error) => {
-            log::error!("an answer has no JSON: {error}");
-            ApiError::storage().into()
-        }
-    }
+    Ok(Export::new(filter, sort, format))
 }
 
 /// The fields that narrow and order findings.
@@ -444,7 +409,7 @@ mod tests {
                 "{text}"
             );
         }
-        assert!(Query::export(&query("limit=1"), ExportFormat::Csv).is_err());
+        assert!(export(&query("limit=1"), ExportFormat::Csv).is_err());
         assert!(Query::statistics(&query("limit=1")).is_err());
     }
 

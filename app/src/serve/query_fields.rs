@@ -47,7 +47,8 @@ pub fn fields_with_lists<'a>(
 fn unknown(name: &str, known: &[&str]) -> ApiError {
     let named: String = name
         .chars()
-        .filter(|c| !c.is_control())
+        // Neither control characters nor those that turn the direction of what follows.
+        .filter(|c| c.is_alphanumeric() || c.is_ascii_graphic())
         .take(NAMED_CHARS)
         .collect();
     let known = match known {

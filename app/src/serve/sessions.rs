@@ -77,7 +77,8 @@ pub fn run(
             let Some(Value::String(token)) = body.get("token") else {
                 return Err(ApiError::invalid("token must be text"));
             };
-            auth.log_in(endpoint, token, caller.peer, is_secure)?
+            let answer = auth.log_in(endpoint, request, token, caller.peer, is_secure)?;
+            return Ok(answer.map(Into::into));
         }
         Verb::CreateSession => {
             return create(endpoint, auth, callers, caller, body).map(Some);

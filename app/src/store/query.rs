@@ -18,6 +18,9 @@ use crate::severity::Severity;
 pub const MAX_PAGE: u64 = 1_000;
 /// A page ends behind the item with which its texts come to this, whatever its limit: it is made in memory.
 const MAX_PAGE_TEXT_BYTES: usize = 512 * 1024;
+/// The same for a piece of a file, and its findings: pieces of several files may be on their way.
+const MAX_PIECE_TEXT_BYTES: usize = 64 * 1024;
+const MAX_PIECE_FINDINGS: u64 = 256;
 /// The same for summaries and errors of imports, which are read into trees.
 const MAX_IMPORT_TEXT_BYTES: usize = 256 * 1024;
 
@@ -232,46 +235,82 @@ impl Reader {
         if let Some(cursor) = cursor {
             conditions.after(sort, cursor);
         }
-        let sql = format!(
-            "SELECT {FINDING_COLUMNS}, {} FROM findings AS f JOIN hosts AS h ON h.id = f.host_id {} ORDER BY {}
-             LIMIT {} OFFSET {}",
-            sort.column(),
-            conditions.clause(),
-            sort.order_by(),
-            limit + 1,
-            i64::try_from(offset).unwrap_or(i64::MAX)
-        );
-        let mut statement = transaction.prepare(&sql)?;
-        let rows = statement.query_map(values(&conditions.values), |row| {
-            Ok((finding(row)?, row.get(21)?))
-        })?;
-        let mut items: Vec<(FindingRow, _)> = Vec::new();
-        let mut text_bytes = 0;
-        let mut has_more = false;
-        for row in rows {
-            has_more = items.len() as u64 >= limit || text_bytes > MAX_PAGE_TEXT_BYTES;
-            if has_more {
-                break;
-            }
-            let row: (FindingRow, _) = row?;
-            text_bytes += row.0.text_bytes();
-            items.push(row);
-        }
-        let next = items
-            .last()
-            .filter(|_| has_more)
-            .map(|(last, value)| Cursor {
-                value: Value::clone(value),
-                id: last.id,
-            });
+        let (items, next) = rows(
+            &transaction,
+            &conditions,
+            sort,
+            limit,
+            offset,
+            MAX_PAGE_TEXT_BYTES,
+        )?;
         let page = Page {
             total: total.unsigned_abs(),
             limit,
             offset,
-            items: items.into_iter().map(|(finding, _)| finding).collect(),
+            items,
         };
         Ok(FindingPage { page, next })
     }
+
+    /// The findings of a piece of a file, and where the next piece begins. Their number in all is not counted.
+    pub fn findings_of_piece(
+        &self,
+        filter: &FindingFilter,
+        sort: Sort,
+        cursor: Option<Cursor>,
+    ) -> Result<(Vec<FindingRow>, Option<Cursor>), StoreError> {
+        let mut conditions = Conditions::of(filter);
+        if let Some(cursor) = cursor {
+            conditions.after(sort, cursor);
+        }
+        let limit = MAX_PIECE_FINDINGS;
+        rows(
+            &self.connection,
+            &conditions,
+            sort,
+            limit,
+            0,
+            MAX_PIECE_TEXT_BYTES,
+        )
+    }
+}
+
+/// Findings in this order, and where the next ones begin: so many, or until their texts come to so much.
+fn rows(
+    connection: &Connection,
+    conditions: &Conditions,
+    sort: Sort,
+    limit: u64,
+    offset: u64,
+    max_text_bytes: usize,
+) -> Result<(Vec<FindingRow>, Option<Cursor>), StoreError> {
+    let sql = format!(
+        "SELECT {FINDING_COLUMNS}, {} FROM findings AS f JOIN hosts AS h ON h.id = f.host_id {} ORDER BY {}
+         LIMIT {} OFFSET {}",
+        sort.column(),
+        conditions.clause(),
+        sort.order_by(),
+        limit + 1,
+        i64::try_from(offset).unwrap_or(i64::MAX)
+    );
+    let mut statement = connection.prepare(&sql)?;
+    let found = statement.query_map(values(&conditions.values), |row| {
+        Ok((finding(row)?, row.get(21)?))
+    })?;
+    let mut items = Vec::new();
+    let mut last = None;
+    let mut text_bytes = 0;
+    for row in found {
+        if items.len() as u64 >= limit || text_bytes > max_text_bytes {
+            // There are more.
+            return Ok((items, last));
+        }
+        let (row, value): (FindingRow, Value) = row?;
+        text_bytes += row.text_bytes();
+        last = Some(Cursor { value, id: row.id });
+        items.push(row);
+    }
+    Ok((items, None))
 }
 
 fn values(values: &[Box<dyn ToSql>]) -> impl rusqlite::Params + '_ {

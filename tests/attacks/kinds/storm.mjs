@@ -25,7 +25,7 @@ export function worstCase(program) {
 export const anonymousMib = (pid) => (Number(/RssAnon:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))[1]) * 1024) / MIB;
 
 /** Descriptors of a program, but those of its database: SQLite keeps some of these, for the next import. */
-function descriptors({ pid, folder }) {
+export function descriptors({ pid, folder }) {
   const links = fs.readdirSync(`/proc/${pid}/fd`).map((fd) => {
     try {
       return fs.readlinkSync(`/proc/${pid}/fd/${fd}`);

@@ -12,6 +12,7 @@ use pulsewheel::{
 use serde::Deserialize;
 
 use super::{Auth, Caller, Credential};
+use crate::serve::answer::ApiError;
 
 /// The program's timers: the credentials of some client have expired.
 pub const SWEEP: u64 = 1;
@@ -27,7 +28,7 @@ struct Client {
 
 /// What the request that opened a client's session said of it.
 struct Opened {
-    client: Option<Client>,
+    client: Result<Client, ApiError>,
     peer: PeerAddr,
 }
 
@@ -38,15 +39,16 @@ struct Shown {
 }
 
 impl Auth {
-    /// A request wants to open a session.
+    /// A request wants to open a session, and may as far as has been `checked`.
     pub fn admit(
         &self,
         endpoint: &mut Endpoint,
         ticket: AdmissionId,
         head: &Request,
         peer: PeerAddr,
+        checked: Result<(), ApiError>,
     ) {
-        let admission = match self.check_direct(head) {
+        let admission = match checked.and_then(|()| self.check_direct(head)) {
             Ok(()) => {
                 let client = self.by_head(endpoint, head, peer).map(Client::new);
                 let _ = endpoint.set_request_data(ticket, Opened { client, peer });
@@ -88,14 +90,20 @@ impl Auth {
             _ => by_request,
         };
         // What the request showed may have lost its worth since.
-        let client = client.filter(|client| self.holds(endpoint, &client.credential));
-        let Some(client) = client else {
-            log::warn!("refused AUTH_REQUIRED {peer} over Socket.IO");
-            let error = ConnectError::new("this server wants a token");
-            let data = serde_json::json!({ "code": "AUTH_REQUIRED" });
-            let error = error.clone().with_data(&data).unwrap_or(error);
-            let _ = endpoint.refuse_connect(ticket, &error);
-            return;
+        let client = client.and_then(|client| match self.holds(endpoint, &client.credential) {
+            true => Ok(client),
+            false => Err(ApiError::auth_required()),
+        });
+        let client = match client {
+            Ok(client) => client,
+            Err(refusal) => {
+                log::warn!("refused {} {peer} over Socket.IO", refusal.code);
+                let error = ConnectError::new(refusal.message);
+                let data = serde_json::json!({ "code": refusal.code });
+                let error = error.clone().with_data(&data).unwrap_or(error);
+                let _ = endpoint.refuse_connect(ticket, &error);
+                return;
+            }
         };
         let owner = client.caller.owner.as_deref().unwrap_or_default();
         let _ = endpoint.set_connect_owner(ticket, owner);

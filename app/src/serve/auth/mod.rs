@@ -7,21 +7,24 @@
 mod caller;
 mod clients;
 mod file;
-mod login;
+mod guesses;
+mod logins;
 mod secret;
 mod sessions;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pulsewheel::http::{Request, Response};
 use pulsewheel::progress::{SessionInfo, SessionRecord};
-use pulsewheel::{Endpoint, PeerAddr};
+use pulsewheel::{Endpoint, Handle, PeerAddr, RequestId};
 use serde_json::json;
 use uuid::Uuid;
 
 use self::file::Line;
-use self::login::{Failures, Login};
+use self::guesses::Guesses;
+use self::logins::{no_cookie, Login, Logins};
 use self::secret::Digest;
 use self::sessions::SessionTokens;
 use super::answer::{json_text, private, ApiError};
@@ -47,7 +50,11 @@ pub struct Auth {
     is_insecure: bool,
     lines: Mutex<Arc<[Line]>>,
     sessions: Mutex<SessionTokens>,
-    failures: Mutex<Failures>,
+    /// `None` where everybody is an admin.
+    logins: Option<Logins>,
+    /// What was shown to log in, and what in requests and by clients.
+    shown_at_login: Mutex<Guesses>,
+    shown: Mutex<Guesses>,
 }
 
 /// By what somebody has come in, to see later whether it still holds. Never a token itself.
@@ -75,8 +82,32 @@ impl Auth {
             is_insecure,
             lines: Mutex::new(lines.unwrap_or_default().into()),
             sessions: Mutex::default(),
-            failures: Mutex::default(),
+            logins: None,
+            shown_at_login: Mutex::default(),
+            shown: Mutex::default(),
         })
+    }
+
+    /// Brings the logins of the run before back, where there is a token file.
+    pub fn restore_logins(&mut self, directory: &Path) -> io::Result<()> {
+        if !self.is_open() {
+            self.logins = Some(Logins::open(directory, &self.lines())?);
+        }
+        Ok(())
+    }
+
+    /// Begins to write logins down.
+    pub fn keep_logins(&self, handle: Handle) -> io::Result<()> {
+        let logins = self.logins.as_ref();
+        logins.map_or(Ok(()), |logins| logins.start(handle))
+    }
+
+    /// Who may come in, for the log.
+    pub fn told(&self) -> String {
+        match self.lines().len() {
+            0 => "no token file: everybody who reaches the server is an admin".to_owned(),
+            count => format!("{count} tokens let in"),
+        }
     }
 
     /// Whether everybody is an admin.
@@ -93,7 +124,9 @@ impl Auth {
         match file::read(path) {
             Ok(lines) => {
                 log::info!("{} is read again: {} tokens", path.display(), lines.len());
-                *lock(&self.lines) = lines.into();
+                let lines: Arc<[Line]> = lines.into();
+                *lock(&self.lines) = lines.clone();
+                self.end_logins(&lines);
                 true
             }
             Err(error) => {
@@ -124,8 +157,7 @@ impl Auth {
         head: &Request,
         peer: PeerAddr,
     ) -> Result<Caller, ApiError> {
-        let found = self.by_head(endpoint, head, peer);
-        let (mut caller, _) = found.ok_or_else(ApiError::auth_required)?;
+        let (mut caller, _) = self.by_head(endpoint, head, peer)?;
         if let (Some(_), Some(token)) = (caller.role, head.header("X-Session-Token")) {
             if !self.is_open() {
                 let found = self.by_session_token(endpoint, token);
@@ -135,42 +167,71 @@ impl Auth {
         Ok(caller)
     }
 
-    /// Exchanges a token for a cookie.
+    /// Exchanges a token for a cookie. `None` where the answer comes later: when the login is written down.
     pub fn log_in(
         &self,
-        endpoint: &Endpoint,
+        endpoint: &mut Endpoint,
+        request: RequestId,
         token: &str,
         peer: PeerAddr,
         is_secure: bool,
-    ) -> Result<Response, ApiError> {
-        let now_ms = endpoint.now().unix_ms;
-        if let Some(wait_s) = lock(&self.failures).wait_s(peer, now_ms) {
-            return Err(ApiError::rate_limit(
-                "too many logins have failed from this address",
-                wait_s,
-            ));
-        }
+    ) -> Result<Option<Response>, ApiError> {
         let answer = private(Response::empty(204));
-        if self.is_open() {
-            return Ok(answer);
-        }
-        let lines = self.lines();
-        let Some(line) = find_line(&lines, Digest::of(token)) else {
-            lock(&self.failures).note(peer, now_ms);
-            return Err(ApiError::auth_required());
+        let Some(logins) = &self.logins else {
+            return Ok(Some(answer));
         };
+        let now_ms = endpoint.now().unix_ms;
+        let line = self.find_shown(&self.shown_at_login, token, peer, now_ms)?;
+        let line = line.ok_or_else(ApiError::auth_required)?;
+        let login = logins.begin(&line, now_ms, is_secure)?;
+        let answer = answer.with_header("Set-Cookie", login.set_cookie);
+        if let Err(error) = logins.write(Some((request, answer))) {
+            logins.end(login.cookie);
+            return Err(error);
+        }
+        if login.has_ended_another {
+            self.sweep(endpoint);
+        }
         log::info!(
             "login as {} {:?} from {peer}",
             line.role.as_str(),
             line.owner
         );
-        Ok(answer.with_header("Set-Cookie", login::cookie(line, now_ms, is_secure)))
+        Ok(None)
     }
 
-    /// Ends the login of a browser.
-    pub fn log_out(head: &Request) -> Response {
-        let cookie = login::no_cookie(is_secure(head));
-        private(Response::empty(204)).with_header("Set-Cookie", cookie)
+    /// Ends the login of a browser, for whoever has a copy of its cookie too. `None` where the answer comes later.
+    pub fn log_out(
+        &self,
+        endpoint: &mut Endpoint,
+        request: RequestId,
+        head: &Request,
+        peer: PeerAddr,
+    ) -> Result<Option<Response>, ApiError> {
+        let cookie = no_cookie(is_secure(head));
+        let answer = private(Response::empty(204)).with_header("Set-Cookie", cookie);
+        let now_ms = endpoint.now().unix_ms;
+        let logins = self.logins.as_ref();
+        let found = logins.and_then(|logins| Some((logins, logins.find(head, now_ms)?)));
+        let Some((logins, login)) = found else {
+            return Ok(Some(answer));
+        };
+        logins.end(login.cookie);
+        self.sweep(endpoint);
+        log::info!("logout from {peer}");
+        logins.write(Some((request, answer)))?;
+        Ok(None)
+    }
+
+    /// Ends the logins whose lines are not among these any more.
+    fn end_logins(&self, lines: &[Line]) {
+        let Some(logins) = &self.logins else {
+            return;
+        };
+        // What can't be written now has no line at the next start either.
+        if logins.keep_those_of(lines) {
+            let _ = logins.write(None);
+        }
     }
 
     /// What may be done by whoever asks, as JSON.
@@ -286,16 +347,20 @@ impl Auth {
         endpoint: &mut Endpoint,
         head: &Request,
         peer: PeerAddr,
-    ) -> Option<(Caller, Credential)> {
+    ) -> Result<(Caller, Credential), ApiError> {
         if self.is_open() {
-            return Some((Caller::anybody(peer), Credential::Nothing));
+            return Ok((Caller::anybody(peer), Credential::Nothing));
         }
         if let Some(authorization) = head.header("Authorization") {
-            return self.by_token(endpoint, bearer(authorization)?, peer);
+            let token = bearer(authorization).ok_or_else(ApiError::auth_required)?;
+            return self.by_token(endpoint, token, peer);
         }
+        let logins = self.logins.as_ref();
+        let login = logins.and_then(|logins| logins.find(head, endpoint.now().unix_ms));
+        let login = login.ok_or_else(ApiError::auth_required)?;
         let lines = self.lines();
-        let (line, login) = login::find(head, &lines, endpoint.now().unix_ms)?;
-        Some((line.caller(peer), Credential::Login(login)))
+        let line = find_line(&lines, login.line).ok_or_else(ApiError::auth_required)?;
+        Ok((line.caller(peer), Credential::Login(login)))
     }
 
     fn by_token(
@@ -303,19 +368,40 @@ impl Auth {
         endpoint: &mut Endpoint,
         token: &str,
         peer: PeerAddr,
-    ) -> Option<(Caller, Credential)> {
-        let given = Digest::of(token);
-        if let Some(line) = find_line(&self.lines(), given) {
-            return Some((line.caller(peer), Credential::Line(given)));
+    ) -> Result<(Caller, Credential), ApiError> {
+        let now_ms = endpoint.now().unix_ms;
+        if let Some(line) = self.find_shown(&self.shown, token, peer, now_ms)? {
+            return Ok((line.caller(peer), Credential::Line(line.token)));
         }
-        let found = self.by_session_token(endpoint, token)?;
+        let found = self.by_session_token(endpoint, token);
+        let found = found.ok_or_else(ApiError::auth_required)?;
         let caller = Caller {
             role: None,
             owner: None,
             pass: Some(found.pass),
             peer,
         };
-        Some((caller, Credential::Session(found)))
+        Ok((caller, Credential::Session(found)))
+    }
+
+    /// The line of a token, unless whoever shows it has guessed too often.
+    fn find_shown(
+        &self,
+        guesses: &Mutex<Guesses>,
+        token: &str,
+        peer: PeerAddr,
+        now_ms: u64,
+    ) -> Result<Option<Line>, ApiError> {
+        let (given, lines) = (Digest::of(token), self.lines());
+        let find = || find_line(&lines, given).cloned();
+        if SessionTokens::is_alike(token) {
+            return Ok(find());
+        }
+        let found = lock(guesses).look(peer, given, now_ms, find);
+        found.map_err(|wait_s| {
+            let message = "too many wrong tokens have come from this address";
+            ApiError::rate_limit(message, wait_s)
+        })
     }
 
     fn by_session_token(&self, endpoint: &mut Endpoint, token: &str) -> Option<SessionCredential> {
@@ -336,7 +422,9 @@ impl Auth {
             Credential::Nothing => true,
             Credential::Line(token) => find_line(&self.lines(), *token).is_some(),
             Credential::Login(login) => {
-                login.expires_ms > now_ms && find_line(&self.lines(), login.line).is_some()
+                let logins = self.logins.as_ref();
+                logins.is_some_and(|logins| logins.holds(login, now_ms))
+                    && find_line(&self.lines(), login.line).is_some()
             }
             Credential::Session(SessionCredential { pass, token, .. }) => {
                 let session = |id| endpoint.progress().info(id);
@@ -395,10 +483,12 @@ pub fn changed(endpoint: &mut Endpoint, caller: &Caller, id: Uuid) -> Result<(),
     }
 }
 
-/// Whether a page says that it was loaded by TLS.
+/// Whether a page, or a proxy, says that it was loaded by TLS. Who claims that wrongly gets a cookie that his browser does not
+/// send back.
 pub fn is_secure(head: &Request) -> bool {
     let origin = head.header("Origin").unwrap_or_default();
-    origin.starts_with("https://")
+    let protocol = head.header("X-Forwarded-Proto").unwrap_or_default();
+    origin.starts_with("https://") || protocol.eq_ignore_ascii_case("https")
 }
 
 /// What a token is made anew for.

@@ -42,8 +42,16 @@ impl Digest {
         Some(Digest(bytes.try_into().ok()?))
     }
 
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+    /// The whole of it, to look things up by.
+    pub fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
+
+    /// The beginning of it, by which it is known again.
+    pub fn mark(&self) -> u64 {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&self.0[..8]);
+        u64::from_be_bytes(bytes)
     }
 }
 

@@ -14,6 +14,9 @@ use super::secret::{random_number, random_text, Digest};
 use super::Pass;
 use crate::serve::answer::ApiError;
 
+/// Letters of a token's secret part.
+const SECRET_LETTERS: usize = 43;
+
 /// Shares that a session may have at a time.
 const MAX_SHARES: usize = 100;
 
@@ -122,6 +125,20 @@ impl SessionTokens {
         let token = share_token(session, share)?;
         known.token = Digest::of(&token);
         Ok(Some(token))
+    }
+
+    /// Whether a text is made like these tokens. Nobody guesses one: each has 256 bits of chance.
+    pub fn is_alike(text: &str) -> bool {
+        let mut parts = text.splitn(3, '-');
+        let [Some(kind), Some(id), Some(rest)] = [(); 3].map(|()| parts.next()) else {
+            return false;
+        };
+        let letters = match kind {
+            "o" => SECRET_LETTERS,
+            "s" => 16 + 1 + SECRET_LETTERS,
+            _ => return false,
+        };
+        Uuid::try_parse(id).is_ok() && rest.len() == letters
     }
 
     /// Takes a share back. False where there is none of this id.
@@ -279,6 +296,11 @@ mod tests {
         let mut tokens = SessionTokens::default();
         let owner = tokens.issue_owner(&first, |_| true).unwrap();
         let share = tokens.share(&first, 0, Some(5), |_| true).unwrap();
+        for token in [&owner, &share.token] {
+            assert!(SessionTokens::is_alike(token), "{token}");
+            assert!(!SessionTokens::is_alike(&token[1..]));
+            assert!(!SessionTokens::is_alike(&token[..40]));
+        }
         let find = |tokens: &SessionTokens, token: &str, now_ms| {
             tokens.find(token, now_ms, |_| Some(first.clone()))
         };

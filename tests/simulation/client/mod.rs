@@ -304,6 +304,10 @@ impl Client {
         if self.state == State::Away {
             return;
         }
+        let is_in_none = !self.joined.values().any(|joined| joined.is_connected);
+        if scene.book.may_be_full && is_in_none {
+            scene.book.excuse(self.number, "it gave way for another");
+        }
         assert!(
             scene.book.is_explained(self.number),
             "client {} has done nothing wrong, and its session is over: {why}",

@@ -301,7 +301,9 @@ fn what_waits_for_many_who_do_not_read_stays_within_the_limit() {
         all_leave(&mut world, peers);
         held(&before)
     });
-    assert_eq!(left_behind[0], left_behind[1]);
+    // Some time has passed in between, and the healthy client has been pinged.
+    let grown = left_behind[1] - left_behind[0];
+    assert!(grown < 1024, "{left_behind:?}");
 }
 
 /// How often memory was asked for, reallocations included, while this ran.

@@ -11,7 +11,8 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use common::{complain, say, Flags};
+use common::say::{complain, say};
+use common::Flags;
 use mio::net::UdpSocket;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};

@@ -3,17 +3,18 @@
 #![allow(dead_code, reason = "each example uses a part of it")]
 
 pub mod page;
+pub mod say;
 
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::process::exit;
-use std::sync::mpsc::{sync_channel, SyncSender};
-use std::sync::OnceLock;
 use std::thread;
 
 use pulsewheel::{Config, Endpoint, Event, Handle, IoServer, Parser, RecoveryConfig, Server};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+
+use say::{fail, say};
 
 /// Flags of a fixture.
 pub struct Flags {
@@ -42,10 +43,7 @@ impl Flags {
     pub fn parse(program: &str, limits: &[Limit]) -> Flags {
         match Flags::try_parse(lexopt::Parser::from_env(), limits) {
             Ok(flags) => flags,
-            Err(error) => {
-                let _ = writeln!(io::stderr(), "{program}: {error}");
-                exit(2);
-            }
+            Err(error) => fail(&format!("{program}: {error}"), 2),
         }
     }
 
@@ -144,37 +142,8 @@ pub fn run_io<S>(server: io::Result<IoServer<S>>, on_event: impl FnMut(&mut Endp
 
 fn or_exit(outcome: io::Result<()>) {
     if let Err(error) = outcome {
-        let _ = writeln!(io::stderr(), "the server cannot run: {error}");
-        exit(1);
+        fail(&format!("the server cannot run: {error}"), 1);
     }
-}
-
-/// Prints a line, on a thread of its own: standard output may be closed, full or stuck, and the loop goes on all the same.
-pub fn say(line: String) {
-    print(line, false);
-}
-
-/// The same on standard error.
-pub fn complain(line: String) {
-    print(line, true);
-}
-
-fn print(line: String, is_error: bool) {
-    static LINES: OnceLock<SyncSender<(String, bool)>> = OnceLock::new();
-    let lines = LINES.get_or_init(|| {
-        let (lines, waiting) = sync_channel::<(String, bool)>(64);
-        thread::spawn(move || {
-            for (line, is_error) in waiting {
-                let _ = match is_error {
-                    true => writeln!(io::stderr(), "{line}"),
-                    false => writeln!(io::stdout(), "{line}"),
-                };
-            }
-        });
-        lines
-    });
-    // Where more waits than that, nobody reads it.
-    let _ = lines.try_send((line, is_error));
 }
 
 /// Says where the server listens, and has signals end it.

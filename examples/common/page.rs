@@ -25,7 +25,7 @@ pub fn serve<S: 'static>(io: &mut Io<S>, page: &'static str) {
         Ok(files) => {
             io.files("/socket.io/*", files);
         }
-        Err(error) => super::complain(format!(
+        Err(error) => super::say::complain(format!(
             "{CLIENT_FILES}: {error}; 'make web' installs the browser client"
         )),
     }

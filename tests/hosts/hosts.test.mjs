@@ -10,13 +10,19 @@ import { test } from "node:test";
 import tls from "node:tls";
 import { ack, client, eventsOf, TRANSPORTS } from "../interop/support/clients.mjs";
 import { request } from "../interop/support/http.mjs";
+import { DEAF, deafOutput, portOf } from "../interop/support/output.mjs";
 import { once, until, within } from "../interop/support/wait.mjs";
+
+/** Path of the host's binary. */
+function binary(name) {
+  const folder = process.env.PULSEWHEEL_HOSTS;
+  assert.ok(folder, "set PULSEWHEEL_HOSTS to the folder of the built hosts");
+  return join(folder, name);
+}
 
 /** A running host, which ends with the test: its origin and its port. */
 async function start(t, name, ...args) {
-  const folder = process.env.PULSEWHEEL_HOSTS;
-  assert.ok(folder, "set PULSEWHEEL_HOSTS to the folder of the built hosts");
-  const child = spawn(join(folder, name), ["127.0.0.1:0", ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(binary(name), ["127.0.0.1:0", ...args], { stdio: ["ignore", "pipe", "inherit"] });
   t.after(() => child.kill("SIGKILL"));
   const line = await within(
     new Promise((resolve, reject) => {
@@ -169,3 +175,27 @@ test("axum: a client that leaves is gone for the server at once", async (t) => {
     watcher.disconnect();
   }
 });
+
+for (const kind of DEAF) {
+  test(`all of them serve where their output is ${kind}`, async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), "pulsewheel-tls-"));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, "certificate.pem");
+    for (const [name, ...args] of [["host-axum"], ["host-tokio"], ["host-tls", file]]) {
+      const child = spawn(...deafOutput(t, kind, binary(name), ["127.0.0.1:0", ...args]));
+      t.after(() => child.kill("SIGKILL"));
+      const port = await portOf(child.pid);
+      const isTls = name === "host-tls";
+      const server = { origin: `${isTls ? "https" : "http"}://127.0.0.1:${port}`, port };
+      const socket = await joined(t, server, { transports: ["websocket"], ...(isTls ? { ca: readFileSync(file) } : {}) });
+      // Each of these orders is a line on standard error, since whoever gave it has gone.
+      for (let i = 0; name === "host-tokio" && i < 100; i++) {
+        const brief = await joined(t, server, { transports: ["websocket"] });
+        brief.on("sure?", () => brief.disconnect());
+        brief.emit("order", `tea ${i}`);
+        await once(brief, "disconnect");
+      }
+      assert.ok(socket.connected);
+    }
+  });
+}

@@ -5,8 +5,11 @@
 //! socket pair and needs neither a second port nor a file; once a WebSocket has been opened, its bytes are copied both ways.
 //! Clients' connections stay axum's, and so does what its layers say about requests: here, who is not let in at all.
 
+#[path = "../../../common/say.rs"]
+#[allow(dead_code, reason = "each example uses a part of it")]
+mod say;
+
 use std::error::Error;
-use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::thread;
 
@@ -22,6 +25,7 @@ use hyper::client::conn::http1;
 use hyper::upgrade::on;
 use hyper_util::rt::TokioIo;
 use pulsewheel::{inlet, Args, Config, Inlet, Io, IoServer, PeerAddr};
+use say::say;
 use tokio::net::{TcpListener, UnixStream};
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -54,11 +58,7 @@ async fn serve(address: &str, inlet: Inlet) -> Result<(), Failure> {
         .layer(from_fn(at_the_door))
         .with_state(inlet);
     let listener = TcpListener::bind(address).await?;
-    let _ = writeln!(
-        io::stdout(),
-        "listening on http://{}",
-        listener.local_addr()?
-    );
+    say(format!("listening on http://{}", listener.local_addr()?));
     let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
     Ok(axum::serve(listener, routes).await?)
 }

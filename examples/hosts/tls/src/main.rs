@@ -3,6 +3,10 @@
 //! `cargo run -p host-tls -- 127.0.0.1:3000 certificate.pem` makes a certificate for this host, writes it to that file, and serves
 //! an echo.
 
+#[path = "../../../common/say.rs"]
+#[allow(dead_code, reason = "each example uses a part of it")]
+mod say;
+
 use std::error::Error;
 use std::fs;
 use std::io::{self, Read, Write};
@@ -15,6 +19,7 @@ use pulsewheel::mio::{Interest, Registry, Token};
 use pulsewheel::{Accepted, Args, Config, Io, IoServer, Listener, PeerAddr, Stream};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection};
+use say::say;
 
 /// Accepts by TCP, and has each connection speak TLS.
 struct TlsListener {
@@ -148,6 +153,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let server_address = listener.tcp.local_addr()?;
     server.server().add_listener(listener)?;
-    let _ = writeln!(io::stdout(), "listening on https://{server_address}");
+    say(format!("listening on https://{server_address}"));
     Ok(server.run()?)
 }

@@ -3,12 +3,16 @@
 //! `cargo run -p host-tokio -- 127.0.0.1:3000`. A client that sends `order` (a text) is asked `sure?` by a task, which waits for the
 //! answer and for a second beside, tells everybody, and then answers the client.
 
+#[path = "../../../common/say.rs"]
+#[allow(dead_code, reason = "each example uses a part of it")]
+mod say;
+
 use std::error::Error;
-use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
 
 use pulsewheel::{Config, Handle, Io, Reply, Server, SocketId};
+use say::{complain, say};
 use tokio::runtime;
 use tokio::sync::mpsc::{unbounded_channel, UnboundedReceiver};
 
@@ -33,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     let mut server = Server::bind_io(io, Config::default(), &*address)?;
     for address in server.local_addrs()? {
-        let _ = writeln!(io::stdout(), "listening on http://{address}");
+        say(format!("listening on http://{address}"));
     }
     let handle = server.handle();
     thread::spawn(move || server.run());
@@ -50,7 +54,7 @@ async fn take(mut orders: UnboundedReceiver<Order>, handle: Handle) {
         let handle = handle.clone();
         tokio::spawn(async move {
             if let Err(error) = serve(order, &handle).await {
-                let _ = writeln!(io::stderr(), "an order failed: {error}");
+                complain(format!("an order failed: {error}"));
             }
         });
     }

@@ -197,6 +197,10 @@ bench: need-rust ## measure codecs, wheel, fan-out and echo
 bench-import: build need-python ## measure imports: time, estimates, memory, cancellation (BYTES=100000000 ROUNDS=3)
 	$(PYTHON) benches/import/measure.py --program $(TARGET)/release/pulsewheel --rounds $(or $(ROUNDS),3) --bytes $(or $(BYTES),100000000)
 
+.PHONY: bench-journal
+bench-journal: build need-node ## measure what it costs that sessions outlive the program (SECONDS=8)
+	node benches/journal/measure.mjs $(TARGET)/release/pulsewheel $(or $(SECONDS),8)
+
 .PHONY: compare
 compare: need-rust need-node need-python ## measure beside other servers (ROUNDS=1 ONLY="floor pulsewheel" MODES="echo broadcast")
 	$(PYTHON) benches/compare/runner --rounds=$(or $(ROUNDS),3) --only="$(ONLY)" --modes="$(MODES)" $(if $(CLIENTS),--clients=$(CLIENTS))

@@ -13,6 +13,7 @@ use clap::Args;
 use rusqlite::{params, Connection, OpenFlags};
 
 use crate::clock::now_ms;
+use crate::last_backup::LastBackup;
 use crate::{journal, store};
 
 /// The databases, and the newest version of each that this program knows.
@@ -50,6 +51,8 @@ pub enum BackupError {
     Nothing(PathBuf),
     /// The file is no backup, or a database in it is damaged.
     Damaged(PathBuf, &'static str),
+    /// There is a backup, and its time could not be written into the data directory.
+    Unnoted(io::Error),
     /// A newer version of the program has written this database.
     Newer(&'static str, u32, u32),
 }
@@ -62,6 +65,10 @@ impl fmt::Display for BackupError {
             BackupError::Store(error) => error.fmt(f),
             BackupError::Nothing(path) => write!(f, "{}: there is no database", path.display()),
             BackupError::Damaged(path, what) => write!(f, "{}: {what}", path.display()),
+            BackupError::Unnoted(error) => write!(
+                f,
+                "the backup is complete, but the data directory can't keep its time: {error}"
+            ),
             BackupError::Newer(name, found, known) => write!(
                 f,
                 "{name} has schema version {found}, this program knows up to {known}"
@@ -71,8 +78,10 @@ impl fmt::Display for BackupError {
 }
 
 /// Writes a backup. A file that is there is replaced when the new one is complete. A server may
-/// run meanwhile: each database is as it was at one moment.
+/// run meanwhile: each database is as it was at one moment. The data directory keeps the time, so
+/// that a server knows of the backup.
 pub fn backup(args: &BackupArgs) -> Result<(), BackupError> {
+    let begun_ms = u64::try_from(now_ms()).unwrap_or(0);
     let part = beside(&args.file, ".part");
     let written = write_archive(&args.data_dir, &part).and_then(|()| {
         sync(&part)?;
@@ -82,7 +91,10 @@ pub fn backup(args: &BackupArgs) -> Result<(), BackupError> {
     if written.is_err() {
         let _ = fs::remove_file(&part);
     }
-    written
+    written?;
+    LastBackup::of(&args.data_dir)
+        .note(begun_ms)
+        .map_err(BackupError::Unnoted)
 }
 
 /// Puts the databases of a backup into a data directory that no server uses. Those that were

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
-use pulsewheel_app::backup::{self, BackupArgs};
+use pulsewheel_app::backup::{self, BackupArgs, BackupError};
 use pulsewheel_app::client::{self, ImportArgs};
 use pulsewheel_app::generate::{write_scan, Size};
 use pulsewheel_app::licenses;
@@ -61,13 +61,20 @@ fn main() -> ExitCode {
         Some(Command::Serve(args)) => match serve::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                let _ = writeln!(io::stderr(), "pulsewheel: {error}");
+                serve::complain(format!("pulsewheel: {error}"));
                 ExitCode::from(error.exit_status())
             }
         },
         Some(Command::Import(args)) => ExitCode::from(client::import(&args)),
         Some(Command::Generate(args)) => ended(unless_reader_left(generate(&args))),
-        Some(Command::Backup(args)) => ended(backup::backup(&args)),
+        Some(Command::Backup(args)) => match backup::backup(&args) {
+            // Whoever asked has what was asked for.
+            Err(error @ BackupError::Unnoted(_)) => {
+                let _ = writeln!(io::stderr(), "pulsewheel: {error}");
+                ExitCode::SUCCESS
+            }
+            result => ended(result),
+        },
         Some(Command::Restore(args)) => ended(backup::restore(&args).map(|kept| {
             if let Some(kept) = kept {
                 let _ = writeln!(io::stdout(), "what was there is in {}", kept.display());

@@ -6,11 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{AckId, Endpoint, ProgressView};
+use super::{AckId, Endpoint, Event, ProgressView};
 use crate::error::Error;
 use crate::http::Response;
 use crate::panics::Verb;
-use crate::progress::{command, Changes, ErrorCode, ProgressError, ProgressTracker, SessionRecord};
+use crate::progress::{
+    command, Changes, ErrorCode, ProgressError, ProgressTracker, SentAlert, SessionChange,
+    SessionRecord,
+};
 use crate::transport::RequestId;
 use uuid::Uuid;
 
@@ -96,6 +99,20 @@ impl Endpoint {
         }
     }
 
+    /// A turn begins: tells of the changes that were left in the one before.
+    pub(super) fn resume_changes(&mut self) {
+        let tracker = self.tracking.tracker.as_mut();
+        if tracker.is_some_and(ProgressTracker::resume_changes) {
+            self.push_event(Event::ProgressChanged);
+        }
+    }
+
+    /// Whether changes were left for the next turn.
+    pub(super) fn has_changes_left(&self) -> bool {
+        let tracker = self.tracking.tracker.as_ref();
+        tracker.is_some_and(ProgressTracker::has_changes_left)
+    }
+
     fn unconfirmed(&self) -> Option<u64> {
         let tracker = self.tracking.tracker.as_ref();
         tracker.and_then(ProgressTracker::unconfirmed)
@@ -106,13 +123,23 @@ impl Endpoint {
 impl ProgressView<'_> {
     /// What has changed since this was called last, for a host that writes it down; see
     /// [`Event::ProgressChanged`](super::Event::ProgressChanged). Empty where nothing has.
-    pub fn take_changes(&mut self) -> Changes {
+    ///
+    /// It takes about so many bytes of memory, or less, and one change more: so a turn is never longer than the host wants. What is
+    /// left is told of again in the next turn. A host that goes takes all of it, with `usize::MAX`.
+    pub fn take_changes(&mut self, max_bytes: usize) -> Changes {
         let _verb = Verb::begin();
-        let tracker = self.endpoint.tracking.tracker.as_mut();
-        tracker.map_or_else(Changes::default, ProgressTracker::take_changes)
+        let Some(tracker) = &mut self.endpoint.tracking.tracker else {
+            return Changes::default();
+        };
+        let changes = tracker.take_changes(max_bytes);
+        let sessions = changes.sessions.iter().map(SessionChange::memory_bytes);
+        let alerts = changes.alerts.iter().map(SentAlert::memory_bytes);
+        let bytes = sessions.chain(alerts).sum();
+        self.endpoint.transport.ready.charge(bytes);
+        changes
     }
 
-    /// Whether there are changes to take that have to last. Answers that wait for them wait for the host to take them, too.
+    /// Whether there are changes to take in this turn that have to last. Answers that wait for them wait for the host to take them, too.
     pub fn has_urgent_changes(&self) -> bool {
         let tracker = self.endpoint.tracking.tracker.as_ref();
         tracker.is_some_and(ProgressTracker::has_urgent_changes)

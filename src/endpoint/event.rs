@@ -308,7 +308,7 @@ pub enum Event {
     },
     /// Progress sessions have changed ([`ProgressConfig::changes`](crate::progress::ProgressConfig::changes) is on): take that with
     /// [`ProgressView::take_changes`](crate::ProgressView::take_changes) and write it down. Comes at once for what has to last, at
-    /// the next pulse for progress, and not again before it was taken.
+    /// the next pulse for progress, and not again before it was taken. In the next turn for what a host has left.
     ProgressChanged,
     /// A client wants a managed progress session cancelled: roll back, then call
     /// [`ProgressView::cancel_session`](crate::ProgressView::cancel_session).

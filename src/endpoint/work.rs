@@ -128,6 +128,7 @@ impl Endpoint {
         self.note_heard();
         self.transport.ready.begin_turn();
         self.events.begin_turn();
+        self.resume_changes();
         self.bound_memory();
     }
 
@@ -139,6 +140,7 @@ impl Endpoint {
             || self.transport.has_work()
             || self.turn.unheard.is_waiting()
             || self.sessions.has_polls_due()
+            || self.has_changes_left()
     }
 
     /// Until when nothing is to be done unless something happens; a time that has passed while there is something to do.

@@ -1,6 +1,7 @@
 //! What waits for the loop, given by other threads.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Instant;
@@ -235,9 +236,14 @@ impl Queue {
         state.waiting.push_back((Instant::now(), waiting));
         drop(state);
         if was_empty {
-            // Should waking fail, the loop still finds the command at its next turn.
-            let _ = self.waker.as_ref().map(Waker::wake);
+            self.wake();
         }
+    }
+
+    /// Should waking fail, the loop still finds the command at its next turn.
+    fn wake(&self) {
+        let wake = || self.waker.as_ref().map_or(Ok(()), Waker::wake);
+        while wake().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

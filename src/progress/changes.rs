@@ -1,7 +1,8 @@
 //! What has changed since somebody wrote it down, and how sessions come back from what was written.
 //!
 //! Nothing of this is kept unless [`ProgressConfig::changes`](super::ProgressConfig::changes) says so. Of each session only
-//! the newest state waits to be taken, so what waits is bounded by the sessions that are held.
+//! the newest state waits to be taken, so what waits is bounded by the sessions that are held. What waits of those that are gone counts
+//! as their memory. One turn takes a part of it, and the next one goes on.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,10 +16,11 @@ use crate::slots::Key;
 use crate::timer::Timer;
 use crate::wheel::Wheel;
 
-/// Alerts that wait to be taken, at the most; beyond that the oldest are left out.
+/// Alerts that wait to be taken, at the most, and their bytes; beyond that the oldest are left out.
 const MAX_ALERTS: usize = 1_000;
+const MAX_ALERT_BYTES: usize = 256 * 1024;
 
-/// What has changed since the last time, to be written down.
+/// What has changed since the last time, or a part of it, to be written down.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     /// To be confirmed when all of this, and all that was taken before, is where it shall be.
@@ -55,7 +57,21 @@ pub struct SentAlert {
     pub payload: String,
 }
 
-/// The sessions that have changed since the last time.
+impl SessionChange {
+    /// About how many bytes of memory it takes.
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.record.as_ref().map_or(0, SessionRecord::text_bytes)
+    }
+}
+
+impl SentAlert {
+    /// About how many bytes of memory it takes.
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.payload.len()
+    }
+}
+
+/// What has changed and was not taken.
 #[derive(Debug, Default)]
 pub(super) struct ChangeLog {
     pub is_kept: bool,
@@ -63,13 +79,22 @@ pub(super) struct ChangeLog {
     last: u64,
     /// The newest change that has to last.
     last_urgent: u64,
+    /// All changes up to here were taken.
+    taken: u64,
     /// All changes up to here are written.
     confirmed: u64,
     changed: BTreeMap<u64, Changed>,
-    alerts: VecDeque<SentAlert>,
-    is_urgent: bool,
+    /// Where in that to go on, so that those in front are not taken again and again before the others.
+    next_place: u64,
+    /// What those have to be remembered for that are gone.
+    gone_bytes: usize,
+    /// Each with the number of its change.
+    alerts: VecDeque<(u64, SentAlert)>,
+    alert_bytes: usize,
     /// Whether somebody knows that there is something to take.
     is_told: bool,
+    /// A part was taken; the rest is for the next turn.
+    is_put_off: bool,
 }
 
 #[derive(Debug)]
@@ -79,6 +104,18 @@ struct Changed {
     key: Option<Key>,
     /// What a session that is gone had come to, if nobody has taken that before.
     record: Option<SessionRecord>,
+    /// The first change that was not taken.
+    since: u64,
+}
+
+impl Changed {
+    /// What is remembered of a session that is gone.
+    fn gone_bytes(&self) -> usize {
+        match self.key {
+            Some(_) => 0,
+            None => size_of::<Self>() + self.record.as_ref().map_or(0, SessionRecord::text_bytes),
+        }
+    }
 }
 
 impl ChangeLog {
@@ -89,50 +126,139 @@ impl ChangeLog {
         }
     }
 
-    /// Something has changed. Whether that is to be told: at once if it has to last, otherwise at a pulse.
-    fn count(&mut self, is_urgent: bool) -> bool {
-        self.last += 1;
-        if !is_urgent {
-            return false;
+    /// A session has changed. Whether that is to be told at once.
+    fn note(&mut self, number: u64, mut changed: Changed, is_urgent: bool) -> bool {
+        let since = self.count(is_urgent);
+        let older = self.remove(number);
+        changed.since = older.map_or(since, |older| older.since);
+        self.gone_bytes += changed.gone_bytes();
+        self.changed.insert(number, changed);
+        is_urgent && self.tell()
+    }
+
+    /// An alert was sent. Whether that is to be told.
+    fn note_alert(&mut self, alert: SentAlert) -> bool {
+        let number = self.count(true);
+        self.alert_bytes += alert.memory_bytes();
+        self.alerts.push_back((number, alert));
+        while self.alerts.len() > MAX_ALERTS || self.alert_bytes > MAX_ALERT_BYTES {
+            self.next_alert();
         }
-        self.is_urgent = true;
-        self.last_urgent = self.last;
         self.tell()
     }
 
+    /// Gives the next change its number.
+    fn count(&mut self, is_urgent: bool) -> u64 {
+        self.last += 1;
+        if is_urgent {
+            self.last_urgent = self.last;
+        }
+        self.last
+    }
+
     fn tell(&mut self) -> bool {
-        let has_some = !self.changed.is_empty() || !self.alerts.is_empty();
-        (has_some || self.is_urgent) && !std::mem::replace(&mut self.is_told, true)
+        let has_some = self.has_some() || self.is_urgent();
+        !self.is_put_off && has_some && !std::mem::replace(&mut self.is_told, true)
+    }
+
+    fn has_some(&self) -> bool {
+        !self.changed.is_empty() || !self.alerts.is_empty()
+    }
+
+    fn next_alert(&mut self) -> Option<SentAlert> {
+        let (_, alert) = self.alerts.pop_front()?;
+        self.alert_bytes -= alert.memory_bytes();
+        Some(alert)
+    }
+
+    /// The next session whose change is to be taken, one after the other around.
+    fn next_changed(&mut self) -> Option<(u64, Changed)> {
+        let mut rest = self.changed.range(self.next_place..);
+        let next = rest.next().or_else(|| self.changed.first_key_value());
+        let number = *next?.0;
+        self.next_place = number + 1;
+        Some((number, self.remove(number)?))
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Changed> {
+        let changed = self.changed.remove(&number)?;
+        self.gone_bytes -= changed.gone_bytes();
+        Some(changed)
+    }
+
+    /// A part, or all, was taken.
+    fn note_taken(&mut self) {
+        let sessions = self.changed.values().map(|changed| changed.since);
+        let alerts = self.alerts.front().map(|(number, _)| *number);
+        let first_left = sessions.chain(alerts).min();
+        self.taken = first_left.map_or(self.last, |number| number - 1);
+        self.is_told = false;
+        self.is_put_off = first_left.is_some();
+    }
+
+    /// Whether changes that have to last were not taken, or not all before them.
+    fn is_urgent(&self) -> bool {
+        self.last_urgent > self.taken
+    }
+
+    /// Memory for what would be forgotten otherwise.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.gone_bytes + self.alert_bytes
     }
 }
 
 impl ProgressTracker {
     /// What has changed since this was called last; empty where nothing has, or where
-    /// [`ProgressConfig::changes`](super::ProgressConfig::changes) is off.
-    pub fn take_changes(&mut self) -> Changes {
+    /// [`ProgressConfig::changes`](super::ProgressConfig::changes) is off. It takes about so many bytes, or less, and one change
+    /// more; what is left is for the next turn ([`ProgressTracker::resume_changes`]).
+    pub fn take_changes(&mut self, max_bytes: usize) -> Changes {
         let log = &mut self.changes;
-        log.is_told = false;
+        let mut left_bytes = max_bytes;
         let mut changes = Changes {
-            number: log.last,
-            is_urgent: std::mem::take(&mut log.is_urgent),
-            sessions: Vec::new(),
-            alerts: log.alerts.drain(..).collect(),
+            is_urgent: log.is_urgent(),
+            ..Changes::default()
         };
-        for (number, changed) in std::mem::take(&mut log.changed) {
+        while left_bytes > 0 {
+            let Some(alert) = log.next_alert() else { break };
+            left_bytes = left_bytes.saturating_sub(alert.memory_bytes());
+            changes.alerts.push(alert);
+        }
+        while left_bytes > 0 {
+            let Some((number, changed)) = self.changes.next_changed() else {
+                break;
+            };
             let session = changed.key.and_then(|key| self.sessions.get_mut(key));
             let record = session.and_then(|session| {
                 let record = session.record();
                 session.let_go_of_cancelled();
                 record
             });
-            changes.sessions.push(SessionChange {
+            let change = SessionChange {
                 number,
                 id: changed.id,
                 record: record.or(changed.record),
                 is_forgotten: changed.key.is_none(),
-            });
+            };
+            left_bytes = left_bytes.saturating_sub(change.memory_bytes());
+            changes.sessions.push(change);
         }
         changes
+            .sessions
+            .sort_unstable_by_key(|change| change.number);
+        self.changes.note_taken();
+        changes.number = self.changes.taken;
+        changes
+    }
+
+    /// A turn begins: what was left in the one before may be taken. Whether there is such a rest.
+    pub fn resume_changes(&mut self) -> bool {
+        let log = &mut self.changes;
+        std::mem::take(&mut log.is_put_off) && log.tell()
+    }
+
+    /// Whether there is something for the next turn to take.
+    pub fn has_changes_left(&self) -> bool {
+        self.changes.is_put_off
     }
 
     /// All changes up to this number are written; see [`Changes::number`].
@@ -145,7 +271,10 @@ impl ProgressTracker {
     /// [`number`](Changes::number) is no lower.
     pub fn note_host_change(&mut self) -> u64 {
         if self.changes.is_kept {
-            self.count_change(true);
+            self.changes.count(true);
+            if self.changes.tell() {
+                self.outputs.push_back(Output::Changed);
+            }
         }
         self.changes.last
     }
@@ -161,9 +290,9 @@ impl ProgressTracker {
         self.changes.confirmed
     }
 
-    /// Whether somebody may want to take changes that have to last.
+    /// Whether there are changes to take in this turn that have to last.
     pub fn has_urgent_changes(&self) -> bool {
-        self.changes.is_urgent
+        !self.changes.is_put_off && self.changes.is_urgent()
     }
 
     /// Brings back a session that was held when its record was taken: under its id, with its audience, owner and text, and with a
@@ -245,9 +374,11 @@ impl ProgressTracker {
             id: session.id,
             key: Some(key),
             record: None,
+            since: 0,
         };
-        self.changes.changed.insert(session.number, changed);
-        self.count_change(is_urgent);
+        if self.changes.note(session.number, changed, is_urgent) {
+            self.outputs.push_back(Output::Changed);
+        }
     }
 
     /// A session that was just removed is forgotten.
@@ -262,10 +393,16 @@ impl ProgressTracker {
         if !self.changes.is_kept {
             return;
         }
-        let key = None;
-        let changed = Changed { id, key, record };
-        self.changes.changed.insert(number, changed);
-        self.count_change(is_urgent);
+        let changed = Changed {
+            id,
+            key: None,
+            record,
+            since: 0,
+        };
+        self.grown_bytes += changed.gone_bytes();
+        if self.changes.note(number, changed, is_urgent) {
+            self.outputs.push_back(Output::Changed);
+        }
     }
 
     /// An alert was sent.
@@ -273,26 +410,19 @@ impl ProgressTracker {
         if !self.changes.is_kept {
             return;
         }
-        let alerts = &mut self.changes.alerts;
-        if alerts.len() == MAX_ALERTS {
-            alerts.pop_front();
-        }
-        alerts.push_back(SentAlert {
+        let alert = SentAlert {
             at_ms: now.unix_ms,
             payload: payload.to_owned(),
-        });
-        self.count_change(true);
+        };
+        self.grown_bytes += alert.memory_bytes();
+        if self.changes.note_alert(alert) {
+            self.outputs.push_back(Output::Changed);
+        }
     }
 
     /// There was a pulse: what has changed by then is to be taken.
     pub(super) fn tell_changes(&mut self) {
         if self.changes.tell() {
-            self.outputs.push_back(Output::Changed);
-        }
-    }
-
-    fn count_change(&mut self, is_urgent: bool) {
-        if self.changes.count(is_urgent) {
             self.outputs.push_back(Output::Changed);
         }
     }

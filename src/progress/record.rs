@@ -151,6 +151,17 @@ impl SessionRecord {
         to_json(&written)
     }
 
+    /// Bytes of the texts in it.
+    pub(super) fn text_bytes(&self) -> usize {
+        let body = match &self.body {
+            Body::Running { metadata } => metadata.len(),
+            Body::Ended {
+                session, result, ..
+            } => session.len() + result.as_deref().map_or(0, str::len),
+        };
+        body + self.host_text.as_deref().map_or(0, str::len)
+    }
+
     /// What decides who may see it, and where it stands.
     pub fn info(&self) -> &SessionInfo {
         &self.info

@@ -252,13 +252,13 @@ impl ProgressTracker {
         std::mem::take(&mut self.grown_bytes)
     }
 
-    /// Memory for what all sessions remember.
+    /// Memory for what all sessions remember, and for what is to be written down of others.
     pub(crate) fn memory_bytes(&self) -> usize {
         let sessions = self
             .by_id
             .values()
             .filter_map(|key| self.sessions.get(*key));
-        sessions.map(Session::memory_bytes).sum()
+        sessions.map(Session::memory_bytes).sum::<usize>() + self.changes.memory_bytes()
     }
 
     /// Forgets the texts of sessions at work, which are made again for whoever reads them.

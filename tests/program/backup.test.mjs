@@ -13,8 +13,11 @@ test("a backup of a running program comes back as it was, and what was there sin
   const program = await startProgram(t, { dataDir });
   assert.equal((await importAndWait(program, "early")).status, 200);
   const { sessionId } = (await program.call("POST", "/api/sessions", {})).body;
+  const before = Date.now();
   const made = await runProgram(["backup", file, "--data-dir", dataDir]);
-  assert.equal(made.status, 0, made.stderr);
+  assert.deepEqual([made.status, made.stderr], [0, ""]);
+  const noted = Number(fs.readFileSync(path.join(dataDir, "last-backup"), "utf8"));
+  assert.ok(noted >= before && noted <= Date.now(), `${noted}`);
   assert.equal((await importAndWait(program, "late")).status, 200);
   const refused = await runProgram(["restore", file, "--data-dir", dataDir]);
   assert.equal(refused.status, 1);
@@ -27,8 +30,8 @@ test("a backup of a running program comes back as it was, and what was there sin
   assert.equal((await findings(again, "early")).total, 30);
   assert.equal((await findings(again, "late")).total, 0);
   assert.equal((await again.call("GET", `/api/sessions/${sessionId}`)).status, 200);
-  const before = await startProgram(t, { dataDir: kept });
-  assert.equal((await findings(before, "late")).total, 30);
+  const earlier = await startProgram(t, { dataDir: kept });
+  assert.equal((await findings(earlier, "late")).total, 30);
 });
 
 test("what is no backup is refused with one clear line, and changes nothing", async () => {

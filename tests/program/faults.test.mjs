@@ -6,80 +6,8 @@ import net from "node:net";
 import path from "node:path";
 import { test } from "node:test";
 import { RawConnection } from "../interop/support/http.mjs";
-import { findings, manyRows, nessusCsv, programFile, runProgram, startProgram, temporaryFolder, until, upload, watcher, within } from "./support.mjs";
-
-const importAndWait = (program, host) => upload(program, nessusCsv(manyRows(host, 20)), { query: "?wait=true" });
-
-/** An import goes well, and all findings are there. */
-async function serves(program, host) {
-  const { status, body } = await importAndWait(program, host);
-  assert.equal(status, 200, JSON.stringify(body));
-  assert.equal((await findings(program, host)).total, 20);
-  assert.equal((await program.call("GET", `/api/imports/${body.importId}`)).body.import.status, "completed");
-}
-
-/** Starts a command that is not on every machine. Gives the reason to skip where it is not, or may not do it. */
-function missing(command, ...args) {
-  try {
-    execFileSync(command, args, { stdio: "ignore" });
-    return null;
-  } catch {
-    return `${command} is not on this machine, or may not do this`;
-  }
-}
-
-/** As `startProgram`, with a shell's words before the program, and files of the test's own for its output. */
-async function startWith(t, before, { stdio = ["ignore", "pipe", "inherit"], flags = [], env = {}, dataDir = temporaryFolder() } = {}) {
-  const args = ["serve", "--listen", "127.0.0.1:0", "--data-dir", dataDir, ...flags];
-  const child = spawn("bash", ["-c", `${before} exec "$0" "$@"`, programFile(), ...args], { stdio, env: { ...process.env, ...env } });
-  const exit = new Promise((resolve) => child.once("exit", (status, signal) => resolve({ status, signal })));
-  t.after(async () => {
-    child.kill("SIGTERM");
-    assert.deepEqual(await within(exit, "end of the program").finally(() => child.kill("SIGKILL")), { status: 0, signal: null });
-  });
-  let stdout = "";
-  child.stdout.setEncoding("utf8").on("data", (text) => (stdout += text));
-  const [, origin, port] = await until(() => /^listening on (http:\S+:(\d+))\n/.exec(stdout), "first line");
-  const call = async (method, target) => {
-    const answer = await fetch(origin + target, { method });
-    return { status: answer.status, body: await answer.json() };
-  };
-  return { child, origin, port: Number(port), path: "/socket.io/", pid: child.pid, call };
-}
-
-test("a log that nobody reads does not hold up the loop", async (t) => {
-  // The pipe is never read: it takes 64 KiB, and the log is more than that.
-  const program = await startWith(t, "", { stdio: ["ignore", "pipe", "pipe"], flags: ["--log", "debug"] });
-  for (let i = 0; i < 300; i++) await fetch(`${program.origin}/healthz/${"x".repeat(1_000)}`).then((answer) => answer.text());
-  await serves(program, "unread-log");
-});
-
-test("a closed standard output and a closed log change nothing", async (t) => {
-  const program = await startWith(t, "", { stdio: ["ignore", "pipe", "pipe"], flags: ["--log", "debug"] });
-  program.child.stdout.destroy();
-  program.child.stderr.destroy();
-  await serves(program, "closed-log");
-});
-
-test("without descriptors nothing is promised that is not kept, and with some again all goes on", async (t) => {
-  const skip = missing("prlimit", "--version");
-  if (skip) return t.skip(skip);
-  const program = await startProgram(t);
-  const socket = await watcher(t, program, { transports: ["websocket"] });
-  const limit = (files) => execFileSync("prlimit", ["--pid", String(program.pid), `--nofile=${files}:1024`]);
-  const open = () => fs.readdirSync(`/proc/${program.pid}/fd`).length;
-  for (let spare = 1; spare <= 5; spare++) {
-    limit(open() + spare);
-    const outcome = await within(importAndWait(program, `few-${spare}`), "an answer", 20_000).catch(() => null);
-    if (outcome?.status === 202) assert.notEqual(outcome.body.importId, null);
-    if (outcome && outcome.status !== 200) assert.ok([202, 422, 503].includes(outcome.status), JSON.stringify(outcome));
-    limit(512);
-  }
-  await serves(program, "enough");
-  assert.ok(socket.connected);
-  const { items } = (await program.call("GET", "/api/imports")).body;
-  assert.deepEqual(items.filter(({ status }) => !["completed", "error"].includes(status)), []);
-});
+import { importAndWait, missing, serves, startWith } from "./faults.mjs";
+import { findings, runProgram, startProgram, temporaryFolder, until, wallClock, watcher, within } from "./support.mjs";
 
 test("a database that another process has locked is waited for, and the loop goes on", async (t) => {
   const skip = missing("python3", "-c", "import sqlite3");
@@ -204,12 +132,9 @@ test("peers that have stopped, with much waiting for them, hold up nobody", asyn
 });
 
 test("a clock that jumps ends no session and lets no number fall", async (t) => {
-  const library = ["/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1"].find((file) => fs.existsSync(file));
-  if (!library) return t.skip("libfaketime is not on this machine");
-  const clock = path.join(temporaryFolder(), "clock");
-  const set = (offset) => fs.writeFileSync(clock, `${offset}\n`);
-  set("+0");
-  const env = { LD_PRELOAD: library, FAKETIME_TIMESTAMP_FILE: clock, FAKETIME_NO_CACHE: "1", FAKETIME_DONT_FAKE_MONOTONIC: "1" };
+  const clock = wallClock();
+  if (!clock) return t.skip("libfaketime is not on this machine");
+  const { set, env } = clock;
   const program = await startWith(t, "", { env });
   const post = async (target, body = {}) => {
     const answer = await fetch(program.origin + target, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });

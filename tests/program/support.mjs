@@ -31,6 +31,16 @@ export function temporaryFolder() {
   return folder;
 }
 
+/** A wall clock of the test's own for programs with this environment, set by `faketime`'s offsets such as `+8d`; `null` where that is not on this machine. */
+export function wallClock() {
+  const library = ["/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1"].find((file) => fs.existsSync(file));
+  if (!library) return null;
+  const clock = path.join(temporaryFolder(), "clock");
+  const set = (offset) => fs.writeFileSync(clock, `${offset}\n`);
+  set("+0");
+  return { set, env: { LD_PRELOAD: library, FAKETIME_TIMESTAMP_FILE: clock, FAKETIME_NO_CACHE: "1", FAKETIME_DONT_FAKE_MONOTONIC: "1" } };
+}
+
 /** Runs the program to its end; gives status and output. */
 export async function runProgram(args, { input, env } = {}) {
   const child = spawn(programFile(), args, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } });
@@ -49,11 +59,11 @@ export async function runProgram(args, { input, env } = {}) {
  * A running program. Ends with the test, and has to end well unless it was killed. No file of it may be larger than `fileKib` kibibytes,
  * if that is given.
  */
-export async function startProgram(t, { dataDir, flags = [], listen = "127.0.0.1:0", fileKib } = {}) {
+export async function startProgram(t, { dataDir, flags = [], listen = "127.0.0.1:0", fileKib, env = {} } = {}) {
   const folder = dataDir ?? temporaryFolder();
   const args = ["serve", "--listen", listen, "--data-dir", folder, ...flags];
   const [file, before] = fileKib ? ["bash", ["-c", `ulimit -f ${fileKib} && exec "$0" "$@"`, programFile()]] : [programFile(), []];
-  const child = spawn(file, [...before, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(file, [...before, ...args], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
   let stderr = "";
   child.stderr.setEncoding("utf8").on("data", (text) => (stderr += text));
   const exit = new Promise((resolve) => child.once("exit", (status, signal) => resolve({ status, signal })));

@@ -21,6 +21,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use pulsewheel::progress::{JsonObject, ProgressError, SessionRecord, Status};
 use pulsewheel::{Endpoint, Handle};
@@ -50,6 +51,16 @@ pub struct Journaling {
     waiting: Arc<Waiting>,
     answers: Arc<Answers>,
     thread: JoinHandle<()>,
+}
+
+/// How quickly the disk takes what is written.
+pub struct Pace(Arc<Waiting>);
+
+impl Pace {
+    /// How long the last write took, or the one that goes on takes if that is longer by now.
+    pub fn write_time(&self) -> Duration {
+        self.0.write_time(Instant::now())
+    }
 }
 
 impl Journal {
@@ -135,16 +146,24 @@ impl Journaling {
         }
     }
 
-    /// Hands over all that has changed.
+    /// Hands over what has changed, as far as there is room; the rest follows.
     pub fn take(&self, endpoint: &mut Endpoint) {
-        let changes = endpoint.progress().take_changes();
-        let answers = self.answers.take(changes.number);
-        self.waiting.push(changes, answers);
+        self.waiting.take(endpoint, &self.answers);
+    }
+
+    /// How quickly the disk takes what is written, for another thread to look at.
+    pub fn pace(&self) -> Pace {
+        Pace(self.waiting.clone())
     }
 
     /// Whether nothing that has to last can be written now, so that it had better not be begun.
     pub fn is_failing(&self) -> bool {
         self.waiting.is_failing()
+    }
+
+    /// Hands over all that has changed. To be called when the loop has come to its end.
+    pub fn take_all(&self, endpoint: &mut Endpoint) {
+        self.waiting.take_all(endpoint, &self.answers);
     }
 
     /// Writes what is left. To be called when the server is gone.

@@ -54,7 +54,7 @@ impl JournalReader {
     pub(super) fn open(directory: &Path) -> Result<JournalReader, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(directory.join(DATABASE_FILE), flags)?;
-        super::schema::wait_when_busy(&connection)?;
+        super::schema::set_up(&connection)?;
         Ok(JournalReader { connection })
     }
 

@@ -12,7 +12,7 @@ pub const VERSION: u32 = 2;
 /// Another process reads at most, for a backup.
 const BUSY_TIMEOUT_MS: u32 = 10_000;
 /// Memory for pages, per connection: what is written is small, and what is read is read in order.
-const CACHE_KIB: i64 = 256;
+const CACHE_KIB: i64 = 128;
 
 /// Times are milliseconds since the Unix epoch. `record` is the text of the library's `SessionRecord`.
 const TABLES: &str = "
@@ -65,18 +65,18 @@ CREATE TABLE answers (
 ) STRICT;
 ";
 
-/// Has a connection wait for another one's write before it gives up.
-pub fn wait_when_busy(connection: &Connection) -> Result<(), StoreError> {
-    Ok(connection.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?)
+/// Has a connection wait for another one's write before it gives up, and bounds its memory.
+pub fn set_up(connection: &Connection) -> Result<(), StoreError> {
+    connection.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
+    Ok(connection.pragma_update(None, "cache_size", -CACHE_KIB)?)
 }
 
 /// Opens the file, and makes its tables if they are missing.
 pub fn open(path: &Path) -> Result<Connection, StoreError> {
     let mut connection = Connection::open(path)?;
-    wait_when_busy(&connection)?;
+    set_up(&connection)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "journal_size_limit", 4 * 1024 * 1024)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;

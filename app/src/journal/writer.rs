@@ -1,5 +1,6 @@
 //! The thread that writes the journal.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pulsewheel::http::Response;
@@ -7,7 +8,7 @@ use pulsewheel::Handle;
 use rusqlite::Connection;
 
 use super::waiting::{Batch, Waiting};
-use super::write::Writer;
+use super::write::{Kept, Writer};
 use crate::serve::{call_surely, Alerts, Answers, ApiError, Concern, Condition};
 
 /// How long to wait before what could not be written is tried again.
@@ -16,14 +17,20 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Writes until there is no more to come. What can't be written stays and is tried again; whoever waits for it is told.
 pub fn write_all(
     connection: Connection,
-    waiting: &Waiting,
+    waiting: &Arc<Waiting>,
     handle: &Handle,
     alerts: &Alerts,
-    answers: &Answers,
+    answers: &Arc<Answers>,
 ) {
-    let mut writer = Writer::new(connection);
-    while let Some(batch) = waiting.next() {
-        match writer.write(&batch) {
+    let mut writer = Writer::new(connection, Kept::default());
+    while let Some((batch, has_left)) = waiting.next() {
+        if has_left {
+            let (waiting, answers) = (waiting.clone(), answers.clone());
+            let _ = call_surely(handle, move |endpoint| waiting.take(endpoint, &answers));
+        }
+        let written = writer.write(&batch);
+        waiting.write_ended();
+        match written {
             Ok(()) => {
                 answers.written(&batch.answers);
                 confirm(waiting, handle, alerts, &batch);

@@ -1,5 +1,5 @@
 //! What the server itself has to say to people: that its disk or its memory is short, that it
-//! can't write, or that a limit of all has been reached.
+//! can't write or is slow, that a limit of all has been reached, or that a backup is due.
 //!
 //! Each is told once, and again only when it has been well in between. Between bad and well is
 //! a gap, so that what goes up and down around one figure is not told again and again.
@@ -16,6 +16,9 @@ use pulsewheel::{memory_usage, Endpoint, Handle, Limit};
 use serde_json::json;
 
 use super::call::call_surely;
+use crate::clock::now_ms;
+use crate::journal::Pace;
+use crate::last_backup::LastBackup;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -30,8 +33,13 @@ const MEMORY_WELL_MIB: u64 = 128;
 /// A limit that has not been reached for so long is well again.
 const LIMITS_WELL_MS: u64 = 10 * 60_000;
 
-/// How often somebody looks at disk and memory.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// A write that takes so long says that the disk is slow.
+const DISK_SLOW: Duration = Duration::from_secs(3);
+const DISK_QUICK: Duration = Duration::from_secs(1);
+
+/// How often somebody looks at the pace of the disk, and every so many times at all else that does not tell by itself.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOKS: u32 = 5;
 
 /// What may go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,10 +54,14 @@ pub enum Concern {
     Numbers,
     /// A limit of all peers together has been reached.
     Limits,
+    /// A backup is due.
+    Backup,
+    /// The disk is slow.
+    Storage,
 }
 
 impl Concern {
-    const COUNT: usize = Concern::Limits as usize + 1;
+    const COUNT: usize = Concern::Storage as usize + 1;
 
     /// What the log calls it.
     fn name(self) -> &'static str {
@@ -60,6 +72,8 @@ impl Concern {
             Concern::Sessions => "sessions",
             Concern::Numbers => "data directory",
             Concern::Limits => "limits",
+            Concern::Backup => "backup",
+            Concern::Storage => "storage",
         }
     }
 }
@@ -78,6 +92,14 @@ impl Condition {
         match left {
             left if left < short_below => Condition::Bad,
             left if left < well_from => Condition::Fair,
+            _ => Condition::Well,
+        }
+    }
+
+    fn of_disk(write_time: Duration) -> Condition {
+        match write_time {
+            time if time >= DISK_SLOW => Condition::Bad,
+            time if time >= DISK_QUICK => Condition::Fair,
             _ => Condition::Well,
         }
     }
@@ -202,6 +224,18 @@ fn alert(concern: Concern) -> JsonObject {
             "The server has reached a limit; some clients may be refused",
             None,
         ),
+        Concern::Backup => (
+            "warning",
+            "system",
+            "The server's data have not been backed up for seven days",
+            Some("Run pulsewheel backup on the server's machine"),
+        ),
+        Concern::Storage => (
+            "warning",
+            "performance",
+            "The server's disk is slow; new sessions and their ends are confirmed late",
+            Some("Look what keeps the disk of the data directory busy"),
+        ),
     };
     let mut alert = JsonObject::new();
     for (name, text) in [
@@ -221,37 +255,79 @@ fn alert(concern: Concern) -> JsonObject {
     alert
 }
 
-/// The thread that looks at disk and memory. It ends when this is dropped.
+/// The thread that looks at disk, memory and the time of the last backup. It ends when this is dropped.
 pub struct Watch {
     _end: SyncSender<()>,
 }
 
 impl Watch {
-    pub fn start(alerts: Arc<Alerts>, handle: Handle, data_dir: &Path) -> io::Result<Watch> {
+    pub fn start(
+        alerts: Arc<Alerts>,
+        handle: Handle,
+        data_dir: &Path,
+        pace: Pace,
+    ) -> io::Result<Watch> {
         let (end, ended) = sync_channel(0);
-        let data_dir = data_dir.to_owned();
+        let looks = Looks {
+            alerts,
+            handle,
+            data_dir: data_dir.to_owned(),
+            last_backup: LastBackup::of(data_dir),
+            pace,
+        };
         thread::Builder::new()
             .name("alerts".to_owned())
-            .spawn(move || watch(&alerts, &handle, &data_dir, &ended))?;
+            .spawn(move || looks.go_on(&ended))?;
         Ok(Watch { _end: end })
     }
 }
 
-fn watch(alerts: &Alerts, handle: &Handle, data_dir: &PathBuf, ended: &Receiver<()>) {
-    loop {
-        // What can't be known is no news.
-        if let Ok(disk) = rustix::fs::statvfs(data_dir) {
+struct Looks {
+    alerts: Arc<Alerts>,
+    handle: Handle,
+    data_dir: PathBuf,
+    last_backup: LastBackup,
+    pace: Pace,
+}
+
+impl Looks {
+    fn go_on(&self, ended: &Receiver<()>) {
+        for look in 0_u32.. {
+            let disk = Condition::of_disk(self.pace.write_time());
+            self.report(Concern::Storage, disk);
+            if look.is_multiple_of(LOOKS) {
+                self.look();
+            }
+            if ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Disconnected) {
+                return;
+            }
+        }
+    }
+
+    /// What can't be known is no news.
+    fn look(&self) {
+        if let Ok(disk) = rustix::fs::statvfs(&self.data_dir) {
             let left_bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
             let condition = Condition::of(left_bytes, DISK_SHORT_BYTES, DISK_WELL_BYTES);
-            alerts.report(handle, Concern::Disk, condition);
+            self.report(Concern::Disk, condition);
         }
         if let Some(left_mib) = memory_usage().available_mb {
             let condition = Condition::of(left_mib, MEMORY_SHORT_MIB, MEMORY_WELL_MIB);
-            alerts.report(handle, Concern::Memory, condition);
+            self.report(Concern::Memory, condition);
         }
-        if ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Disconnected) {
-            return;
+        let unix_ms = u64::try_from(now_ms()).unwrap_or(0);
+        if let Ok(is_due) = self.last_backup.is_due(unix_ms) {
+            let condition = if is_due {
+                Condition::Bad
+            } else {
+                Condition::Well
+            };
+            self.report(Concern::Backup, condition);
         }
+    }
+
+    fn report(&self, concern: Concern, condition: Condition) {
+        self.alerts.report(&self.handle, concern, condition);
     }
 }
 
@@ -288,6 +364,21 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_is_slow_from_three_seconds_on_and_well_again_below_one() {
+        for (ms, wanted) in [
+            (0, Condition::Well),
+            (999, Condition::Well),
+            (1_000, Condition::Fair),
+            (2_999, Condition::Fair),
+            (3_000, Condition::Bad),
+            (60_000, Condition::Bad),
+        ] {
+            let time = Duration::from_millis(ms);
+            assert_eq!(Condition::of_disk(time), wanted, "{ms}");
+        }
+    }
+
+    #[test]
     fn a_limit_is_news_again_when_it_was_long_not_reached() {
         let alerts = Alerts::default();
         assert!(!alerts.is_news_of_limit(Limit::Messages, 0), "one peer's");
@@ -310,6 +401,8 @@ mod tests {
             Concern::Sessions,
             Concern::Numbers,
             Concern::Limits,
+            Concern::Backup,
+            Concern::Storage,
         ] {
             let sent = endpoint().progress().system_alert(alert(concern));
             assert_eq!(sent, Ok(()), "{concern:?}");

@@ -13,7 +13,7 @@ const PROGRAM_BYTES: u64 = 9 * MIB + MIB / 2;
 const IMPORT_BYTES: u64 = MIB;
 /// The thread of queries beside SQLite's pages: a page of findings and the answer made of it.
 const QUERY_BYTES: u64 = 2 * MIB;
-/// The journal of sessions: pages of its two connections, and what waits to be written.
+/// The journal of sessions: pages of its two connections, what waits to be written, what is being written, and two stacks.
 const JOURNAL_BYTES: u64 = MIB;
 /// Requests with keys: hashes of those that are known, and answers that wait to be written.
 const KEYS_BYTES: u64 = MIB / 4 * 3;

@@ -1,8 +1,10 @@
 //! How the program goes: in which order, and how long each of it may take.
 
 use std::fmt;
+use std::process;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
@@ -12,7 +14,8 @@ use serde_json::json;
 
 use super::call::call_surely;
 use super::imports::Registry;
-use super::ROLL_BACK_PATIENCE;
+use super::logging::Log;
+use super::{DISK_PATIENCE, ROLL_BACK_PATIENCE};
 
 /// What is left at the least for answers, such as those to uploads whose imports were cancelled.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
@@ -74,6 +77,19 @@ pub fn leave(handle: &Handle, registry: &Arc<Registry>, grace: Duration, imports
     let left = grace.saturating_sub(began.elapsed()).max(LAST_ANSWERS);
     let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
     let _ = call_surely(handle, move |endpoint| endpoint.drain(left_ms));
+}
+
+/// Ends the process when a disk that hangs does not let it end by itself. What was acknowledged is on the disk already; what
+/// is left is as after a kill.
+pub fn end_in_any_case(log: Arc<Log>) {
+    let wait = move || {
+        thread::sleep(DISK_PATIENCE);
+        log::error!("the disk does not take what is left; the server ends without that");
+        log.flush();
+        process::exit(1);
+    };
+    // Where there is no thread for it, the disk decides.
+    let _ = thread::Builder::new().name("end".to_owned()).spawn(wait);
 }
 
 /// Lets nobody in any more, and tells all who are there.

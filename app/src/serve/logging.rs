@@ -3,6 +3,7 @@
 //! dropped.
 
 use std::io::{self, Write};
+use std::panic;
 use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
 use std::thread;
 use std::time::Duration;
@@ -54,16 +55,35 @@ impl Log {
             .target(Target::Pipe(Box::new(lines)))
             .try_init();
         started.map_err(io::Error::other)?;
+        // What a panic has to say goes the same way: printed at once, it would wait for a reader who is stuck.
+        panic::set_hook(Box::new(|panic| log::error!("{panic}")));
         Ok(Log { entries })
+    }
+
+    /// Waits a moment for the lines so far.
+    pub fn flush(&self) {
+        let (written, all) = sync_channel(1);
+        if self.entries.try_send(Entry::Flush(written)).is_ok() {
+            let _ = all.recv_timeout(FLUSH_PATIENCE);
+        }
     }
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
-        let (written, all) = sync_channel(1);
-        if self.entries.try_send(Entry::Flush(written)).is_ok() {
-            let _ = all.recv_timeout(FLUSH_PATIENCE);
-        }
+        self.flush();
+    }
+}
+
+/// Prints a line on standard error and waits a moment for that; not for ever, since nobody may read there.
+pub fn complain(line: String) {
+    let (written, all) = sync_channel(1);
+    let print = move || {
+        let _ = writeln!(io::stderr(), "{line}");
+        let _ = written.send(());
+    };
+    if thread::Builder::new().spawn(print).is_ok() {
+        let _ = all.recv_timeout(FLUSH_PATIENCE);
     }
 }
 

@@ -21,6 +21,7 @@ mod bodies;
 mod budget;
 mod call;
 mod callers;
+mod descriptors;
 mod export;
 mod exports;
 mod fair;
@@ -80,11 +81,15 @@ pub(crate) use call::call_surely;
 pub(crate) use idempotency::Answers;
 
 pub use args::{ListenAddress, ServeArgs};
+pub use logging::complain;
 pub use pages::dashboard_licenses;
 
 /// How long imports may take to roll back before the program ends without them. What
 /// they leave is rolled back at the next start.
 const ROLL_BACK_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long a disk may take for what is left to be written when the loop has ended, rolling back included.
+const DISK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why the server could not be started, or ended before it was asked to.
 #[derive(Debug)]
@@ -157,12 +162,15 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     let passed = Passed::take()?;
     let signals = EndSignals::catch()?;
     outlive_file_limits()?;
-    let budget = Budget::of(args.memory_budget).ok_or(ServeError::Budget(args.memory_budget))?;
+    let mut budget =
+        Budget::of(args.memory_budget).ok_or(ServeError::Budget(args.memory_budget))?;
     let listen_on: Vec<ListenAddress> = match passed.is_empty() {
         true => args.listen.clone(),
         false => passed.iter().map(Passed::address).collect(),
     };
     let addresses = resolve(&listen_on)?;
+    let listeners: usize = addresses.iter().map(|(_, all)| all.len().max(1)).sum();
+    budget.connections = descriptors::make_room(budget.connections, listeners)?;
     check_openness(args, &addresses)?;
     let mut auth = Auth::open(args.token_file.as_deref(), args.insecure).map_err(|error| {
         ServeError::TokenFile(args.token_file.clone().unwrap_or_default(), error)
@@ -215,13 +223,12 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         .endpoint()
         .progress()
         .reserve_seq(reservation.reserved());
-    let _log = Log::start(args.log)?;
+    let log = Arc::new(Log::start(args.log)?);
 
     let handle = server.handle();
     auth.keep_logins(handle.clone())?;
     let manager = Arc::new(Manager::from_env());
     let alerts = Arc::new(Alerts::default());
-    let _watch = Watch::start(alerts.clone(), handle.clone(), &args.data_dir)?;
     let answers = Arc::new(Answers::restored(journal.answered()?, unix_ms));
     let registry = Arc::new(Registry::new(alerts.clone(), answers.clone()));
     let mut host = Host {
@@ -243,10 +250,12 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         callers: Callers::default(),
         numbers: Numbers::start(reservation, handle.clone(), alerts.clone())?,
         journal: journal.start(handle.clone(), alerts.clone(), answers.clone())?,
-        alerts,
+        alerts: alerts.clone(),
         answers,
         repeats: Repeats::new(args.max_upload_bytes),
     };
+    let pace = host.journal.pace();
+    let _watch = Watch::start(alerts, handle.clone(), &args.data_dir, pace)?;
     host.journal.take(server.endpoint());
     let leave = {
         let (handle, args, manager) = (handle.clone(), args.clone(), manager.clone());
@@ -271,7 +280,8 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     log::info!("{budget}");
 
     let result = server.run(|endpoint, event| host.on_event(endpoint, event));
-    host.journal.take(server.endpoint());
+    leaving::end_in_any_case(log.clone());
+    host.journal.take_all(server.endpoint());
     let highest_seq = server.endpoint().progress().seq_state().highest;
     // Whoever waits for an answer of the loop hears now that there is none.
     drop(server);
@@ -279,6 +289,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     host.journal.end();
     host.numbers.end(highest_seq);
     log::info!("ended");
+    log.flush();
     Ok(result?)
 }
 

@@ -4,8 +4,7 @@
 //! A file in the data directory holds one number; nothing above it is given out. It is written again when half of what was
 //! written ahead is used up, every few minutes, by a thread of its own.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{sync_channel, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use pulsewheel::{Endpoint, Handle, Pending};
 
 use super::alerts::{Alerts, Concern, Condition};
 use super::call::call_surely;
+use crate::number_file;
 
 const FILE: &str = "seq";
 
@@ -42,22 +42,16 @@ impl Reservation {
     /// The file can't be read. One that holds no number counts as none, since nothing better can be had.
     pub fn open(directory: &Path) -> io::Result<Reservation> {
         let path = directory.join(FILE);
-        let reserved = match fs::read_to_string(&path) {
-            Ok(text) => match text
-                .trim()
-                .parse::<u64>()
-                .ok()
-                .filter(|number| *number < MAX_SEQ)
-            {
-                Some(reserved) => reserved,
-                None => {
-                    log::warn!("{} holds no number; the clock counts alone", path.display());
-                    0
-                }
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        let reserved = match number_file::read(&path) {
+            Ok(reserved) => reserved.unwrap_or(0),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => MAX_SEQ,
             Err(error) => return Err(error),
         };
+        let is_usable = reserved < MAX_SEQ;
+        if !is_usable {
+            log::warn!("{} holds no number; the clock counts alone", path.display());
+        }
+        let reserved = if is_usable { reserved } else { 0 };
         Ok(Reservation { path, reserved })
     }
 
@@ -86,16 +80,8 @@ impl Reservation {
         Ok(is_due)
     }
 
-    /// The whole file is there or the one before it is, whatever happens meanwhile.
     fn reserve(&mut self, up_to: u64) -> io::Result<()> {
-        let new = self.path.with_extension("new");
-        let mut file = File::create(&new)?;
-        writeln!(file, "{up_to}")?;
-        file.sync_all()?;
-        fs::rename(&new, &self.path)?;
-        if let Some(directory) = self.path.parent() {
-            File::open(directory)?.sync_all()?;
-        }
+        number_file::write(&self.path, up_to)?;
         self.reserved = up_to;
         Ok(())
     }
@@ -181,6 +167,8 @@ fn follow(
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn begun(folder: &Path, unix_ms: u64) -> (Reservation, u64) {

@@ -41,7 +41,7 @@ fn respond(world: &mut World, request: RequestId, text: &'static str) {
 
 /// Takes what has changed, and confirms it.
 fn write_down(world: &mut World) {
-    let number = world.endpoint.progress().take_changes().number;
+    let number = world.endpoint.progress().take_changes(usize::MAX).number;
     world.endpoint.progress().confirm_changes(number);
     world.turn();
 }
@@ -60,11 +60,49 @@ fn the_host_is_told_that_there_is_something_to_take() {
     create_as(&mut world, 2, SessionOptions::default());
     assert!(is_told(&mut world));
     assert!(!is_told(&mut world));
-    assert_eq!(world.endpoint.progress().take_changes().sessions.len(), 2);
+    assert_eq!(
+        world
+            .endpoint
+            .progress()
+            .take_changes(usize::MAX)
+            .sessions
+            .len(),
+        2
+    );
     // What no verb has done.
     world.pass_ms(30 * 60_000);
     assert!(world.endpoint.progress().session(id).is_err());
     assert!(is_told(&mut world));
+}
+
+#[test]
+fn what_a_host_leaves_it_is_told_of_once_in_each_turn() {
+    let mut world = writing(false);
+    for number in 1..=20 {
+        let metadata = object(json!({ "text": "x".repeat(4_000) }));
+        let options = SessionOptions {
+            metadata,
+            ..SessionOptions::default()
+        };
+        create_as(&mut world, number, options);
+    }
+    let (mut turns, mut taken) = (0, 0);
+    while is_told(&mut world) {
+        assert!(!is_told(&mut world), "once");
+        let changes = world.endpoint.progress().take_changes(16 * 1024);
+        assert!(changes.sessions.len() <= 5);
+        taken += changes.sessions.len();
+        turns += 1;
+        assert_eq!(
+            world.endpoint.has_work(),
+            taken < 20,
+            "the loop does not sleep"
+        );
+        assert!(!world.endpoint.progress().has_urgent_changes());
+        world.turn();
+    }
+    assert_eq!(taken, 20);
+    assert!((4..=7).contains(&turns), "{turns}");
 }
 
 #[test]
@@ -78,7 +116,7 @@ fn an_answer_waits_for_what_has_changed_before_it_and_for_nothing_else() {
     let (key, request) = asked(&mut world);
     respond(&mut world, request, "created");
     assert_eq!(world.take_text(key), "");
-    let number = world.endpoint.progress().take_changes().number;
+    let number = world.endpoint.progress().take_changes(usize::MAX).number;
     let (later_key, later) = asked(&mut world);
     world
         .endpoint
@@ -102,7 +140,10 @@ fn an_answer_waits_for_what_the_host_writes_down_beside_sessions() {
     respond(&mut world, request, "noted");
     assert!(is_told(&mut world));
     assert_eq!(world.take_text(key), "");
-    assert_eq!(world.endpoint.progress().take_changes().number, number);
+    assert_eq!(
+        world.endpoint.progress().take_changes(usize::MAX).number,
+        number
+    );
     world.endpoint.progress().confirm_changes(number);
     world.turn();
     assert!(world.take_text(key).contains("noted"));

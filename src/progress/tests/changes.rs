@@ -23,12 +23,18 @@ impl World {
         outputs.contains(&Output::Changed)
     }
 
-    /// The records of what has changed, with the numbers of the sessions.
+    /// The records of what has changed, with the numbers of the sessions; taken part by part.
     fn taken(&mut self) -> Vec<(u64, Option<SessionRecord>, bool)> {
-        let changes = self.tracker.take_changes().sessions.into_iter();
-        changes
-            .map(|change| (change.number, change.record, change.is_forgotten))
-            .collect()
+        let mut taken = Vec::new();
+        loop {
+            let changes = self.tracker.take_changes(600);
+            let sessions = changes.sessions.into_iter();
+            taken.extend(sessions.map(|it| (it.number, it.record, it.is_forgotten)));
+            if !self.tracker.resume_changes() {
+                taken.sort_by_key(|(number, ..)| *number);
+                return taken;
+            }
+        }
     }
 
     fn record(&mut self) -> SessionRecord {
@@ -63,7 +69,7 @@ fn nothing_is_kept_where_nobody_asks_for_it() {
     let mut world = World::new();
     let id = world.create(json!({}));
     world.cancel(id).unwrap();
-    let changes = world.tracker.take_changes();
+    let changes = world.tracker.take_changes(usize::MAX);
     assert_eq!((changes.number, changes.sessions.len()), (0, 0));
     assert_eq!(world.tracker.unconfirmed(), None);
     assert!(!world.is_told());
@@ -109,7 +115,7 @@ fn something_of_the_hosts_own_is_told_and_confirmed_with_the_sessions() {
     assert!(world.is_told());
     assert!(world.tracker.has_urgent_changes());
     assert_eq!(world.tracker.unconfirmed(), Some(first));
-    let changes = world.tracker.take_changes();
+    let changes = world.tracker.take_changes(usize::MAX);
     assert!(changes.is_urgent && changes.sessions.is_empty());
     assert_eq!(changes.number, first);
     world.create(json!({}));
@@ -117,7 +123,7 @@ fn something_of_the_hosts_own_is_told_and_confirmed_with_the_sessions() {
     assert!(second > first);
     world.tracker.confirm_changes(first);
     assert_eq!(world.tracker.unconfirmed(), Some(second));
-    let changes = world.tracker.take_changes();
+    let changes = world.tracker.take_changes(usize::MAX);
     assert_eq!((changes.number, changes.sessions.len()), (second, 1));
     world.tracker.confirm_changes(second);
     assert_eq!(world.tracker.unconfirmed(), None);
@@ -129,7 +135,7 @@ fn changes_are_confirmed_by_their_numbers() {
     let mut world = World::with(keeping());
     let id = world.create(json!({}));
     let first = world.tracker.unconfirmed().expect("it is not written");
-    let changes = world.tracker.take_changes();
+    let changes = world.tracker.take_changes(usize::MAX);
     assert!(changes.is_urgent && changes.number >= first);
     world.update(id, 0.5, json!({})).unwrap();
     assert_eq!(world.tracker.unconfirmed(), Some(first), "not for progress");
@@ -137,7 +143,7 @@ fn changes_are_confirmed_by_their_numbers() {
     assert_eq!(world.tracker.unconfirmed(), None);
     world.cancel(id).unwrap();
     assert!(world.tracker.unconfirmed().is_some());
-    let number = world.tracker.take_changes().number;
+    let number = world.tracker.take_changes(usize::MAX).number;
     world.tracker.confirm_changes(number);
     assert_eq!(world.tracker.unconfirmed(), None);
 }
@@ -291,12 +297,76 @@ fn an_alert_is_a_change() {
         sent.unwrap();
     }
     assert!(world.is_told());
-    let changes = world.tracker.take_changes();
+    let changes = world.tracker.take_changes(usize::MAX);
     assert!(changes.is_urgent);
     assert_eq!(changes.alerts.len(), 1_000, "the newest");
     assert_eq!(changes.alerts[0].at_ms, world.now.unix_ms);
     let payload: Value = serde_json::from_str(&changes.alerts[0].payload).unwrap();
     assert_eq!(payload["message"], "hello");
+}
+
+#[test]
+fn of_large_alerts_the_newest_are_kept() {
+    let mut world = World::with(keeping());
+    for number in 0..20 {
+        let alert = json!({"level": "info", "category": "system", "message": "large", "number": number, "text": "x".repeat(50_000)});
+        world
+            .tracker
+            .system_alert(world.now, object(alert))
+            .unwrap();
+    }
+    let alerts = world.tracker.take_changes(usize::MAX).alerts;
+    let bytes: usize = alerts.iter().map(SentAlert::memory_bytes).sum();
+    assert!((200_000..=256 * 1024).contains(&bytes), "{bytes}");
+    let last: Value = serde_json::from_str(&alerts.last().unwrap().payload).unwrap();
+    assert_eq!(last["number"], 19);
+}
+
+#[test]
+fn a_turn_takes_a_part_and_others_the_rest_whoever_goes_on_changing() {
+    const PART: usize = 8 * 1024;
+    let mut world = World::with(keeping());
+    let ids: Vec<Uuid> = (0..100)
+        .map(|_| world.create(json!({"text": "x".repeat(1_000)})))
+        .collect();
+    assert!(world.is_told() && world.tracker.unconfirmed().is_some());
+    let mut places = std::collections::BTreeSet::new();
+    let mut turns = 0;
+    while places.len() < ids.len() {
+        turns += 1;
+        let changes = world.tracker.take_changes(PART);
+        let bytes = changes.sessions.iter().map(SessionChange::memory_bytes);
+        let (bytes, most) = (bytes.clone().sum::<usize>(), bytes.max().unwrap());
+        assert!(bytes < PART + most, "{bytes}");
+        places.extend(changes.sessions.iter().map(|change| change.number));
+        world.tracker.confirm_changes(changes.number);
+        let is_done = world.tracker.unconfirmed().is_none();
+        assert_eq!(is_done, places.len() == ids.len(), "{turns}");
+        assert!(is_done || world.tracker.has_changes_left());
+        assert!(!world.tracker.has_urgent_changes(), "not in this turn");
+        // The first of them are never done.
+        for id in &ids[..5] {
+            world
+                .update(*id, turns as f64 / 1_000.0, json!({}))
+                .unwrap();
+        }
+        assert!(world.tracker.resume_changes() || is_done);
+    }
+    assert!((12..=20).contains(&turns), "{turns}");
+    world.advance(100);
+    assert_eq!(world.taken().len(), 5, "the newest of those");
+}
+
+#[test]
+fn what_waits_of_sessions_that_are_gone_counts_as_memory() {
+    let mut world = World::with(keeping());
+    let empty = world.tracker.memory_bytes();
+    let id = world.create(json!({"text": "x".repeat(5_000)}));
+    world.complete(id, json!({})).unwrap();
+    world.tracker.cleanup(&mut world.wheel, id).unwrap();
+    assert!(world.tracker.memory_bytes() > empty + 5_000);
+    assert_eq!(world.taken().len(), 1);
+    assert_eq!(world.tracker.memory_bytes(), empty);
 }
 
 #[test]

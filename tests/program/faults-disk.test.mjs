@@ -45,8 +45,8 @@ test("a disk that hangs does not keep the program from ending, and what was ackn
   await until(async () => (await program.call("GET", `/api/sessions/${sessionId}`)).body.session.status === "completed", "the end of the session");
   const ended = program.end("SIGTERM");
   await program.logged(/the disk does not take what is left/);
-  // The tracer holds on to the thread that hangs, as a kernel does.
-  await recover();
+  // The tracer holds on to the thread that hangs, as a kernel would, and does not let go when it is asked to.
+  await recover("SIGKILL");
   assert.deepEqual(await ended, { status: 1, signal: null });
   assert.equal(await cut, "cut");
   const next = await startProgram(t, { dataDir });

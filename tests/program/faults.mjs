@@ -55,11 +55,11 @@ export async function inject(t, program, fault) {
   let complaint = "";
   child.stderr.setEncoding("utf8").on("data", (text) => (complaint += text));
   const exit = new Promise((resolve) => child.once("exit", resolve));
-  const end = async () => {
-    child.kill("SIGTERM");
+  const end = async (signal = "SIGTERM") => {
+    child.kill(signal);
     await within(exit, "end of strace");
   };
-  t.after(end);
+  t.after(() => end());
   const threads = () => fs.readdirSync(`/proc/${program.pid}/task`);
   const isTraced = (thread) => !/^TracerPid:\t0$/m.test(fs.readFileSync(`/proc/${program.pid}/task/${thread}/status`, "utf8"));
   const isAttached = () => {

@@ -120,7 +120,8 @@ describe("credentials", () => {
     expect(await client.connect()).toBe(true);
     expect(auth).toHaveBeenCalledTimes(2);
     server.cut();
-    await vi.waitFor(() => expect(auth).toHaveBeenCalledTimes(3));
+    // What is read over HTTP after that asks, too.
+    await vi.waitFor(() => expect(auth.mock.calls.length).toBeGreaterThanOrEqual(3));
     await vi.waitFor(() => expect(client.isConnected).toBe(true));
   });
 

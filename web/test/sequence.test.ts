@@ -54,6 +54,17 @@ test("a snapshot tells by the time of creation that an id was used again", () =>
   expect(guard.snapshot(snapshot(8, 2000, "completed"))).toBe("old");
 });
 
+test("an end that a restarted server numbers anew is not told again, and a later session of the same id is", () => {
+  for (const isTold of [true, false]) {
+    const guard = new SequenceGuard();
+    if (isTold) guard.end(event(5, 3000));
+    else guard.snapshot(snapshot(5, 1000, "completed"));
+    guard.reconnected();
+    expect(guard.snapshot(snapshot(600, 1000, "completed"))).toBe("old");
+    expect(guard.snapshot(snapshot(700, 4000, "completed"))).toBe("anew");
+  }
+});
+
 test("on a new connection the first snapshot counts, and an end that is known is not told again", () => {
   const guard = new SequenceGuard();
   guard.snapshot(snapshot(900, null));

@@ -25,7 +25,8 @@ export class TestServer {
     list_sessions: (_request, ack) => ack({ ok: true, sessions: [] }),
     untrack_session: (_request, ack) => ack({ ok: true }),
   };
-  readonly #http = createServer();
+  /** What is no part of Socket.IO is not there, unless a test serves it. */
+  readonly #http = createServer((_request, response) => void response.writeHead(404).end());
   readonly #swallowed = new Set<Duplex>();
   readonly io: Server;
 

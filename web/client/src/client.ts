@@ -1,3 +1,4 @@
+import { CatchUp } from "./catch-up.js";
 import type { ClientConfig } from "./client-config.js";
 import { CommandError } from "./command-error.js";
 import { Connection, guarded } from "./connection.js";
@@ -10,6 +11,7 @@ import type {
   Session,
   SessionCreated,
   SessionStatus,
+  SystemAlert,
   TerminalEvent,
 } from "./events.js";
 import { HttpInterface } from "./http.js";
@@ -59,6 +61,9 @@ type Ending = keyof typeof TERMINAL;
  * keeps a stale state.
  */
 export class WebSocketClient extends Connection {
+  /** What was missed during an interruption is being handed over right now. */
+  isCatchingUp = false;
+
   #tracked = new Set<string>();
   #sequence = new SequenceGuard();
   #progress: LatestThrottle<ImportProgress>;
@@ -68,20 +73,25 @@ export class WebSocketClient extends Connection {
   readonly #http: HttpInterface;
   readonly #producer: Producer;
   readonly #poller: ListPoller;
+  readonly #catchUp: CatchUp;
 
   constructor(config: Partial<ClientConfig> = {}) {
     super(config);
     this.#http = new HttpInterface(() => this.url + this.#prefix, this.config);
     this.#producer = new Producer(this.#http, this.config.queueLimit);
+    this.#catchUp = new CatchUp(this.#http, () => this.config.commandTimeout);
     this.#poller = new ListPoller(
       this.#http,
       () => this.config.pollInterval,
-      (sessions) => {
+      async (sessions) => {
         this.heard();
+        const isCaughtUp = await this.#handMissed();
         for (const session of sessions) this.#handSnapshot(session, true);
         this.dispatch("session_list", sessions);
+        if (isCaughtUp) this.#tellMissed();
       },
       (polled) => {
+        if (!polled) this.#catchUp.silent();
         if (this.connection.polled !== polled) this.report({ polled });
       },
     );
@@ -228,6 +238,7 @@ export class WebSocketClient extends Connection {
   }
 
   protected override opened(): void {
+    this.#catchUp.connected();
     this.#sequence.reconnected();
     this.#stopResync();
     this.#producer.outbox.wake();
@@ -236,7 +247,10 @@ export class WebSocketClient extends Connection {
 
   protected override changed({ state, reason }: ConnectionInfo): void {
     const given = state === "connected" || (state === "offline" && reason === "disconnected");
-    if (!given) return this.#poller.start(POLL_AFTER_MS);
+    if (!given) {
+      this.#catchUp.lost(this.lastHeardMs);
+      return this.#poller.start(POLL_AFTER_MS);
+    }
     this.#poller.stop();
     this.connection.polled = false;
   }
@@ -247,7 +261,11 @@ export class WebSocketClient extends Connection {
   }
 
   protected override receive(event: string, data: unknown): void {
+    this.#catchUp.heard(data);
     switch (event) {
+      case "system_alert":
+        if (!this.#catchUp.isNews(data as SystemAlert)) return;
+        break;
       case "session_created": {
         const created = data as SessionCreated;
         if (this.#sequence.created(created) === "old") return;
@@ -284,15 +302,41 @@ export class WebSocketClient extends Connection {
   }
 
   async #resync(): Promise<void> {
+    const isCaughtUp = !this.#catchUp.isOpen || (await this.#handMissed());
     const tracked = [...this.#tracked];
     while (tracked.length > 0) {
       await Promise.all(tracked.splice(0, TRACKED_AT_A_TIME).map((id) => this.#trackAgain(id)));
     }
     try {
       await this.#list();
+      if (isCaughtUp) this.#tellMissed();
     } catch (error) {
       this.#askLater(error);
     }
+  }
+
+  /** Hands over what the server has kept since the connection was lost; false where that has to wait. */
+  async #handMissed(): Promise<boolean> {
+    try {
+      const { sessions, alerts } = await this.#catchUp.read();
+      this.isCatchingUp = true;
+      for (const session of sessions) this.#handSnapshot(session, true);
+      for (const alert of alerts) {
+        if (!this.#catchUp.isNews(alert)) continue;
+        this.#catchUp.missed({ alert });
+        this.dispatch("system_alert", alert);
+      }
+      return true;
+    } catch (error) {
+      return !this.#askLater(error);
+    } finally {
+      this.isCatchingUp = false;
+    }
+  }
+
+  #tellMissed(): void {
+    const missed = this.#catchUp.done(this.isConnected);
+    if (missed) this.dispatch("missed", missed);
   }
 
   async #list(): Promise<void> {
@@ -320,6 +364,7 @@ export class WebSocketClient extends Connection {
       if (code !== "SESSION_CANCELLED") {
         this.dispatch("session_lost", { sessionId, error: { code, message } });
       } else if (this.#sequence.end({ sessionId }) !== "old") {
+        this.#catchUp.missed({ ending: cancelledUnseen(sessionId) });
         this.#end("import_cancelled", cancelledUnseen(sessionId));
       }
     }
@@ -352,8 +397,9 @@ export class WebSocketClient extends Connection {
     if (verdict === "old") return;
     if (verdict === "anew") this.#begin(session.sessionId, session);
     const event = eventOf(session);
-    if (session.status === "processing") this.#progress.push(session.sessionId, event as ImportProgress);
-    else this.#end(endingOf(session), event as TerminalEvent);
+    if (session.status === "processing") return this.#progress.push(session.sessionId, event as ImportProgress);
+    this.#catchUp.missed({ ending: event as TerminalEvent });
+    this.#end(endingOf(session), event as TerminalEvent);
   }
 
   #tellTrackings(event: string, data: ImportProgress | TerminalEvent): void {

@@ -140,8 +140,10 @@ function connectionTo(server: string | null): { client: WebSocketClient; store: 
   if (!known) {
     const address = server ? new URL(server, document.baseURI) : null;
     const secure = address?.protocol === "https:";
+    // A server may lie below a path of its host.
+    const path = address && `${address.pathname.replace(/\/$/, "")}/socket.io/`;
     const client = new WebSocketClient(
-      address ? { host: address.hostname, port: address.port || (secure ? "443" : "80"), secure } : {},
+      address ? { host: address.hostname, port: address.port || (secure ? "443" : "80"), secure, path: path! } : {},
     );
     client.maxReconnectAttempts = Number.POSITIVE_INFINITY;
     known = { client, store: new SessionStore(client) };

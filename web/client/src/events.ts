@@ -202,6 +202,15 @@ export interface SessionLost {
   error: ErrorAnswer;
 }
 
+/** Told to subscribers of `missed`: these have just been handed over, each as its own event. */
+export interface Missed {
+  /** When the connection was lost, in milliseconds since 1970 by the server's clock. */
+  since: number;
+  /** The ends of sessions. */
+  sessions: TerminalEvent[];
+  alerts: SystemAlert[];
+}
+
 /** Event name to payload: eight from the server, the rest of the client itself. */
 export interface ClientEvents {
   session_created: SessionCreated;
@@ -215,6 +224,7 @@ export interface ClientEvents {
   connection_changed: ConnectionInfo;
   session_list: Session[];
   session_lost: SessionLost;
+  missed: Missed;
   /** The server refused the credentials, or wants some. */
   auth_required: ErrorAnswer;
 }

@@ -18,7 +18,7 @@ interface Page {
 export class ListPoller {
   readonly #http: HttpInterface;
   readonly #intervalMs: () => number;
-  readonly #take: (sessions: Session[]) => void;
+  readonly #take: (sessions: Session[]) => Promise<void>;
   readonly #works: (working: boolean) => void;
   #stop: AbortController | null = null;
 
@@ -26,7 +26,7 @@ export class ListPoller {
   constructor(
     http: HttpInterface,
     intervalMs: () => number,
-    take: (sessions: Session[]) => void,
+    take: (sessions: Session[]) => Promise<void>,
     works: (working: boolean) => void,
   ) {
     this.#http = http;
@@ -49,7 +49,7 @@ export class ListPoller {
 
   /** Reads the list once, now. */
   async read(): Promise<void> {
-    this.#take(await this.#list(new AbortController().signal));
+    await this.#take(await this.#list(new AbortController().signal));
   }
 
   async #run(afterMs: number, signal: AbortSignal): Promise<void> {
@@ -60,7 +60,7 @@ export class ListPoller {
       try {
         const sessions = await this.#list(signal);
         failures = 0;
-        this.#take(sessions);
+        await this.#take(sessions);
       } catch {
         failures += 1;
       }

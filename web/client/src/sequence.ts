@@ -96,7 +96,11 @@ export class SequenceGuard {
     // One session was there before it was created? Then they are two.
     const later = createdAt !== null && createdAt > (known.createdAt ?? known.at) && known.at > 0;
     if (later) return take("anew");
-    const another = createdAt !== null && known.createdAt !== null && createdAt !== known.createdAt;
+    // A server that was started again numbers anew what it has kept: an end is no news for that.
+    const created = known.createdAt;
+    const isKnown = createdAt !== null && (created === null ? createdAt < known.at : createdAt === created);
+    if (known.ended && ended && isKnown) return "old";
+    const another = createdAt !== null && created !== null && createdAt !== created;
     const same = !another && seq === known.seq;
     if (same && known.ended) return "old";
     if (seq > known.seq || same) return take(another || known.ended ? "anew" : "next");

@@ -1,6 +1,6 @@
 /** What is known of one session, in one piece: the shape that displays are made from. */
 
-import type { ImportProgress, JsonObject, SessionCreated, SessionStatus, TerminalEvent } from "./events.js";
+import type { ImportProgress, JsonObject, Session, SessionCreated, SessionStatus, TerminalEvent } from "./events.js";
 
 /** A processing session without news for this long is called stalled, as on the server. */
 export const STALLED_AFTER_MS = 30_000;
@@ -105,6 +105,15 @@ export function endedView(old: SessionView | undefined, event: Ending): SessionV
     ending: event,
     resultLeftOut: event.status === "completed" && event.createdAt !== undefined && event.result === null,
   };
+}
+
+/** A whole session object, its result included. */
+export function sessionView(session: Session): SessionView {
+  const { sessionId, metadata, createdAt, lastUpdate, progress } = session;
+  const event = { timestamp: new Date(lastUpdate).toISOString(), ...session } as unknown;
+  if (session.status === "processing") return progressView(undefined, event as ImportProgress);
+  const begun = createdView({ sessionId, metadata, timestamp: new Date(createdAt).toISOString() });
+  return { ...endedView({ ...begun, progress }, event as Ending), resultLeftOut: false };
 }
 
 export function lostView(old: SessionView, now: number): SessionView {

@@ -5,6 +5,8 @@ import { defineConfig } from "vitest/config";
 const server = process.env.PULSEWHEEL_URL ?? "http://127.0.0.1:8988";
 
 export default defineConfig({
+  // The page may lie below any path of a host.
+  base: "./",
   build: {
     // The server sends `default-src 'self'`, which forbids data: URLs and
     // inline scripts, so nothing may be inlined.

@@ -13,6 +13,7 @@ import {
   live,
   postJson,
   reasonToSkip,
+  startProxy,
   testid,
   withDashboard,
   writeScan,
@@ -83,6 +84,35 @@ describe("the page for everybody", { skip, timeout: 300_000 }, () => {
         await page.locator(testid("session-details")).waitFor();
         await check(page, "with the page of a session");
       });
+    });
+  }
+
+  for (const { name, options } of LOOKS) {
+    test(`breaks no rule in ${name} with what was missed, the history and the server's figures`, async () => {
+      const proxy = await startProxy(world.server.url);
+      try {
+        await withDashboard(world.browser, proxy.url, `places ${name}`, options, async (page) => {
+          const { sessionId } = await postJson(world.server.url, "/api/sessions", { metadata: { title: `away ${name}` } });
+          await cardOf(page, sessionId).waitFor();
+          proxy.cut();
+          await page.locator(`${testid("connection")}[data-state="reconnecting"]`).waitFor();
+          await postJson(world.server.url, `/api/sessions/${sessionId}/error`, { error: "no disk" });
+          await postJson(world.server.url, "/api/events/system_alert", { level: "error", category: "system", message: "Full" });
+          proxy.mend();
+          await page.locator(testid("away-sessions")).waitFor();
+          await live(page);
+          await page.locator(testid("banner")).waitFor({ state: "hidden" });
+          await check(page, "with what was missed");
+          await page.getByRole("link", { name: "History", exact: true }).click();
+          await page.locator(testid("history-row")).first().waitFor();
+          await check(page, "with the history");
+          await page.getByRole("link", { name: "Server", exact: true }).click();
+          await page.locator(`${testid("server-content")} svg`).first().waitFor();
+          await check(page, "with the server's figures");
+        });
+      } finally {
+        await proxy.stop();
+      }
     });
   }
 

@@ -3,7 +3,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
-import { request } from "node:http";
+import { createServer as createHttpServer, request } from "node:http";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -105,6 +105,66 @@ export async function startProxy(url) {
     await new Promise((resolve) => proxy.close(resolve));
   };
   return { url: `http://127.0.0.1:${proxy.address().port}`, cut, mend: () => (broken = false), stop };
+}
+
+/**
+ * A reverse proxy that has the server below a path of its host, and hands requests on without that path, as the nginx
+ * of `docs/operating.md` does. What lies beside the path is somebody else's: it is noted, and answered 404.
+ */
+export async function startPrefixProxy(url, prefix) {
+  const { hostname, port } = new URL(url);
+  const astray = [];
+  const onward = ({ method, url: path, headers }) => ({
+    hostname,
+    port,
+    method,
+    path: path.slice(prefix.length - 1),
+    headers: { ...headers, "x-forwarded-for": "127.0.0.1" },
+  });
+  const cookies = (headers) => {
+    const set = headers["set-cookie"]?.map((cookie) => cookie.replace(/Path=\//i, `Path=${prefix}`));
+    return { ...headers, ...(set && { "set-cookie": set }) };
+  };
+  const proxy = createHttpServer((client, answer) => {
+    if (!client.url.startsWith(prefix)) {
+      astray.push(client.url);
+      return answer.writeHead(404).end();
+    }
+    const server = request(onward(client), (response) => {
+      answer.writeHead(response.statusCode, cookies(response.headers));
+      response.pipe(answer);
+    });
+    server.on("error", () => answer.destroy());
+    answer.on("close", () => server.destroy());
+    client.pipe(server);
+  });
+  proxy.on("upgrade", (client, socket, head) => {
+    if (!client.url.startsWith(prefix)) {
+      astray.push(client.url);
+      return socket.destroy();
+    }
+    const server = request(onward(client));
+    server.on("error", () => socket.destroy());
+    server.on("response", () => socket.destroy());
+    server.on("upgrade", (response, upstream, rest) => {
+      const lines = Object.entries(response.headers).map(([name, value]) => `${name}: ${value}`);
+      socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines.join("\r\n")}\r\n\r\n`);
+      socket.write(rest);
+      upstream.write(head);
+      for (const [one, other] of [[socket, upstream], [upstream, socket]]) {
+        one.pipe(other);
+        one.on("error", () => other.destroy());
+        one.on("close", () => other.destroy());
+      }
+    });
+    server.end();
+  });
+  await new Promise((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  const stop = async () => {
+    proxy.closeAllConnections();
+    await new Promise((resolve) => proxy.close(resolve));
+  };
+  return { url: `http://127.0.0.1:${proxy.address().port}${prefix}`, astray, stop };
 }
 
 export function launchBrowser() {

@@ -110,4 +110,6 @@ test("the loop's figures are told", async (t) => {
   assert.deepEqual([body.now.sockets, body.now.progress_sessions, body.handshakes.websocket], [1, 1, 1]);
   assert.ok(body.loop.turn_us.count > 0 && body.loop.turn_us.max > 0);
   assert.equal(body.disconnects["ping timeout"], 0);
+  assert.match(body.version, /^\d+\.\d+\.\d+$/);
+  assert.ok(body.uptime_ms > 0 && body.memory.used_mb > 0);
 });

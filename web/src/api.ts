@@ -1,6 +1,9 @@
-/** The HTTP interface as far as the page uses it; `docs/http.md` describes it. */
+/**
+ * The HTTP interface as far as the page uses it; `docs/http.md` describes it.
+ * Addresses are relative to the page's own, so that it may lie below any path of a host.
+ */
 
-import type { ErrorDetail, ImportSummary, Session } from "../client/src/events.js";
+import type { ErrorDetail, ImportSummary, Session, SystemAlert } from "../client/src/events.js";
 
 export interface Page<T> {
   total: number;
@@ -96,6 +99,75 @@ export interface FindingsQuery extends FindingsFilter {
   offset: number;
 }
 
+export type EndedStatus = "completed" | "error" | "cancelled";
+
+/** Which sessions of the history; empty fields let everything through. */
+export interface HistoryQuery {
+  status: EndedStatus | "";
+  /** Milliseconds since 1970. */
+  since: number | "";
+  limit: number;
+  /** `next` of the page before. */
+  cursor: string;
+}
+
+/** A page of a list that goes on where `next` says; null on the last one. */
+export interface HistoryPage {
+  sessions: Session[];
+  next: string | null;
+}
+
+/** One change of a session as the server has kept it. */
+export interface Change {
+  seq: number;
+  /** Milliseconds since 1970. */
+  at: number;
+  status: Session["status"];
+  progress: number;
+}
+
+/** A session with its result and its last changes, the oldest of them first. */
+export interface SessionRecord {
+  session: Session;
+  changes: Change[];
+}
+
+interface PacketCounts {
+  events: number;
+  pings: number;
+  pongs: number;
+}
+
+/** In the unit that the name says. */
+interface Times {
+  count: number;
+  sum: number;
+  max: number;
+}
+
+/** What the server counts; the counters begin with its start. */
+export interface ServerFigures {
+  version: string;
+  uptime_ms: number;
+  memory: { used_mb: number | null; available_mb: number | null };
+  now: {
+    connections: number;
+    sockets: number;
+    polling: number;
+    websockets: number;
+    progress_sessions: number;
+    queued_bytes: number;
+  };
+  reconnections: number;
+  packets_in: PacketCounts;
+  packets_out: PacketCounts;
+  /** By reason. */
+  disconnects: Record<string, number>;
+  /** By limit. */
+  limits: Record<string, number>;
+  loop: { read_bytes: number; written_bytes: number; panics: number; lag_us: Times };
+}
+
 /** A refused request: the server's code and words, or `NETWORK_ERROR`. */
 export class ApiError extends Error {
   constructor(
@@ -108,45 +180,59 @@ export class ApiError extends Error {
 }
 
 export function fetchFindings(query: Partial<FindingsQuery>): Promise<Page<Finding>> {
-  return getJson("/api/vulnerabilities", query);
+  return getJson("api/vulnerabilities", query);
 }
 
 export function fetchStatistics(): Promise<Statistics> {
-  return getJson("/api/vulnerabilities/stats");
+  return getJson("api/vulnerabilities/stats");
 }
 
 /** What the user may do; null where the server does not say. */
 export async function fetchRole(): Promise<string | null> {
-  return (await getJson<{ role: string | null }>("/api/whoami")).role;
+  return (await getJson<{ role: string | null }>("api/whoami")).role;
 }
 
 /** The address of all findings that match, as a file to save. */
 export function findingsFile(format: "csv" | "json", filter: FindingsFilter): string {
-  return withQuery(`/api/vulnerabilities.${format}`, filter);
+  return withQuery(`api/vulnerabilities.${format}`, filter);
 }
 
 export function fetchImports(query: { limit: number; offset: number }): Promise<Page<ImportRecord>> {
-  return getJson("/api/imports", query);
+  return getJson("api/imports", query);
 }
 
-/** One session with its result, which lists leave out. */
-export async function fetchSession(sessionId: string): Promise<Session> {
-  return (await getJson<{ session: Session }>(`/api/sessions/${sessionId}`)).session;
+/** Sessions that have ended, the newest end first, without their results. */
+export function fetchHistory(query: Partial<HistoryQuery>): Promise<HistoryPage> {
+  return getJson("api/history", query);
+}
+
+/** One session, running or ended, with what lists leave out; over restarts of the server. */
+export function fetchRecord(sessionId: string): Promise<SessionRecord> {
+  return getJson(`api/history/${sessionId}`);
+}
+
+/** The alerts that were sent last, the newest first. */
+export async function fetchAlerts(limit: number): Promise<SystemAlert[]> {
+  return (await getJson<{ alerts: SystemAlert[] }>("api/alerts", { limit })).alerts;
+}
+
+export function fetchFigures(): Promise<ServerFigures> {
+  return getJson("api/stats");
 }
 
 /** One import with its rejections, which lists may leave out. */
 export async function fetchImport(importId: number): Promise<ImportRecord> {
-  return (await getJson<{ import: ImportRecord }>(`/api/imports/${importId}`)).import;
+  return (await getJson<{ import: ImportRecord }>(`api/imports/${importId}`)).import;
 }
 
 /** Takes an import back. */
 export async function undoImport(importId: number): Promise<Undone> {
-  return (await ask<{ undone: Undone }>("DELETE", `/api/imports/${importId}`)).undone;
+  return (await ask<{ undone: Undone }>("DELETE", `api/imports/${importId}`)).undone;
 }
 
 /** Has the server forget an ended session before its time. */
 export async function forgetSession(sessionId: string): Promise<void> {
-  await ask("DELETE", `/api/sessions/${sessionId}`);
+  await ask("DELETE", `api/sessions/${sessionId}`);
 }
 
 /** Reads `{"error":{"code","message"}}`, whatever else the body may be. */

@@ -1,4 +1,5 @@
-import { fetchSession } from "./api";
+import { besidePage } from "./address";
+import { fetchRecord } from "./api";
 import { type CardForm, SessionCard, titleOf } from "./card";
 import { CommandError, type WebSocketClient } from "../client/src/client.js";
 import { copyButton } from "./copy";
@@ -28,7 +29,7 @@ const TICK_MS = 1_000;
 const HIDDEN_STEP_MS = 500;
 
 /** What begins a session here, for a first look. */
-const TRY_IT = `curl -H 'Content-Type: application/json' -d '{"metadata":{"title":"My first job"}}' ${location.origin}/api/sessions`;
+const TRY_IT = `curl -H 'Content-Type: application/json' -d '{"metadata":{"title":"My first job"}}' ${besidePage("api/sessions")}`;
 
 interface BoardHooks {
   /** The sessions differ: the page's title follows. */
@@ -318,7 +319,8 @@ export class SessionBoard {
     if (this.#asked.has(sessionId)) return;
     this.#asked.add(sessionId);
     // Gone meanwhile, or out of reach: then the rest of the outcome stands.
-    void fetchSession(sessionId)
+    void fetchRecord(sessionId)
+      .then(({ session }) => session)
       .catch(() => null)
       .then((session) => {
         this.#asked.delete(sessionId);

@@ -43,6 +43,13 @@ export function setAttribute(element: Element, name: string, value: string): voi
 
 const SVG = "http://www.w3.org/2000/svg";
 
+/** An element of a drawing. */
+export function svg(name: string, attributes: Record<string, string | number>): SVGElement {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
+  return element;
+}
+
 /** Outline icons on a grid of 24 units, drawn with the colour of the text. */
 const ICONS = {
   upload: "M12 16V4m0 0L7 9m5-5 5 5M4 15v3a2 2 0 0 0 2 2h12a2 2 0 0 0 2-2v-3",
@@ -57,15 +64,10 @@ const ICONS = {
 
 export type IconName = keyof typeof ICONS;
 
-export function icon(name: IconName): SVGSVGElement {
-  const svg = document.createElementNS(SVG, "svg");
-  const path = document.createElementNS(SVG, "path");
-  path.setAttribute("d", ICONS[name]);
-  for (const [key, value] of Object.entries({ viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" })) {
-    svg.setAttribute(key, value);
-  }
-  svg.append(path);
-  return svg;
+export function icon(name: IconName): SVGElement {
+  const root = svg("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" });
+  root.append(svg("path", { d: ICONS[name] }));
+  return root;
 }
 
 /** A round button that only shows a cross; `label` is what it is called. */

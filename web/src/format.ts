@@ -21,6 +21,11 @@ export function formatBytes(bytes: number): string {
   return `${value < 10 && unit > 0 ? oneDigit.format(value) : formatCount(Math.round(value))} ${units[unit]}`;
 }
 
+/** "0.4", "1,204.5" */
+export function formatDecimal(value: number): string {
+  return oneDigit.format(value);
+}
+
 /** "35 ms", "4.3 s", "2 min 5 s", "1 h 4 min" */
 export function formatDuration(ms: number): string {
   if (ms < 1000) return `${Math.max(0, Math.round(ms))} ms`;

@@ -1,11 +1,16 @@
-import { AlertList } from "./alerts";
+import { socketPath } from "./address";
+import { AlertList, needsAction } from "./alerts";
 import { fetchRole, forgetSession } from "./api";
+import { AwayNotice } from "./away";
 import { SessionBoard, runningInBrief } from "./board";
 import { WebSocketClient } from "../client/src/client.js";
 import { byId, setAttribute, setText } from "./dom";
 import { FindingsView } from "./findings";
+import { HistoryView } from "./history";
 import { ImportForm } from "./import-form";
 import { createImportsTable } from "./imports";
+import { Router } from "./router";
+import { ServerPage } from "./server-page";
 import { SessionLog } from "./session-log";
 import { SessionPage } from "./session-page";
 import { SessionStore } from "../client/src/session-store.js";
@@ -23,12 +28,13 @@ const ASK_AGAIN_AFTER_MS = 1_000;
 /** The tables are read after this time even without a connection. */
 const READ_AFTER_MS = 1_000;
 
-const client = new WebSocketClient();
+const client = new WebSocketClient({ path: socketPath() });
 // A dashboard is left open: it comes back by itself however long the server was away.
 client.maxReconnectAttempts = Number.POSITIVE_INFINITY;
 
+const announce = (text: string): void => setText(byId("announcer"), text);
 const store = new SessionStore(client);
-let page: SessionPage | null = null;
+let showTitle = (): void => {};
 const alerts = new AlertList();
 const toasts = new Toasts(byId("toasts"));
 const findings = new FindingsView(byId("findings"), byId("tiles"));
@@ -49,25 +55,30 @@ const refresh = refreshButton(byId("refresh"), async () => {
 new StatusView(client, () => void refresh(), () => form.queue.busy);
 const board = new SessionBoard(client, store, byId("sessions"), {
   changed: () => showTitle(),
-  announce: (text) => setText(byId("announcer"), text),
+  announce,
   complain: (text) => toasts.complain(text),
 });
 
 const log = new SessionLog(store);
-page = new SessionPage(client, store, log, {
+const page = new SessionPage(client, store, log, {
   cancel: (sessionId) => board.cancel(sessionId),
   fill: (sessionId) => board.fill(sessionId),
-  moved: () => showTitle(),
+  changed: () => showTitle(),
 });
+const past = new HistoryView(client, () => store.now());
+const server = new ServerPage();
+new AwayNotice(client, store, { openAlerts: () => alerts.open(), announce });
 
 /** Title and icon of the tab tell how far things are while the reader is elsewhere. */
-function showTitle(): void {
-  const view = page?.view;
+showTitle = (): void => {
+  const { view } = page;
   const running = runningInBrief(view ? [view] : store.getSnapshot());
-  const icon = running ? `/progress-${Math.floor(running.share * 8)}.svg` : "/favicon.svg";
+  const icon = running ? `progress-${Math.floor(running.share * 8)}.svg` : "favicon.svg";
   setAttribute(byId("favicon"), "href", icon);
-  document.title = running ? `${running.text} – ${NAME}` : page?.title ? `${page.title} – ${NAME}` : NAME;
-}
+  const place = [page, past, server].find(({ element }) => !element.hidden)?.title;
+  document.title = running ? `${running.text} – ${NAME}` : place ? `${place} – ${NAME}` : NAME;
+};
+new Router([page, past, server], () => showTitle());
 
 const refreshTables = (): void => {
   findings.refresh();
@@ -85,12 +96,13 @@ void showRole();
 new SignIn(client, () => {
   void showRole();
   void client.connect().catch(() => {});
-  refreshTables();
+  readAll();
 });
 
 client.subscribe("system_alert", (alert) => {
   alerts.add(alert);
-  toasts.alert(alert);
+  // What was missed is told together, except for what somebody has to do.
+  if (!client.isCatchingUp || needsAction(alert)) toasts.alert(alert);
 });
 client.subscribe("session_created", ({ metadata }) => {
   form.render();
@@ -116,7 +128,11 @@ client.subscribe("connection_changed", ({ state, reason }) => {
 
 // Read after the connection stands, since from then on no change is missed; a server that lets it wait is not waited for.
 let wasConnected = false;
-const read = setTimeout(refreshTables, READ_AFTER_MS);
+const readAll = (): void => {
+  refreshTables();
+  void alerts.load();
+};
+const read = setTimeout(readAll, READ_AFTER_MS);
 client.subscribe("connection_changed", ({ state }) => {
   if (state !== "connected" || wasConnected) {
     wasConnected = state === "connected";
@@ -124,7 +140,7 @@ client.subscribe("connection_changed", ({ state }) => {
   }
   wasConnected = true;
   clearTimeout(read);
-  refreshTables();
+  readAll();
 });
 // A failure shows in the connection status, and further attempts follow by themselves.
 client.connect().catch(() => {});

@@ -1,23 +1,34 @@
+import { ApiError, type Change, fetchRecord } from "./api";
 import { SessionCard, titleOf } from "./card";
 import type { WebSocketClient } from "../client/src/client.js";
 import { copyButton } from "./copy";
-import { byId, h, setText } from "./dom";
-import { formatDuration, formatTime, humanise, isolate } from "./format";
+import { byId, h, setText, svg } from "./dom";
+import { formatClock, formatDuration, formatTime, humanise, isolate, rowsInWords } from "./format";
 import { definitionList } from "./outcome";
-import type { LogEntry, Point, SessionLog } from "./session-log";
+import { type LogEntry, type Point, type SessionLog, joined } from "./session-log";
 import type { SessionStore } from "../client/src/session-store.js";
-import type { SessionView } from "../client/src/session-view.js";
+import { type SessionView, sessionView } from "../client/src/session-view.js";
+import type { View } from "./router";
 
 const TICK_MS = 1_000;
-const SVG = "http://www.w3.org/2000/svg";
 const ROUTE = /^#\/session\/([0-9a-f-]{36})$/i;
+/** Two times of creation that are so near are those of one session: events tell it less exactly. */
+const SAME_SESSION_MS = 1_000;
+
+const TEXTS = {
+  looking: "Looking for the session…",
+  unknown: "The server does not know this session, or not any more.",
+  unread: (reason: string) => `The session could not be read: ${reason}.`,
+  noCurve: "A curve appears as soon as there is progress to see.",
+  seenOnly: "The server keeps the last 200 changes. They could not be read, so this is what this page has seen.",
+};
 
 export interface SessionPageActions {
   cancel: (sessionId: string) => Promise<void>;
   /** Asks for the result that a list has left out. */
   fill: (sessionId: string) => void;
-  /** The address has changed: the page's title follows. */
-  moved: () => void;
+  /** Something about the session has changed: the page's title follows. */
+  changed: () => void;
 }
 
 /** The address of a session's own page. */
@@ -25,61 +36,80 @@ export function addressOf(sessionId: string): string {
   return `#/session/${sessionId}`;
 }
 
+/** A session as the server has kept it. */
+interface Kept {
+  view: SessionView;
+  changes: readonly Change[];
+}
+
 /** One session on a page with an address of its own: everything that is known of it. */
-export class SessionPage {
+export class SessionPage implements View {
+  readonly element = byId("session-page");
   readonly #client: WebSocketClient;
   readonly #store: SessionStore;
   readonly #log: SessionLog;
   readonly #actions: SessionPageActions;
-  readonly #overview = byId("overview");
-  readonly #page = byId("session-page");
   #shown: string | null = null;
   #card: SessionCard | null = null;
-  #curve = h("div", { class: "curve", testid: "curve" });
-  #facts = h("div", { testid: "session-details" });
-  #entries = h("ol", { class: "log", testid: "session-log" });
-  #missing = h("p", { class: "card empty", testid: "session-missing", role: "status" });
+  #kept: Kept | null = null;
+  /** Why there is nothing kept. */
+  #problem: string | null = null;
+  /** There was no connection since the session was read. */
+  #isBehind = false;
+  readonly #columns = h("div", { class: "session-columns", testid: "session-columns" });
+  readonly #curve = h("div", { class: "curve", testid: "curve" });
+  readonly #facts = h("div", { testid: "session-details" });
+  readonly #entries = h("ol", { class: "log", testid: "session-log", tabindex: 0, "aria-label": "What happened" });
+  readonly #note = h("p", { class: "subtle" }, TEXTS.seenOnly);
+  readonly #missing = h("p", { class: "card empty", testid: "session-missing", role: "status" });
 
   constructor(client: WebSocketClient, store: SessionStore, log: SessionLog, actions: SessionPageActions) {
     this.#client = client;
     this.#store = store;
     this.#log = log;
     this.#actions = actions;
-    window.addEventListener("hashchange", () => this.#route(true));
     store.subscribe((changed) => {
       if (this.#shown !== null && changed.has(this.#shown)) this.#render();
     });
-    client.subscribe("session_lost", ({ sessionId }) => {
-      if (sessionId === this.#shown) this.#render(true);
+    // What the server has kept is read anew where another session has begun under the id, or something may have been missed.
+    client.subscribe("session_created", ({ sessionId }) => {
+      if (sessionId === this.#shown) void this.#read();
+    });
+    client.subscribe("connection_changed", ({ state }) => {
+      if (state === "reconnecting" || state === "offline") this.#isBehind = true;
+    });
+    client.subscribe("session_list", () => {
+      if (this.#shown !== null && this.#isBehind) void this.#read();
+      this.#isBehind = client.connection.state !== "connected";
     });
     setInterval(() => this.#card?.tick(store.now()), TICK_MS);
-    this.#route(false);
   }
 
-  /** The session that has the page to itself, if one has. */
+  match(hash: string): string | null {
+    return ROUTE.exec(hash)?.[1]?.toLowerCase() ?? null;
+  }
+
+  /** The session that has the page to itself, if one has: live, or as it was kept. */
   get view(): SessionView | undefined {
-    return this.#shown === null ? undefined : this.#store.get(this.#shown);
+    if (this.#shown === null) return undefined;
+    const live = this.#store.get(this.#shown);
+    return live && !this.#isKeptBetter(live) ? live : (this.#kept?.view ?? live);
   }
 
-  #route(byHand: boolean): void {
-    const sessionId = ROUTE.exec(location.hash)?.[1]?.toLowerCase() ?? null;
-    if (sessionId === this.#shown) return;
-    const before = this.#shown;
-    this.#shown = sessionId;
-    this.#overview.hidden = sessionId !== null;
-    this.#page.hidden = sessionId === null;
+  /** For the title of the tab. */
+  get title(): string | null {
+    return this.view ? isolate(titleOf(this.view)) : null;
+  }
+
+  close(): void {
+    this.#shown = null;
     this.#card = null;
-    this.#page.replaceChildren();
-    if (sessionId !== null) this.#open(sessionId);
-    this.#actions.moved();
-    if (!byHand) return;
-    window.scrollTo(0, 0);
-    const link = before === null ? null : document.querySelector<HTMLElement>(`a[href="${addressOf(before)}"]`);
-    (sessionId === null ? (link ?? byId("main")) : this.#page.querySelector<HTMLElement>("h2"))?.focus();
+    this.#kept = null;
+    this.element.replaceChildren();
   }
 
-  #open(sessionId: string): void {
-    const address = `${location.origin}${location.pathname}${addressOf(sessionId)}`;
+  open(sessionId: string): void {
+    const address = `${location.href.replace(/#.*$/, "")}${addressOf(sessionId)}`;
     const actions = {
       cancel: () => void this.#actions.cancel(sessionId).then(() => card.setCancelling(false)),
       close: () => {
@@ -89,8 +119,23 @@ export class SessionPage {
       toggle: () => {},
     };
     const card = new SessionCard(sessionId, actions);
+    this.#shown = sessionId;
     this.#card = card;
-    this.#page.append(
+    this.#problem = null;
+    this.#columns.replaceChildren(
+      h("div", { class: "session-main" }, card.element, this.#section("Progress", this.#curve)),
+      h(
+        "div",
+        { class: "session-side" },
+        this.#section(
+          "Details",
+          this.#facts,
+          h("p", { class: "copies" }, copyButton("Copy the id", sessionId), copyButton("Copy the link", address)),
+        ),
+        this.#section("What happened", this.#note, this.#entries),
+      ),
+    );
+    this.element.replaceChildren(
       h(
         "div",
         { class: "section-head" },
@@ -98,23 +143,10 @@ export class SessionPage {
         h("a", { href: "#", class: "quiet-button", testid: "back" }, "All sessions"),
       ),
       this.#missing,
-      h(
-        "div",
-        { class: "session-columns", testid: "session-columns" },
-        h("div", { class: "session-main" }, card.element, this.#section("Progress", this.#curve)),
-        h(
-          "div",
-          { class: "session-side" },
-          this.#section(
-            "Details",
-            this.#facts,
-            h("p", { class: "copies" }, copyButton("Copy the id", sessionId), copyButton("Copy the link", address)),
-          ),
-          this.#section("What this page has seen", this.#entries),
-        ),
-      ),
+      this.#columns,
     );
     this.#render();
+    void this.#read();
     // It may be none of the listed ones, and what it does from now on is wanted too.
     if (this.#store.get(sessionId)?.endedAt === undefined) this.#client.trackImportProgress(sessionId);
   }
@@ -123,57 +155,78 @@ export class SessionPage {
     return h("section", { class: "card" }, h("h3", { class: "section-title" }, title), ...content);
   }
 
-  #render(lost = false): void {
+  /** Reads what the server has kept of the session. */
+  async #read(): Promise<void> {
+    const sessionId = this.#shown!;
+    let kept: Kept | null = null;
+    let problem: string | null = null;
+    try {
+      const { session, changes } = await fetchRecord(sessionId);
+      kept = { view: sessionView(session), changes };
+    } catch (error) {
+      const isUnknown = error instanceof ApiError && error.code === "SESSION_NOT_FOUND";
+      problem = isUnknown ? TEXTS.unknown : TEXTS.unread(error instanceof ApiError ? error.message : String(error));
+    }
+    if (sessionId !== this.#shown) return;
+    this.#problem = problem;
+    if (kept || problem === TEXTS.unknown) this.#kept = kept;
+    this.#render();
+  }
+
+  /** Whether the server tells more of a session than this page has seen. */
+  #isKeptBetter(live: SessionView): boolean {
+    const kept = this.#kept?.view;
+    if (!kept || kept.endedAt === null) return false;
+    // A later session under the same id is only known live.
+    if (live.createdAt > kept.createdAt + SAME_SESSION_MS && live.createdAt > kept.endedAt) return false;
+    return live.status === "lost" || live.resultLeftOut;
+  }
+
+  #render(): void {
     const { view } = this;
-    const columns = this.#page.querySelector<HTMLElement>(".session-columns")!;
-    columns.hidden = !view;
+    this.#columns.hidden = !view;
     this.#missing.hidden = view !== undefined;
-    setText(this.#missing, lost ? "The server does not know this session, or not any more." : "Looking for the session…");
+    setText(this.#missing, this.#problem ?? TEXTS.looking);
     if (!view) return;
     this.#card?.render(view, this.#store.now());
     if (view.resultLeftOut) this.#actions.fill(view.sessionId);
     this.#facts.replaceChildren(definitionList(detailsOf(view), 100));
-    this.#curve.replaceChildren(curveOf(this.#log.points(view.sessionId), view));
-    this.#entries.replaceChildren(...this.#log.entries(view.sessionId).map(entryLine).reverse());
-    this.#actions.moved();
-  }
-
-  /** For the title of the tab. */
-  get title(): string | null {
-    return this.view ? isolate(titleOf(this.view)) : null;
+    const isSame = this.#kept !== null && Math.abs(this.#kept.view.createdAt - view.createdAt) <= SAME_SESSION_MS;
+    const story = joined(isSame ? this.#kept!.changes : [], this.#log.story(view.sessionId));
+    this.#note.hidden = isSame || this.#problem === null;
+    this.#curve.replaceChildren(curveOf(story.points, view));
+    this.#entries.replaceChildren(...story.entries.map(entryLine).reverse());
+    this.#actions.changed();
   }
 }
 
 function detailsOf(view: SessionView): [string, unknown][] {
-  const { sessionId, operation, createdAt, lastUpdate, endedAt, metadata } = view;
-  const times: [string, unknown][] = [
-    ["started", formatTime(new Date(createdAt).toISOString())],
-    ["last news", formatTime(new Date(lastUpdate).toISOString())],
-  ];
-  if (endedAt !== null) times.push(["took", formatDuration(endedAt - createdAt)]);
-  const kind: [string, unknown][] = operation === null ? [] : [["kind", humanise(operation)]];
-  return [["id", sessionId], ...kind, ...times, ...Object.entries(metadata)];
+  const { sessionId, operation, createdAt, lastUpdate, endedAt, metadata, currentStep } = view;
+  const moment = (ms: number): string => formatTime(new Date(ms).toISOString());
+  const rows = rowsInWords(view.processedRows, view.totalRows);
+  const facts: [string, unknown][] = [["id", sessionId]];
+  if (operation !== null) facts.push(["kind", humanise(operation)]);
+  facts.push(["started", moment(createdAt)]);
+  if (endedAt === null) facts.push(["last news", moment(lastUpdate)]);
+  else facts.push(["ended", moment(endedAt)], ["took", formatDuration(endedAt - createdAt)]);
+  // While it runs the card tells these.
+  if (endedAt !== null && currentStep !== null) facts.push(["last step", currentStep]);
+  if (endedAt !== null && rows !== "") facts.push(["rows", rows]);
+  return [...facts, ...Object.entries(metadata)];
 }
 
-function entryLine({ at, text }: LogEntry): HTMLElement {
-  const iso = new Date(at).toISOString();
-  const time = h("time", { datetime: iso }, new Date(at).toLocaleTimeString("en-GB"));
-  return h("li", {}, time, " ", h("bdi", {}, text));
+function entryLine({ at, percent, text }: LogEntry): HTMLElement {
+  const time = h("time", { datetime: new Date(at).toISOString() }, formatClock(at));
+  return h("li", {}, time, " ", h("span", { class: "log-percent" }, percent), " ", h("bdi", {}, text));
 }
 
-/** The progress that this page has seen, over time. */
+/** Progress over time. */
 function curveOf(points: readonly Point[], view: SessionView): Element {
-  if (points.length < 2) return h("p", { class: "subtle" }, "A curve appears as soon as there is progress to see.");
+  if (points.length < 2) return h("p", { class: "subtle" }, TEXTS.noCurve);
   const from = Math.min(view.createdAt, points[0]!.at);
   const span = Math.max(1, points.at(-1)!.at - from);
   const place = ({ at, progress }: Point): string => `${(((at - from) / span) * 300).toFixed(1)},${(98 - progress * 96).toFixed(1)}`;
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", "0 0 300 100");
-  svg.setAttribute("preserveAspectRatio", "none");
-  svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", "Progress over time");
-  const line = document.createElementNS(SVG, "polyline");
-  line.setAttribute("points", points.map(place).join(" "));
-  svg.append(line);
-  return svg;
+  const root = svg("svg", { viewBox: "0 0 300 100", preserveAspectRatio: "none", role: "img", "aria-label": "Progress over time" });
+  root.append(svg("polyline", { points: points.map(place).join(" ") }));
+  return root;
 }

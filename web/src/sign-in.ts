@@ -27,7 +27,7 @@ export class SignIn {
   async #send(done: () => void): Promise<void> {
     const body = JSON.stringify({ token: this.#token.value.trim() });
     setText(this.#problem, "");
-    const response = await fetch("/api/login", { method: "POST", headers: { "Content-Type": "application/json" }, body }).catch(() => null);
+    const response = await fetch("api/login", { method: "POST", headers: { "Content-Type": "application/json" }, body }).catch(() => null);
     if (response?.ok) {
       this.#token.value = "";
       this.#dialog.close();

@@ -1,8 +1,7 @@
 import type { DayCount, Statistics } from "./api";
-import { h, setText } from "./dom";
+import { h, setText, svg } from "./dom";
 import { formatCount, formatDay, plural } from "./format";
 
-const SVG = "http://www.w3.org/2000/svg";
 /** The chart in units of its own; the style sheet says how large it is. */
 const WIDTH = 600;
 const HEIGHT = 90;
@@ -80,12 +79,6 @@ function chart(days: DayCount[], words: string): SVGElement {
     root.append(whole);
   });
   return root;
-}
-
-function svg(name: string, attributes: Record<string, string | number>): SVGElement {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
-  return element;
 }
 
 function round(value: number): number {

@@ -186,7 +186,7 @@ export const sendByXhr: Send = (upload, onSent, signal) =>
     for (const [name, value] of Object.entries(formFields(upload))) form.append(name, value);
     form.append("csvFile", upload.file);
     const request = new XMLHttpRequest();
-    request.open("POST", `/api/vulnerabilities/import?sessionId=${upload.sessionId}`);
+    request.open("POST", `api/vulnerabilities/import?sessionId=${upload.sessionId}`);
     request.upload.onprogress = (event) => {
       if (event.lengthComputable) onSent(event.loaded / event.total);
     };

@@ -1,13 +1,15 @@
 //! What the loop has counted, as JSON.
 
+use std::time::Duration;
+
 use pulsewheel::http::Response;
-use pulsewheel::{Endpoint, Histogram, PacketCounts};
+use pulsewheel::{memory_usage, Endpoint, Histogram, PacketCounts};
 use serde_json::{json, Map, Value};
 
 use super::answer::json_text;
 
-/// `GET /api/stats`.
-pub fn answer(endpoint: &mut Endpoint) -> Response {
+/// `GET /api/stats`, of a server that has been up for so long.
+pub fn answer(endpoint: &mut Endpoint, uptime: Duration) -> Response {
     let stats = endpoint.stats();
     let turns = endpoint.loop_stats();
     let disconnects = stats.disconnects.iter();
@@ -18,7 +20,11 @@ pub fn answer(endpoint: &mut Endpoint) -> Response {
     let limits: Map<String, Value> = limits
         .map(|(limit, count)| (limit.as_str().to_owned(), count.into()))
         .collect();
+    let memory = memory_usage();
     let body = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_ms": u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX),
+        "memory": { "used_mb": memory.used_mb, "available_mb": memory.available_mb },
         "now": {
             "connections": stats.counts.connections,
             "sessions": stats.counts.sessions,

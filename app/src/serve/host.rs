@@ -1,6 +1,7 @@
 //! What the program does with the events of the event loop.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use pulsewheel::http::{Cors, Method, Request, Response};
 use pulsewheel::{Admission, Endpoint, Event, PeerAddr, RequestId};
@@ -44,6 +45,7 @@ pub struct Host {
     pub alerts: Arc<Alerts>,
     pub answers: Arc<Answers>,
     pub repeats: Repeats,
+    pub started: Instant,
 }
 
 impl Host {
@@ -258,7 +260,7 @@ impl Host {
             }
             Route::Figures => {
                 fields(head, &[])?;
-                figures::answer(endpoint)
+                figures::answer(endpoint, self.started.elapsed())
             }
             Route::ListFindings => {
                 let query = Query::findings(head)?;

@@ -51,7 +51,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pulsewheel::http::Cors;
 use pulsewheel::progress::{ProgressConfig, SessionRecord};
@@ -253,6 +253,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         alerts: alerts.clone(),
         answers,
         repeats: Repeats::new(args.max_upload_bytes),
+        started: Instant::now(),
     };
     let pace = host.journal.pace();
     let _watch = Watch::start(alerts, handle.clone(), &args.data_dir, pace)?;

@@ -127,7 +127,8 @@ function performanceLine(event: ImportComplete): HTMLElement {
     if (typeof value === "number") parts.push(h("span", { testid: `summary-${key}` }, words(value)));
   };
   part("total_processed", event.total_processed, (value) => `${plural(value, "row")} accepted`);
-  part("processing_time_ms", event.processing_time_ms, (value) => `in ${formatDuration(value)}`);
+  // Alone it would only repeat what the head of the card says.
+  if (parts.length > 0) part("processing_time_ms", event.processing_time_ms, (value) => `in ${formatDuration(value)}`);
   part("rows_per_second", speed, (value) => `${formatCount(Math.round(value))} rows/s`);
   part("database_operations", operations, (value) => plural(value, "database operation"));
   part("peak_memory_mb", memory, (value) => `peak memory ${formatCount(Math.round(value))} MiB`);

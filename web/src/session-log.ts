@@ -5,6 +5,8 @@ import type { SessionStore, SessionView } from "../client/src/session-store.js";
 /** Sessions of which something is kept; the one longest without news makes room. */
 const MAX_SESSIONS = 1_000;
 const MAX_ENTRIES = 200;
+/** An event is sent so long after the change that it tells, at most. */
+const SAME_NEWS_MS = 1_000;
 /** Points of a curve; where there are more, every second one goes. */
 const MAX_POINTS = 120;
 
@@ -110,7 +112,10 @@ export function joined(changes: readonly Change[], seen: Story): Story {
     if (entry.kind === "lost") return last.status === "processing";
     return entry.kind !== "progress" || !covered(entry);
   });
-  const told = entriesOf(changes).filter(({ kind }) => kind !== "end" || !endSeen);
+  // A step that this page has seen tells its progress, too.
+  const isStep = ({ at, percent }: LogEntry): boolean =>
+    kept.some((entry) => entry.kind === "step" && entry.percent === percent && Math.abs(entry.at - at) < SAME_NEWS_MS);
+  const told = entriesOf(changes).filter((entry) => (entry.kind === "progress" ? !isStep(entry) : entry.kind !== "end" || !endSeen));
   const points = [...changes, ...seen.points.filter((point) => !covered(point))];
   return {
     entries: [...told, ...kept].sort(byTime),

@@ -123,9 +123,9 @@ test("an end that the server has told before it has written it is shown when it 
   const late = ended("late");
   answers = [{ sessions: [], next: null }, { sessions: [late], next: null }];
   for (const callback of client.eventCallbacks.get("import_complete") ?? []) callback({ ...complete(1), sessionId: late.sessionId } as never);
-  await vi.waitFor(() => expect(titles()).toEqual(["late"]), { timeout: 5_000 });
+  await vi.waitFor(() => expect(titles()).toEqual(["late"]), { timeout: 20_000 });
   expect(asked).toHaveLength(3);
-});
+}, 30_000);
 
 test("a history that cannot be read says so and can be tried again", async () => {
   answers = ["down"];

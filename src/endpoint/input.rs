@@ -219,8 +219,14 @@ impl Endpoint {
 
     /// The peer will send nothing more, but may still read.
     pub(super) fn read_closed(&mut self, key: ConnectionId) {
-        if !self.transport.close_read(key) {
-            self.hang_up(key);
+        if self.transport.close_read(key) {
+            return;
+        }
+        // A request that was broken off may have its answer already, which its sender is to get.
+        let is_answer_waiting = self.transport.is_answered(key) && self.has_output(key);
+        match is_answer_waiting {
+            true => self.finish(key),
+            false => self.hang_up(key),
         }
     }
 

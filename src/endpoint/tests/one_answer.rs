@@ -71,6 +71,23 @@ fn a_body_that_breaks_behind_a_refusal_gets_no_second_one() {
 }
 
 #[test]
+fn a_peer_that_breaks_a_refused_request_off_and_closes_its_side_gets_the_refusal() {
+    let mut world = World::new(Config::default());
+    let key = world.open();
+    let begun = "POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf";
+    world.endpoint.begin_turn(now(world.now_ms));
+    world.endpoint.feed(key, &mut begun.as_bytes().to_vec());
+    world.endpoint.read_closed(key);
+    assert!(world.closed.is_empty());
+    world.turn();
+    assert_eq!(answers(&mut world, key), [404]);
+    assert_eq!(world.shut, [key]);
+    world.endpoint.read_closed(key);
+    world.turn();
+    assert_eq!(world.endpoint.counts().connections, 0);
+}
+
+#[test]
 fn a_poll_that_has_its_answer_gets_none_for_what_follows_it() {
     let mut world = World::new(Config::default());
     let sid = world.open_polling();

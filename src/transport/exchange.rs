@@ -1,14 +1,13 @@
-//! HTTP on a connection: heads, bodies, answers, and the end of an exchange.
+//! HTTP on a connection: heads and bodies that come in, and what becomes of the request under way.
 
 use super::connection::Http;
 use super::{
-    Chunk, Connection, Exchange, Failure, Going, Payload, Phase, Protocol, RequestId, Sink, Step,
+    Chunk, Connection, Exchange, Failure, Payload, Phase, Protocol, RequestId, Sink, Step,
     Transport,
 };
 use crate::clock::Clock;
 use crate::http::{
-    parse_head, BodyDecoder, BodyPart, Field, Head, HeadOptions, Parsed, Refusal, Response,
-    ResponseBody, CONTINUE,
+    parse_head, BodyDecoder, BodyPart, Head, HeadOptions, Parsed, Refusal, CONTINUE,
 };
 use crate::id::{ConnectionId, EngineSessionId};
 use crate::priority::Priority;
@@ -208,21 +207,6 @@ impl Transport {
         }
     }
 
-    /// Notes what the answer to the request under way will have to say beside itself, and how it may be compressed.
-    pub fn prepare_answer(&mut self, key: ConnectionId, head: &Head<'_>, fields: Vec<Field>) {
-        #[cfg(feature = "compression")]
-        let coding = self.accepted_coding(head);
-        #[cfg(not(feature = "compression"))]
-        let _ = head;
-        if let Some(exchange) = self.exchange(key) {
-            exchange.extra_fields = fields;
-            #[cfg(feature = "compression")]
-            {
-                exchange.coding = coding;
-            }
-        }
-    }
-
     /// Asks for the body where the peer waits to be asked.
     pub fn send_continue(&mut self, key: ConnectionId) {
         if let Some(connection) = self.get_mut(key) {
@@ -251,109 +235,9 @@ impl Transport {
         }
     }
 
-    /// Answers the request under way on a connection.
-    pub fn answer(
-        &mut self,
-        clock: &mut Clock,
-        key: ConnectionId,
-        mut response: Response,
-        priority: Priority,
-    ) {
-        let max_discarded_bytes = self.limits.max_discarded_bytes;
-        let going = self.going;
-        let Some(connection) = self.get_mut(key) else {
-            return;
-        };
-        let is_read_closed = connection.is_read_closed;
-        let is_open = connection.is_open();
-        let Some(exchange) = connection.exchange() else {
-            return;
-        };
-        debug_assert!(
-            is_open && !exchange.is_answered && exchange.parts.is_none(),
-            "a request is answered once, and before its connection ends"
-        );
-        if !is_open || exchange.is_answered || exchange.parts.is_some() {
-            return;
-        }
-        exchange.is_answered = true;
-        let is_of_session = matches!(exchange.sink, Sink::Poll { .. } | Sink::Post { .. });
-        let is_last = match going {
-            Going::No => is_read_closed,
-            Going::Leaving => is_read_closed || !is_of_session,
-            Going::ShuttingDown => true,
-        };
-        // A peer that still waits to be asked for its body sends none, and one whose body is long is not worth reading.
-        let is_unwanted = exchange.expects_continue && exchange.body.is_some();
-        if exchange.body.is_some() {
-            exchange.sink = Sink::Discard {
-                left_bytes: max_discarded_bytes,
-            };
-            exchange.options.keep_alive &= !is_unwanted;
-        }
-        exchange.options.keep_alive &= !is_last;
-        response.headers.append(&mut exchange.extra_fields);
-        let (options, has_body) = (exchange.options, exchange.body.is_some());
-        self.grown_bytes += push_response(connection, response, options);
-        self.queue_write(key, priority);
-        if !options.keep_alive {
-            self.finish(clock, key);
-        } else {
-            if has_body {
-                self.arm(clock, key, Timeout::Request, self.limits.request_timeout_ms);
-            }
-            self.end_exchange(clock, key);
-        }
-    }
-
-    /// Answers whatever is under way, if anything is, and ends the connection.
-    pub fn answer_finally(&mut self, clock: &mut Clock, key: ConnectionId, mut response: Response) {
-        let options = HeadOptions {
-            keep_alive: false,
-            head_request: false,
-            http10: false,
-        };
-        if let Some(connection) = self.get_mut(key).filter(|it| it.is_open()) {
-            if let Some(exchange) = connection.exchange() {
-                response.headers.append(&mut exchange.extra_fields);
-            }
-            self.grown_bytes += push_response(connection, response, options);
-            self.finish(clock, key);
-        }
-    }
-
-    /// Makes room for the next request once both the request and its answer are complete.
-    pub fn end_exchange(&mut self, clock: &mut Clock, key: ConnectionId) {
-        let Some(http) = self.http(key) else {
-            return;
-        };
-        let exchange = http.exchange.as_deref();
-        if exchange.is_some_and(|exchange| exchange.is_answered && exchange.body.is_none()) {
-            http.exchange = None;
-            self.await_request(clock, key);
-            self.input_wanted(key);
-        }
-    }
-
-    /// Sets the time for the next request, which begins when the last answer has been written; until then the peer has to
-    /// take some of it from time to time.
-    pub(super) fn await_request(&mut self, clock: &mut Clock, key: ConnectionId) {
-        if self.has_output(key) {
-            self.arm(clock, key, Timeout::Output, self.limits.request_timeout_ms);
-        } else {
-            self.arm(clock, key, Timeout::KeepAlive, self.limits.keep_alive_ms);
-        }
-    }
-
     /// The exchange under way on a connection.
     pub fn exchange(&mut self, key: ConnectionId) -> Option<&mut Exchange> {
         self.get_mut(key)?.exchange()
-    }
-
-    /// Whether the request under way on a connection has its answer.
-    pub fn is_answered(&mut self, key: ConnectionId) -> bool {
-        self.exchange(key)
-            .is_some_and(|exchange| exchange.is_answered)
     }
 
     /// Whether a peer has begun to send a request that is not complete, or has sent one that is not answered.
@@ -451,7 +335,7 @@ impl Transport {
         }
     }
 
-    fn http(&mut self, key: ConnectionId) -> Option<&mut Http> {
+    pub(super) fn http(&mut self, key: ConnectionId) -> Option<&mut Http> {
         match &mut self.get_mut(key)?.protocol {
             Protocol::Http(http) => Some(http),
             Protocol::WebSocket(_) => None,
@@ -504,43 +388,4 @@ fn options(head: &Head<'_>) -> HeadOptions {
         head_request: head.method == crate::http::Method::Head,
         http10: head.minor_version == 0,
     }
-}
-
-/// Appends an answer to what waits for a connection: one buffer where the body is small, two where copying would cost. Gives how
-/// many bytes it has.
-fn push_response(connection: &mut Connection, response: Response, options: HeadOptions) -> usize {
-    let mut head = Vec::with_capacity(256);
-    let body = match response.encode(&mut head, options) {
-        Ok(body) => body,
-        Err(invalid) => {
-            // The host's mistake; the peer still gets an answer, and nothing of the faulty one.
-            let apology = Response::text(500, format!("The answer could not be sent: {invalid}"));
-            apology
-                .encode(&mut head, options)
-                .expect("an answer without foreign headers is valid")
-        }
-    };
-    push_behind(connection, head, body)
-}
-
-/// Appends a body with what stands before it.
-pub(super) fn push_behind(
-    connection: &mut Connection,
-    mut before: Vec<u8>,
-    body: ResponseBody,
-) -> usize {
-    const COPIED_BYTES: usize = 4096;
-    let bytes = before.len() + body.len();
-    if body.len() <= COPIED_BYTES {
-        before.extend_from_slice(&body);
-        connection.outbox.push(Chunk::Owned(before));
-        return bytes;
-    }
-    connection.outbox.push(Chunk::Owned(before));
-    connection.outbox.push(match body {
-        ResponseBody::Static(bytes) => Chunk::Static(bytes),
-        ResponseBody::Owned(bytes) => Chunk::Owned(bytes),
-        ResponseBody::Shared(bytes) => Chunk::Shared(bytes),
-    });
-    bytes
 }

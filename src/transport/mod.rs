@@ -10,6 +10,7 @@
 //!             ready: whose turn it is to be read from or written to
 //! ```
 
+mod answer;
 #[cfg(feature = "compression")]
 mod compression;
 mod connection;

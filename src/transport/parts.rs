@@ -2,7 +2,7 @@
 //!
 //! The parts are chunks (RFC 9112 section 7.1). A peer that speaks HTTP/1.0 knows none: its body ends with the connection.
 
-use super::exchange::push_behind;
+use super::answer::push_behind;
 use super::{Chunk, Going, RequestId, Sink, Transport};
 use crate::clock::Clock;
 use crate::http::{BodyFraming, Response, ResponseBody};

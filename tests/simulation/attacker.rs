@@ -42,16 +42,9 @@ struct Enemy {
 
 impl Attacker {
     pub fn new(actor: &Actor, setup: &Setup, seed: u64) -> Attacker {
-        let line = &actor.line;
         Attacker {
             number: actor.number,
-            nature: Nature {
-                latency_ms: line.latency,
-                bytes_per_ms: line.bandwidth,
-                send_buffer: line.send as usize,
-                receive_buffer: line.receive as usize,
-                segment: line.segment,
-            },
+            nature: actor.line.nature(),
             rng: Rng::fork(seed, 1_000 + actor.number as u64),
             links: Vec::new(),
             max_body: MAX_BYTES.min(setup.max_payload as usize),

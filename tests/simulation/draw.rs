@@ -220,8 +220,8 @@ fn draw_chances(rng: &mut Rng, is_slow: bool) -> Vec<(Verb, u64)> {
         | Verb::Ask
         | Verb::Decide
         | Verb::Begin => 10,
-        Verb::Kick | Verb::KickOut | Verb::Stall | Verb::Slow | Verb::WallClock => 2,
-        Verb::Restart | Verb::Tear => 1,
+        Verb::Kick | Verb::KickOut | Verb::Stall | Verb::Slow | Verb::WallClock | Verb::Tear => 2,
+        Verb::Restart => 1,
         _ => 5,
     };
     let draw = |verb: &Verb| {
@@ -253,6 +253,7 @@ fn draw_step(rng: &mut Rng, actors: &[Actor], verbs: &[(Verb, u64)], haste: u64)
         Verb::RefuseAccepts => rng.range(1, 3),
         Verb::Burst => rng.range(2, 40),
         Verb::Attack => rng.up_to(&[3, 300, 3_000, 30_000]),
+        Verb::Upload => rng.up_to(&[100, 5_000, 40_000, 160_000]),
         _ => rng.up_to(&[4, 100, 1_000, 8_000]),
     };
     let wait_ms = match rng.below(100) {
@@ -261,13 +262,18 @@ fn draw_step(rng: &mut Rng, actors: &[Actor], verbs: &[(Verb, u64)], haste: u64)
         10..=49 => 0,
         _ => rng.range(0, 50 * haste / 100 + 1),
     };
-    let hostile: Vec<&Actor> = actors
+    let is_for = match verb {
+        Verb::Attack => Some(Kind::Hostile),
+        Verb::Upload => Some(Kind::Uploading),
+        _ => None,
+    };
+    let fit: Vec<&Actor> = actors
         .iter()
-        .filter(|actor| verb == Verb::Attack && actor.kind == Kind::Hostile)
+        .filter(|actor| Some(actor.kind) == is_for)
         .collect();
-    let actor = match hostile[..] {
+    let actor = match fit[..] {
         [] => rng.pick(actors),
-        _ => *rng.pick(&hostile),
+        _ => *rng.pick(&fit),
     };
     Step {
         actor: actor.number,

@@ -14,6 +14,8 @@ use pulsewheel::{
 /// What a client has missed is chosen by the rooms that it is in when it comes back, as in the reference: the books, which go
 /// by the rooms at the time of each packet, can follow only while rooms stay as they are.
 const ROOMS_CHANGE_UNDER_RECOVERY: bool = false;
+/// The excuse of clients about whom it decides late.
+pub const HOST_IS_LATE: &str = "the host takes its time";
 const ROOMS: [&str; 4] = ["red", "green", "blue", "a room with a longer name"];
 
 #[derive(Default)]
@@ -122,7 +124,7 @@ impl Host {
                         .connect_request(ticket)
                         .and_then(|request| tag(request.client.query))
                     {
-                        book.excuse(client, "the host takes its time");
+                        book.excuse(client, HOST_IS_LATE);
                     }
                     self.connects.push_back(ticket);
                 } else {
@@ -138,7 +140,7 @@ impl Host {
                 self.decisions += 1;
                 if self.decides_late && self.decisions.is_multiple_of(3) {
                     if let Some((client, _)) = tag(&head.query) {
-                        book.excuse(client, "the host takes its time");
+                        book.excuse(client, HOST_IS_LATE);
                     }
                     self.admissions.push_back(ticket);
                 } else {
@@ -455,6 +457,20 @@ impl Host {
                 );
             }
         }
+    }
+
+    /// Makes up for all that it has put off.
+    pub fn decide_all(&mut self, endpoint: &mut Endpoint) {
+        let waiting = [self.acks.len(), self.connects.len(), self.admissions.len()];
+        for number in 0..waiting.into_iter().max().unwrap_or(0) {
+            self.decide(endpoint, 1, number as u64);
+        }
+    }
+
+    /// Whether nobody waits for it to be let into a namespace.
+    pub fn has_decided(&self, endpoint: &Endpoint) -> bool {
+        let mut tickets = self.connects.iter();
+        tickets.all(|ticket| endpoint.connect_request(*ticket).is_none())
     }
 
     pub fn check_told(&self) {

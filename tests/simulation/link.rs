@@ -151,19 +151,28 @@ impl Link {
         if self.wants_room && self.down.space() >= self.nature.send_buffer / 3 {
             self.wake_if_waiting();
         }
-        has_moved |= self.down.arrive(now_ms);
+        has_moved |= self.arrive_at_client(now_ms);
         if self.reset_to_server_ms.is_some_and(|at_ms| at_ms <= now_ms) {
             self.reset_to_server_ms = None;
             self.is_server_reset = true;
             self.is_ready = true;
             has_moved = true;
         }
-        if self.reset_to_client_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+        has_moved
+    }
+
+    /// Lets a segment arrive at the client, or a reset behind all that arrives before it. That destroys what nobody has read.
+    fn arrive_at_client(&mut self, now_ms: u64) -> bool {
+        if self.down.arrive(now_ms) {
+            return true;
+        }
+        let is_reset = self.reset_to_client_ms.is_some_and(|at_ms| at_ms <= now_ms);
+        if is_reset {
             self.reset_to_client_ms = None;
             self.is_client_reset = true;
-            has_moved = true;
+            self.down.received.clear();
         }
-        has_moved
+        is_reset
     }
 
     pub fn next_ms(&self) -> Option<u64> {

@@ -17,6 +17,7 @@ mod rng;
 mod script;
 mod shrink;
 mod trace;
+mod uploader;
 mod viewer;
 mod wire;
 mod world;
@@ -165,7 +166,9 @@ fn one_after_the_other(script: &Script, segment: u64) -> Script {
     script.setup.ready_per_turn = 64;
     // Who gets the last place depends on when another has left.
     script.setup.max_sessions = script::Setup::default().max_sessions;
-    script.actors.retain(|actor| actor.kind != Kind::Hostile);
+    script
+        .actors
+        .retain(|actor| !matches!(actor.kind, Kind::Hostile | Kind::Uploading));
     for actor in &mut script.actors {
         actor.line = script::Line {
             latency: 0,
@@ -182,6 +185,7 @@ fn one_after_the_other(script: &Script, segment: u64) -> Script {
                 | Verb::Slow
                 | Verb::TellVolatile
                 | Verb::Attack
+                | Verb::Upload
                 | Verb::Tear
                 | Verb::FailWrite
         )

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::pipe::Nature;
 use super::rng::Rng;
 
 /// A struct of numbers that can be written and read by their names.
@@ -115,6 +116,8 @@ words! {
         Hasty,
         /// Sends from a grammar of nasty and of wrong input.
         Hostile,
+        /// Sends what is refused while its rest is still under way.
+        Uploading,
     }
 }
 
@@ -133,6 +136,19 @@ numbers! {
     }
 }
 
+impl Line {
+    /// What its links are like.
+    pub fn nature(&self) -> Nature {
+        Nature {
+            latency_ms: self.latency,
+            bytes_per_ms: self.bandwidth,
+            send_buffer: self.send as usize,
+            receive_buffer: self.receive as usize,
+            segment: self.segment,
+        }
+    }
+}
+
 words! {
     /// What happens in a step.
     Verb {
@@ -144,6 +160,8 @@ words! {
         Reset, BlackHole, HalfClose, ReadSlowly, ReadNothing, ReadOn, PollNothing, PollOn,
         /// Of a hostile one: so much of one thing.
         Attack,
+        /// Of one that uploads: something wrong, with so much behind it.
+        Upload,
         // Of the host.
         Tell, TellAll, TellVolatile, TellRoom, Join, Leave, Kick, KickOut, Ask, AskAll, Decide, Misuse,
         Begin, Progress, Complete, Fail, Cancel, Forget,

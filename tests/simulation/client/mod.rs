@@ -120,7 +120,6 @@ impl Client {
             Kind::WebSocket3 | Kind::Polling3 | Kind::Upgrading3 => 3,
             _ => 4,
         };
-        let line = &actor.line;
         Client {
             number: actor.number,
             kind: actor.kind,
@@ -128,13 +127,7 @@ impl Client {
                 revision,
                 is_msgpack: setup.msgpack == 1,
             },
-            nature: Nature {
-                latency_ms: line.latency,
-                bytes_per_ms: line.bandwidth,
-                send_buffer: line.send as usize,
-                receive_buffer: line.receive as usize,
-                segment: line.segment,
-            },
+            nature: actor.line.nature(),
             epoch: 0,
             state: State::Away,
             sid: String::new(),
@@ -183,6 +176,13 @@ impl Client {
         let mut joined = self.joined.values();
         let is_in = self.joined.is_empty() || joined.any(|joined| joined.is_connected);
         self.state == State::Open && is_in
+    }
+
+    /// Whether it has asked for a namespace, and does not know yet whether it is in it.
+    pub fn awaits_decision(&self) -> bool {
+        // In revision 3 a client that comes back is in its old namespaces only if it asks again.
+        let is_asking = self.dialect.revision == 4 && self.state == State::Open;
+        is_asking && self.joined.values().any(|joined| !joined.is_connected)
     }
 
     pub fn is_away(&self) -> bool {

@@ -55,11 +55,15 @@ impl World {
     pub(super) fn begin_busy(&mut self) {
         let machine = &mut self.machine;
         if machine.disturbed_until_ms == u64::MAX && self.net.refused_accepts == 0 {
+            // Unless it stands still, or is slow, for longer.
             machine.disturbed_until_ms = self.now_ms;
+            machine.disturb_until(machine.stall_ended_ms);
+            machine.disturb_until(machine.slow_until_ms + LONGEST_TURN_MS);
         }
         if self.now_ms < machine.slow_until_ms {
             machine.busy_until_ms = self.now_ms + machine.turn_ms;
             self.excuse_held_up();
+            self.excuse_uploads();
         }
     }
 
@@ -80,6 +84,15 @@ impl World {
             let is_polling = !is_pingless && !client.is_on_websocket();
             if !client.is_away() && (is_blocked || is_polling) {
                 self.book.excuse(client.number, "the server is slow");
+            }
+        }
+    }
+
+    /// Answers to what is uploaded now may come too late.
+    pub(super) fn excuse_uploads(&mut self) {
+        for client in &mut self.clients {
+            if let Actorlike::Uploader(uploader) = client {
+                uploader.excuse();
             }
         }
     }

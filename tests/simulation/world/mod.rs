@@ -2,10 +2,9 @@
 
 mod machine;
 mod rules;
+mod setup;
 
-use pulsewheel::http::HttpCompression;
-use pulsewheel::progress::ProgressConfig;
-use pulsewheel::{checks, Config, Counts, Endpoint, Environment, Now, Parser, RecoveryConfig};
+use pulsewheel::{checks, Counts, Endpoint, Now};
 use serde_json::json;
 
 use crate::attacker::Attacker;
@@ -16,15 +15,16 @@ use crate::held::{self, inside};
 use crate::host::Host;
 use crate::net::Net;
 use crate::rng::Rng;
-use crate::script::{Actor, Kind, Script, Setup, Step, Verb};
+use crate::script::{Script, Setup, Step, Verb};
 use crate::trace::Trace;
+use crate::uploader::Uploader;
 use machine::Machine;
+use setup::{endpoint, new_actor};
 
 const START_MS: u64 = 1_000_000;
 const START_UNIX_MS: u64 = 1_736_677_800_000;
 /// At one moment of the made-up time no more can happen than this, however finely input is cut.
 const MAX_ROUNDS: u64 = 300_000;
-const NAMESPACES: [&str; 3] = ["/", "/custom", "/third"];
 /// Of so many turns, one is followed by a check of everything, whatever is under way.
 const TURNS_PER_CHECK: u64 = 16;
 /// How long a server that shuts down waits for its last bytes to be taken.
@@ -55,6 +55,7 @@ pub struct World {
 enum Actorlike {
     Client(Box<Client>),
     Attacker(Box<Attacker>),
+    Uploader(Box<Uploader>),
     /// Left out of a script that was shortened.
     Nobody,
 }
@@ -215,6 +216,11 @@ impl World {
                     attacker.attack(amount, variant, &mut self.net, self.now_ms);
                 }
             }
+            Verb::Upload => {
+                if let Some(Actorlike::Uploader(uploader)) = self.clients.get_mut(actor) {
+                    uploader.upload(amount, variant, &mut self.net, self.now_ms);
+                }
+            }
             verb if verb.is_the_hosts() => {
                 // While the loop is held up, its host is too. Producers are other threads, which it listens to when it goes on.
                 if self.now_ms >= self.machine.busy_until_ms {
@@ -251,7 +257,7 @@ impl World {
             Verb::Fragments => client.fragments(variant, scene.net),
             Verb::Tear => client.tear(scene),
             Verb::WebSocketPing => client.websocket_ping(scene.net),
-            Verb::Enter => client.enter(NAMESPACES[1 + variant as usize % 2]),
+            Verb::Enter => client.enter(setup::NAMESPACES[1 + variant as usize % 2]),
             Verb::Exit => client.exit(scene.book),
             Verb::List => client.command(&json!(["list_sessions"]), variant.is_multiple_of(2)),
             Verb::Bye => client.bye(scene),
@@ -342,6 +348,7 @@ impl World {
                 let has_acted = match client {
                     Actorlike::Client(client) => client.act(&mut scene),
                     Actorlike::Attacker(attacker) => attacker.act(scene.net, scene.now_ms),
+                    Actorlike::Uploader(uploader) => uploader.act(scene.net, scene.now_ms),
                     Actorlike::Nobody => false,
                 };
                 moved = moved.or(has_acted.then_some(number));
@@ -396,6 +403,7 @@ impl World {
         self.machine.recover();
         self.late_steps.clear();
         self.book.is_shutting_down = true;
+        self.excuse_uploads();
         let now = self.now();
         inside(|| {
             self.driver.endpoint.begin_turn(now);
@@ -436,6 +444,9 @@ impl World {
         for number in 0..self.clients.len() {
             self.with_client(number, |client, _| client.hurry());
         }
+        let now = self.now();
+        inside(|| self.driver.endpoint.begin_turn(now));
+        self.host.decide_all(&mut self.driver.endpoint);
         self.pass_ms(10_000);
         let has_said_all = |client: &Actorlike| match client {
             Actorlike::Client(client) => {
@@ -452,6 +463,7 @@ impl World {
         self.check();
         self.check_hollow();
         self.check_debts();
+        self.excuse_uploads();
         for number in 0..self.clients.len() {
             self.with_client(number, |client, scene| {
                 scene.book.excuse(client.number, "everybody is sent away");
@@ -475,54 +487,5 @@ impl World {
         self.check_nothing_held();
         self.host.check_all_gone();
         self.book.check_all_gone();
-    }
-}
-
-fn new_actor(actor: &Actor, script: &Script, book: &mut Book) -> Actorlike {
-    if actor.kind == Kind::Hostile {
-        return Actorlike::Attacker(Box::new(Attacker::new(actor, &script.setup, script.seed)));
-    }
-    let client = Client::new(actor, &script.setup);
-    // Base64 makes more of what is queued than the books count.
-    let patience_bytes = client.nature.pace() * script.setup.shortest_ms() / 4;
-    book.standings[actor.number].patience_bytes = patience_bytes.min(script.setup.max_queued / 4);
-    Actorlike::Client(Box::new(client))
-}
-
-fn endpoint(setup: &Setup, mut rng: Rng, now: Now) -> Endpoint {
-    let environment = Environment {
-        random: Box::new(move |bytes| rng.fill(bytes)),
-        memory: Box::new(Default::default),
-    };
-    inside(|| Endpoint::new(config(setup), environment, now))
-}
-
-fn config(setup: &Setup) -> Config {
-    Config {
-        namespaces: NAMESPACES.map(str::to_owned).to_vec(),
-        connect_requests: setup.connect_requests == 1,
-        allow_request: setup.admissions == 1,
-        progress: (setup.progress == 1).then(ProgressConfig::default),
-        http_compression: (setup.compression == 1).then(HttpCompression::default),
-        allow_eio3: true,
-        recovery: (setup.recovery == 1).then(RecoveryConfig::default),
-        parser: if setup.msgpack == 1 {
-            Parser::Msgpack
-        } else {
-            Parser::Json
-        },
-        ping_interval_ms: setup.ping_interval,
-        ping_timeout_ms: setup.ping_timeout,
-        upgrade_timeout_ms: setup.upgrade_timeout,
-        connect_timeout_ms: setup.connect_timeout,
-        attachment_timeout_ms: setup.attachment_timeout,
-        request_timeout_ms: setup.request_timeout,
-        max_payload_bytes: setup.max_payload as usize,
-        max_queued_bytes: setup.max_queued as usize,
-        max_pending_events: setup.max_pending_events as usize,
-        max_linger_bytes: 64 * 1024,
-        max_connections: setup.max_connections as usize,
-        max_sessions: setup.max_sessions as usize,
-        ..Config::default()
     }
 }

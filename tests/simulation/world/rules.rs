@@ -4,6 +4,7 @@ use pulsewheel::checks;
 
 use super::{Actorlike, Unheard, World};
 use crate::held::held_bytes;
+use crate::host::HOST_IS_LATE;
 
 /// The newest figure of a progress session arrives in this time and what its line takes: the throttle, and as much again.
 const PROGRESS_WITHIN_MS: u64 = 200;
@@ -49,9 +50,13 @@ impl World {
             assert!(lingered <= most, "{lingered} bytes were read on link {id}");
         }
         for client in &self.clients {
-            if let Actorlike::Attacker(attacker) = client {
-                attacker.check_answers(&self.net);
-                attacker.check_lists(&self.net);
+            match client {
+                Actorlike::Attacker(attacker) => {
+                    attacker.check_answers(&self.net);
+                    attacker.check_lists(&self.net);
+                }
+                Actorlike::Uploader(uploader) => uploader.check_answers(&self.net),
+                Actorlike::Client(_) | Actorlike::Nobody => {}
             }
         }
     }
@@ -62,7 +67,7 @@ impl World {
         let asked = self.clients.iter().map(|client| match client {
             Actorlike::Client(client) => client.asked_lists,
             Actorlike::Attacker(attacker) => attacker.asked_lists,
-            Actorlike::Nobody => 0,
+            Actorlike::Uploader(_) | Actorlike::Nobody => 0,
         });
         let hollow = self.driver.hollow_turns;
         let most =
@@ -254,11 +259,24 @@ impl World {
 
     pub fn check_debts(&mut self) {
         for client in &self.clients {
-            let Actorlike::Client(client) = client else {
-                continue;
+            let client = match client {
+                Actorlike::Client(client) => client,
+                // Where the host decides late, some wait for longer than a run has left.
+                Actorlike::Uploader(uploader) if self.setup.admissions == 0 => {
+                    uploader.check_answered();
+                    continue;
+                }
+                _ => continue,
             };
-            let is_excused = self.book.standings[client.number].excuse.is_some();
-            if client.is_away() || is_excused || !client.is_attentive() {
+            if client.is_away() || !client.is_attentive() {
+                continue;
+            }
+            let excuse = self.book.standings[client.number].excuse;
+            if excuse == Some(HOST_IS_LATE) && self.host.has_decided(&self.driver.endpoint) {
+                let is_told = !client.awaits_decision() || !client.has_said_all();
+                assert!(is_told, "client {} hears of the decision", client.number);
+            }
+            if excuse.is_some() {
                 continue;
             }
             assert!(client.is_in(), "client {} is let in", client.number);

@@ -173,7 +173,7 @@ async function createWithKeys(program, agent, round, made, isOver) {
 
 /** Asks once more for all that was created with keys: it is there once, under the id that was told. */
 async function checkKeys(program, made) {
-  for (const create of made) {
+  const check = async (create) => {
     const { key, body, answer } = create;
     const again = await until(async () => {
       const repeated = await program.call("POST", "/api/sessions", body, { "Idempotency-Key": key });
@@ -185,14 +185,16 @@ async function checkKeys(program, made) {
       assert.equal(again.headers.get("idempotent-replayed"), "true");
     }
     create.sessionId = again.body.sessionId;
-  }
+  };
+  await Promise.all(made.map(check));
   const { sessions } = (await program.call("GET", "/api/sessions?limit=1000")).body;
   const there = sessions.filter(({ metadata }) => metadata.keyed);
   assert.deepEqual(there.map(({ id }) => id).sort(), made.map(({ sessionId }) => sessionId).sort());
-  for (const { sessionId } of made) {
+  const forget = async ({ sessionId }) => {
     await program.call("POST", `/api/sessions/${sessionId}/complete`);
     assert.equal((await program.call("DELETE", `/api/sessions/${sessionId}`)).status, 204);
-  }
+  };
+  await Promise.all(made.map(forget));
 }
 
 function assertWhole(folder) {

@@ -8,6 +8,9 @@ SHELL := bash
 LISTEN ?= 127.0.0.1:8988
 DATA ?= ./data
 PYTHON ?= python3
+# The oldest versions that will do, as Cargo.toml and web/package.json name them too.
+RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+NODE := $(shell sed -n 's/.*"node": ">=\(.*\)".*/\1/p' web/package.json)
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 FUZZ_SECONDS ?= 60
 SIM_SEEDS ?= 2000
@@ -42,8 +45,16 @@ help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | sort | column -t -s '|'
 
 .PHONY: run
-run: build ## start the server with the dashboard on http://127.0.0.1:8988, data in ./data
+run: run-plan build ## start the server with the dashboard on http://127.0.0.1:8988, data in ./data
+	@echo "Starting the server; Ctrl+C ends it."
 	$(TARGET)/release/pulsewheel serve --listen $(LISTEN) --data-dir $(DATA)
+
+.PHONY: run-plan
+run-plan: need-cc need-node
+	@if [ ! -x $(TARGET)/release/pulsewheel ]; then \
+		echo "Nothing is built yet. First npm installs and builds the dashboard, then cargo compiles the program."; \
+		echo "The compiler takes some minutes this first time, and a few seconds later on. Then the server starts."; \
+	fi
 
 .PHONY: build
 build: web need-cc ## build the program, dashboard included
@@ -139,7 +150,7 @@ soak: fixtures tests/interop/node_modules/.package-lock.json ## longer sweeps: o
 	SIM_FIRST=$(SOAK_SEED) SIM_SECONDS=$(SOAK_SECONDS) cargo test --profile simulation --package pulsewheel --locked --test simulation every_seed -- --nocapture
 
 .PHONY: test-program
-test-program: fixtures need-python tests/interop/node_modules/.package-lock.json ## the program from outside: HTTP, imports, events, kills
+test-program: fixtures .venv/ready tests/interop/node_modules/.package-lock.json ## the program from outside: HTTP, imports, events, kills
 	cd tests/program && $(NODE_TEST)
 
 .PHONY: test-kills
@@ -213,10 +224,14 @@ clean: ## remove everything that was built or installed here
 
 .PHONY: need-rust need-cc need-node need-python
 need-rust:
-	@command -v cargo >/dev/null || { echo "Rust is missing: cargo was not found." >&2; exit 1; }
+	@command -v cargo >/dev/null || { echo "Rust is missing: cargo was not found. Rust $(RUST) or newer is needed." >&2; exit 1; }
+	@version=$$(rustc --version | cut -d ' ' -f 2); printf '%s\n' $(RUST) "$$version" | sort -C -V || \
+		{ echo "Rust $(RUST) or newer is needed; this is $$version. With rustup: rustup update" >&2; exit 1; }
 need-cc: need-rust
 	@command -v cc >/dev/null || { echo "A C compiler is missing: cc was not found (it builds SQLite). Debian: apt-get install gcc" >&2; exit 1; }
 need-node:
-	@command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || { echo "Node.js 20 or newer with npm is missing." >&2; exit 1; }
+	@command -v npm >/dev/null && command -v node >/dev/null || { echo "Node.js is missing: $(NODE) or newer with npm is needed." >&2; exit 1; }
+	@version=$$(node --version | tr -d v); printf '%s\n' $(NODE) "$$version" | sort -C -V || \
+		{ echo "Node.js $(NODE) or newer is needed; this is $$version." >&2; exit 1; }
 need-python:
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python 3 with venv is missing. Debian: apt-get install python3-venv" >&2; exit 1; }

@@ -53,6 +53,19 @@ test("several addresses may be listened on, named or numbered", async (t) => {
   assert.equal((await program.call("GET", "/healthz")).status, 200);
 });
 
+test("a bare port is one of this machine, and the place is told once", async (t) => {
+  const child = spawn(programFile(), ["serve", "--listen", "0", "--data-dir", temporaryFolder()], { stdio: ["ignore", "pipe", "pipe"] });
+  t.after(() => child.kill("SIGKILL"));
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (output += text));
+  const ended = new Promise((resolve) => child.once("close", resolve));
+  await until(() => /listening on .+\n/.test(output) && /memory: .+\n/.test(output), "first lines");
+  assert.match(output, /^listening on http:\/\/127\.0\.0\.1:\d+$/m);
+  child.kill("SIGTERM");
+  assert.equal(await within(ended, "end of the program"), 0);
+  assert.equal(output.match(/listening on/g).length, 1, output);
+});
+
 test("the environment stands in for a flag, and the flag wins", async (t) => {
   const folder = temporaryFolder();
   const child = spawn(programFile(), ["serve", "--data-dir", folder], {
@@ -120,7 +133,7 @@ function startLogged(t, stdout) {
 
 test("a second signal ends the program at once with 128 and its number", async (t) => {
   const { child, line, ended } = startLogged(t, "ignore");
-  const [, origin, port] = await line(/listening on (http:\S+:(\d+))/);
+  const [, origin, port] = await line(/ at (http:\S+:(\d+)) /);
   // Answers of more megabytes than the kernel holds, which nobody reads: the program would wait for that for a while.
   const body = JSON.stringify({ metadata: { filler: "x".repeat(16_000) } });
   for (let i = 0; i < 20; i++) {
@@ -144,7 +157,7 @@ test("a stdout that takes nothing is no reason to fail", async (t) => {
   if (!full) return t.skip("no /dev/full on this machine");
   t.after(() => full.close());
   const { child, line, ended } = startLogged(t, full.fd);
-  const [, origin] = await line(/listening on (http:\S+)/);
+  const [, origin] = await line(/ at (http:\S+) /);
   assert.equal((await fetch(`${origin}/healthz`)).status, 200);
   child.kill("SIGTERM");
   assert.deepEqual(await ended(), { status: 0, signal: null });

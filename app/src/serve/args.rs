@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -26,16 +26,16 @@ const DEFAULT_MAX_UPLOAD_BYTES: u64 = 100 * 1024 * 1024;
 #[derive(Args, Clone, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct ServeArgs {
-    /// Address to listen on, as HOST:PORT or unix:/PATH; may be given more than once.
+    /// Address to listen on, as HOST:PORT, PORT or unix:/PATH; may be given more than once.
     ///
-    /// HOST is a name, an IPv4 address or an IPv6 address in brackets; PORT 0
-    /// takes a free one. The file of a Unix socket is removed at the end; one on
-    /// which nobody answers any more is replaced. In the environment, commas stand
-    /// between several.
+    /// HOST is a name, an IPv4 address or an IPv6 address in brackets, and without
+    /// it 127.0.0.1; PORT 0 takes a free one. The file of a Unix socket is removed
+    /// at the end; one on which nobody answers any more is replaced. In the
+    /// environment, commas stand between several.
     #[arg(
         long,
         verbatim_doc_comment,
-        value_name = "ADDR:PORT",
+        value_name = "ADDR:PORT|PORT",
         env = "PULSEWHEEL_LISTEN",
         value_delimiter = ',',
         default_value = "127.0.0.1:8988"
@@ -201,12 +201,19 @@ impl FromStr for ListenAddress {
 
     fn from_str(text: &str) -> Result<ListenAddress, String> {
         let wanted = || {
-            "wanted is HOST:PORT, such as 127.0.0.1:8988, localhost:0 or [::1]:8988, or unix:/PATH"
+            "wanted is HOST:PORT, such as 127.0.0.1:8988, localhost:0 or [::1]:8988, a PORT, or unix:/PATH"
                 .to_owned()
         };
         // A host may be named `unix`; its port has no slash.
         if let Some(path) = text.strip_prefix("unix:").filter(|path| path.contains('/')) {
             return Ok(ListenAddress::Unix(path.into()));
+        }
+        if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            let port = text.parse().map_err(|_| wanted())?;
+            return Ok(ListenAddress::Tcp {
+                host: Ipv4Addr::LOCALHOST.to_string(),
+                port,
+            });
         }
         match parse_host(text) {
             Some(HostPort {
@@ -297,12 +304,15 @@ mod tests {
             "[::1]:8988,0.0.0.0:1",
             "--listen",
             "unix:/run/pulsewheel.sock,unix:80",
+            "--listen",
+            "9000",
         ])
         .unwrap();
         let texts: Vec<String> = args.listen.iter().map(ListenAddress::to_string).collect();
         let tcp = ["localhost:0", "[::1]:8988", "0.0.0.0:1"];
         assert_eq!(texts[..3], tcp);
-        assert_eq!(texts[3..], ["unix:/run/pulsewheel.sock", "unix:80"]);
+        let others = ["unix:/run/pulsewheel.sock", "unix:80", "127.0.0.1:9000"];
+        assert_eq!(texts[3..], others);
         assert!(matches!(&args.listen[1], ListenAddress::Tcp { host, .. } if host == "::1"));
         assert!(matches!(&args.listen[3], ListenAddress::Unix(_)));
         assert!(matches!(&args.listen[4], ListenAddress::Tcp { .. }));
@@ -313,6 +323,8 @@ mod tests {
             "::1:80",
             "a b:1",
             "localhost:65536",
+            "65536",
+            "+80",
             "http://a:1",
             "unix:",
             "unix:name",

@@ -267,16 +267,15 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     };
     signals.end_server(handle, auth.clone(), manager.clone(), leave)?;
     let places = places(&server, &listen_on)?;
-    for place in &places {
-        log::info!("listening on {place}");
-    }
-    announce(places)?;
-    manager.ready(server.endpoint());
+    // A stranger's terminal shows both outputs, so the log has words of its own.
     log::info!(
-        "pulsewheel {}, data in {}",
+        "pulsewheel {} at {} with data in {}",
         env!("CARGO_PKG_VERSION"),
+        places.join(" and "),
         args.data_dir.display()
     );
+    announce(places)?;
+    manager.ready(server.endpoint());
     log::info!("{}", auth.told());
     log::info!("{budget}");
 

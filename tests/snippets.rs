@@ -68,7 +68,9 @@ fn without_spaces(text: &str) -> String {
 /// The blocks of a document that are written in Rust.
 fn rust_blocks(text: &str) -> Vec<&str> {
     let begun = text.split("\n```rust\n").skip(1);
-    begun.filter_map(|rest| rest.split("\n```").next()).collect()
+    begun
+        .filter_map(|rest| rest.split("\n```").next())
+        .collect()
 }
 
 #[test]

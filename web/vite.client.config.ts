@@ -11,6 +11,8 @@ export default defineConfig({
       formats: ["es", "iife"],
       fileName: (format) => (format === "es" ? "pulsewheel-client.esm.js" : "pulsewheel-client.js"),
     },
+    // Modules are left with their spaces otherwise, for bundlers, which do not take this one.
+    rolldownOptions: { output: { minify: true } },
     // Of the code that is in these files beside the client's own.
     license: { fileName: "licenses.md" },
   },

@@ -14,7 +14,7 @@ pub fn read(path: &str) -> String {
 }
 
 /// Whether a test of this name is in a file. Numbers of behaviours in front of names are left out, as they may change. Files
-/// for Node also name tests in tables of cases.
+/// for Node and for browsers also name tests in tables of cases, in front of them, and by texts with variables.
 pub fn holds_test(path: &str, name: &str) -> bool {
     let text = read(path);
     let mut lines = text
@@ -25,6 +25,10 @@ pub fn holds_test(path: &str, name: &str) -> bool {
         Some("py") => lines.any(|line| is_called(line, "def test_", name, "(self):")),
         _ => lines.any(|line| {
             is_called(line, "test(\"", name, "\", ")
+                || is_called(line, "test(`", name, "`, ")
+                || is_called(line, "pageTest(\"", name, "\", ")
+                || is_called(line, "])(\"", name, "\", ")
+                || is_called(line, "] as const)(\"", name, "\", ")
                 || is_called(line, "[\"", name, "\", ")
                 || is_called(line, "\"", name, "\": ")
         }),

@@ -45,8 +45,11 @@ describe("configuration", () => {
   test("outside a page the server is localhost:8988", () => {
     const client = new WebSocketClient();
     expect(client.url).toBe("http://localhost:8988");
-    expect(client.config).toMatchObject({ autoReconnect: true, heartbeatInterval: 30_000, progressThrottle: 100 });
+    expect(client.config).toMatchObject({ host: "localhost", port: "8988", autoReconnect: true });
+    expect(client.config).toMatchObject({ heartbeatInterval: 30_000, progressThrottle: 100, connectTimeout: 10_000 });
     expect(client).toMatchObject({ socket: null, isConnected: false, maxReconnectAttempts: 5, reconnectDelay: 1000 });
+    expect(client).toMatchObject({ reconnectAttempts: 0, heartbeatInterval: null });
+    expect(client.eventCallbacks).toEqual(new Map());
   });
 
   test.each([

@@ -157,6 +157,48 @@ describe("credentials", () => {
   });
 });
 
+test("who is sent away comes back with other credentials, where a function gives them", async () => {
+  const server = await start();
+  const seen: unknown[] = [];
+  server.io.on("connection", (socket) => seen.push(socket.handshake.auth["token"]));
+  const tokens = ["old", "new"];
+  const client = clientOf(server, { auth: async () => tokens.shift() ?? null });
+  await client.connect();
+  server.io.disconnectSockets();
+  await vi.waitFor(() => expect(seen).toEqual(["old", "new"]));
+  await vi.waitFor(() => expect(client.isConnected).toBe(true));
+});
+
+describe("leaving", () => {
+  test("disconnect() takes leave of the server, and no listener and no timer stays behind", async () => {
+    const server = await start();
+    const reasons: string[] = [];
+    server.io.on("connection", (socket) => socket.on("disconnect", (reason) => reasons.push(reason)));
+    const client = clientOf(server);
+    await client.connect();
+    const socket = client.socket!;
+    client.disconnect();
+    await vi.waitFor(() => expect(reasons).toEqual(["client namespace disconnect"]));
+    expect(client).toMatchObject({ socket: null, isConnected: false, heartbeatInterval: null });
+    expect(socket.listenersAny()).toEqual([]);
+    for (const event of ["connect", "disconnect", "connect_error"]) expect(socket.hasListeners(event)).toBe(false);
+    expect(socket.io.hasListeners("open")).toBe(false);
+  });
+
+  test("a client that has left has no timer any more", () => {
+    vi.useFakeTimers();
+    try {
+      const client = new WebSocketClient({ host: "127.0.0.1", port: "9" });
+      client.attemptReconnection();
+      expect(vi.getTimerCount()).toBeGreaterThan(0);
+      client.disconnect();
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
+
 describe("waking", () => {
   for (const [name, wake] of [
     ["the network is back", ({ window }) => window.dispatchEvent(new Event("online"))],
@@ -240,6 +282,39 @@ describe("a server that cannot be reached", () => {
     });
     await expect(client.connect()).rejects.toThrow();
     expect(client.connection).toMatchObject({ state: "offline", unanswered: false });
+  });
+
+  test("that does not answer in time is tried again by itself, after growing pauses", async () => {
+    const silent = createServer();
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    endings.push(() => {
+      silent.close();
+      silent.closeAllConnections();
+    });
+    const { port } = silent.address() as AddressInfo;
+    const client = new WebSocketClient({ host: "127.0.0.1", port: String(port), connectTimeout: 50, pollInterval: 0 });
+    endings.push(() => client.disconnect());
+    client.reconnectDelay = 5;
+    const infos = infosOf(client);
+    await expect(client.connect()).rejects.toThrow("no connection within 50 ms");
+    await vi.waitFor(() => expect(client.connection).toMatchObject({ state: "offline", unanswered: true }), { timeout: 5_000 });
+    const pauses = [...new Set(infos.map(({ retryInMs }) => retryInMs).filter((pause) => pause !== null))];
+    expect(pauses).toHaveLength(5);
+    for (const [attempt, pause] of pauses.entries()) expect(pause).toBeGreaterThanOrEqual(5 * 2 ** attempt);
+  });
+
+  test("that has no room is tried again no sooner than it has asked for", async () => {
+    const full = createServer((_request, response) => response.writeHead(503, { "Retry-After": "7" }).end());
+    full.on("upgrade", (_request, socket) => socket.end("HTTP/1.1 503 Full\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"));
+    await new Promise<void>((resolve) => full.listen(0, "127.0.0.1", resolve));
+    endings.push(() => full.close());
+    const { port } = full.address() as AddressInfo;
+    const client = new WebSocketClient({ host: "127.0.0.1", port: String(port), pollInterval: 0 });
+    endings.push(() => client.disconnect());
+    client.reconnectDelay = 5;
+    await expect(client.connect()).rejects.toThrow();
+    await vi.waitFor(() => expect(client.connection.retryInMs).toBeGreaterThanOrEqual(7_000));
+    expect(client.connection.retryInMs).toBeLessThanOrEqual(8_400);
   });
 
   test("is asked over HTTP at a refresh, and said to be out of reach", async () => {

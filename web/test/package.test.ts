@@ -15,19 +15,26 @@ import { TestServer } from "./server";
 const run = promisify(execFile);
 const web = fileURLToPath(new URL("../", import.meta.url));
 const MAX_GZIP_BYTES = 22_000;
+/** A file for pages holds the element and the store too. */
+const MAX_PAGE_FILE_GZIP_BYTES = 26_000;
+const MAX_PACKED_BYTES = 100_000;
 
 describe("the package", { timeout: 120_000 }, () => {
   let folder: string;
   let files: string[];
+  let packedBytes: number;
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "pulsewheel-package-"));
-    const packed = await run("npm", ["pack", "--json", "--pack-destination", folder], { cwd: join(web, "client") });
+    // As it is published: the tests' own environment would give the builds for development.
+    const env = { ...process.env, NODE_ENV: "production" };
+    const packed = await run("npm", ["pack", "--json", "--pack-destination", folder], { cwd: join(web, "client"), env });
     // Behind what the build says, in colours or without.
     const list = packed.stdout.slice(packed.stdout.lastIndexOf("\n[\n") + 1);
-    const [{ filename, files: content }] = JSON.parse(list) as [
-      { filename: string; files: { path: string }[] },
+    const [{ filename, files: content, size }] = JSON.parse(list) as [
+      { filename: string; files: { path: string }[]; size: number },
     ];
+    packedBytes = size;
     files = content.map(({ path }) => path);
     writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
     const quiet = ["--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"];
@@ -88,9 +95,30 @@ describe("the package", { timeout: 120_000 }, () => {
     }
   });
 
-  test("its types hold in a strict project of nodenext", async () => {
-    const options = { module: "nodenext", target: "es2022", lib: ["es2023", "dom"], types: [], strict: true, noEmit: true, erasableSyntaxOnly: true };
-    const root = project("nodenext", {
+  test("a Node program may require it", async () => {
+    const root = project("require", {
+      "main.cjs": 'const { WebSocketClient } = require("pulsewheel-client");\nconsole.log(new WebSocketClient().url);\n',
+    });
+    const { stdout } = await run("node", ["main.cjs"], { cwd: root });
+    expect(stdout).toBe("http://localhost:8988\n");
+  });
+
+  test("is small, and so is what it brings along", () => {
+    // The two files for pages have socket.io-client in them, and their maps are not sent along.
+    expect(packedBytes).toBeLessThan(MAX_PACKED_BYTES);
+    expect(files.filter((file) => file.endsWith(".map"))).toEqual([]);
+    for (const file of ["pulsewheel-client.js", "pulsewheel-client.esm.js"]) {
+      const content = readFileSync(join(folder, "node_modules/pulsewheel-client/dist", file));
+      expect(gzipSync(content, { level: 9 }).length).toBeLessThan(MAX_PAGE_FILE_GZIP_BYTES);
+    }
+  });
+
+  test.each([
+    ["nodenext", { module: "nodenext" }],
+    ["bundler", { module: "esnext", moduleResolution: "bundler" }],
+  ])("its types hold in a strict project of %s", async (name, modules) => {
+    const options = { ...modules, target: "es2022", lib: ["es2023", "dom"], types: [], strict: true, noEmit: true, erasableSyntaxOnly: true };
+    const root = project(name, {
       "tsconfig.json": JSON.stringify({ compilerOptions: { ...options, exactOptionalPropertyTypes: true }, files: ["main.ts"] }),
       "main.ts": `
         import { type ImportComplete, WebSocketClient } from "pulsewheel-client";

@@ -80,6 +80,18 @@ describe("session card", () => {
     expect(find("progress-bar").getAttribute("aria-valuenow")).toBe("10");
   });
 
+  test("an update writes only what differs on a card", () => {
+    const shown = card();
+    shown.progress(progress(1, 0.5));
+    const observer = new MutationObserver(() => {});
+    // Texts and what is read out; browsers note nothing where a class or a style stays as it is, other than the document of this test.
+    const attributeFilter = ["aria-label", "aria-valuenow", "aria-valuetext", "data-status"];
+    observer.observe(shown.element, { subtree: true, childList: true, characterData: true, attributeFilter });
+    shown.progress(progress(2, 0.5, { eta_seconds: 20 }));
+    const written = new Set(observer.takeRecords().map(({ target }) => target));
+    expect([...written]).toEqual([find("eta")]);
+  });
+
   test("never goes backwards", () => {
     const shown = card();
     shown.progress(progress(1, 0.5));

@@ -3,6 +3,7 @@ import { authPayload, isAuthRequired } from "./auth.js";
 import { type ClientConfig, defaultConfig } from "./client-config.js";
 import { CommandError } from "./command-error.js";
 import type { ClientEvents, ConnectionInfo, ErrorAnswer, Transport } from "./events.js";
+import { delayOf } from "./http.js";
 import { TransportMemory } from "./transport-memory.js";
 import { onWake } from "./wake.js";
 
@@ -54,6 +55,8 @@ export abstract class Connection {
   #opening: Promise<boolean> | null = null;
   #cancelOpening: (() => void) | null = null;
   #retryTimer: ReturnType<typeof setTimeout> | null = null;
+  /** Milliseconds for which the server that refused last wants to be left alone. */
+  #askedMs = 0;
   #stableTimer: ReturnType<typeof setTimeout> | null = null;
   #lastHeartbeatMs = 0;
   /** Heartbeats of this connection. */
@@ -140,7 +143,8 @@ export abstract class Connection {
       this.report({ state: "offline", retryInMs: null });
       return;
     }
-    const pause = Math.min(this.reconnectDelay * 2 ** this.reconnectAttempts, MAX_RECONNECT_DELAY_MS);
+    const planned = this.reconnectDelay * 2 ** this.reconnectAttempts;
+    const pause = Math.min(Math.max(planned, this.#askedMs), MAX_RECONNECT_DELAY_MS);
     const spread = Math.min(pause * RECONNECT_SPREAD * Math.random(), MAX_RECONNECT_DELAY_MS - pause);
     const retryInMs = Math.round(pause + spread);
     this.reconnectAttempts += 1;
@@ -227,11 +231,18 @@ export abstract class Connection {
         socket.off("connect_error", settle);
         socket.off("disconnect", closed);
         this.#cancelOpening = null;
+        // Asked at once: the request does not know the answer any more afterwards.
+        const answer = answerOf(error);
+        this.#askedMs = delayOf(answer?.getResponseHeader("Retry-After")) ?? 0;
+        // What forbids polling may let a WebSocket through; who is only busy lets nobody in.
+        if (answer && answer.status < 429) memory.prefer("websocket");
         if (error) reject(error);
         else resolve(true);
       };
       const start = (): void => {
         socket.io.opts.transports = memory.first === "polling" ? ["polling", "websocket"] : ["websocket", "polling"];
+        // A WebSocket after polling would fail too, and what the server has answered would not be known.
+        socket.io.opts.tryAllTransports = memory.first === "websocket";
         socket.connect();
       };
       const fallBack = (): void => {
@@ -267,7 +278,6 @@ export abstract class Connection {
       autoConnect: false,
       forceNew: true,
       reconnection: false,
-      tryAllTransports: true,
       path: this.config.path,
       withCredentials: this.config.withCredentials,
       timeout: this.config.connectTimeout,
@@ -294,9 +304,9 @@ export abstract class Connection {
     this.#comesBack = true;
     this.#startHeartbeat();
     const transport = (): Transport => (socket.io.engine.transport.name === "polling" ? "polling" : "websocket");
-    this.#transports?.worked(transport());
+    this.#transports?.prefer(transport());
     socket.io.engine.on("upgrade", () => {
-      this.#transports?.worked(transport());
+      this.#transports?.prefer(transport());
       this.report({ transport: transport() });
     });
     this.report({
@@ -316,7 +326,7 @@ export abstract class Connection {
     if (!this.isConnected) return;
     this.isConnected = false;
     this.#stopHeartbeat();
-    this.report({ transport: null, quiet: false, reason });
+    this.connection = { ...this.connection, transport: null, quiet: false, reason };
     // As everywhere in Socket.IO: whom the server sends away does not come back unasked, unless new credentials may help.
     const sentAway = reason === "io server disconnect" && !this.#asksForAuth;
     if (this.config.autoReconnect && !sentAway) this.attemptReconnection();
@@ -329,8 +339,13 @@ export abstract class Connection {
     if (!this.isConnected) return;
     const { socket } = this;
     this.command("list_sessions", { limit: 1 }).catch((error: CommandError) => {
-      if (error.code === "TIMEOUT" && this.socket === socket) socket?.io.engine.close();
+      if (error.code === "TIMEOUT" && this.socket === socket) this.#abandon();
     });
+  }
+
+  /** Leaves a dead connection. To close it in peace would be to wait for what the server does not take. */
+  #abandon(): void {
+    this.socket?.disconnect();
   }
 
   /** The server gave a sign of life. */
@@ -375,7 +390,7 @@ export abstract class Connection {
     const isSilent = now - this.#lastHeartbeatMs > allowedMs;
     const quiet = isSilent || now - (this.lastHeardMs ?? now) > this.#pingIntervalMs + PING_GRACE_MS;
     if (quiet !== this.connection.quiet) this.report({ quiet });
-    if (isSilent && this.#heartbeatGapMs !== null && this.#heartbeatGapMs < allowedMs) this.socket?.io.engine.close();
+    if (isSilent && this.#heartbeatGapMs !== null && this.#heartbeatGapMs < allowedMs) this.#abandon();
   }
 
   #stopHeartbeat(): void {
@@ -399,6 +414,12 @@ export abstract class Connection {
 
 /** An attempt to connect that was neither taken nor refused. */
 class Unanswered extends Error {}
+
+/** The request that could not connect, where it was answered: a status of 0 says that it was not. */
+function answerOf(error?: Error): XMLHttpRequest | null {
+  const { context } = (error ?? {}) as { context?: XMLHttpRequest };
+  return context?.status ? context : null;
+}
 
 /** Calls what is not the client's own: one that fails must not keep news from the others. */
 export function guarded(what: string, call: () => void): void {

@@ -108,14 +108,15 @@ export class PulsewheelProgress extends HTMLElement {
     const { filename, title } = view?.metadata ?? {};
     const named = [filename, title].find((name) => typeof name === "string" && name !== "") as string | undefined;
     const name = named ?? (view?.operation ? humanise(view.operation) : "");
-    this.#frame.dataset["status"] = view?.status ?? "unknown";
-    this.#name.textContent = name;
-    this.#percent.textContent = view ? formatPercent(progress) : "";
-    this.#fill.style.transform = `translateX(${progress * 100 - 100}%)`;
-    this.#bar.setAttribute("aria-label", name || "Progress");
-    if (view) this.#bar.setAttribute("aria-valuenow", String(Math.floor(progress * 1000) / 10));
+    const reached = `translateX(${progress * 100 - 100}%)`;
+    setAttribute(this.#frame, "data-status", view?.status ?? "unknown");
+    setText(this.#name, name);
+    setText(this.#percent, view ? formatPercent(progress) : "");
+    if (this.#fill.style.transform !== reached) this.#fill.style.transform = reached;
+    setAttribute(this.#bar, "aria-label", name || "Progress");
+    if (view) setAttribute(this.#bar, "aria-valuenow", String(Math.floor(progress * 1000) / 10));
     else this.#bar.removeAttribute("aria-valuenow");
-    if (view) this.#facts.textContent = factsOf(view, now);
+    if (view) setText(this.#facts, factsOf(view, now));
   }
 }
 
@@ -150,6 +151,15 @@ function connectionTo(server: string | null): { client: WebSocketClient; store: 
     shared.set(key, known);
   }
   return known;
+}
+
+/** Writes only what differs, so that what stays is neither laid out nor read out again. */
+function setText(element: HTMLElement, text: string): void {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function setAttribute(element: HTMLElement, name: string, value: string): void {
+  if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
 function part(name: string): HTMLElement {

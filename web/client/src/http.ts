@@ -52,9 +52,13 @@ export class HttpInterface {
   }
 }
 
+/** What `Retry-After` says, in milliseconds; null where it says nothing. */
+export function delayOf(field: string | null | undefined): number | null {
+  return field ? Number(field) * 1000 || null : null;
+}
+
 function refusal(response: Response, text: string): CommandError {
-  const seconds = Number(response.headers.get("Retry-After") ?? Number.NaN);
-  const retryAfterMs = Number.isFinite(seconds) ? seconds * 1000 : null;
+  const retryAfterMs = delayOf(response.headers.get("Retry-After"));
   try {
     const { code, message } = (JSON.parse(text) as { error: { code: string; message: string } }).error;
     return new CommandError(code, message, retryAfterMs);

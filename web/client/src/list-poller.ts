@@ -54,15 +54,19 @@ export class ListPoller {
 
   async #run(afterMs: number, signal: AbortSignal): Promise<void> {
     let failures = 0;
-    for (let pause = afterMs; ; pause = Math.min(this.#intervalMs() * 2 ** failures, MAX_PAUSE_MS)) {
+    let askedMs = 0;
+    for (let pause = afterMs; ; pause = Math.max(Math.min(this.#intervalMs() * 2 ** failures, MAX_PAUSE_MS), askedMs)) {
       await sleep(pause, signal);
       if (signal.aborted) return;
       try {
         const sessions = await this.#list(signal);
         failures = 0;
+        askedMs = 0;
         await this.#take(sessions);
-      } catch {
+      } catch (error) {
         failures += 1;
+        // A server that is too busy says when it wants to be asked again.
+        askedMs = (error instanceof CommandError ? error.retryAfterMs : null) ?? 0;
       }
       if (signal.aborted) return;
       this.#works(failures === 0);
@@ -96,6 +100,8 @@ function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = (): void => {
       clearTimeout(timer);
+      // Polling may last for days with one signal.
+      signal.removeEventListener("abort", end);
       resolve();
     };
     const timer = setTimeout(end, ms);

@@ -23,8 +23,8 @@ export class TransportMemory {
     this.#pollingFirst = true;
   }
 
-  /** A connection stands; what it stands on is worth remembering. */
-  worked(transport: Transport): void {
+  /** A connection stands on it, or the other one was refused: it comes first, over reloads too. */
+  prefer(transport: Transport): void {
     this.#pollingFirst = transport === "polling";
     if (this.#pollingFirst) storage()?.setItem(this.#key, String(Date.now()));
     else storage()?.removeItem(this.#key);

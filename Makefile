@@ -173,6 +173,14 @@ test-browser: fixtures tests/browser/node_modules/.package-lock.json chromium ##
 screenshots: fixtures tests/browser/node_modules/.package-lock.json chromium ## renew the pictures of the README
 	cd tests/browser && npm run --silent screenshots
 
+.PHONY: pictures
+pictures: fixtures tests/browser/node_modules/.package-lock.json chromium ## take pictures of the page in all widths and looks, into tests/output/pictures
+	cd tests/browser && node pictures.mjs
+
+.PHONY: smoothness
+smoothness: fixtures tests/browser/node_modules/.package-lock.json chromium ## measure the page with a thousand sessions (SLOWDOWN=4 SESSIONS=1000 RATE=200)
+	cd tests/browser && node smoothness.mjs
+
 .PHONY: chromium
 chromium:
 	@if [ -x "$${CHROMIUM:-/usr/bin/chromium}" ]; then exit 0; fi; \

@@ -3,12 +3,13 @@ import { fetchRecord } from "./api";
 import { type CardForm, SessionCard, titleOf } from "./card";
 import { CommandError, type WebSocketClient } from "../client/src/client.js";
 import { copyButton } from "./copy";
-import { byId, h, setAttribute, setText } from "./dom";
+import { byId, h, setAttribute, setClass, setHidden, setStyle, setText } from "./dom";
 import { formatCount, formatPercent, isolate, plural } from "./format";
-import { endingInBrief } from "./outcome";
+import { glide } from "./glide";
+import { SessionFilter } from "./session-filter";
 import type { SessionStore } from "../client/src/session-store.js";
-import { type Stretch, stretchAt } from "./stretch";
-import { type SessionView, isStalled } from "../client/src/session-view.js";
+import { type Place, type Stretch, placeOf, stretchAt } from "./stretch";
+import type { SessionView } from "../client/src/session-view.js";
 
 /** Up to so many sessions each have a card; where there are more, most are rows of one line. */
 const MAX_CARDS = 8;
@@ -16,8 +17,11 @@ const MAX_CARDS = 8;
 const MAX_OPEN = 20;
 /** Among many, those beside the visible ones that are kept ready for scrolling, in pixels. */
 const SPARE_PX = 400;
-/** Heights of what has not been on the page yet, in pixels. */
-const GUESSES: Record<CardForm, number> = { card: 200, row: 64, opened: 320 };
+/** Rows are as high as the style sheet says, in `rem`. */
+const RUNNING_ROW_REM = 5.5;
+const ENDED_ROW_REM = 4.25;
+/** Height of an opened card that has not been on the page yet, in pixels. */
+const OPENED_GUESS_PX = 320;
 /** Above and below an opened card among rows; the style sheet has half of it as the margin. */
 const CARD_MARGINS_PX = 20;
 /** Of the list, before it is known. */
@@ -34,19 +38,29 @@ const TRY_IT = `curl -H 'Content-Type: application/json' -d '{"metadata":{"title
 interface BoardHooks {
   /** The sessions differ: the page's title follows. */
   changed: () => void;
-  /** A sentence worth reading out. */
-  announce: (text: string) => void;
+  /** A session has ended before the reader's eyes. */
+  ended: (view: SessionView) => void;
   /** A request failed; `text` says what and why. */
   complain: (text: string) => void;
+  /** What stands below the sessions, and moves when these need more room. */
+  below: () => Iterable<HTMLElement>;
 }
 
-type Filter = "" | "running" | "stalled" | "completed" | "error" | "cancelled";
+/** What is to be shown of all sessions, in which order and form. */
+interface Arrangement {
+  all: readonly SessionView[];
+  matching: readonly SessionView[];
+  many: boolean;
+  forms: readonly CardForm[];
+  heights: readonly number[];
+}
 
 /** All sessions: running ones first, as cards where they are few, as searchable pages of rows where they are many. */
 export class SessionBoard {
   readonly #client: WebSocketClient;
   readonly #store: SessionStore;
   readonly #hooks: BoardHooks;
+  readonly #container: HTMLElement;
   readonly #list = h("div", { class: "session-list", testid: "session-list", role: "feed", "aria-label": "Sessions" });
   /** What scrolls: the list in it is as high as all sessions are. */
   readonly #box = h("div", { class: "session-box", testid: "session-box" }, this.#list);
@@ -54,14 +68,21 @@ export class SessionBoard {
   readonly #nothing = h("p", { class: "card empty", testid: "no-match" }, "No session matches.");
   readonly #clear = byId<HTMLButtonElement>("clear-ended");
   readonly #tools = byId("session-tools");
-  readonly #search = byId<HTMLInputElement>("session-search");
-  readonly #filter = byId<HTMLSelectElement>("session-filter");
+  readonly #filter: SessionFilter;
   readonly #counts = byId("session-counts");
-  readonly #range = h("p", { class: "subtle session-range", testid: "session-range" });
-  /** Heights as the page has shown them, by session and form. */
+  readonly #range = byId("session-range");
+  readonly #rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize) || 16;
+  /** Heights of opened cards as the page has shown them. */
   readonly #heights = new Map<string, number>();
   readonly #sizes = new ResizeObserver((entries) => this.#measured(entries));
+  /** What is to be shown; null where that is not known any more. */
+  #arranged: Arrangement | null = null;
   #viewport = { top: 0, height: VIEWPORT_GUESS_PX };
+  /** Where the rows were that are on the page now. */
+  #places: Place[] = [];
+  /** What is on the page in which form and order, and the place that it was scrolled to. */
+  #shape = "";
+  #shownTop = 0;
   /** The cards that are on the page now. */
   readonly #cards = new Map<string, SessionCard>();
   /** Sessions that were seen running, so that their end is news. */
@@ -74,13 +95,18 @@ export class SessionBoard {
   readonly #concealed = new Set<string>();
   /** Sessions whose result has been asked for and has not come yet. */
   readonly #asked = new Set<string>();
-  readonly #words = new WeakMap<SessionView, string>();
   #scheduled = false;
+  /** Whether the server's list has come: before, nothing is known to be running, and nothing not to be. */
+  #known = false;
+  #tellRead!: () => void;
+  /** Resolves when the server's list is on the page for the first time. */
+  readonly read = new Promise<void>((resolve) => (this.#tellRead = resolve));
 
   constructor(client: WebSocketClient, store: SessionStore, container: HTMLElement, hooks: BoardHooks) {
     this.#client = client;
     this.#store = store;
     this.#hooks = hooks;
+    this.#container = container;
     this.#empty = h(
       "div",
       { class: "card empty", testid: "no-sessions" },
@@ -90,23 +116,28 @@ export class SessionBoard {
       h("code", { class: "command", testid: "try-command" }, TRY_IT),
       copyButton("Copy", TRY_IT),
     );
-    container.append(this.#empty, this.#nothing, this.#range, this.#box);
+    container.append(this.#empty, this.#nothing, this.#box);
     this.#sizes.observe(this.#box);
     this.#box.addEventListener("scroll", () => {
       this.#viewport.top = this.#box.scrollTop;
-      this.#schedule();
+      this.#schedule(false);
     }, { passive: true });
     this.#clear.addEventListener("click", () => this.#removeEnded());
-    for (const [field, event] of [[this.#search, "input"], [this.#filter, "change"]] as const) {
-      field.addEventListener(event, () => {
-        this.#box.scrollTop = this.#viewport.top = 0;
-        this.#schedule();
-      });
-    }
+    this.#filter = new SessionFilter(() => {
+      this.#box.scrollTop = this.#viewport.top = 0;
+      this.#places = [];
+      this.#schedule();
+    });
     // Directly from the client: what begins and ends at once is seen too.
     client.subscribe("session_created", ({ sessionId }) => this.#running.add(sessionId));
     client.subscribe("import_progress", ({ sessionId }) => this.#running.add(sessionId));
     store.subscribe((changed) => this.#take(changed));
+    client.subscribe("session_list", () => {
+      if (this.#known) return;
+      this.#known = true;
+      this.#renderAnew();
+      this.#tellRead();
+    });
     setInterval(() => {
       for (const card of this.#cards.values()) card.tick(store.now());
     }, TICK_MS);
@@ -131,7 +162,7 @@ export class SessionBoard {
       if (view?.endedAt === null || !this.#running.delete(sessionId) || !view) continue;
       // Only an end that happened before the reader's eyes is read out, and keeps its card.
       this.#keepOpen(sessionId);
-      this.#announce(view);
+      this.#hooks.ended(view);
     }
     this.#schedule();
   }
@@ -141,24 +172,19 @@ export class SessionBoard {
     this.#open.add(sessionId);
     for (const oldest of this.#open) {
       if (this.#open.size <= MAX_OPEN) break;
-      this.#open.delete(oldest);
+      this.#close(oldest);
     }
   }
 
-  #announce(view: SessionView): void {
-    const title = isolate(titleOf(view));
-    if (view.status === "completed") {
-      const found = (view.ending as { summary?: { new_vulnerabilities?: unknown } } | null)?.summary?.new_vulnerabilities;
-      const news = typeof found === "number" ? ` ${plural(found, "new finding")}.` : "";
-      this.#hooks.announce(`${title} is done.${news}`);
-    } else if (view.status === "error") {
-      this.#hooks.announce(`${title} failed: ${view.ending ? endingInBrief(view.ending) : ""}`);
-    } else {
-      this.#hooks.announce(`${title} ${view.status === "cancelled" ? "was cancelled." : "is no longer known."}`);
-    }
+  /** False if it was not open. */
+  #close(sessionId: string): boolean {
+    this.#heights.delete(sessionId);
+    return this.#open.delete(sessionId);
   }
 
-  #schedule(): void {
+  /** `news` is false where only another part of the list is to be seen. */
+  #schedule(news = true): void {
+    if (news) this.#arranged = null;
     if (this.#scheduled) return;
     this.#scheduled = true;
     const render = (): void => {
@@ -170,53 +196,82 @@ export class SessionBoard {
     else requestAnimationFrame(render);
   }
 
+  #renderAnew(): void {
+    this.#arranged = null;
+    this.#render();
+  }
+
   #render(): void {
-    const all = this.#ordered();
-    const matching = this.#matching(all);
-    const many = all.length > MAX_CARDS;
-    const forms = matching.map(({ sessionId }) => this.#form(sessionId, many));
-    const heights = matching.map(({ sessionId }, index) => this.#height(sessionId, forms[index]!));
+    const news = this.#arranged === null;
+    const arranged = (this.#arranged ??= this.#arrange());
+    const { matching, many, forms, heights } = arranged;
+    const moved = many && news ? this.#movedBy(matching, heights) : 0;
+    this.#viewport.top += moved;
     const { top, height } = this.#viewport;
     const stretch = many ? stretchAt(heights, top, height, SPARE_PX) : { from: 0, to: matching.length, before: 0, after: 0 };
-    this.#showCards(matching, forms, many, stretch);
-    this.#list.hidden = matching.length === 0;
-    this.#empty.hidden = all.length > 0;
-    this.#nothing.hidden = all.length === 0 || matching.length > 0;
-    this.#tools.hidden = all.length < TOOLS_FROM && this.#search.value === "" && this.#filter.value === "";
-    this.#clear.hidden = all.every(({ endedAt }) => endedAt === null);
-    this.#range.hidden = !many || matching.length === 0;
+    const change = (): void => {
+      this.#showCards(matching, forms, many, stretch);
+      if (news) this.#showAround(arranged);
+    };
+    const shape = this.#shapeOf(matching, forms, stretch);
+    // Progress moves nothing, and whoever scrolls moves all of it.
+    if (shape === this.#shape || top !== this.#shownTop) change();
+    else glide(() => [this.#container, ...[...this.#cards.values()].map(({ element }) => element), ...this.#hooks.below()], change);
+    if (moved !== 0) this.#box.scrollTop = top;
+    this.#shape = shape;
+    this.#shownTop = top;
+    this.#places = many ? placesIn(matching, heights, stretch) : [];
+    if (news) this.#hooks.changed();
+  }
+
+  #arrange(): Arrangement {
+    const all = this.#ordered();
+    const matching = this.#filter.matching(all, this.#store.now());
+    const many = all.length > MAX_CARDS;
+    const forms = matching.map(({ sessionId }) => this.#form(sessionId, many));
+    return { all, matching, many, forms, heights: matching.map((view, index) => this.#height(view, forms[index]!)) };
+  }
+
+  /** How far that which is in sight has been moved by what has come, gone or grown above it. */
+  #movedBy(matching: readonly SessionView[], heights: readonly number[]): number {
+    const { top } = this.#viewport;
+    // At the beginning the newest are wanted.
+    if (top <= 0) return 0;
+    for (const { sessionId, running, y, height } of this.#places) {
+      if (y + height <= top) continue;
+      const view = this.#store.get(sessionId);
+      // One that has ended goes elsewhere, and is not followed there.
+      if (!view || (view.endedAt === null) !== running) continue;
+      const now = placeOf(matching, heights, sessionId);
+      if (now !== null) return now - y;
+    }
+    return 0;
+  }
+
+  /** Differs where anything on the page changes its place or grows. */
+  #shapeOf(matching: readonly SessionView[], forms: readonly CardForm[], { from, to }: Stretch): string {
+    const parts = matching.slice(from, to).map(({ sessionId, status, resultLeftOut }, index) => `${sessionId} ${forms[from + index]} ${status} ${resultLeftOut}`);
+    return [matching.length === 0, this.#known, ...parts].join("\n");
+  }
+
+  #showAround({ all, matching, many }: Arrangement): void {
+    setHidden(this.#list, matching.length === 0);
+    setHidden(this.#empty, all.length > 0 || !this.#known);
+    setHidden(this.#nothing, all.length === 0 || matching.length > 0);
+    setHidden(this.#tools, all.length < TOOLS_FROM && !this.#filter.isSet);
+    setHidden(this.#clear, all.every(({ endedAt }) => endedAt === null));
+    setHidden(this.#range, !many || matching.length === 0);
     setText(this.#range, plural(matching.length, "session"));
     this.#showCounts(all);
-    this.#hooks.changed();
   }
 
   #ordered(): readonly SessionView[] {
-    const all = this.#store.getSnapshot().filter(({ sessionId }) => !this.#concealed.has(sessionId));
+    const known = this.#store.getSnapshot();
+    const all = this.#concealed.size === 0 ? known : known.filter(({ sessionId }) => !this.#concealed.has(sessionId));
     // Where all are cards nothing is out of sight, and what runs comes first.
     if (this.#own.size === 0 || all.length <= MAX_CARDS) return all;
     const own = all.filter(({ sessionId }) => this.#own.has(sessionId));
     return [...own, ...all.filter(({ sessionId }) => !this.#own.has(sessionId))];
-  }
-
-  #matching(all: readonly SessionView[]): readonly SessionView[] {
-    const filter = this.#filter.value as Filter;
-    const words = this.#search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    if (filter === "" && words.length === 0) return all;
-    const now = this.#store.now();
-    return all.filter((view) => {
-      return passes(view, filter, now) && words.every((word) => this.#text(view).includes(word));
-    });
-  }
-
-  /** What a session is searched by. */
-  #text(view: SessionView): string {
-    let text = this.#words.get(view);
-    if (text === undefined) {
-      const values = Object.values(view.metadata).filter((value) => typeof value === "string" || typeof value === "number");
-      text = [view.sessionId, view.operation, view.currentStep, titleOf(view), ...values].join("\n").toLowerCase();
-      this.#words.set(view, text);
-    }
-    return text;
   }
 
   /** Only what is in sight, or nearly, is on the page; room is kept for all else. */
@@ -225,19 +280,18 @@ export class SessionBoard {
     const shown = all.slice(from, to);
     const wanted = new Map(shown.map(({ sessionId }, index) => [sessionId, forms[from + index]!]));
     const focused = document.activeElement;
-    this.#list.classList.toggle("many", many);
-    this.#list.style.paddingTop = `${before}px`;
-    this.#list.style.paddingBottom = `${after}px`;
+    setClass(this.#list, "many", many);
+    setClass(this.#box, "bounded", many);
+    setStyle(this.#list, "paddingTop", `${before}px`);
+    setStyle(this.#list, "paddingBottom", `${after}px`);
     // What scrolls is to be reached by the keyboard.
-    if (many) this.#box.tabIndex = 0;
+    if (many) setAttribute(this.#box, "tabindex", "0");
     else this.#box.removeAttribute("tabindex");
     let replaced: string | null = null;
     for (const [sessionId, card] of this.#cards) {
       if (wanted.get(sessionId) === card.form) continue;
       if (card.element.contains(focused)) replaced = sessionId;
-      this.#sizes.unobserve(card.element);
-      card.element.remove();
-      this.#cards.delete(sessionId);
+      this.#takeAway(card);
     }
     shown.forEach((view, index) => {
       const card = this.#card(view.sessionId, wanted.get(view.sessionId)!);
@@ -256,8 +310,15 @@ export class SessionBoard {
     else if (many) this.#box.focus();
   }
 
-  #height(sessionId: string, form: CardForm): number {
-    return this.#heights.get(`${sessionId} ${form}`) ?? GUESSES[form];
+  #takeAway(card: SessionCard): void {
+    this.#sizes.unobserve(card.element);
+    card.element.remove();
+    this.#cards.delete(card.sessionId);
+  }
+
+  #height({ sessionId, endedAt }: SessionView, form: CardForm): number {
+    if (form === "row") return this.#rem * (endedAt === null ? RUNNING_ROW_REM : ENDED_ROW_REM);
+    return this.#heights.get(sessionId) ?? OPENED_GUESS_PX;
   }
 
   /** What was guessed is known now, or has changed. */
@@ -272,10 +333,8 @@ export class SessionBoard {
       }
       const card = this.#cards.get((target as HTMLElement).dataset["sessionId"] ?? "");
       if (!card || height === 0) continue;
-      const key = `${card.sessionId} ${card.form}`;
-      const whole = card.form === "opened" ? height + CARD_MARGINS_PX : height;
-      changed ||= this.#heights.get(key) !== whole;
-      this.#heights.set(key, whole);
+      changed ||= this.#heights.get(card.sessionId) !== height + CARD_MARGINS_PX;
+      this.#heights.set(card.sessionId, height + CARD_MARGINS_PX);
     }
     if (changed && this.#list.classList.contains("many")) this.#schedule();
   }
@@ -295,14 +354,14 @@ export class SessionBoard {
       };
       card = new SessionCard(sessionId, actions, form);
       this.#cards.set(sessionId, card);
-      this.#sizes.observe(card.element);
+      if (form === "opened") this.#sizes.observe(card.element);
     }
     return card;
   }
 
   #toggle(sessionId: string): void {
-    if (!this.#open.delete(sessionId)) this.#keepOpen(sessionId);
-    this.#render();
+    if (!this.#close(sessionId)) this.#keepOpen(sessionId);
+    this.#renderAnew();
     this.#cards.get(sessionId)?.focusToggle();
   }
 
@@ -350,7 +409,7 @@ export class SessionBoard {
     const next = element?.nextElementSibling ?? element?.previousElementSibling;
     this.#own.delete(sessionId);
     this.#store.remove(sessionId);
-    this.#render();
+    this.#renderAnew();
     if (!focused) return;
     const target = next?.querySelector<HTMLElement>("button:not([hidden]):not([hidden] button)");
     (target ?? byId("sessions-title")).focus();
@@ -362,15 +421,19 @@ export class SessionBoard {
       this.#own.delete(sessionId);
       this.#store.remove(sessionId);
     }
-    this.#render();
+    this.#renderAnew();
     byId("sessions-title").focus();
   }
 }
 
-function passes(view: SessionView, filter: Filter, now: number): boolean {
-  if (filter === "running") return view.endedAt === null;
-  if (filter === "stalled") return isStalled(view, now);
-  return filter === "" || view.status === filter;
+/** Where the items of a stretch stand in the whole list. */
+function placesIn(matching: readonly SessionView[], heights: readonly number[], { from, to, before }: Stretch): Place[] {
+  let y = before;
+  return matching.slice(from, to).map(({ sessionId, endedAt }, index) => {
+    const place = { sessionId, running: endedAt === null, y, height: heights[from + index]! };
+    y += place.height;
+    return place;
+  });
 }
 
 /** How far all running sessions are together, for the title of the page. */

@@ -1,5 +1,5 @@
 import { ConfirmButton } from "./confirm-button";
-import { closeButton, h, icon, setAttribute, setText } from "./dom";
+import { closeButton, h, icon, setAttribute, setClass, setHidden, setStyle, setText } from "./dom";
 import type { JsonObject, TerminalEvent } from "../client/src/events.js";
 import {
   etaInWords,
@@ -10,6 +10,7 @@ import {
   formatValue,
   humanise,
   isolate,
+  plural,
   rowsInWords,
   speedInWords,
 } from "./format";
@@ -59,11 +60,23 @@ export function titleOf({ metadata, operation, sessionId }: SessionView): string
   return operation ? humanise(operation) : `Session ${sessionId.slice(0, 8)}`;
 }
 
+/** How a session ended, in a sentence about it. */
+export function endInWords(view: SessionView): string {
+  if (view.status === "completed") {
+    const found = (view.ending as { summary?: { new_vulnerabilities?: unknown } } | null)?.summary?.new_vulnerabilities;
+    return typeof found === "number" ? `is done. ${plural(found, "new finding")}.` : "is done.";
+  }
+  if (view.status === "error") return `failed: ${view.ending ? endingInBrief(view.ending) : ""}`;
+  return view.status === "cancelled" ? "was cancelled." : "is no longer known.";
+}
+
 /** One session on the page: built once, then only changed where something differs. */
 export class SessionCard {
   readonly element: HTMLElement;
   #view: SessionView | null = null;
   #ending: TerminalEvent | ViewStatus | null = null;
+  /** The values of the extras that are shown, by key. */
+  #values = new Map<string, HTMLElement>();
 
   readonly #name = h("bdi");
   readonly #about = h("p", { class: "subtle about" });
@@ -96,7 +109,8 @@ export class SessionCard {
     );
     this.#cancel = new ConfirmButton({
       testid: "cancel",
-      icon: "stop",
+      // Pictures are what costs most while rows are scrolled through.
+      ...(!row && { icon: "stop" as const }),
       word: "Cancel",
       question: "Cancel this work?",
       yes: "Yes, cancel",
@@ -128,7 +142,7 @@ export class SessionCard {
       h(
         "div",
         { class: "session-line" },
-        h("p", { class: "session-facts" }, this.#step, this.#rows, this.#speed, this.#eta, this.#elapsed),
+        h("p", { class: "session-facts" }, this.#step, this.#rows, !row && this.#speed, this.#eta, !row && this.#elapsed),
         this.#cancel.element,
       ),
       row ? this.#brief : this.#extras,
@@ -159,7 +173,7 @@ export class SessionCard {
     const view = this.#view;
     if (!view || view.endedAt !== null) return;
     const stalled = isStalled(view, now);
-    this.element.classList.toggle("stalled", stalled);
+    setClass(this.element, "stalled", stalled);
     const silence = now - view.lastUpdate;
     // An estimate that silence has refuted says nothing any more.
     const refuted = view.etaSeconds === null || silence > view.etaSeconds * 1000 + REFUTED_AFTER_MS;
@@ -208,19 +222,19 @@ export class SessionCard {
     const running = status === "processing";
     setAttribute(this.element, "data-status", status);
     setText(this.#badge, STATUS_WORDS[status]);
-    this.#close.hidden = running;
-    this.#percent.hidden = !running;
+    setHidden(this.#close, running);
+    setHidden(this.#percent, !running);
     if (running) return this.#cancel.show();
     this.#cancel.hide();
-    this.element.classList.remove("stalled");
+    setClass(this.element, "stalled", false);
     if (focused) this.#close.focus();
   }
 
   #showBar({ status, progress, totalRows }: SessionView, rows: string): void {
     const unknown = status === "processing" && progress === 0 && totalRows === null;
-    this.element.classList.toggle("unknown-length", unknown);
+    setClass(this.element, "unknown-length", unknown);
     // A property set by script is no inline style in the eyes of the content security policy.
-    this.#fill.style.transform = unknown ? "" : `translateX(${progress * 100 - 100}%)`;
+    setStyle(this.#fill, "transform", unknown ? "" : `translateX(${progress * 100 - 100}%)`);
     setText(this.#percent, unknown ? "" : formatPercent(progress));
     if (unknown) this.#bar.removeAttribute("aria-valuenow");
     else setAttribute(this.#bar, "aria-valuenow", String(Math.floor(progress * 1000) / 10));
@@ -229,14 +243,17 @@ export class SessionCard {
   }
 
   #showExtras(metadata: JsonObject): void {
-    const extras = Object.entries(metadata).filter(([key, value]) => !PLACED.has(key) && typeof value !== "object");
-    this.#extras.replaceChildren(
-      ...extras
-        .slice(0, MAX_EXTRAS)
-        .map(([key, value]) =>
-          h("div", {}, h("dt", {}, h("bdi", {}, humanise(key))), h("dd", {}, h("bdi", {}, formatValue(value)))),
-        ),
-    );
+    const extras = Object.entries(metadata)
+      .filter(([key, value]) => !PLACED.has(key) && typeof value !== "object")
+      .slice(0, MAX_EXTRAS);
+    // Mostly the figures are new and what they are is not.
+    if (extras.map(([key]) => key).join("\n") !== [...this.#values.keys()].join("\n")) {
+      this.#values = new Map(extras.map(([key]) => [key, h("bdi")]));
+      this.#extras.replaceChildren(
+        ...[...this.#values].map(([key, value]) => h("div", {}, h("dt", {}, h("bdi", {}, humanise(key))), h("dd", {}, value))),
+      );
+    }
+    for (const [key, value] of extras) setText(this.#values.get(key)!, formatValue(value));
   }
 
   #showEnding({ status, ending, operation }: SessionView): void {

@@ -19,15 +19,13 @@ export class ConfirmButton {
   readonly #options: ConfirmOptions;
   readonly #word: HTMLElement;
   readonly #ask: HTMLButtonElement;
-  readonly #sure: HTMLElement;
-  readonly #yes: HTMLButtonElement;
+  /** The two answers, while it asks. */
+  #answers: HTMLElement | null = null;
   #sent = false;
 
   constructor(options: ConfirmOptions) {
     this.#options = options;
-    const { testid, word, question, yes, no, confirmed } = options;
-    const answer = (text: string, id: string, danger: boolean, act: () => void): HTMLButtonElement =>
-      h("button", { type: "button", class: danger ? "quiet-button danger" : "quiet-button", testid: `${testid}-${id}`, onclick: act }, text);
+    const { testid, word } = options;
     this.#word = h("span", {}, word);
     this.#ask = h(
       "button",
@@ -35,16 +33,9 @@ export class ConfirmButton {
       options.icon && icon(options.icon),
       this.#word,
     );
-    this.#yes = answer(yes, "confirm", true, () => {
-      this.setSent(true);
-      confirmed();
-    });
-    const keep = answer(no, "keep", false, () => this.#confirm(false));
-    this.#sure = h("span", { class: "confirm", role: "group", "aria-label": question }, this.#yes, keep);
-    this.#sure.hidden = true;
-    this.element = h("div", { class: "cancel" }, this.#ask, this.#sure);
+    this.element = h("div", { class: "cancel" }, this.#ask);
     this.element.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && !this.#sure.hidden) this.#confirm(false);
+      if (event.key === "Escape" && this.#answers) this.#confirm(false);
     });
   }
 
@@ -59,10 +50,9 @@ export class ConfirmButton {
   }
 
   setSent(sent: boolean): void {
-    const focused = this.#sure.contains(document.activeElement);
+    const focused = this.#answers?.contains(document.activeElement);
     this.#sent = sent;
-    this.#sure.hidden = true;
-    this.#ask.hidden = false;
+    this.#dismiss();
     // One that is disabled cannot keep the focus.
     this.#ask.setAttribute("aria-disabled", String(sent));
     setText(this.#word, sent ? this.#options.busy : this.#options.word);
@@ -71,8 +61,26 @@ export class ConfirmButton {
 
   #confirm(asking: boolean): void {
     if (this.#sent) return;
-    this.#ask.hidden = asking;
-    this.#sure.hidden = !asking;
-    (asking ? this.#yes : this.#ask).focus();
+    if (!asking) {
+      this.#dismiss();
+      return this.#ask.focus();
+    }
+    const { testid, question, yes, no, confirmed } = this.#options;
+    const agree = (): void => {
+      this.setSent(true);
+      confirmed();
+    };
+    const sure = h("button", { type: "button", class: "quiet-button danger", testid: `${testid}-confirm`, onclick: agree }, yes);
+    const keep = h("button", { type: "button", class: "quiet-button", testid: `${testid}-keep`, onclick: () => this.#confirm(false) }, no);
+    this.#answers = h("span", { class: "confirm", role: "group", "aria-label": question }, sure, keep);
+    this.#ask.hidden = true;
+    this.element.append(this.#answers);
+    sure.focus();
+  }
+
+  #dismiss(): void {
+    this.#answers?.remove();
+    this.#answers = null;
+    this.#ask.hidden = false;
   }
 }

@@ -41,6 +41,19 @@ export function setAttribute(element: Element, name: string, value: string): voi
   if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
+/** Even a class that is there already would be a change of the document. */
+export function setClass(element: Element, name: string, present: boolean): void {
+  if (element.classList.contains(name) !== present) element.classList.toggle(name, present);
+}
+
+export function setHidden(element: HTMLElement, hidden: boolean): void {
+  if (element.hidden !== hidden) element.hidden = hidden;
+}
+
+export function setStyle(element: HTMLElement, property: "paddingTop" | "paddingBottom" | "transform", value: string): void {
+  if (element.style[property] !== value) element.style[property] = value;
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** An element of a drawing. */

@@ -19,6 +19,8 @@ export class FindingsView {
   readonly #status = byId<HTMLSelectElement>("filter-status");
   readonly #table: PagedTable<Finding>;
   readonly #tiles = new Map<string, { button: HTMLButtonElement; count: HTMLElement }>();
+  #tellCounts!: () => void;
+  readonly #countsRead = new Promise<void>((resolve) => (this.#tellCounts = resolve));
   #typing: ReturnType<typeof setTimeout> | undefined;
   readonly #statistics: StatisticsView;
   readonly #refreshCounts = new LatestThrottle<null>(1_000, () => void this.#loadCounts());
@@ -47,6 +49,11 @@ export class FindingsView {
       });
     }
     this.#showFiles();
+  }
+
+  /** Resolves when all of it has been read once, or could not be. */
+  get read(): Promise<unknown> {
+    return Promise.all([this.#table.read, this.#countsRead]);
   }
 
   refresh(): void {
@@ -184,6 +191,7 @@ export class FindingsView {
     }
     this.#statistics.show(statistics);
     if (statistics) this.#offerVendors(Object.keys(statistics.byVendor));
+    this.#tellCounts();
   }
 
   /** One that is chosen stays there, also when nothing of it is active any more. */

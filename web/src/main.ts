@@ -3,16 +3,19 @@ import { AlertList, needsAction } from "./alerts";
 import { fetchRole, forgetSession } from "./api";
 import { AwayNotice } from "./away";
 import { SessionBoard, runningInBrief } from "./board";
+import { endInWords, titleOf } from "./card";
 import { WebSocketClient } from "../client/src/client.js";
 import { byId, setAttribute, setText } from "./dom";
 import { FindingsView } from "./findings";
+import { isolate } from "./format";
 import { HistoryView } from "./history";
 import { ImportForm } from "./import-form";
 import { createImportsTable } from "./imports";
+import { EndNotices } from "./notices";
 import { Router } from "./router";
 import { ServerPage } from "./server-page";
 import { SessionLog } from "./session-log";
-import { SessionPage } from "./session-page";
+import { SessionPage, addressOf } from "./session-page";
 import { SessionStore } from "../client/src/session-store.js";
 import { SignIn } from "./sign-in";
 import { refreshButton } from "./refresh";
@@ -27,6 +30,9 @@ const IMPORT = "vulnerability_import";
 const ASK_AGAIN_AFTER_MS = 1_000;
 /** The tables are read after this time even without a connection. */
 const READ_AFTER_MS = 1_000;
+
+/** The whole page is shown after this time, whatever is missing. */
+const SHOWN_AFTER_MS = 2_000;
 
 const client = new WebSocketClient({ path: socketPath() });
 // A dashboard is left open: it comes back by itself however long the server was away.
@@ -53,10 +59,21 @@ const refresh = refreshButton(byId("refresh"), async () => {
   await Promise.all([client.refresh(), findings.load(), imports.load()]);
 });
 new StatusView(client, () => void refresh(), () => form.queue.busy);
+const notices = new EndNotices({
+  open: (sessionId) => (location.hash = addressOf(sessionId)),
+  complain: (text) => toasts.complain(text),
+});
 const board = new SessionBoard(client, store, byId("sessions"), {
   changed: () => showTitle(),
-  announce,
+  ended: (view) => {
+    announce(`${isolate(titleOf(view))} ${endInWords(view)}`);
+    notices.ended(view);
+    if (view.operation !== IMPORT) return;
+    if (view.status === "completed") refreshTables();
+    else imports.refresh();
+  },
   complain: (text) => toasts.complain(text),
+  below: () => document.querySelectorAll<HTMLElement>("#overview > section"),
 });
 
 const log = new SessionLog(store);
@@ -76,7 +93,8 @@ showTitle = (): void => {
   const icon = running ? `progress-${Math.floor(running.share * 8)}.svg` : "favicon.svg";
   setAttribute(byId("favicon"), "href", icon);
   const place = [page, past, server].find(({ element }) => !element.hidden)?.title;
-  document.title = running ? `${running.text} – ${NAME}` : place ? `${place} – ${NAME}` : NAME;
+  const title = running ? `${running.text} – ${NAME}` : place ? `${place} – ${NAME}` : NAME;
+  if (document.title !== title) document.title = title;
 };
 new Router([page, past, server], () => showTitle());
 
@@ -85,9 +103,10 @@ const refreshTables = (): void => {
   imports.refresh();
 };
 
-/** The style sheet leaves out what the user may not do. */
+/** The style sheet leaves out what the user may not do, or does not want to do by a slip: on the wall, for instance. */
+const readOnly = new URLSearchParams(location.search).has("read-only");
 const showRole = async (): Promise<void> => {
-  const role = await fetchRole().catch(() => null);
+  const role = readOnly ? "viewer" : await fetchRole().catch(() => null);
   if (role !== null) setAttribute(document.documentElement, "data-role", role);
 };
 
@@ -109,17 +128,10 @@ client.subscribe("session_created", ({ metadata }) => {
   if (metadata["operation"] === IMPORT) imports.refresh();
 });
 client.subscribe("data_updated", refreshTables);
-client.subscribe("import_complete", ({ operation }) => {
-  if (operation === IMPORT) refreshTables();
-});
-client.subscribe("import_error", ({ sessionId, operation, error }) => {
+client.subscribe("import_error", ({ sessionId, error }) => {
   if (!form.queue.refused(sessionId, error)) form.queue.stop(sessionId);
-  if (operation === IMPORT) imports.refresh();
 });
-client.subscribe("import_cancelled", ({ sessionId, operation }) => {
-  form.queue.stop(sessionId);
-  if (operation === IMPORT) imports.refresh();
-});
+client.subscribe("import_cancelled", ({ sessionId }) => form.queue.stop(sessionId));
 
 client.subscribe("connection_changed", ({ state, reason }) => {
   if (state !== "offline" || reason !== "io server disconnect") return;
@@ -142,5 +154,8 @@ client.subscribe("connection_changed", ({ state }) => {
   clearTimeout(read);
   readAll();
 });
+// What stands below the sessions comes when all is read, so that nothing is pushed down by what takes a moment longer.
+const shown = new Promise((resolve) => setTimeout(resolve, SHOWN_AFTER_MS));
+void Promise.race([shown, Promise.all([board.read, findings.read, imports.read])]).then(() => document.body.classList.remove("reading"));
 // A failure shows in the connection status, and further attempts follow by themselves.
 client.connect().catch(() => {});

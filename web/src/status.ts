@@ -31,6 +31,7 @@ export class StatusView {
   readonly #bannerText = h("p", {});
   readonly #footer = byId("heartbeat");
   #info: ConnectionInfo;
+  #even = false;
   #retryAtMs: number | null = null;
   #doubtfulSinceMs: number | null = null;
   #clock: ReturnType<typeof setInterval> | null = null;
@@ -90,10 +91,9 @@ export class StatusView {
       h("span", {}, memory),
       h("span", {}, plural(heartbeat.active_sessions, "active session")),
     );
-    // Starting an animation again takes a change of the class and a look at the layout between.
-    this.#chip.classList.remove("beat");
-    void this.#chip.offsetWidth;
-    this.#chip.classList.add("beat");
+    // Two animations of the same look, since one that is set already would not start again.
+    this.#even = !this.#even;
+    setAttribute(this.#chip, "data-beat", this.#even ? "even" : "odd");
   }
 }
 

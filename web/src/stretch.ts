@@ -22,3 +22,21 @@ export function stretchAt(heights: readonly number[], top: number, height: numbe
   for (let index = to; index < heights.length; index += 1) after += heights[index]!;
   return { from, to, before, after };
 }
+
+/** Where a session stands in a list, in pixels from its beginning. */
+export interface Place {
+  sessionId: string;
+  running: boolean;
+  y: number;
+  height: number;
+}
+
+/** Where a session stands now; null where it is not in the list any more. */
+export function placeOf(items: readonly { sessionId: string }[], heights: readonly number[], sessionId: string): number | null {
+  let y = 0;
+  for (const [index, item] of items.entries()) {
+    if (item.sessionId === sessionId) return y;
+    y += heights[index]!;
+  }
+  return null;
+}

@@ -52,6 +52,9 @@ export class PagedTable<T> {
   #sort = "";
   #offset = 0;
   #request = 0;
+  #tellRead!: () => void;
+  /** Resolves when the table has been read once, or could not be. */
+  readonly read = new Promise<void>((resolve) => (this.#tellRead = resolve));
 
   constructor(container: HTMLElement, options: TableOptions<T>) {
     this.#options = options;
@@ -120,6 +123,7 @@ export class PagedTable<T> {
     } catch (error) {
       if (request === this.#request) this.#fail(error instanceof ApiError ? error.message : String(error));
     }
+    this.#tellRead();
   }
 
   #show(page: Page<T>): void {

@@ -1,4 +1,5 @@
 import { closeButton, h, icon } from "./dom";
+import { glide } from "./glide";
 import type { AlertLevel, SystemAlert } from "../client/src/events.js";
 
 /** More than this many at once hide the page. The list of alerts has those that make room. */
@@ -49,19 +50,25 @@ export class Toasts {
     toast.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.#dismiss(toast);
     });
-    if (dismissAfterMs !== null) dismissUnlessRead(toast, dismissAfterMs);
-    while (this.#region.childElementCount >= MAX_TOASTS) {
-      const passing = this.#region.querySelector(".toast:not([data-stays])");
-      (passing ?? this.#region.firstElementChild)?.remove();
-    }
-    this.#region.append(toast);
+    if (dismissAfterMs !== null) dismissUnlessRead(toast, dismissAfterMs, () => this.#change(() => toast.remove()));
+    this.#change(() => {
+      while (this.#region.childElementCount >= MAX_TOASTS) {
+        const passing = this.#region.querySelector(".toast:not([data-stays])");
+        (passing ?? this.#region.firstElementChild)?.remove();
+      }
+      this.#region.append(toast);
+    });
+  }
+
+  #change(change: () => void): void {
+    glide(() => this.#region.querySelectorAll<HTMLElement>(".toast"), change);
   }
 
   /** The focus goes to the next toast, if it was in this one. */
   #dismiss(toast: HTMLElement): void {
     const next = toast.nextElementSibling ?? toast.previousElementSibling;
     const focused = toast.contains(document.activeElement);
-    toast.remove();
+    this.#change(() => toast.remove());
     if (focused) next?.querySelector("button")?.focus();
   }
 }
@@ -93,11 +100,11 @@ export function alertContent(alert: SystemAlert): HTMLElement[] {
 }
 
 /** The time starts anew when pointer or focus leave, so that nothing vanishes under somebody's eyes. */
-function dismissUnlessRead(toast: HTMLElement, afterMs: number): void {
+function dismissUnlessRead(toast: HTMLElement, afterMs: number, dismiss: () => void): void {
   let timer: ReturnType<typeof setTimeout>;
   const start = (): void => {
     clearTimeout(timer);
-    timer = setTimeout(() => toast.remove(), afterMs);
+    timer = setTimeout(dismiss, afterMs);
   };
   for (const event of ["pointerenter", "focusin"]) toast.addEventListener(event, () => clearTimeout(timer));
   for (const event of ["pointerleave", "focusout"]) toast.addEventListener(event, start);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { stretchAt } from "../src/stretch";
+import { placeOf, stretchAt } from "../src/stretch";
 
 const heights = (count: number, height = 50): number[] => Array.from({ length: count }, () => height);
 
@@ -22,4 +22,11 @@ test("items of different heights keep their places", () => {
 
 test("a list that has become shorter than what was scrolled shows its end as soon as that is said", () => {
   expect(stretchAt(heights(10), 9_000, 500, 100)).toEqual({ from: 10, to: 10, before: 500, after: 0 });
+});
+
+test("an item's place is below all that stand before it", () => {
+  const items = ["a", "b", "c"].map((sessionId) => ({ sessionId }));
+  expect(placeOf(items, [50, 300, 50], "a")).toBe(0);
+  expect(placeOf(items, [50, 300, 50], "c")).toBe(350);
+  expect(placeOf(items, [50, 300, 50], "gone")).toBeNull();
 });

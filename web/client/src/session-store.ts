@@ -29,7 +29,9 @@ export class SessionStore {
   readonly #listeners = new Set<Listener>();
   readonly #subscriptions: [string, (data: never) => void][] = [];
   #changed = new Set<string>();
-  #sorted: readonly SessionView[] | null = [];
+  /** The ids in the order in which they are shown; null where that has to be found anew. */
+  #order: readonly string[] | null = [];
+  #snapshot: readonly SessionView[] | null = [];
   #aheadMs = 0;
 
   constructor(client: WebSocketClient) {
@@ -58,8 +60,9 @@ export class SessionStore {
 
   /** All sessions, running ones first, of each kind the newest first. The same array until something changes. */
   getSnapshot = (): readonly SessionView[] => {
-    this.#sorted ??= [...this.#views.values()].sort(byImportance);
-    return this.#sorted;
+    this.#order ??= [...this.#views.values()].sort(byImportance).map(({ sessionId }) => sessionId);
+    this.#snapshot ??= this.#order.map((sessionId) => this.#views.get(sessionId)!);
+    return this.#snapshot;
   };
 
   get(sessionId: string): SessionView | undefined {
@@ -69,6 +72,7 @@ export class SessionStore {
   /** Forgets an ended session; a new one under its id comes back. */
   remove(sessionId: string): void {
     if (!this.#views.delete(sessionId)) return;
+    this.#order = null;
     this.#tell(sessionId);
   }
 
@@ -99,6 +103,8 @@ export class SessionStore {
   #put(view: SessionView, sentAt: string | null): void {
     if (sentAt !== null) this.#setClock(sentAt);
     const old = this.#views.get(view.sessionId);
+    // Progress, which comes most often, changes nobody's place.
+    if (old?.createdAt !== view.createdAt || old.endedAt !== view.endedAt) this.#order = null;
     if (view.endedAt !== null && old?.endedAt === null) this.#views.delete(view.sessionId);
     this.#views.set(view.sessionId, view);
     if (view.endedAt !== null) this.#makeRoom();
@@ -125,7 +131,7 @@ export class SessionStore {
   }
 
   #tell(sessionId: string): void {
-    this.#sorted = null;
+    this.#snapshot = null;
     if (this.#changed.size === 0) queueMicrotask(() => this.#notify());
     this.#changed.add(sessionId);
   }

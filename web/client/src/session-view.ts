@@ -34,7 +34,7 @@ export interface SessionView {
 }
 
 /** Keys of metadata that have a place of their own, in both spellings. */
-const LIFTED = [
+const LIFTED = new Set([
   "operation",
   "current_step",
   "currentStep",
@@ -44,7 +44,7 @@ const LIFTED = [
   "totalRows",
   "eta_seconds",
   "etaSeconds",
-];
+]);
 
 export function createdView(event: SessionCreated): SessionView {
   const at = timeOf(event.timestamp);
@@ -139,9 +139,7 @@ export function timeOf(timestamp: string): number {
 }
 
 function ownKeys(metadata: JsonObject): JsonObject {
-  const rest = { ...metadata };
-  for (const key of LIFTED) delete rest[key];
-  return rest;
+  return Object.fromEntries(Object.entries(metadata).filter(([key]) => !LIFTED.has(key)));
 }
 
 function text(value: unknown): string | null {

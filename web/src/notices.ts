@@ -77,7 +77,7 @@ export class EndNotices {
     const single = ended.length === 1;
     const title = single ? isolate(titleOf(first)) : `${plural(ended.length, "session")} ended`;
     try {
-      const notification = new Notification(title, { body: single ? sentenceOf(first) : countsOf(ended), icon: "/favicon.svg" });
+      const notification = new Notification(title, { body: single ? sentenceOf(first) : countsOf(ended), icon: "favicon.svg" });
       notification.onclick = () => {
         window.focus();
         if (single) this.#hooks.open(first.sessionId);

@@ -1,10 +1,9 @@
-// What the page costs, in what can be counted without a clock: elements, changes, looks at the layout, requests, bytes, and
-// how far anything is pushed around.
+// What the page costs, in what can be counted without a clock: elements, changes, looks at the layout, requests and bytes.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { startCrowd } from "./crowd.mjs";
-import { launchBrowser, reasonToSkip, scanCsv, scratchFolder, testid, waitForCount, writeScan } from "./harness.mjs";
+import { launchBrowser, reasonToSkip, scanCsv, scratchFolder, testid, writeScan } from "./harness.mjs";
 
 const skip = reasonToSkip() || (process.env.PULSEWHEEL_URL ? "SKIP: the server is not the test's own to fill" : false);
 if (skip) console.log(skip);
@@ -137,57 +136,4 @@ describe("what the page costs", { skip, timeout: 600_000 }, () => {
       assert.equal(await place(), was);
     });
   });
-
-  for (const [many, count] of [["few", 2], ["many", 40]]) {
-    test(`nothing is pushed around among ${many} sessions: not by one that begins, ends or is removed, nor by alerts`, async () => {
-      const options = {
-        filled: (crowd, folder) => crowd.upload(writeScan(folder, "scan.csv", scanCsv(50, 1))),
-        before: (page) =>
-          page.addInitScript(() => {
-            window.shifts = [];
-            const note = (list) => list.getEntries().forEach(({ value, hadRecentInput, sources }) => {
-              if (!hadRecentInput) window.shifts.push(`${value.toFixed(4)} ${sources.map(({ node }) => node?.className || node?.nodeName)}`);
-            });
-            window.shiftObserver = new PerformanceObserver(note);
-            window.shiftObserver.observe({ type: "layout-shift", buffered: true });
-          }),
-      };
-      await withCrowd(browser, count, options, async ({ page, crowd }) => {
-        const still = () => page.waitForFunction(() => document.getAnimations().every(({ playState, effect }) => playState !== "running" || effect.getComputedTiming().endTime === Infinity));
-        /** Has the browser draw what there is, so that shifts are known. */
-        const drawn = () => page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
-        const after = async (what) => {
-          await still();
-          await drawn();
-          assert.deepEqual(await page.evaluate(() => window.shifts.splice(0)), [], what);
-        };
-        await page.locator(`${testid("findings-table")} tbody tr`).first().waitFor();
-        await page.locator(`${testid("imports-table")} tbody tr`).first().waitFor();
-        await page.locator(testid("chart")).waitFor();
-        await drawn();
-        await after("loading");
-        const own = [];
-        for (const metadata of [{}, { epoch: 3, loss: 0.25 }, { title: "one more" }]) {
-          own.push(await crowd.begin(metadata));
-          await rowOf(page, crowd.ids[own.at(-1)]).waitFor();
-          await after("a session begins");
-        }
-        await crowd.report(own[1], 0.5, { current_step: "Writing", processed_rows: 5_000 });
-        await shows(page, crowd.ids[own[1]], 50);
-        await after("a session goes on");
-        await crowd.end(own[1], "complete", { result: { files: 12, folder: "/srv/archive" } });
-        await rowOf(page, crowd.ids[own[1]]).and(page.locator('[data-status="completed"]')).waitFor();
-        await after("a session ends");
-        await crowd.end(own[0], "error", { error: "the disk is full" });
-        await rowOf(page, crowd.ids[own[0]]).and(page.locator('[data-status="error"]')).waitFor();
-        await after("a session fails");
-        await crowd.alert({ level: "warning", category: "system", message: "The disk is nearly full", action_required: true });
-        await page.locator(testid("toast")).waitFor();
-        await after("an alert comes");
-        await rowOf(page, crowd.ids[own[1]]).getByRole("button", { name: "Remove this card" }).click();
-        await waitForCount(rowOf(page, crowd.ids[own[1]]), 0);
-        await after("a session is removed");
-      });
-    });
-  }
 });

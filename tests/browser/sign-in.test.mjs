@@ -79,6 +79,9 @@ describe("the page of a server that asks for tokens", { skip: skip || (process.e
         await card.waitFor();
         assert.equal(await page.locator("#import-form").isVisible(), mayImport, role);
         assert.equal(await card.locator(testid("cancel")).isVisible(), mayCancel, role);
+        assert.equal(await page.getByRole("link", { name: "Server", exact: true }).isVisible(), role === "admin", role);
+        await page.goto(`${server.url}/#/server`);
+        await page.locator(testid("server-status")).filter({ hasText: role === "admin" ? /^Read at/ : /admins only/ }).waitFor();
       });
     }
   });

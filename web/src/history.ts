@@ -58,7 +58,9 @@ export class HistoryView implements View {
   readonly #frame: HTMLElement;
   readonly #message = h("div", { class: "table-message", testid: "history-message", role: "status" });
   readonly #more = h("button", { type: "button", class: "quiet-button", testid: "history-more" }, TEXTS.more);
-  readonly #refresh = new LatestThrottle<null>(REFRESH_INTERVAL_MS, () => void this.#read("newer"));
+  readonly #refresh = new LatestThrottle<null>(REFRESH_INTERVAL_MS, () => {
+    if (this.#isOpen) void this.#read("newer");
+  });
   #isOpen = false;
   /** Which sessions are shown, by id and creation: ids may be used again. */
   #shown = new Set<string>();
@@ -105,9 +107,7 @@ export class HistoryView implements View {
         this.#refresh.push("", null);
       });
     }
-    client.subscribe("session_list", () => {
-      if (this.#isOpen) this.#refresh.push("", null);
-    });
+    client.subscribe("session_list", () => this.#refresh.push("", null));
   }
 
   match(hash: string): string | null {
@@ -189,7 +189,7 @@ export class HistoryView implements View {
       if (readings > 1) this.#awaited.set(sessionId, readings - 1);
       else this.#awaited.delete(sessionId);
     }
-    if (this.#awaited.size > 0 && this.#isOpen) this.#refresh.push("", null);
+    if (this.#awaited.size > 0) this.#refresh.push("", null);
   }
 
   #fail(reason: string, what: "anew" | "newer" | "older"): void {

@@ -104,10 +104,11 @@ test("an end is shown while the history is looked at, and not read by a page tha
   shown.open("");
   await settled();
   await vi.waitFor(() => expect(find("history-message").textContent).toContain("No session has ended yet"));
+  const live = ended("live");
   const end = (): void => {
-    for (const callback of client.eventCallbacks.get("import_complete") ?? []) callback(complete(1) as never);
+    for (const callback of client.eventCallbacks.get("import_complete") ?? []) callback({ ...complete(1), sessionId: live.sessionId } as never);
   };
-  answers = [{ sessions: [ended("live")], next: null }];
+  answers = [{ sessions: [live], next: null }];
   end();
   await vi.waitFor(() => expect(titles()).toEqual(["live"]));
   shown.close();
@@ -123,9 +124,9 @@ test("an end that the server has told before it has written it is shown when it 
   const late = ended("late");
   answers = [{ sessions: [], next: null }, { sessions: [late], next: null }];
   for (const callback of client.eventCallbacks.get("import_complete") ?? []) callback({ ...complete(1), sessionId: late.sessionId } as never);
-  await vi.waitFor(() => expect(titles()).toEqual(["late"]), { timeout: 20_000 });
+  await vi.waitFor(() => expect(titles()).toEqual(["late"]), { timeout: 10_000 });
   expect(asked).toHaveLength(3);
-}, 30_000);
+}, 20_000);
 
 test("a history that cannot be read says so and can be tried again", async () => {
   answers = ["down"];

@@ -17,6 +17,8 @@ const WORKERS = 8;
 const KEYED = 60;
 /** Progress that was acknowledged this long before the end may be missing. */
 const LOSABLE_MS = 200;
+/** What has ended is remembered for five minutes. A slow machine may come back to it later than that. */
+const REMEMBERED_MS = 240_000;
 
 /** Numbers from 0 to 1 that are the same for the same seed. */
 function randomOf(seed) {
@@ -64,6 +66,8 @@ class Known {
     this.told = [];
     this.result = null;
     this.isImport = false;
+    /** Since when its state is what it is, at the latest. */
+    this.since = performance.now();
   }
 
   saw(session) {
@@ -115,6 +119,7 @@ class Known {
     if (answer === null) return void this.maybe.add(state);
     assert.equal(answer.status, 200, JSON.stringify(answer.body));
     this.state = state;
+    this.since = performance.now();
     this.result = answer.body.session.result ?? answer.body.session.error ?? null;
     this.saw(answer.body.session);
   }
@@ -123,6 +128,8 @@ class Known {
   check(answer, killedAt) {
     const found = answer.status === 404 ? "none" : answer.status === 410 ? "cancelled" : answer.body.session.status;
     const allowed = [this.state, ...this.maybe];
+    const hasEnded = this.state !== "none" && this.state !== "processing";
+    if (hasEnded && performance.now() - this.since > REMEMBERED_MS) allowed.push("none");
     assert.ok(allowed.includes(found), `${this.id} is ${found}, but ${allowed.join(" or ")} was acknowledged`);
     const session = answer.body?.session;
     if (session) {
@@ -140,6 +147,7 @@ class Known {
       this.result = session.result ?? session.error ?? null;
     }
     if (found === "none") this.clear();
+    if (found !== this.state) this.since = performance.now();
     this.state = found;
     this.maybe.clear();
   }

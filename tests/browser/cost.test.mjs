@@ -1,4 +1,5 @@
-// What the page costs, in what can be counted without a clock: elements, changes, looks at the layout, requests and bytes.
+// What the page costs, in what can be counted without a clock: elements, changes, looks at the layout, requests, bytes, and
+// how far anything is pushed around.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -136,4 +137,41 @@ describe("what the page costs", { skip, timeout: 600_000 }, () => {
       assert.equal(await place(), was);
     });
   });
+
+  for (const [many, count] of [["few", 2], ["many", 40]]) {
+    test(`nothing is pushed around among ${many} sessions, neither by loading nor by one that begins`, async () => {
+      const options = {
+        filled: (crowd, folder) => crowd.upload(writeScan(folder, "scan.csv", scanCsv(50, 1))),
+        before: (page) =>
+          page.addInitScript(() => {
+            window.shifts = [];
+            const note = (list) => list.getEntries().forEach(({ value, hadRecentInput, sources }) => {
+              if (!hadRecentInput) window.shifts.push(`${value.toFixed(4)} ${sources.map(({ node }) => node?.className || node?.nodeName)}`);
+            });
+            window.shiftObserver = new PerformanceObserver(note);
+            window.shiftObserver.observe({ type: "layout-shift", buffered: true });
+          }),
+      };
+      await withCrowd(browser, count, options, async ({ page, crowd }) => {
+        const still = () => page.waitForFunction(() => document.getAnimations().every(({ playState, effect }) => playState !== "running" || effect.getComputedTiming().endTime === Infinity));
+        /** Has the browser draw what there is, so that shifts are known. */
+        const drawn = () => page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+        const after = async (what) => {
+          await still();
+          await drawn();
+          assert.deepEqual(await page.evaluate(() => window.shifts.splice(0)), [], what);
+        };
+        await page.locator(`${testid("findings-table")} tbody tr`).first().waitFor();
+        await page.locator(`${testid("imports-table")} tbody tr`).first().waitFor();
+        await page.locator(testid("chart")).waitFor();
+        await drawn();
+        await after("loading");
+        for (const metadata of [{}, { epoch: 3, loss: 0.25 }, { title: "one more" }]) {
+          const begun = await crowd.begin(metadata);
+          await rowOf(page, crowd.ids[begun]).waitFor();
+          await after("a session begins");
+        }
+      });
+    });
+  }
 });

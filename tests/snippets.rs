@@ -53,7 +53,9 @@ fn websocket_only() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-const SNIPPETS: &[fn() -> Result<(), Box<dyn Error>>] = &[embed, handle_events, websocket_only];
+type Snippet = fn() -> Result<(), Box<dyn Error>>;
+
+const SNIPPETS: &[Snippet] = &[embed, handle_events, websocket_only];
 
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);

@@ -43,7 +43,7 @@ function asking(socket) {
 }
 
 test("handshakes without end keep nobody out, and those who have joined stay", async (t) => {
-  const program = await startProgram(t, { flags: ["--memory-budget", "25MiB"] });
+  const program = await startProgram(t, { flags: ["--memory-budget", "24MiB"] });
   const healthy = await watcher(t, program);
   const held = holding(program);
   const rest = asking(healthy);

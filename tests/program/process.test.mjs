@@ -26,9 +26,9 @@ test("a command line that makes no sense ends with status 2 and says why", async
 });
 
 test("a memory budget that is too small ends with status 2 and names the least", async () => {
-  const { status, stdout, stderr } = await runProgram(["serve", "--memory-budget", "24MiB", "--data-dir", temporaryFolder()]);
+  const { status, stdout, stderr } = await runProgram(["serve", "--memory-budget", "23MiB", "--data-dir", temporaryFolder()]);
   assert.deepEqual([status, stdout.length], [2, 0]);
-  assert.match(stderr, /^pulsewheel: --memory-budget has to be 25 MiB at least, not 24\.0 MiB\n$/);
+  assert.match(stderr, /^pulsewheel: --memory-budget has to be 24 MiB at least, not 23\.0 MiB\n$/);
 });
 
 test("a taken port ends the program with status 1 and one clear line", async (t) => {

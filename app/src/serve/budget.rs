@@ -26,9 +26,9 @@ const CONNECTION_BYTES: u64 = 6 * KIB;
 /// More connections than this are not wanted, however much memory there is.
 const MAX_CONNECTIONS: u64 = 20_000;
 
-/// Pages of one database connection, and JSON bodies that come in: a part of the budget each, between these.
-const PART: u64 = 48;
-const LEAST_PART_BYTES: u64 = 512 * KIB;
+/// Pages of one database connection, and JSON bodies that come in: a part each of what goes beyond this, with limits.
+const PART_BEYOND_BYTES: u64 = 12 * MIB;
+const PART: u64 = 36;
 const MOST_CACHE_BYTES: u64 = 2 * MIB;
 const MOST_BODY_BYTES: u64 = 16 * MIB;
 
@@ -47,7 +47,7 @@ pub struct Budget {
 
 impl Budget {
     /// The least budget, in bytes.
-    pub const LEAST_BYTES: u64 = 25 * MIB;
+    pub const LEAST_BYTES: u64 = 24 * MIB;
 
     /// Spends so many bytes; `None` where they are too few. Of what the program does not need for itself, a third is for
     /// connections, and the rest for what clients and sessions hold.
@@ -55,7 +55,7 @@ impl Budget {
         if total_bytes < Self::LEAST_BYTES {
             return None;
         }
-        let part = |most| (total_bytes / PART).clamp(LEAST_PART_BYTES, most);
+        let part = |most: u64| most.min((total_bytes - PART_BEYOND_BYTES) / PART);
         let (cache_bytes, body_bytes) = (part(MOST_CACHE_BYTES), part(MOST_BODY_BYTES));
         let left_bytes = total_bytes - fixed_bytes(cache_bytes, body_bytes);
         let connections = (left_bytes / 3 / CONNECTION_BYTES).min(MAX_CONNECTIONS);
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_budget_is_spent_and_never_exceeded() {
-        for mib in [25, 26, 48, 64, 200, 1_000, 100_000] {
+        for mib in [24, 26, 48, 64, 200, 1_000, 100_000] {
             let budget = Budget::of(mib * MIB).unwrap();
             let worst = budget.worst_case_bytes();
             assert!(worst <= mib * MIB, "{mib}: {budget}");
@@ -179,15 +179,14 @@ mod tests {
         }
         assert!(Budget::of(48 * MIB).unwrap().connections >= 1_000);
         assert_eq!(Budget::of(Budget::LEAST_BYTES - 1), None);
-        assert!(fixed_bytes(LEAST_PART_BYTES, LEAST_PART_BYTES) < Budget::LEAST_BYTES);
     }
 
-    /// The table of `docs/memory.md` has a row for each part, in MiB for budgets of 25, 48 and 96 MiB.
+    /// The table of `docs/memory.md` has a row for each part, in MiB for budgets of 24, 48 and 96 MiB.
     #[test]
     fn the_documentation_says_the_same() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/memory.md");
         let text = std::fs::read_to_string(path).unwrap();
-        let budgets = [25, 48, 96].map(|mib| Budget::of(mib * MIB).unwrap());
+        let budgets = [24, 48, 96].map(|mib| Budget::of(mib * MIB).unwrap());
         let mib = |bytes: u64| format!("{:.1}", bytes as f64 / MIB as f64);
         let mut rows: Vec<[String; 3]> = Vec::new();
         for part in 0..budgets[0].parts().len() {

@@ -10,7 +10,7 @@ import { block, frame, payload, text } from "../support/frames.mjs";
 import { forgetPeak, peakMib } from "../support/proc.mjs";
 
 const module = import.meta.url;
-const EVERYTHING = "everything at once, with a budget of 25 MiB";
+const EVERYTHING = "everything at once, with a budget of 24 MiB";
 const BROADCAST = "a broadcast storm, and one client of ten never reads";
 const MIB = 1024 * 1024;
 const CONTENT = "Content-Type: application/json\r\n";
@@ -167,7 +167,7 @@ const storm = {
 
 /** The storm for some seconds; afterwards the server has to be as before. */
 export async function measureStorm(t, { seconds, limitSeconds, ...options }) {
-  const program = await startProgram(t, { flags: ["--memory-budget", "25MiB"] });
+  const program = await startProgram(t, { flags: ["--memory-budget", "24MiB"] });
   await program.logged(/at most .* MiB resident/);
   const { worstMib, ownMib } = worstCase(program);
   const before = descriptors(program);

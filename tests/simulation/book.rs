@@ -231,7 +231,8 @@ impl Book {
             DisconnectReason::ClientNamespaceDisconnect => {
                 is_old || standing.left.contains(&account.namespace)
             }
-            _ => is_old || standing.excuse.is_some(),
+            // A server that goes takes no new connections, so a client that needs one for its next request gives up.
+            _ => is_old || standing.excuse.is_some() || self.is_shutting_down,
         };
         assert!(
             is_explained,

@@ -154,7 +154,7 @@ test-program: fixtures .venv/ready tests/interop/node_modules/.package-lock.json
 	cd tests/program && $(NODE_TEST)
 
 .PHONY: test-kills
-test-kills: fixtures need-python tests/interop/node_modules/.package-lock.json ## kill the program KILL_ROUNDS times (1,000; test-program 40): nothing acknowledged is missing
+test-kills: fixtures need-python tests/interop/node_modules/.package-lock.json ## kill the program KILL_ROUNDS times (1,000; test-program 200): nothing acknowledged is missing
 	cd tests/program && KILL_ROUNDS=$(KILL_ROUNDS) node --test --test-timeout=7200000 restarts.test.mjs
 
 .PHONY: test-counts

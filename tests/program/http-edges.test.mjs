@@ -129,7 +129,7 @@ describe("the edges of the interface", () => {
     assert.equal(answer.headers.get("x-content-type-options"), "nosniff");
     const again = await fetch(`${program.origin}/`, { headers: { "If-None-Match": answer.headers.get("etag") } });
     assert.deepEqual([again.status, await again.text()], [304, ""]);
-    const script = /src="(\/assets\/[^"]+\.js)"/.exec(page)[1];
+    const script = /src="\.(\/assets\/[^"]+\.js)"/.exec(page)[1];
     for (const encoding of ["gzip", "identity"]) {
       const file = await fetch(program.origin + script, { headers: { "Accept-Encoding": encoding } });
       assert.equal(file.status, 200);

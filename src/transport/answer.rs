@@ -32,11 +32,10 @@ impl Transport {
         priority: Priority,
     ) {
         let max_discarded_bytes = self.limits.max_discarded_bytes;
-        let going = self.going;
+        let is_last = self.is_last_answer(key);
         let Some(connection) = self.get_mut(key) else {
             return;
         };
-        let is_read_closed = connection.is_read_closed;
         let is_open = connection.is_open();
         let Some(exchange) = connection.exchange() else {
             return;
@@ -49,12 +48,6 @@ impl Transport {
             return;
         }
         exchange.is_answered = true;
-        let is_of_session = matches!(exchange.sink, Sink::Poll { .. } | Sink::Post { .. });
-        let is_last = match going {
-            Going::No => is_read_closed,
-            Going::Leaving => is_read_closed || !is_of_session,
-            Going::ShuttingDown => true,
-        };
         // A peer that still waits to be asked for its body sends none, and one whose body is long is not worth reading.
         let is_unwanted = exchange.expects_continue && exchange.body.is_some();
         if exchange.body.is_some() {
@@ -76,6 +69,17 @@ impl Transport {
             }
             self.end_exchange(clock, key);
         }
+    }
+
+    /// Whether no other request is taken on a connection once the one under way has its answer.
+    pub(super) fn is_last_answer(&self, key: ConnectionId) -> bool {
+        let is_kept = |it: &Connection| match self.going {
+            Going::No => true,
+            Going::Leaving => it.has_session_request(),
+            Going::ShuttingDown => false,
+        };
+        self.get(key)
+            .is_none_or(|it| it.is_read_closed || !is_kept(it))
     }
 
     /// Answers whatever is under way, if anything is, and ends the connection.

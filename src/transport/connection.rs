@@ -262,19 +262,26 @@ impl Connection {
 
     /// How the request under way is being answered, where that happens in parts.
     pub fn parts(&self) -> Option<Parts> {
-        match &self.protocol {
-            Protocol::Http(http) => http.exchange.as_deref()?.parts,
-            Protocol::WebSocket(_) => None,
-        }
+        self.exchange_under_way()?.parts
     }
 
     /// Whether the host has a request of it to answer.
     pub fn has_host_request(&self) -> bool {
-        let Protocol::Http(http) = &self.protocol else {
-            return false;
-        };
-        let exchange = http.exchange.as_deref();
+        let exchange = self.exchange_under_way();
         exchange.is_some_and(|it| matches!(it.sink, Sink::Host { .. }) && !it.is_answered)
+    }
+
+    /// Whether the request under way is one of a session.
+    pub fn has_session_request(&self) -> bool {
+        let sink = self.exchange_under_way().map(|it| &it.sink);
+        matches!(sink, Some(Sink::Poll { .. } | Sink::Post { .. }))
+    }
+
+    fn exchange_under_way(&self) -> Option<&Exchange> {
+        match &self.protocol {
+            Protocol::Http(http) => http.exchange.as_deref(),
+            Protocol::WebSocket(_) => None,
+        }
     }
 
     /// Whether what comes in are WebSocket frames.

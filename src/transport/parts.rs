@@ -3,7 +3,7 @@
 //! The parts are chunks (RFC 9112 section 7.1). A peer that speaks HTTP/1.0 knows none: its body ends with the connection.
 
 use super::answer::push_behind;
-use super::{Chunk, Going, RequestId, Sink, Transport};
+use super::{Chunk, RequestId, Sink, Transport};
 use crate::clock::Clock;
 use crate::http::{BodyFraming, Response, ResponseBody};
 use crate::id::ConnectionId;
@@ -22,11 +22,10 @@ impl Transport {
     /// Begins the answer to the request under way on a connection; its body is the first part. What has not come of the
     /// request's body is not read any more.
     pub fn begin_parts(&mut self, clock: &mut Clock, key: ConnectionId, mut response: Response) {
-        let is_going = self.going != Going::No;
+        let is_last = self.is_last_answer(key);
         let Some(connection) = self.get_mut(key) else {
             return;
         };
-        let is_last = is_going || connection.is_read_closed;
         let Some(exchange) = connection.exchange() else {
             return;
         };
@@ -91,11 +90,10 @@ impl Transport {
 
     /// The last part has been sent.
     pub fn end_parts(&mut self, clock: &mut Clock, key: ConnectionId) {
-        let is_going = self.going != Going::No;
+        let is_last = self.is_last_answer(key);
         let Some(connection) = self.get_mut(key) else {
             return;
         };
-        let is_last = is_going || connection.is_read_closed;
         let Some(exchange) = connection.exchange() else {
             return;
         };

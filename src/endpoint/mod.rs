@@ -16,6 +16,7 @@ mod figures;
 mod handshakes;
 mod heartbeat;
 mod input;
+mod joins;
 mod limits;
 mod memory;
 mod messages;

@@ -22,6 +22,8 @@ pub(super) struct Unheard {
     heard_until_ms: u64,
     /// Up to which time all of these have been looked at.
     judged_until_ms: u64,
+    /// When to look again at those who are late, whatever happens until then.
+    look_again_ms: u64,
 }
 
 /// A deadline that has passed. Its timer stays in the wheel, so that whoever has set it can take it back.
@@ -37,10 +39,17 @@ impl Unheard {
         !self.requests.is_empty() || self.late.iter().any(is_unheard)
     }
 
-    /// When to look again at those who are late, whatever happens until then.
+    /// When to look again at those who are late, if anybody is.
     pub fn look_again_ms(&self) -> Option<u64> {
-        let is_late = !self.late.is_empty();
-        is_late.then(|| self.judged_until_ms.saturating_add(LOOK_AGAIN_MS))
+        (!self.late.is_empty()).then_some(self.look_again_ms)
+    }
+
+    /// Notes who is late. The first one says when all of them are looked at again.
+    fn push(&mut self, late: Late, now_ms: u64) {
+        if self.late.is_empty() {
+            self.look_again_ms = now_ms.saturating_add(LOOK_AGAIN_MS);
+        }
+        self.late.push(late);
     }
 }
 
@@ -62,10 +71,13 @@ impl Endpoint {
         }
     }
 
-    /// Judges those who are late once more when more has been read, and has the requests go on that waited for that.
+    /// Judges those who are late once more when more has been read or their time has come, and has the requests go on that waited
+    /// for that.
     pub(super) fn judge_overdue(&mut self) {
+        let now_ms = self.clock.now_ms();
         let unheard = &mut self.turn.unheard;
-        if unheard.judged_until_ms == unheard.heard_until_ms {
+        let is_time = unheard.look_again_ms().is_some_and(|at_ms| at_ms <= now_ms);
+        if unheard.judged_until_ms == unheard.heard_until_ms && !is_time {
             return;
         }
         unheard.judged_until_ms = unheard.heard_until_ms;
@@ -124,10 +136,11 @@ impl Endpoint {
         let is_late = self.may_have_come(timer, deadline_ms, patience_ms);
         if is_late {
             self.clock.wheel.rearm(key, u64::MAX);
-            self.turn.unheard.late.push(Late {
+            let late = Late {
                 timer: key,
                 deadline_ms,
-            });
+            };
+            self.turn.unheard.push(late, self.clock.now_ms());
         }
         is_late
     }

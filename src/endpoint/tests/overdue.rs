@@ -361,3 +361,28 @@ fn a_post_that_is_read_late_gives_its_client_time_for_the_pong_behind_it() {
     world.pass_ms(200);
     assert_eq!(world.post(&sid, "4y"), 200);
 }
+
+#[test]
+fn a_turn_that_reads_when_it_is_time_to_look_again_at_the_late_does_so() {
+    let mut world = World::new(Config {
+        max_messages_per_second: Some(1),
+        ping_interval_ms: 1_000,
+        ping_timeout_ms: 1_500,
+        progress: None,
+        ..Config::default()
+    });
+    let (key, _) = world.enter("40");
+    world.pass_ms(900);
+    // So many that the client is still held back when its pong is overdue.
+    world.feed(key, masked(0x81, b"42[\"a\"]").repeat(10));
+    world.pass_ms(1_650);
+    assert_eq!(world.endpoint.counts().sessions, 1);
+    for _ in 0..5 {
+        let deadline_ms = world.endpoint.next_deadline().unwrap();
+        world.oversleep_ms(deadline_ms - world.now_ms);
+        let other = world.open();
+        turn(&mut world, deadline_ms, true, &[(other, b"G".to_vec())]);
+        assert!(world.endpoint.next_deadline() > Some(deadline_ms));
+    }
+    assert_eq!(world.endpoint.counts().sessions, 1);
+}

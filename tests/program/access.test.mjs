@@ -91,6 +91,21 @@ describe("the token file", () => {
     assert.ok(admin.connected);
   });
 
+  test("when it is read again with another role or name for a token, clients by it have to come in anew", async (t) => {
+    const [demoted, renamed, same] = ["token-that-is-demoted", "token-that-is-renamed", "token-that-stays-the-same"];
+    const own = await startWithTokens(t, { text: `admin ${demoted} root\nproducer ${renamed} Ann\nviewer ${same}\n` });
+    const cookie = (await own.call("POST", "/api/login", { token: demoted })).headers.get("set-cookie").split(";")[0];
+    const clients = [await enter(t, own, demoted), await enter(t, own, undefined, { extraHeaders: { cookie } }), await enter(t, own, renamed)];
+    const staying = await enter(t, own, same);
+    fs.writeFileSync(own.file, `viewer ${demoted} root\nproducer ${renamed} Bob\nviewer ${same}\n`);
+    const gone = clients.map((socket) => once(socket, "disconnect"));
+    process.kill(own.pid, "SIGHUP");
+    for (const [reason] of await Promise.all(gone)) assert.equal(reason, "io server disconnect");
+    assert.ok(staying.connected);
+    const { sessionId } = (await own.as(renamed, "POST", "/api/sessions", {})).body;
+    assert.equal((await command(await enter(t, own, demoted), "cancel_session", sessionId)).error.code, "FORBIDDEN");
+  });
+
   test("opens the server to other names and sites", async (t) => {
     const flags = ["--listen", "[::1]:0", "--allowed-host", "pulse.example", "--allowed-origin", "https://app.example"];
     const own = await startWithTokens(t, { flags });

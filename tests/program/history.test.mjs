@@ -82,6 +82,21 @@ test("audience and owner hold in the history", async (t) => {
   }
 });
 
+test("the tokens of a session show none that had its id before", async (t) => {
+  const program = await startWithTokens(t);
+  const sessionId = await made(program, { audience: "owner" }, bearer(TOKENS.producer));
+  await program.as(TOKENS.producer, "POST", `/api/sessions/${sessionId}/complete`, {});
+  await program.as(TOKENS.admin, "DELETE", `/api/sessions/${sessionId}`);
+  const { ownerToken } = (await program.as(TOKENS.other, "POST", "/api/sessions", { sessionId, audience: "owner" })).body;
+  const { token } = (await program.as(ownerToken, "POST", `/api/sessions/${sessionId}/share`, {})).body;
+  const list = async (headers) => ids(await program.call("GET", "/api/history", undefined, headers));
+  const ways = [bearer(ownerToken), bearer(token), { ...bearer(TOKENS.viewer), "X-Session-Token": ownerToken }];
+  for (const way of ways) assert.deepEqual(await list(way), []);
+  await program.as(ownerToken, "POST", `/api/sessions/${sessionId}/complete`, {});
+  for (const way of ways) assert.deepEqual(await list(way), [sessionId]);
+  assert.deepEqual(await list(bearer(TOKENS.admin)), [sessionId, sessionId]);
+});
+
 test("alerts are kept, the newest first", async (t) => {
   const program = await startProgram(t);
   const send = (message) => program.call("POST", "/api/events/system_alert", { level: "info", category: "system", message });

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use pulsewheel::progress::Status;
+use pulsewheel::progress::{SessionInfo, Status};
 use pulsewheel::{Endpoint, PeerAddr};
 use uuid::Uuid;
 
@@ -187,6 +187,18 @@ impl Callers {
         self.sessions.entry(caller).or_default().push_back(id);
     }
 
+    /// A session is there from before a restart, whose owner goes on to have it. Those of nobody are the machine's own.
+    pub fn restored(&mut self, session: &SessionInfo) {
+        if session.status == Status::Processing {
+            let owner = session.owner().map(|owner| CallerId::Owner(owner.into()));
+            let caller = owner.unwrap_or(CallerId::Local);
+            self.sessions
+                .entry(caller)
+                .or_default()
+                .push_back(session.id);
+        }
+    }
+
     /// Takes one out of a caller's bucket, which holds what [`Kind::rate`] says.
     fn take(&mut self, caller: &CallerId, kind: Kind, now_us: u64) -> Result<(), ApiError> {
         let (count, period_us) = kind.rate();
@@ -307,10 +319,18 @@ mod tests {
         assert_eq!(callers.surplus(endpoint, &caller), Ok(Some(ids[2])));
         let all: Vec<Uuid> = callers.sessions[&whose].iter().copied().collect();
         assert_eq!(all.len(), MAX_SESSIONS);
-        for id in all {
+        for id in all.clone() {
             update(endpoint, id);
         }
         assert_eq!(create(&mut callers, endpoint).unwrap_err().status, 429);
+        // Another run of the server knows of those that were restored.
+        let mut restarted = Callers::default();
+        for id in &all {
+            restarted.restored(&endpoint.progress().info(*id).unwrap());
+        }
+        let local = Caller::anybody("127.0.0.1:1".parse().unwrap());
+        let refused = restarted.surplus(endpoint, &local).unwrap_err();
+        assert_eq!(refused.status, 429);
         endpoint
             .progress()
             .complete_session(ids[5], Default::default())

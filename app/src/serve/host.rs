@@ -104,7 +104,7 @@ impl Host {
                 socket,
                 command,
             } => self.auth.command(endpoint, ticket, socket, &command),
-            Event::Timer { token: SWEEP, .. } => self.auth.sweep(endpoint),
+            Event::Timer { token: SWEEP, .. } => self.auth.sweep_due(endpoint),
             Event::ProgressChanged => self.journal.take(endpoint),
             Event::Timer {
                 token: WATCHDOG, ..

@@ -205,7 +205,11 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         }),
         ..limits::limits(&budget)
     })?;
-    let restored = |record: &SessionRecord| auth.restore_tokens(record);
+    let mut callers = Callers::default();
+    let restored = |record: &SessionRecord| {
+        auth.restore_tokens(record);
+        callers.restored(record.info());
+    };
     journal.restore(server.endpoint(), &store.reader()?, restored)?;
     // Their files go when this function returns.
     let _socket_files = match passed.is_empty() {
@@ -247,7 +251,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         ),
         queries: Queries::start(store.reader()?, journal.reader()?, handle.clone())?,
         bodies: Bodies::new(budget.body_bytes),
-        callers: Callers::default(),
+        callers,
         numbers: Numbers::start(reservation, handle.clone(), alerts.clone())?,
         journal: journal.start(handle.clone(), alerts.clone(), answers.clone())?,
         alerts: alerts.clone(),

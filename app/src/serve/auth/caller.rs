@@ -20,13 +20,14 @@ pub enum Role {
     Admin,
 }
 
-/// What the token of a session is good for.
+/// What the token of a session is good for: that session, and none that has its id later or had it before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pass {
-    /// Reads this session and changes it.
-    Owns(Uuid),
-    /// Reads this session.
-    Reads(Uuid),
+pub struct Pass {
+    pub id: Uuid,
+    /// See [`SessionInfo::number`].
+    pub number: u64,
+    /// Whether it changes the session too, and does not only read it.
+    pub owns: bool,
 }
 
 /// Who asks: a role, the token of a session, or both.
@@ -50,10 +51,8 @@ impl Role {
 }
 
 impl Pass {
-    fn id(self) -> Uuid {
-        match self {
-            Pass::Owns(id) | Pass::Reads(id) => id,
-        }
+    fn is_for(self, session: &SessionInfo) -> bool {
+        (self.id, self.number) == (session.id, session.number)
     }
 }
 
@@ -129,7 +128,7 @@ impl Caller {
 
     /// Whether it may know of a session by its id; where it `is_listed`, whether it finds it in lists.
     pub fn sees(&self, session: &SessionInfo, is_listed: bool) -> bool {
-        if self.is_admin() || self.pass.is_some_and(|pass| pass.id() == session.id) {
+        if self.is_admin() || self.pass.is_some_and(|pass| pass.is_for(session)) {
             return true;
         }
         self.role.is_some()
@@ -143,8 +142,9 @@ impl Caller {
     /// Whether it may change a session that it sees.
     pub fn changes(&self, session: &SessionInfo) -> bool {
         let is_its_own = || session.is_owned_by(self.owner.as_deref());
+        let owns = |pass: Pass| pass.owns && pass.is_for(session);
         self.is_admin()
-            || self.pass == Some(Pass::Owns(session.id))
+            || self.pass.is_some_and(owns)
             || self.role == Some(Role::Producer) && is_its_own()
     }
 
@@ -152,7 +152,7 @@ impl Caller {
     pub fn sight(&self) -> Sight {
         match (self.role, self.pass) {
             (Some(Role::Admin), _) => Sight::Everything,
-            (None, Some(pass)) => Sight::Only(pass.id()),
+            (None, Some(pass)) => Sight::Only(pass.id),
             _ => Sight::Usual,
         }
     }
@@ -162,7 +162,7 @@ impl Caller {
         match (self.role, &self.owner, self.pass) {
             (Some(role), Some(owner), _) => format!("{} {owner:?}", role.as_str()),
             (Some(_), None, _) => "anybody".to_owned(),
-            (None, _, Some(pass)) => format!("a token of session {}", pass.id()),
+            (None, _, Some(pass)) => format!("a token of session {}", pass.id),
             (None, _, None) => "nobody".to_owned(),
         }
     }

@@ -1,7 +1,6 @@
 //! Clients of Socket.IO: who is let in, what is done for whom, and who has to go.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use pulsewheel::http::Request;
 use pulsewheel::progress::{Command, ErrorCode, ProgressError};
@@ -11,10 +10,10 @@ use pulsewheel::{
 };
 use serde::Deserialize;
 
-use super::{Auth, Caller, Credential};
+use super::{lock, Auth, Caller, Credential};
 use crate::serve::answer::ApiError;
 
-/// The program's timers: the credentials of some client have expired.
+/// The program's timers: the credentials of some client may have ended.
 pub const SWEEP: u64 = 1;
 
 const NAMESPACE: &str = "/";
@@ -90,7 +89,7 @@ impl Auth {
             _ => by_request,
         };
         // What the request showed may have lost its worth since.
-        let client = client.and_then(|client| match self.holds(endpoint, &client.credential) {
+        let client = client.and_then(|client| match client.may_stay(self, endpoint) {
             true => Ok(client),
             false => Err(ApiError::auth_required()),
         });
@@ -108,10 +107,7 @@ impl Auth {
         let owner = client.caller.owner.as_deref().unwrap_or_default();
         let _ = endpoint.set_connect_owner(ticket, owner);
         let _ = endpoint.set_connect_sight(ticket, client.caller.sight());
-        if let Some(expires_ms) = client.credential.expires_ms() {
-            let left_ms = expires_ms.saturating_sub(endpoint.now().unix_ms);
-            endpoint.schedule(Duration::from_millis(left_ms + 1), SWEEP);
-        }
+        self.sweep_for(endpoint, &client.credential);
         let _ = endpoint.set_connect_data(ticket, client);
         let _ = endpoint.accept_connect(ticket);
     }
@@ -124,13 +120,14 @@ impl Auth {
         socket: SocketId,
         command: &Command,
     ) {
-        let Some(Client { caller, credential }) = endpoint.data::<Client>(socket).cloned() else {
+        let Some(client) = endpoint.data::<Client>(socket).cloned() else {
             return;
         };
-        if !self.holds(endpoint, &credential) {
+        if !client.may_stay(self, endpoint) {
             let _ = endpoint.disconnect(socket, true);
             return;
         }
+        let caller = client.caller;
         let token = endpoint.progress().command_token(ticket).map(str::to_owned);
         let pass = match token.filter(|_| !self.is_open()) {
             None => caller.pass,
@@ -185,25 +182,119 @@ impl Auth {
         };
     }
 
+    /// The timer of [`SWEEP`] has fired.
+    pub fn sweep_due(&self, endpoint: &mut Endpoint) {
+        *lock(&self.next_sweep) = None;
+        self.sweep(endpoint);
+    }
+
     /// Disconnects all whose credentials hold no more.
     pub fn sweep(&self, endpoint: &mut Endpoint) {
         let Ok(namespace) = endpoint.namespace(NAMESPACE) else {
             return;
         };
         for socket in endpoint.fetch_sockets(&Target::namespace(namespace)) {
-            let client = endpoint.data::<Client>(socket).cloned();
-            if client.is_some_and(|client| !self.holds(endpoint, &client.credential)) {
+            let Some(client) = endpoint.data::<Client>(socket).cloned() else {
+                continue;
+            };
+            if client.may_stay(self, endpoint) {
+                self.sweep_for(endpoint, &client.credential);
+            } else {
                 let _ = endpoint.disconnect(socket, true);
             }
+        }
+    }
+
+    /// Has clients looked at when this credential may have ended. There is one timer for all of them, however often they come.
+    fn sweep_for(&self, endpoint: &mut Endpoint, credential: &Credential) {
+        let now = endpoint.now();
+        let Some(after) = credential.next_look(now.unix_ms) else {
+            return;
+        };
+        let due_ms = now.mono_ms + u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        let mut next = lock(&self.next_sweep);
+        if next.is_some_and(|(next_ms, _)| next_ms <= due_ms) {
+            return;
+        }
+        let later = next.replace((due_ms, endpoint.schedule(after, SWEEP)));
+        if let Some((_, timer)) = later {
+            endpoint.unschedule(timer);
         }
     }
 }
 
 impl Client {
+    fn may_stay(&self, auth: &Auth, endpoint: &mut Endpoint) -> bool {
+        auth.holds(endpoint, &self.caller, &self.credential)
+    }
+
     fn new((caller, credential): (Caller, Credential)) -> Client {
         Client {
             caller: Arc::new(caller),
             credential,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::auth::{Digest, Pass, SessionCredential};
+    use crate::serve::testing::endpoint;
+    use pulsewheel::{Event, Now, Work};
+    use uuid::Uuid;
+
+    fn credential(expires_ms: Option<u64>) -> Credential {
+        Credential::Session(SessionCredential {
+            pass: Pass {
+                id: Uuid::nil(),
+                number: 1,
+                owns: false,
+            },
+            expires_ms,
+            token: Digest::of("token"),
+        })
+    }
+
+    /// How many sweeps are due at a time.
+    fn due(endpoint: &mut Endpoint, ms: u64) -> usize {
+        let now = Now {
+            mono_ms: ms,
+            unix_ms: ms,
+        };
+        endpoint.on_polled(ms, true);
+        let mut count = 0;
+        while !matches!(endpoint.next_work(now), Work::Wait(_)) {
+            while let Some(event) = endpoint.poll_event() {
+                count += usize::from(matches!(event, Event::Timer { token: SWEEP, .. }));
+            }
+        }
+        count
+    }
+
+    #[test]
+    fn clients_that_come_and_go_leave_one_timer() {
+        let mut endpoint = endpoint();
+        let auth = Auth::open(None, false).unwrap();
+        for expires_ms in (2_000..3_000).rev().chain(2_000..3_000) {
+            auth.sweep_for(&mut endpoint, &credential(Some(expires_ms)));
+        }
+        assert_eq!(due(&mut endpoint, 1_999), 0);
+        assert_eq!(due(&mut endpoint, 2_001), 1);
+        auth.sweep_due(&mut endpoint);
+        assert_eq!(due(&mut endpoint, 1_000_000), 0);
+    }
+
+    #[test]
+    fn the_clock_and_the_end_of_sessions_are_looked_at_every_minute() {
+        let mut endpoint = endpoint();
+        let auth = Auth::open(None, false).unwrap();
+        for (begin_ms, expires_ms) in [(1, None), (100_000, Some(u64::MAX - 1))] {
+            due(&mut endpoint, begin_ms);
+            auth.sweep_for(&mut endpoint, &credential(expires_ms));
+            assert_eq!(due(&mut endpoint, begin_ms + 59_999), 0);
+            assert_eq!(due(&mut endpoint, begin_ms + 60_001), 1);
+            auth.sweep_due(&mut endpoint);
         }
     }
 }

@@ -15,10 +15,11 @@ mod sessions;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use pulsewheel::http::{Request, Response};
 use pulsewheel::progress::{SessionInfo, SessionRecord};
-use pulsewheel::{Endpoint, Handle, PeerAddr, RequestId};
+use pulsewheel::{Endpoint, Handle, PeerAddr, RequestId, TimerId};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -38,6 +39,9 @@ pub use file::TokenFileError;
 /// Longest time for which a session is shared, in seconds: a year.
 const MAX_SHARE_S: u64 = 365 * 24 * 60 * 60;
 
+/// How long a credential may have ended before its client has to go: a session may be forgotten, and the wall clock be set.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// What proxies add to requests that they pass on.
 const PROXIED: [&str; 3] = ["Forwarded", "X-Forwarded-For", "X-Real-IP"];
 
@@ -55,6 +59,8 @@ pub struct Auth {
     /// What was shown to log in, and what in requests and by clients.
     shown_at_login: Mutex<Guesses>,
     shown: Mutex<Guesses>,
+    /// When clients are looked at next whose credentials end by themselves, where there are any.
+    next_sweep: Mutex<Option<(u64, TimerId)>>,
 }
 
 /// By what somebody has come in, to see later whether it still holds. Never a token itself.
@@ -85,6 +91,7 @@ impl Auth {
             logins: None,
             shown_at_login: Mutex::default(),
             shown: Mutex::default(),
+            next_sweep: Mutex::default(),
         })
     }
 
@@ -415,16 +422,20 @@ impl Auth {
         })
     }
 
-    /// Whether somebody may stay who has come in by this.
-    fn holds(&self, endpoint: &mut Endpoint, credential: &Credential) -> bool {
+    /// Whether somebody may stay, as whom he has come in by this.
+    fn holds(&self, endpoint: &mut Endpoint, caller: &Caller, credential: &Credential) -> bool {
         let now_ms = endpoint.now().unix_ms;
+        // The line may have got another role or name since.
+        let is_line = |token| {
+            let lines = self.lines();
+            find_line(&lines, token).is_some_and(|line| line.is_of(caller))
+        };
         match credential {
             Credential::Nothing => true,
-            Credential::Line(token) => find_line(&self.lines(), *token).is_some(),
+            Credential::Line(token) => is_line(*token),
             Credential::Login(login) => {
                 let logins = self.logins.as_ref();
-                logins.is_some_and(|logins| logins.holds(login, now_ms))
-                    && find_line(&self.lines(), login.line).is_some()
+                logins.is_some_and(|logins| logins.holds(login, now_ms)) && is_line(login.line)
             }
             Credential::Session(SessionCredential { pass, token, .. }) => {
                 let session = |id| endpoint.progress().info(id);
@@ -447,16 +458,24 @@ impl Line {
             peer,
         }
     }
+
+    /// Whether somebody is who comes in by it.
+    fn is_of(&self, caller: &Caller) -> bool {
+        (caller.role, &caller.owner) == (Some(self.role), &Some(self.owner.clone()))
+    }
 }
 
 impl Credential {
-    /// Until when it holds at the most.
-    fn expires_ms(&self) -> Option<u64> {
-        match self {
-            Credential::Nothing | Credential::Line(_) => None,
+    /// In how long it is worth a look whether it still holds, where nothing tells of its end.
+    fn next_look(&self, now_ms: u64) -> Option<Duration> {
+        let expires_ms = match self {
+            Credential::Nothing | Credential::Line(_) => return None,
             Credential::Login(login) => Some(login.expires_ms),
             Credential::Session(session) => session.expires_ms,
-        }
+        };
+        let left_ms = expires_ms.map(|expires_ms| expires_ms.saturating_sub(now_ms) + 1);
+        let left = left_ms.map(Duration::from_millis);
+        Some(left.unwrap_or(PATIENCE).min(PATIENCE))
     }
 }
 

@@ -198,13 +198,18 @@ impl SessionTokens {
             return None;
         }
         let given = Digest::of(token);
+        let pass = |owns| Pass {
+            id,
+            number: tokens.number,
+            owns,
+        };
         match kind {
-            "o" => (tokens.owner == Some(given)).then_some((Pass::Owns(id), None)),
+            "o" => (tokens.owner == Some(given)).then_some((pass(true), None)),
             "s" => {
                 let share = u64::from_str_radix(parts.next()?, 16).ok()?;
                 let share = tokens.shares.get(&share)?;
                 let is_good = share.token == given && !share.has_expired(now_ms);
-                is_good.then_some((Pass::Reads(id), share.expires_ms))
+                is_good.then_some((pass(false), share.expires_ms))
             }
             _ => None,
         }
@@ -218,17 +223,14 @@ impl SessionTokens {
         now_ms: u64,
         session: impl FnOnce(Uuid) -> Option<SessionInfo>,
     ) -> bool {
-        let (Pass::Owns(id) | Pass::Reads(id)) = pass;
-        let number = session(id).map(|session| session.number);
-        let tokens = self.of.get(&id);
+        let number = session(pass.id).map(|session| session.number);
+        let tokens = self.of.get(&pass.id);
         tokens.is_some_and(|tokens| {
             let mut shares = tokens.shares.values();
-            Some(tokens.number) == number
-                && match pass {
-                    Pass::Owns(_) => tokens.owner == Some(token),
-                    Pass::Reads(_) => {
-                        shares.any(|share| share.token == token && !share.has_expired(now_ms))
-                    }
+            (tokens.number, number) == (pass.number, Some(pass.number))
+                && match pass.owns {
+                    true => tokens.owner == Some(token),
+                    false => shares.any(|share| share.token == token && !share.has_expired(now_ms)),
                 }
         })
     }
@@ -278,6 +280,14 @@ mod tests {
     use crate::serve::testing::endpoint;
     use pulsewheel::progress::SessionOptions;
 
+    fn pass(session: &SessionInfo, owns: bool) -> Pass {
+        Pass {
+            id: session.id,
+            number: session.number,
+            owns,
+        }
+    }
+
     #[test]
     fn tokens_end_with_their_session_and_with_their_time() {
         let mut endpoint = endpoint();
@@ -304,8 +314,8 @@ mod tests {
         let find = |tokens: &SessionTokens, token: &str, now_ms| {
             tokens.find(token, now_ms, |_| Some(first.clone()))
         };
-        assert_eq!(find(&tokens, &owner, 9), Some((Pass::Owns(id), None)));
-        let seen = Some((Pass::Reads(id), Some(5)));
+        assert_eq!(find(&tokens, &owner, 9), Some((pass(&first, true), None)));
+        let seen = Some((pass(&first, false), Some(5)));
         assert_eq!(find(&tokens, &share.token, 4), seen);
         assert_eq!(find(&tokens, &share.token, 5), None);
         for (token, session) in [(&owner, Some(second.clone())), (&owner, None)] {
@@ -358,8 +368,11 @@ mod tests {
         };
         assert_eq!(find(&restored, &owner, 0), None);
         restored.restore(&session, &text);
-        assert_eq!(find(&restored, &owner, 9), Some((Pass::Owns(id), None)));
-        let seen = Some((Pass::Reads(id), Some(5)));
+        assert_eq!(
+            find(&restored, &owner, 9),
+            Some((pass(&session, true), None))
+        );
+        let seen = Some((pass(&session, false), Some(5)));
         assert_eq!(find(&restored, &share.token, 4), seen);
         assert_eq!(find(&restored, &share.token, 5), None);
         assert_eq!(restored.text(id), Some(text));

@@ -221,8 +221,12 @@ mod tests {
         let ann = caller("Ann");
         let first = of(Method::Post, "/api/sessions", "k", &ann);
         assert_eq!(of(Method::Post, "/api/sessions", "\"k\"", &ann), first);
-        let share = |read| Caller {
-            pass: Some(Pass::Reads(Uuid::from_u128(read))),
+        let share = |read, read_number| Caller {
+            pass: Some(Pass {
+                id: Uuid::from_u128(read),
+                number: read_number,
+                owns: false,
+            }),
             ..Caller::nobody(ann.peer)
         };
         let others = [
@@ -236,8 +240,10 @@ mod tests {
                 "k",
                 &Caller::anybody(ann.peer),
             ),
-            of(Method::Post, "/api/sessions", "k", &share(1)),
-            of(Method::Post, "/api/sessions", "k", &share(2)),
+            of(Method::Post, "/api/sessions", "k", &share(1, 5)),
+            of(Method::Post, "/api/sessions", "k", &share(2, 5)),
+            // Another session of the same id.
+            of(Method::Post, "/api/sessions", "k", &share(1, 6)),
         ];
         for (place, other) in others.iter().enumerate() {
             assert_ne!(other.hash, first.hash);

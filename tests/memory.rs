@@ -1,8 +1,14 @@
 //! What messages allocate, what clients hold of the heap while nothing happens, and that they leave nothing behind.
 
+#[path = "memory/exhaustion.rs"]
+mod exhaustion;
 #[path = "memory/world.rs"]
 mod world;
 
+use exhaustion::{
+    handshakes_that_join_nothing_leave_nothing,
+    sessions_that_are_never_updated_give_way_and_leave_nothing,
+};
 use pulsewheel::{
     Args, Config, ConnectionId, Endpoint, Event, FromArgs, IntoAnswer, Io, Socket, Target,
 };
@@ -25,7 +31,7 @@ fn new_world() -> World {
 /// Everything is counted for the whole process, so the tests run one after the other and nothing beside them: the standard
 /// harness has threads of its own.
 fn main() {
-    let tests: [(&str, fn()); 11] = [
+    let tests: [(&str, fn()); 13] = [
         (
             "an_idle_websocket_client_holds_its_slots_and_nothing_else",
             an_idle_websocket_client_holds_its_slots_and_nothing_else,
@@ -53,6 +59,14 @@ fn main() {
         (
             "what_waits_for_many_who_do_not_read_stays_within_the_limit",
             what_waits_for_many_who_do_not_read_stays_within_the_limit,
+        ),
+        (
+            "sessions_that_are_never_updated_give_way_and_leave_nothing",
+            sessions_that_are_never_updated_give_way_and_leave_nothing,
+        ),
+        (
+            "handshakes_that_join_nothing_leave_nothing",
+            handshakes_that_join_nothing_leave_nothing,
         ),
         ("an_echo_costs_no_allocation", an_echo_costs_no_allocation),
         (
@@ -154,6 +168,7 @@ fn nine_of_ten() -> Vec<u8> {
 
 fn attachments_that_others_never_follow_give_their_memory_back() {
     let mut world = new_world();
+    let healthy = world.join_by_websocket();
     let sent = nine_of_ten();
     // What the slots take for as many, and no more.
     let held_by_crowd = |world: &mut World| {
@@ -161,23 +176,21 @@ fn attachments_that_others_never_follow_give_their_memory_back() {
         let clients: Vec<ConnectionId> = (0..30).map(|_| world.join_by_websocket()).collect();
         for client in &clients {
             world.offer(*client, &sent, ignore);
+            assert_eq!(echoes_of(world, healthy), 1);
         }
         let change = region.change();
         assert!(change.bytes_allocated - change.bytes_deallocated > 9 * PART_BYTES);
-        while world.endpoint.counts().sessions > 0 {
+        while world.endpoint.counts().sessions > 1 {
             world.sleep_until_next_deadline();
+            assert_eq!(echoes_of(world, healthy), 1);
         }
-        for client in clients {
-            world
-                .endpoint
-                .on_ready(client, pulsewheel::Readiness::broken());
-            world.turn(client, &[], ignore);
-        }
-        let change = region.change();
-        change.bytes_allocated as isize - change.bytes_deallocated as isize
+        all_leave(world, clients);
+        held(&region)
     };
     held_by_crowd(&mut world);
-    assert_eq!(held_by_crowd(&mut world), 0);
+    // Time has passed, and the healthy client has been pinged.
+    let left_behind = held_by_crowd(&mut world);
+    assert!(left_behind < 1024, "{left_behind} bytes");
 }
 
 fn what_many_send_in_part_takes_less_than_16_mib() {

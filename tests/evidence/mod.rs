@@ -19,7 +19,8 @@ pub fn holds_test(path: &str, name: &str) -> bool {
     let text = read(path);
     let mut lines = text
         .lines()
-        .map(|line| line.trim_start().trim_start_matches("async "));
+        .map(|line| line.trim_start().trim_start_matches("async "))
+        .map(|line| line.trim_start_matches("pub "));
     match path.rsplit('.').next() {
         Some("rs") => lines.any(|line| is_called(line, "fn ", name, "() {")),
         Some("py") => lines.any(|line| is_called(line, "def test_", name, "(self):")),

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { RawConnection } from "../interop/support/http.mjs";
-import { anonymousMib } from "../attacks/kinds/storm.mjs";
+import { anonymousMib } from "../attacks/support/proc.mjs";
 import { assertError, manyRows, nessusCsv, startProgram, until, upload } from "./support.mjs";
 
 const HOSTS = 40;

@@ -1,39 +1,22 @@
 // Everything at once, against a program with a small budget of memory; and a broadcast storm with clients that never read.
 import assert from "node:assert/strict";
-import fs from "node:fs";
 import { RawConnection, requestBytes } from "../../interop/support/http.mjs";
 import { RawWebSocket } from "../../interop/support/websocket.mjs";
 import { sleep, until } from "../../interop/support/wait.mjs";
 import { nessusCsv, manyRows, slowUpload, startProgram, upload, watcher } from "../../program/support.mjs";
 import { beside } from "../support/beside.mjs";
 import { block, frame, payload, text } from "../support/frames.mjs";
-import { forgetPeak, peakMib } from "../support/proc.mjs";
+import { anonymousMib, descriptors, forgetPeak, peakMib } from "../support/proc.mjs";
 
 const module = import.meta.url;
 const EVERYTHING = "everything at once, with a budget of 24 MiB";
 const BROADCAST = "a broadcast storm, and one client of ten never reads";
-const MIB = 1024 * 1024;
 const CONTENT = "Content-Type: application/json\r\n";
 
 /** The worst case of resident memory in MiB that the program's log tells at the start, and what of it is the program's own code. */
 export function worstCase(program) {
   const [, worst, own] = /at most ([\d.]+) MiB resident: ([\d.]+) the program/.exec(program.log());
   return { worstMib: Number(worst), ownMib: Number(own) };
-}
-
-/** Anonymous memory of a process in MiB: what a build for development has as well, beside more code. */
-export const anonymousMib = (pid) => (Number(/RssAnon:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))[1]) * 1024) / MIB;
-
-/** Descriptors of a program, but those of its database: SQLite keeps some of these, for the next import. */
-export function descriptors({ pid, folder }) {
-  const links = fs.readdirSync(`/proc/${pid}/fd`).map((fd) => {
-    try {
-      return fs.readlinkSync(`/proc/${pid}/fd/${fd}`);
-    } catch {
-      return folder;
-    }
-  });
-  return links.filter((link) => !link.startsWith(folder)).length;
 }
 
 /** Does something over and over until the attack is to end. Nothing that fails in it matters. */

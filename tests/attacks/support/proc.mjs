@@ -13,10 +13,26 @@ function statusKib(pid, field) {
 /** Resident memory in MiB. */
 export const residentMib = (pid) => (statusKib(pid, "VmRSS") * 1024) / MIB;
 
+/** Anonymous memory in MiB: of a build for development too, which has more code than its budget knows of. */
+export const anonymousMib = (pid) => (statusKib(pid, "RssAnon") * 1024) / MIB;
+
 /** The most resident memory in MiB since the process began, or since `forgetPeak`. */
 export const peakMib = (pid) => (statusKib(pid, "VmHWM") * 1024) / MIB;
 
 export const forgetPeak = (pid) => fs.writeFileSync(`/proc/${pid}/clear_refs`, "5");
+
+/** Open descriptors, but those of files in the program's folder: SQLite keeps some of these, for the next import. */
+export function descriptors({ pid, folder }) {
+  const paths = fs.readdirSync(`/proc/${pid}/fd`).map((fd) => {
+    try {
+      return fs.readlinkSync(`/proc/${pid}/fd/${fd}`);
+    } catch {
+      // Closed meanwhile.
+      return undefined;
+    }
+  });
+  return paths.filter((path) => path !== undefined && !(folder && path.startsWith(folder))).length;
+}
 
 /** Processor time that the process has used, user and system, in seconds. */
 export function cpuSeconds(pid) {

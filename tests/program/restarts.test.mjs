@@ -256,7 +256,8 @@ test(`killed ${ROUNDS} times: nothing that was acknowledged is missing`, { timeo
     assertWhole(folder);
     const next = await startProgram(t, { dataDir: folder });
     for (const known of sessions) known.check(await next.call("GET", `/api/sessions/${known.id}`), killedAt);
-    const imports = (await next.call("GET", "/api/imports?limit=1000")).body.items;
+    // The newest imports: of a thousand the page ends before the last, by their length.
+    const { items: imports, total } = (await next.call("GET", "/api/imports?limit=1000")).body;
     const listed = (await next.call("GET", "/api/sessions?limit=1000")).body.sessions;
     for (const { filename, status, sessionId } of imports) {
       assert.notEqual(status, "running", filename);
@@ -267,7 +268,7 @@ test(`killed ${ROUNDS} times: nothing that was acknowledged is missing`, { timeo
     if (file.answer?.status === 200) {
       assert.equal(imports.find(({ filename }) => filename === file.name)?.status, "completed", file.name);
       assert.deepEqual((await importWithKey(next, file)).body, file.answer.body);
-      assert.equal((await next.call("GET", "/api/imports?limit=1")).body.total, imports.length);
+      assert.equal((await next.call("GET", "/api/imports?limit=1")).body.total, total);
     }
     const hosts = await next.call("GET", `/api/vulnerabilities?host=host-${round}&limit=1`);
     const isCompleted = imports.some(({ filename, status }) => filename === file.name && status === "completed");

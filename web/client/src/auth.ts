@@ -25,5 +25,5 @@ export async function authHeaders(auth: Auth | null): Promise<Record<string, str
 /** Whether the server wants to know who connects, or does not believe it. */
 export function isAuthRequired(error: unknown): boolean {
   const { code, data } = (error ?? {}) as { code?: unknown; data?: { code?: unknown } };
-  return code === "AUTH_REQUIRED" || data?.code === "AUTH_REQUIRED";
+  return (data?.code ?? code) === "AUTH_REQUIRED";
 }

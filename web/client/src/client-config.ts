@@ -34,11 +34,11 @@ export interface ClientConfig {
 /** What holds without settings; a page that a server delivered talks to that server. */
 export function defaultConfig(): ClientConfig {
   const location = (globalThis as { window?: { location?: Location } }).window?.location;
-  const served = location?.protocol === "http:" || location?.protocol === "https:" ? location : null;
-  const secure = served?.protocol === "https:";
+  const secure = location?.protocol === "https:";
+  const served = secure || location?.protocol === "http:";
   return {
     host: location?.hostname || "localhost",
-    port: served ? served.port || (secure ? "443" : "80") : "8988",
+    port: served ? location.port || (secure ? "443" : "80") : "8988",
     secure,
     path: "/socket.io/",
     withCredentials: false,

@@ -1,7 +1,8 @@
+// First, since bundles keep this order: behind socket.io-client all that is the client's own compresses better.
+import { Connection, guarded } from "./connection.js";
 import { CatchUp } from "./catch-up.js";
 import type { ClientConfig } from "./client-config.js";
-import { CommandError } from "./command-error.js";
-import { Connection, guarded } from "./connection.js";
+import { CommandError, isBusy } from "./command-error.js";
 import type {
   ConnectionInfo,
   ErrorDetail,
@@ -16,17 +17,12 @@ import type {
 } from "./events.js";
 import { HttpInterface } from "./http.js";
 import { ListPoller } from "./list-poller.js";
+import { type Page, pages } from "./pages.js";
 import { type CreateOptions, type CreatedSession, Producer } from "./producer.js";
-import { SequenceGuard } from "./sequence.js";
+import { SequenceGuard, type Verdict } from "./sequence.js";
 import { LatestThrottle } from "./throttle.js";
 import { SessionError, type TrackOptions, Tracking } from "./tracking.js";
 
-/** Sessions that a whole list has at most; the newest are kept. */
-const MAX_LISTED = 5_000;
-/** Pages that a list is read to at most, should a server's cursors never end. */
-const MAX_PAGES = 1_000;
-/** Codes of a server that may answer the same question later. */
-const BUSY = new Set(["TIMEOUT", "RATE_LIMIT_EXCEEDED", "SERVER_OVERLOAD"]);
 /** Sessions that are tracked again at a time after a reconnect. */
 const TRACKED_AT_A_TIME = 50;
 
@@ -51,8 +47,16 @@ export interface SessionPage {
   next: string | null;
 }
 
-const TERMINAL = { import_complete: true, import_error: true, import_cancelled: true };
-type Ending = keyof typeof TERMINAL;
+/** The event that tells each end. */
+const ENDINGS = { completed: "import_complete", error: "import_error", cancelled: "import_cancelled" };
+const TERMINAL = Object.values(ENDINGS);
+
+interface News {
+  sessionId: string;
+  metadata?: unknown;
+  createdAt?: unknown;
+  timestamp?: unknown;
+}
 
 /**
  * The browser's side of a pulsewheel server: one connection, subscriptions by
@@ -67,7 +71,7 @@ export class WebSocketClient extends Connection {
   #tracked = new Set<string>();
   #sequence = new SequenceGuard();
   #progress: LatestThrottle<ImportProgress>;
-  #resyncTimer: ReturnType<typeof setTimeout> | null = null;
+  #resyncTimer: ReturnType<typeof setTimeout> | undefined;
 
   readonly #trackings = new Map<string, Set<Tracking>>();
   readonly #http: HttpInterface;
@@ -79,10 +83,10 @@ export class WebSocketClient extends Connection {
     super(config);
     this.#http = new HttpInterface(() => this.url + this.#prefix, this.config);
     this.#producer = new Producer(this.#http, this.config.queueLimit);
-    this.#catchUp = new CatchUp(this.#http, () => this.config.commandTimeout);
+    this.#catchUp = new CatchUp(this.#http, this.config);
     this.#poller = new ListPoller(
       this.#http,
-      () => this.config.pollInterval,
+      this.config,
       async (sessions) => {
         this.heard();
         const isCaughtUp = await this.#handMissed();
@@ -165,8 +169,7 @@ export class WebSocketClient extends Connection {
 
   /** Asks the server to cancel; `import_cancelled` follows when the work has been rolled back. */
   async cancelSession(sessionId: string, reason?: string): Promise<Session> {
-    const request = reason === undefined ? { sessionId } : { sessionId, reason };
-    return (await this.command<{ session: Session }>("cancel_session", request)).session;
+    return (await this.command<{ session: Session }>("cancel_session", { sessionId, reason })).session;
   }
 
   /**
@@ -188,13 +191,12 @@ export class WebSocketClient extends Connection {
   }
 
   fail(sessionId: string, error: string | ErrorDetail, partialResults?: JsonObject): Promise<Session> {
-    const body = { error, ...(partialResults && { partial_results: partialResults }) };
-    return this.#producer.end(sessionId, "error", "error", body);
+    return this.#producer.end(sessionId, "error", "error", { error, partial_results: partialResults });
   }
 
   /** As `cancelSession`, but kept while the server cannot be reached. */
   cancel(sessionId: string, reason?: string): Promise<Session> {
-    return this.#producer.end(sessionId, "cancel", "cancelled", reason === undefined ? {} : { reason });
+    return this.#producer.end(sessionId, "cancel", "cancelled", { reason });
   }
 
   /** A session with its result, over HTTP. */
@@ -231,10 +233,7 @@ export class WebSocketClient extends Connection {
    * seen, and hands it to the subscribers at most once per `progressThrottle`.
    */
   handleProgressUpdate(data: ImportProgress): void {
-    const verdict = this.#sequence.progress(data);
-    if (verdict === "old") return;
-    if (verdict === "anew") this.#begin(data.sessionId, data);
-    this.#progress.push(data.sessionId, data);
+    if (this.#isNews(this.#sequence.progress(data), data)) this.#progress.push(data.sessionId, data);
   }
 
   protected override opened(): void {
@@ -256,7 +255,7 @@ export class WebSocketClient extends Connection {
   }
 
   protected override dispatch(event: string, data: unknown): void {
-    if (event === "import_progress" || event in TERMINAL) this.#tellTrackings(event, data as TerminalEvent);
+    if (event === "import_progress" || TERMINAL.includes(event)) this.#tellTrackings(event, data as TerminalEvent);
     super.dispatch(event, data);
   }
 
@@ -273,32 +272,15 @@ export class WebSocketClient extends Connection {
         break;
       }
       case "import_progress":
-        this.handleProgressUpdate(data as ImportProgress);
-        return;
-      case "import_complete":
-      case "import_error":
-      case "import_cancelled": {
-        const ending = data as TerminalEvent;
-        const verdict = this.#sequence.end(ending);
-        if (verdict === "old") return;
-        if (verdict === "anew") this.#begin(ending.sessionId, ending);
-        this.#end(event, ending);
-        return;
-      }
+        return this.handleProgressUpdate(data as ImportProgress);
     }
-    this.dispatch(event, data);
+    if (!TERMINAL.includes(event)) return this.dispatch(event, data);
+    const ending = data as TerminalEvent;
+    if (this.#isNews(this.#sequence.end(ending), ending)) this.#end(event, ending);
   }
 
-  async *#pages(status?: SessionStatus): AsyncGenerator<Session[]> {
-    let cursor: string | null = null;
-    let listed = 0;
-    for (let pages = 0; pages < MAX_PAGES && listed < MAX_LISTED; pages += 1) {
-      const page: SessionPage = await this.listPage({ ...(status && { status }), ...(cursor !== null && { cursor }) });
-      listed += page.sessions.length;
-      yield page.sessions;
-      if (page.next === null) return;
-      cursor = page.next;
-    }
+  #pages(status?: SessionStatus): AsyncGenerator<Session[]> {
+    return pages("sessions", (cursor) => this.command<Page<Session>>("list_sessions", { status, ...cursor }));
   }
 
   async #resync(): Promise<void> {
@@ -323,7 +305,7 @@ export class WebSocketClient extends Connection {
       for (const session of sessions) this.#handSnapshot(session, true);
       for (const alert of alerts) {
         if (!this.#catchUp.isNews(alert)) continue;
-        this.#catchUp.missed({ alert });
+        this.#catchUp.missed("alerts", alert);
         this.dispatch("system_alert", alert);
       }
       return true;
@@ -353,21 +335,26 @@ export class WebSocketClient extends Connection {
       const session = await this.trackSession(sessionId);
       this.#handSnapshot(session);
       // What subscribers were told before is news to those who have begun to track since.
-      if (session.status !== "processing") this.#tellTrackings(endingOf(session), eventOf(session) as TerminalEvent);
-      else this.#tellNewTrackings(session);
+      this.#tellTrackings(endingOf(session) ?? "import_progress", eventOf(session), true);
     } catch (error) {
       if (this.#askLater(error)) return;
-      const { code, message } = error as CommandError;
       this.#tracked.delete(sessionId);
-      if (code !== "SESSION_CANCELLED") this.#failTrackings(sessionId, new SessionError(code, message, null));
-      else this.#tellTrackings("import_cancelled", cancelledUnseen(sessionId));
-      if (code !== "SESSION_CANCELLED") {
-        this.dispatch("session_lost", { sessionId, error: { code, message } });
-      } else if (this.#sequence.end({ sessionId }) !== "old") {
-        this.#catchUp.missed({ ending: cancelledUnseen(sessionId) });
-        this.#end("import_cancelled", cancelledUnseen(sessionId));
-      }
+      this.#noSession(sessionId, error as CommandError);
     }
+  }
+
+  /** The server knows of none, or only that it was cancelled. */
+  #noSession(sessionId: string, { code, message }: CommandError): void {
+    if (code === "SESSION_CANCELLED") {
+      const ending = cancelledUnseen(sessionId);
+      this.#tellTrackings(ENDINGS.cancelled, ending);
+      if (this.#sequence.end({ sessionId }) === "old") return;
+      this.#catchUp.missed("sessions", ending);
+      return this.#end(ENDINGS.cancelled, ending);
+    }
+    for (const tracking of this.#trackings.get(sessionId) ?? []) tracking.fail(new SessionError(code, message, null));
+    this.#trackings.delete(sessionId);
+    this.dispatch("session_lost", { sessionId, error: { code, message } });
   }
 
   /**
@@ -378,63 +365,53 @@ export class WebSocketClient extends Connection {
   #askLater(error: unknown): boolean {
     if (!(error instanceof CommandError)) throw error;
     if (error.code === "NOT_CONNECTED") return true;
-    if (!BUSY.has(error.code)) return false;
+    if (!isBusy(error)) return false;
     this.#resyncTimer ??= setTimeout(() => {
-      this.#resyncTimer = null;
+      this.#resyncTimer = undefined;
       if (this.isConnected) void this.#resync();
     }, this.config.commandTimeout);
     return true;
   }
 
   #stopResync(): void {
-    if (this.#resyncTimer) clearTimeout(this.#resyncTimer);
-    this.#resyncTimer = null;
+    clearTimeout(this.#resyncTimer);
+    this.#resyncTimer = undefined;
   }
 
   /** A session object carries the fields of its latest event, so it can stand in for it. */
   #handSnapshot(session: Session, overtaken = false): void {
-    const verdict = this.#sequence.snapshot(session, overtaken);
-    if (verdict === "old") return;
-    if (verdict === "anew") this.#begin(session.sessionId, session);
+    if (!this.#isNews(this.#sequence.snapshot(session, overtaken), session)) return;
     const event = eventOf(session);
-    if (session.status === "processing") return this.#progress.push(session.sessionId, event as ImportProgress);
-    this.#catchUp.missed({ ending: event as TerminalEvent });
-    this.#end(endingOf(session), event as TerminalEvent);
+    const ending = endingOf(session);
+    if (!ending) return this.#progress.push(session.sessionId, event as ImportProgress);
+    this.#catchUp.missed("sessions", event as TerminalEvent);
+    this.#end(ending, event as TerminalEvent);
   }
 
-  #tellTrackings(event: string, data: ImportProgress | TerminalEvent): void {
-    const trackings = this.#trackings.get(data.sessionId);
-    if (!trackings) return;
-    if (event in TERMINAL) this.#trackings.delete(data.sessionId);
+  /** `isSnapshot`: progress that those who have heard of the session hear as they hear all of it. */
+  #tellTrackings(event: string, data: ImportProgress | TerminalEvent, isSnapshot = false): void {
+    const isOver = TERMINAL.includes(event);
+    const trackings = this.#trackings.get(data.sessionId) ?? [];
+    if (isOver) this.#trackings.delete(data.sessionId);
     for (const tracking of trackings) {
       guarded("a callback of track()", () => {
-        if (event in TERMINAL) tracking.end(data as TerminalEvent);
-        else tracking.progress(data as ImportProgress);
+        if (isOver) tracking.end(data as TerminalEvent);
+        else if (!isSnapshot || !tracking.begun) tracking.progress(data as ImportProgress);
       });
     }
   }
 
-  #tellNewTrackings(session: Session): void {
-    for (const tracking of this.#trackings.get(session.sessionId) ?? []) {
-      if (tracking.begun) continue;
-      guarded("a callback of track()", () => tracking.progress(eventOf(session) as ImportProgress));
+  /** Where the `session_created` of news was missed, subscribers are told before they hear more of the session. */
+  #isNews(verdict: Verdict, { sessionId, metadata = {}, createdAt, timestamp }: News): boolean {
+    if (verdict === "anew") {
+      this.#progress.drop(sessionId);
+      const begun = typeof createdAt === "number" ? new Date(createdAt).toISOString() : timestamp;
+      this.dispatch("session_created", { sessionId, metadata, timestamp: begun });
     }
+    return verdict !== "old";
   }
 
-  #failTrackings(sessionId: string, error: SessionError): void {
-    for (const tracking of this.#trackings.get(sessionId) ?? []) tracking.fail(error);
-    this.#trackings.delete(sessionId);
-  }
-
-  /** A session whose `session_created` was missed: subscribers are told before they hear more of it. */
-  #begin(sessionId: string, news: { metadata?: unknown; createdAt?: unknown; timestamp?: unknown }): void {
-    this.#progress.drop(sessionId);
-    const { metadata = {}, createdAt, timestamp } = news;
-    const begun = typeof createdAt === "number" ? new Date(createdAt).toISOString() : timestamp;
-    this.dispatch("session_created", { sessionId, metadata, timestamp: begun });
-  }
-
-  #end(event: Ending, data: TerminalEvent): void {
+  #end(event: string, data: TerminalEvent): void {
     this.#progress.flush(data.sessionId);
     // Leaving the audience is a courtesy; the server forgets ended sessions by itself.
     if (this.#tracked.delete(data.sessionId)) this.untrack(data.sessionId).catch(() => {});
@@ -447,9 +424,9 @@ function eventOf(session: Session): ImportProgress | TerminalEvent {
   return { timestamp, ...session } as unknown as ImportProgress | TerminalEvent;
 }
 
-function endingOf({ status }: Session): Ending {
-  if (status === "completed") return "import_complete";
-  return status === "error" ? "import_error" : "import_cancelled";
+/** The event that tells the session's end; none while it runs. */
+function endingOf({ status }: Session): string | undefined {
+  return (ENDINGS as Partial<Record<SessionStatus, string>>)[status];
 }
 
 /** Stands in for the event of a session that was cancelled while nobody here was connected. */

@@ -1,3 +1,6 @@
+/** A server that does not answer is asked ever more seldom, up to this pause. */
+const MAX_PAUSE_MS = 30_000;
+
 /**
  * A command or request that failed: the server's code, or one of the client's
  * own: `NOT_CONNECTED`, `TIMEOUT`, `NETWORK_ERROR`, `QUEUE_FULL`.
@@ -13,4 +16,19 @@ export class CommandError extends Error {
     this.code = code;
     this.retryAfterMs = retryAfterMs;
   }
+}
+
+export function isCode(error: unknown, ...codes: string[]): error is CommandError {
+  return error instanceof CommandError && codes.includes(error.code);
+}
+
+/** Whether the server may answer the same question later. */
+export function isBusy(error: unknown): boolean {
+  return isCode(error, "TIMEOUT", "RATE_LIMIT_EXCEEDED", "SERVER_OVERLOAD");
+}
+
+/** How long to wait after so many failures; a server that is too busy says when it wants to be asked again. */
+export function pauseAfter(error: unknown, firstMs: number, failures: number): number {
+  const askedMs = error instanceof CommandError ? error.retryAfterMs : null;
+  return Math.max(Math.min(firstMs * 2 ** failures, MAX_PAUSE_MS), askedMs ?? 0);
 }

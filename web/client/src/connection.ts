@@ -1,7 +1,7 @@
 import { io, type Socket } from "socket.io-client";
 import { authPayload, isAuthRequired } from "./auth.js";
 import { type ClientConfig, defaultConfig } from "./client-config.js";
-import { CommandError } from "./command-error.js";
+import { CommandError, isCode } from "./command-error.js";
 import type { ClientEvents, ConnectionInfo, ErrorAnswer, Transport } from "./events.js";
 import { delayOf } from "./http.js";
 import { TransportMemory } from "./transport-memory.js";
@@ -17,6 +17,8 @@ const WEBSOCKET_SHARE = 0.3;
 const HEARTBEAT_GRACE = 0.1;
 /** A ping may come so much later than announced. */
 const PING_GRACE_MS = 5_000;
+
+const UNTROUBLED = { attempt: 0, retryInMs: null, reason: null, quiet: false, unanswered: false };
 
 type Callback = (data: never) => void;
 type Answer<T> = ({ ok: true } & T) | { ok: false; error: ErrorAnswer };
@@ -39,25 +41,19 @@ export abstract class Connection {
   heartbeatInterval: ReturnType<typeof setInterval> | null = null;
   readonly eventCallbacks = new Map<string, Set<Callback>>();
   readonly config: ClientConfig;
-  connection: ConnectionInfo = {
-    state: "offline",
-    transport: null,
-    attempt: 0,
-    retryInMs: null,
-    reason: null,
-    quiet: false,
-    unanswered: false,
-    polled: false,
-  };
+  connection: ConnectionInfo = { state: "offline", transport: null, ...UNTROUBLED, polled: false };
   /** When the server was heard last, in milliseconds since the epoch; null before it was. */
   lastHeardMs: number | null = null;
 
   #opening: Promise<boolean> | null = null;
-  #cancelOpening: (() => void) | null = null;
-  #retryTimer: ReturnType<typeof setTimeout> | null = null;
+  /** Ends the attempt that is under way. */
+  #settle: ((error?: Error) => void) | null = null;
+  /** Its socket was closed. */
+  #closed: ((reason: string) => void) | null = null;
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
   /** Milliseconds for which the server that refused last wants to be left alone. */
   #askedMs = 0;
-  #stableTimer: ReturnType<typeof setTimeout> | null = null;
+  #stableTimer: ReturnType<typeof setTimeout> | undefined;
   #lastHeartbeatMs = 0;
   /** Heartbeats of this connection. */
   #beats = 0;
@@ -106,7 +102,7 @@ export abstract class Connection {
     this.#stopHeartbeat();
     this.#stopWaking?.();
     this.#stopWaking = null;
-    this.#cancelOpening?.();
+    this.#settle?.(new Error("disconnected"));
     const { socket } = this;
     this.socket = null;
     this.isConnected = false;
@@ -144,13 +140,12 @@ export abstract class Connection {
       return;
     }
     const planned = this.reconnectDelay * 2 ** this.reconnectAttempts;
-    const pause = Math.min(Math.max(planned, this.#askedMs), MAX_RECONNECT_DELAY_MS);
-    const spread = Math.min(pause * RECONNECT_SPREAD * Math.random(), MAX_RECONNECT_DELAY_MS - pause);
-    const retryInMs = Math.round(pause + spread);
+    const spread = 1 + RECONNECT_SPREAD * Math.random();
+    const retryInMs = Math.round(Math.min(Math.max(planned, this.#askedMs) * spread, MAX_RECONNECT_DELAY_MS));
     this.reconnectAttempts += 1;
     this.report({ state: "reconnecting", attempt: this.reconnectAttempts, retryInMs });
     this.#retryTimer = setTimeout(() => {
-      this.#retryTimer = null;
+      this.#retryTimer = undefined;
       this.report({ retryInMs: null });
       // A failure has been reported and has set off the next attempt already.
       this.#attempt().catch(() => {});
@@ -194,11 +189,15 @@ export abstract class Connection {
   }
 
   #failed(error: Error): void {
-    this.report({ reason: error.message, unanswered: error instanceof Unanswered });
+    this.report({ reason: error.message, unanswered: isCode(error, "TIMEOUT") });
     const refused = isAuthRequired(error);
     if (refused) this.dispatch("auth_required", { code: "AUTH_REQUIRED", message: error.message });
-    // The same credentials would be refused again.
-    if (this.config.autoReconnect && !(refused && !this.#asksForAuth)) this.attemptReconnection();
+    this.#comeBack(refused);
+  }
+
+  /** The same credentials would be refused again; whoever is asked for them may give others. */
+  #comeBack(refused: boolean): void {
+    if (this.config.autoReconnect && (!refused || this.#asksForAuth)) this.attemptReconnection();
     else this.report({ state: "offline" });
   }
 
@@ -227,10 +226,7 @@ export abstract class Connection {
       const settle = (error?: Error): void => {
         clearTimeout(timer);
         clearTimeout(patience);
-        socket.off("connect", connected);
-        socket.off("connect_error", settle);
-        socket.off("disconnect", closed);
-        this.#cancelOpening = null;
+        this.#settle = this.#closed = null;
         // Asked at once: the request does not know the answer any more afterwards.
         const answer = answerOf(error);
         this.#askedMs = delayOf(answer?.getResponseHeader("Retry-After")) ?? 0;
@@ -240,34 +236,32 @@ export abstract class Connection {
         else resolve(true);
       };
       const start = (): void => {
-        socket.io.opts.transports = memory.first === "polling" ? ["polling", "websocket"] : ["websocket", "polling"];
+        const { first } = memory;
+        socket.io.opts.transports = [first, first === "polling" ? "websocket" : "polling"];
         // A WebSocket after polling would fail too, and what the server has answered would not be known.
-        socket.io.opts.tryAllTransports = memory.first === "websocket";
+        socket.io.opts.tryAllTransports = first === "websocket";
         socket.connect();
       };
-      const fallBack = (): void => {
-        memory.webSocketFailed();
+      const fallBack = (): boolean => {
+        if (memory.first === "polling") return false;
+        memory.first = "polling";
         socket.disconnect();
         start();
+        return true;
       };
-      const connected = (): void => settle();
       // Some proxies let a WebSocket open and close it at once, before the server is heard.
-      const closed = (reason: string): void => {
-        if (memory.first === "websocket") fallBack();
-        else settle(new Error(`the connection was closed: ${reason}`));
+      this.#closed = (reason) => {
+        if (!fallBack()) settle(new Error(`the connection was closed: ${reason}`));
       };
       const timer = setTimeout(() => {
         socket.disconnect();
-        settle(new Unanswered(`no connection within ${this.config.connectTimeout} ms`));
+        settle(new CommandError("TIMEOUT", `no connection within ${this.config.connectTimeout} ms`));
       }, this.config.connectTimeout);
       // Others swallow it, and nothing ever comes.
       const patience = setTimeout(() => {
-        if (memory.first === "websocket" && socket.io._readyState !== "open") fallBack();
+        if (socket.io._readyState !== "open") fallBack();
       }, this.config.connectTimeout * WEBSOCKET_SHARE);
-      this.#cancelOpening = () => settle(new Error("disconnected"));
-      socket.on("connect", connected);
-      socket.on("connect_error", settle);
-      socket.on("disconnect", closed);
+      this.#settle = settle;
       start();
     });
   }
@@ -283,6 +277,7 @@ export abstract class Connection {
       timeout: this.config.connectTimeout,
     });
     socket.on("connect", () => this.#connected(socket));
+    socket.on("connect_error", (error) => this.#settle?.(error));
     socket.on("disconnect", (reason) => this.#disconnected(reason));
     socket.io.on("open", () => this.#listenToPackets(socket));
     socket.onAny((event: string, data: unknown) => {
@@ -303,34 +298,25 @@ export abstract class Connection {
     this.isConnected = true;
     this.#comesBack = true;
     this.#startHeartbeat();
-    const transport = (): Transport => (socket.io.engine.transport.name === "polling" ? "polling" : "websocket");
+    const transport = (): Transport => socket.io.engine.transport.name as Transport;
     this.#transports?.prefer(transport());
     socket.io.engine.on("upgrade", () => {
       this.#transports?.prefer(transport());
       this.report({ transport: transport() });
     });
-    this.report({
-      state: "connected",
-      transport: transport(),
-      attempt: 0,
-      retryInMs: null,
-      reason: null,
-      quiet: false,
-      unanswered: false,
-    });
+    this.report({ ...UNTROUBLED, state: "connected", transport: transport() });
     this.opened();
+    this.#settle?.();
   }
 
   #disconnected(reason: string): void {
     // Before it stood, the attempt that opens it knows what to do.
-    if (!this.isConnected) return;
+    if (!this.isConnected) return this.#closed?.(reason);
     this.isConnected = false;
     this.#stopHeartbeat();
     this.connection = { ...this.connection, transport: null, quiet: false, reason };
     // As everywhere in Socket.IO: whom the server sends away does not come back unasked, unless new credentials may help.
-    const sentAway = reason === "io server disconnect" && !this.#asksForAuth;
-    if (this.config.autoReconnect && !sentAway) this.attemptReconnection();
-    else this.report({ state: "offline" });
+    this.#comeBack(reason === "io server disconnect");
   }
 
   /** The network is back, or the page is looked at again: no pause is sat out, and no dead connection trusted. */
@@ -364,8 +350,7 @@ export abstract class Connection {
 
   /** The connection has lived: the next loss begins with the shortest pause again. */
   #stable(): void {
-    if (this.#stableTimer) clearTimeout(this.#stableTimer);
-    this.#stableTimer = null;
+    clearTimeout(this.#stableTimer);
     this.reconnectAttempts = 0;
   }
 
@@ -396,13 +381,12 @@ export abstract class Connection {
   #stopHeartbeat(): void {
     if (this.heartbeatInterval) clearInterval(this.heartbeatInterval);
     this.heartbeatInterval = null;
-    if (this.#stableTimer) clearTimeout(this.#stableTimer);
-    this.#stableTimer = null;
+    clearTimeout(this.#stableTimer);
   }
 
   #stopRetryTimer(): void {
-    if (this.#retryTimer) clearTimeout(this.#retryTimer);
-    this.#retryTimer = null;
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = undefined;
   }
 
   protected report(change: Partial<ConnectionInfo>): void {
@@ -411,9 +395,6 @@ export abstract class Connection {
     this.dispatch("connection_changed", this.connection);
   }
 }
-
-/** An attempt to connect that was neither taken nor refused. */
-class Unanswered extends Error {}
 
 /** The request that could not connect, where it was answered: a status of 0 says that it was not. */
 function answerOf(error?: Error): XMLHttpRequest | null {

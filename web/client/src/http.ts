@@ -1,5 +1,6 @@
-import { type Auth, authHeaders } from "./auth.js";
+import { type Auth, authHeaders, isAuthRequired } from "./auth.js";
 import { CommandError } from "./command-error.js";
+import { type Page, pages } from "./pages.js";
 
 export interface RequestOptions {
   body?: object;
@@ -24,10 +25,20 @@ export class HttpInterface {
       return await this.#once<T>(method, path, options);
     } catch (error) {
       // Credentials that a function gave may have expired since.
-      const renewable = typeof this.#config.auth === "function";
-      if (!renewable || !(error instanceof CommandError) || error.code !== "AUTH_REQUIRED") throw error;
+      if (typeof this.#config.auth !== "function" || !isAuthRequired(error)) throw error;
       return this.#once<T>(method, path, options);
     }
+  }
+
+  /** Reads the list of that name to its end. */
+  async list<T>(path: string, name: string, signal: AbortSignal, query: Record<string, string> = {}): Promise<T[]> {
+    const entries: T[] = [];
+    const read = (cursor: { cursor?: string }): Promise<Page<T>> => {
+      const parameters = new URLSearchParams({ ...query, limit: "1000", ...cursor });
+      return this.request("GET", `${path}?${parameters}`, { signal });
+    };
+    for await (const page of pages(name, read)) entries.push(...page);
+    return entries;
   }
 
   async #once<T>(method: string, path: string, { body, headers, signal }: RequestOptions): Promise<T> {
@@ -39,12 +50,14 @@ export class HttpInterface {
         method,
         headers: { Accept: "application/json", ...(body && { "Content-Type": "application/json" }), ...auth, ...headers },
         credentials: this.#config.withCredentials ? "include" : "same-origin",
-        ...(body && { body: JSON.stringify(body) }),
-        ...(signal && { signal }),
+        body: body ? JSON.stringify(body) : null,
+        signal: signal ?? null,
       });
       text = await response.text();
     } catch {
-      if (signal?.aborted) throw signal.reason;
+      // A frozen server takes requests and never answers.
+      if (signal?.reason?.name === "TimeoutError") throw new CommandError("TIMEOUT", "the server does not answer");
+      signal?.throwIfAborted();
       throw new CommandError("NETWORK_ERROR", "the server could not be reached");
     }
     if (!response.ok) throw refusal(response, text);

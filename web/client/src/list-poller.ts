@@ -1,111 +1,73 @@
-import { CommandError } from "./command-error.js";
+import { pauseAfter } from "./command-error.js";
 import type { Session } from "./events.js";
 import type { HttpInterface } from "./http.js";
 
-/** While the server does not answer, it is asked ever more seldom, up to this pause. */
-const MAX_PAUSE_MS = 30_000;
-/** One reading may take so long: a frozen server takes requests and never answers. */
+/** One reading may take so long. */
 const MAX_READING_MS = 10_000;
-/** Pages of one reading at most. */
-const MAX_PAGES = 50;
-
-interface Page {
-  sessions: Session[];
-  next: string | null;
-}
 
 /** Reads the list of sessions over HTTP again and again, while there is no connection. */
 export class ListPoller {
   readonly #http: HttpInterface;
-  readonly #intervalMs: () => number;
+  readonly #config: { pollInterval: number };
   readonly #take: (sessions: Session[]) => Promise<void>;
   readonly #works: (working: boolean) => void;
   #stop: AbortController | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** `take` gets a whole list; `works` hears whether the readings succeed. */
   constructor(
     http: HttpInterface,
-    intervalMs: () => number,
+    config: { pollInterval: number },
     take: (sessions: Session[]) => Promise<void>,
     works: (working: boolean) => void,
   ) {
     this.#http = http;
-    this.#intervalMs = intervalMs;
+    this.#config = config;
     this.#take = take;
     this.#works = works;
   }
 
   /** Begins after a pause, unless it runs already. */
   start(afterMs: number): void {
-    if (this.#stop || this.#intervalMs() === 0) return;
+    if (this.#stop || this.#config.pollInterval === 0) return;
     this.#stop = new AbortController();
-    void this.#run(afterMs, this.#stop.signal);
+    this.#wait(afterMs, this.#stop.signal);
   }
 
   stop(): void {
+    clearTimeout(this.#timer);
     this.#stop?.abort();
     this.#stop = null;
   }
 
   /** Reads the list once, now. */
   async read(): Promise<void> {
-    await this.#take(await this.#list(new AbortController().signal));
+    await this.#take(await this.#list());
   }
 
-  async #run(afterMs: number, signal: AbortSignal): Promise<void> {
-    let failures = 0;
-    let askedMs = 0;
-    for (let pause = afterMs; ; pause = Math.max(Math.min(this.#intervalMs() * 2 ** failures, MAX_PAUSE_MS), askedMs)) {
-      await sleep(pause, signal);
-      if (signal.aborted) return;
-      try {
-        const sessions = await this.#list(signal);
-        failures = 0;
-        askedMs = 0;
-        await this.#take(sessions);
-      } catch (error) {
-        failures += 1;
-        // A server that is too busy says when it wants to be asked again.
-        askedMs = (error instanceof CommandError ? error.retryAfterMs : null) ?? 0;
-      }
-      if (signal.aborted) return;
-      this.#works(failures === 0);
-    }
+  #wait(pauseMs: number, signal: AbortSignal, failures = 0): void {
+    this.#timer = setTimeout(() => void this.#run(signal, failures), pauseMs);
   }
 
-  async #list(stop: AbortSignal): Promise<Session[]> {
-    const patience = new AbortController();
-    const timer = setTimeout(() => patience.abort(new CommandError("TIMEOUT", "the server does not answer")), MAX_READING_MS);
-    const signal = AbortSignal.any([stop, patience.signal]);
-    const sessions: Session[] = [];
-    let cursor = "";
+  async #run(signal: AbortSignal, failures: number): Promise<void> {
     try {
-      for (let pages = 0; pages < MAX_PAGES; pages += 1) {
-        const query = cursor === "" ? "" : `?cursor=${encodeURIComponent(cursor)}`;
-        const page = await this.#http.request<Page>("GET", `/sessions${query}`, { signal });
-        sessions.push(...page.sessions);
-        if (!page.next) break;
-        cursor = page.next;
-      }
-    } finally {
-      clearTimeout(timer);
+      const sessions = await this.#list(signal);
+      if (signal.aborted) return;
+      await this.#take(sessions);
+      this.#next(signal, 0);
+    } catch (error) {
+      this.#next(signal, failures + 1, error);
     }
-    stop.throwIfAborted();
-    return sessions;
   }
-}
 
-/** Resolves after the time, or at once when it is given up. */
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      // Polling may last for days with one signal.
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    if (signal.aborted) end();
-    signal.addEventListener("abort", end, { once: true });
-  });
+  #next(signal: AbortSignal, failures: number, error?: unknown): void {
+    if (!signal.aborted) this.#works(failures === 0);
+    // Who was told may have ended it.
+    if (!signal.aborted) this.#wait(pauseAfter(error, this.#config.pollInterval, failures), signal, failures);
+  }
+
+  #list(...stop: AbortSignal[]): Promise<Session[]> {
+    const signal = AbortSignal.any([...stop, AbortSignal.timeout(MAX_READING_MS)]);
+    return this.#http.list<Session>("/sessions", "sessions", signal);
+  }
 }

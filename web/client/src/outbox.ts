@@ -1,10 +1,4 @@
-import { CommandError } from "./command-error.js";
-
-/** Longest pause between two attempts to deliver, in milliseconds. */
-const MAX_PAUSE_MS = 30_000;
-
-/** What the same request may bring later. */
-const PASSING = new Set(["NETWORK_ERROR", "SERVER_OVERLOAD", "RATE_LIMIT_EXCEEDED"]);
+import { CommandError, isBusy, isCode, pauseAfter } from "./command-error.js";
 
 export interface Update {
   progress: number;
@@ -32,7 +26,7 @@ export class Outbox {
   readonly #items: Item[] = [];
   #sending = false;
   #failures = 0;
-  #timer: ReturnType<typeof setTimeout> | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(limit: number, firstPauseMs: number) {
     this.#limit = limit;
@@ -63,16 +57,15 @@ export class Outbox {
 
   /** The server can be reached again: no pause is sat out. */
   wake(): void {
-    if (this.#timer) clearTimeout(this.#timer);
-    this.#timer = null;
+    this.rest();
     this.#failures = 0;
     void this.#run();
   }
 
   /** Stops trying until the next `wake()` or `push()`; what waits is kept. */
   rest(): void {
-    if (this.#timer) clearTimeout(this.#timer);
-    this.#timer = null;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   async #run(): Promise<void> {
@@ -90,24 +83,24 @@ export class Outbox {
       for (const { resolve } of item.settle) resolve(answer);
     } catch (error) {
       item.tried = true;
-      if (error instanceof CommandError && isPassing(error)) return this.#pause(error);
+      if (isPassing(error)) return this.#pause(error);
       this.#items.shift();
       for (const { reject } of item.settle) reject(error);
     }
   }
 
-  #pause(error: CommandError): void {
-    const pause = Math.min(this.#firstPauseMs * 2 ** this.#failures, MAX_PAUSE_MS);
-    this.#failures += 1;
+  #pause(error: unknown): void {
     this.#timer = setTimeout(() => {
-      this.#timer = null;
+      this.#timer = undefined;
       void this.#run();
-    }, Math.max(pause, error.retryAfterMs ?? 0));
+    }, pauseAfter(error, this.#firstPauseMs, this.#failures));
+    this.#failures += 1;
   }
 }
 
 /** Whether the same request may be answered otherwise later. */
-function isPassing({ code, retryAfterMs }: CommandError): boolean {
+function isPassing(error: unknown): boolean {
   // An attempt before has reached the server and is not answered yet.
-  return PASSING.has(code) || (code === "IDEMPOTENCY_CONFLICT" && retryAfterMs !== null);
+  const isBeingAnswered = isCode(error, "IDEMPOTENCY_CONFLICT") && error.retryAfterMs !== null;
+  return isBeingAnswered || isCode(error, "NETWORK_ERROR") || isBusy(error);
 }

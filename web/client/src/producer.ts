@@ -1,7 +1,8 @@
-import { CommandError } from "./command-error.js";
+import { isCode } from "./command-error.js";
 import type { JsonObject, Session } from "./events.js";
 import type { HttpInterface } from "./http.js";
 import { Outbox, type Update } from "./outbox.js";
+import { remember } from "./remember.js";
 import { randomUuid } from "./uuid.js";
 
 /** Sessions whose beginning is remembered, so that one that the server has forgotten can begin anew. */
@@ -24,7 +25,7 @@ export interface CreatedSession {
 
 interface Begun {
   metadata: JsonObject;
-  options: CreateOptions;
+  audience: CreateOptions["audience"];
   token: string | null;
 }
 
@@ -39,12 +40,11 @@ export class Producer {
     this.outbox = new Outbox(limit, 1_000);
   }
 
-  create(metadata: JsonObject, options: CreateOptions): Promise<CreatedSession> {
-    const sessionId = options.sessionId ?? randomUuid();
+  create(metadata: JsonObject, { sessionId = randomUuid(), audience }: CreateOptions): Promise<CreatedSession> {
     const key = randomUuid();
     return this.outbox.push<CreatedSession>(sessionId, async (_update, again) => {
       try {
-        return await this.#create(sessionId, { metadata, options, token: null }, key);
+        return await this.#create(sessionId, { metadata, audience, token: null }, key);
       } catch (error) {
         // The answer to an attempt before was lost: the session is the one that it made.
         if (!again || !isCode(error, "SESSION_EXISTS")) throw error;
@@ -65,12 +65,9 @@ export class Producer {
       try {
         return await this.#post(sessionId, verb, body, key);
       } catch (error) {
-        if (!again) throw error;
         // The answer to an attempt before was lost: what it asked for has happened.
-        if (isCode(error, "SESSION_ENDED")) {
-          const session = await this.session(sessionId);
-          if (session.status === status) return session;
-        }
+        const session = again && isCode(error, "SESSION_ENDED") && (await this.session(sessionId));
+        if (session && session.status === status) return session;
         throw error;
       }
     });
@@ -82,16 +79,11 @@ export class Producer {
   }
 
   async #create(sessionId: string, begun: Begun, key: string): Promise<CreatedSession> {
-    const { audience } = begun.options;
-    const body = { sessionId, metadata: begun.metadata, ...(audience && { audience }) };
+    const { metadata, audience } = begun;
+    const body = { sessionId, metadata, audience };
     const headers = { "Idempotency-Key": key };
     const answer = await this.#http.request<CreatedSession>("POST", "/sessions", { body, headers });
-    this.#begun.delete(sessionId);
-    this.#begun.set(sessionId, { ...begun, token: answer.ownerToken ?? null });
-    for (const oldest of this.#begun.keys()) {
-      if (this.#begun.size <= MAX_REMEMBERED) break;
-      this.#begun.delete(oldest);
-    }
+    remember(this.#begun, sessionId, { ...begun, token: answer.ownerToken ?? null }, MAX_REMEMBERED);
     return answer;
   }
 
@@ -112,8 +104,4 @@ export class Producer {
       return send();
     }
   }
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof CommandError && error.code === code;
 }

@@ -1,3 +1,5 @@
+import { remember } from "./remember.js";
+
 /** Sessions whose newest number is remembered; beyond that the one longest without news is forgotten. */
 const MAX_REMEMBERED = 5_000;
 
@@ -56,11 +58,10 @@ export class SequenceGuard {
   /** An `import_progress`. Without a number there is no order to keep, and it is taken until the end. */
   progress(event: Mark): Verdict {
     const known = this.#known.get(event.sessionId);
-    if (!known) return this.#keep(event, null, false, "next");
-    if (event.seq === undefined) return known.ended ? "old" : "next";
-    if (event.seq <= known.seq) return "old";
-    if (known.ended) return this.#keep(event, null, false, "anew");
-    return this.#keep(event, known.createdAt, false, "next");
+    if (known && event.seq === undefined) return known.ended ? "old" : "next";
+    if (known && event.seq! <= known.seq) return "old";
+    if (known?.ended) return this.#keep(event, null, false, "anew");
+    return this.#keep(event, known?.createdAt ?? null, false, "next");
   }
 
   /** A `session_created`. Without a number it is taken. */
@@ -94,10 +95,9 @@ export class SequenceGuard {
     const take = (verdict: Verdict): Verdict => this.#keep({ sessionId, seq }, createdAt, ended, verdict);
     if (!known) return take("next");
     // One session was there before it was created? Then they are two.
-    const later = createdAt !== null && createdAt > (known.createdAt ?? known.at) && known.at > 0;
-    if (later) return take("anew");
-    // A server that was started again numbers anew what it has kept: an end is no news for that.
     const created = known.createdAt;
+    if (createdAt !== null && createdAt > (created ?? known.at) && known.at > 0) return take("anew");
+    // A server that was started again numbers anew what it has kept: an end is no news for that.
     const isKnown = createdAt !== null && (created === null ? createdAt < known.at : createdAt === created);
     if (known.ended && ended && isKnown) return "old";
     const another = createdAt !== null && created !== null && createdAt !== created;
@@ -110,13 +110,8 @@ export class SequenceGuard {
   #keep({ sessionId, seq = 0, timestamp }: Mark, createdAt: number | null, ended: boolean, verdict: Verdict): Verdict {
     const before = verdict === "anew" ? 0 : (this.#known.get(sessionId)?.at ?? 0);
     const at = Math.max(before, createdAt ?? 0, Date.parse(timestamp ?? "") || 0);
-    // Set anew, so that the map's order is that of the latest news.
-    this.#known.delete(sessionId);
-    this.#known.set(sessionId, { seq, createdAt, at, ended, guessed: false, connection: this.#connection });
-    for (const oldest of this.#known.keys()) {
-      if (this.#known.size <= MAX_REMEMBERED) break;
-      this.#known.delete(oldest);
-    }
+    const known = { seq, createdAt, at, ended, guessed: false, connection: this.#connection };
+    remember(this.#known, sessionId, known, MAX_REMEMBERED);
     return verdict;
   }
 }

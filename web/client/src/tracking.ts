@@ -36,7 +36,6 @@ export class Tracking implements PromiseLike<ImportComplete>, AsyncIterable<Impo
   #reject!: (error: unknown) => void;
   #latest: ImportProgress | null = null;
   #ending: TerminalEvent | null = null;
-  #failure: unknown = null;
   #over = false;
   readonly #wakers = new Set<() => void>();
   #news = 0;
@@ -70,13 +69,12 @@ export class Tracking implements PromiseLike<ImportComplete>, AsyncIterable<Impo
   async *[Symbol.asyncIterator](): AsyncGenerator<ImportProgress | TerminalEvent, void> {
     let seen = 0;
     for (;;) {
-      if (this.#latest && seen < this.#news && !this.#over) {
+      if (this.#latest && seen < this.#news) {
         seen = this.#news;
         yield this.#latest;
       } else if (this.#over) {
-        if (this.#latest && seen < this.#news) yield this.#latest;
         if (this.#ending) yield this.#ending;
-        else throw this.#failure;
+        else await this.#promise;
         return;
       } else {
         await new Promise<void>((resolve) => this.#wakers.add(resolve));
@@ -106,7 +104,6 @@ export class Tracking implements PromiseLike<ImportComplete>, AsyncIterable<Impo
   fail(error: unknown): void {
     if (this.#over) return;
     this.#over = true;
-    this.#failure = error;
     this.#reject(error);
     this.#wake();
   }

@@ -6,27 +6,19 @@ const REMEMBERED_FOR_MS = 24 * 60 * 60 * 1000;
 /** Remembers over reloads where WebSockets do not get through, so that no page has to wait for that again. */
 export class TransportMemory {
   readonly #key: string;
-  #pollingFirst: boolean;
+  /** What is tried first. */
+  first: Transport;
 
   constructor(url: string) {
     this.#key = `pulsewheel.polling ${url}`;
-    const since = Number(storage()?.getItem(this.#key) ?? Number.NaN);
-    this.#pollingFirst = Date.now() - since < REMEMBERED_FOR_MS;
-  }
-
-  get first(): Transport {
-    return this.#pollingFirst ? "polling" : "websocket";
-  }
-
-  /** A WebSocket hung or was closed before it said anything. */
-  webSocketFailed(): void {
-    this.#pollingFirst = true;
+    const since = Number(storage()?.getItem(this.#key));
+    this.first = Date.now() - since < REMEMBERED_FOR_MS ? "polling" : "websocket";
   }
 
   /** A connection stands on it, or the other one was refused: it comes first, over reloads too. */
   prefer(transport: Transport): void {
-    this.#pollingFirst = transport === "polling";
-    if (this.#pollingFirst) storage()?.setItem(this.#key, String(Date.now()));
+    this.first = transport;
+    if (transport === "polling") storage()?.setItem(this.#key, String(Date.now()));
     else storage()?.removeItem(this.#key);
   }
 }

@@ -54,6 +54,22 @@ test("beyond 900 sessions of a caller those give way that were never used", asyn
   assert.equal((await program.call("GET", `/api/sessions/${used}`)).body.session.status, "processing");
 });
 
+test("whoever shares without end is held back, and others are not", async (t) => {
+  const program = await startWithTokens(t);
+  const create = async (token) => (await program.as(token, "POST", "/api/sessions", {})).body.sessionId;
+  const share = (token, id) => program.as(token, "POST", `/api/sessions/${id}/share`, {});
+  const ids = await Promise.all(Array.from({ length: 11 }, () => create(TOKENS.producer)));
+  const most = await refusedOf(101, () => share(TOKENS.producer, ids[0]));
+  assert.deepEqual([most.done.length, most.refused.length], [100, 1]);
+  for (const id of ids.slice(1, 10)) assert.equal((await refusedOf(100, () => share(TOKENS.producer, id))).done.length, 100);
+  // Lines of one name are one owner.
+  assert.equal((await refusedOf(1, () => share(TOKENS.colleague, ids[10]))).refused.length, 1);
+  assert.equal((await share(TOKENS.other, await create(TOKENS.other))).status, 201);
+  const { shareId } = most.done[0].body;
+  assert.equal((await program.as(TOKENS.producer, "DELETE", `/api/sessions/${ids[0]}/share/${shareId}`)).status, 204);
+  assert.equal((await share(TOKENS.producer, ids[10])).status, 201);
+});
+
 test("ten alerts may be sent at once, and no more", async (t) => {
   const program = await startProgram(t);
   const alert = { level: "info", category: "system", message: "still here" };

@@ -3,8 +3,8 @@
 /// Longest name of a file that is kept, in characters.
 pub const MAX_FILENAME_CHARS: usize = 255;
 
-/// `text` without control characters (line breaks and tabs become spaces),
-/// trimmed, and cut to `max_chars` characters.
+/// `text` without control characters (line breaks and tabs become spaces) and without those that turn the direction of
+/// text, trimmed, and cut to `max_chars` characters.
 pub fn clean(text: &str, max_chars: usize) -> String {
     let text = text.trim();
     if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
@@ -14,6 +14,7 @@ pub fn clean(text: &str, max_chars: usize) -> String {
     let kept = text.chars().filter_map(|c| match c {
         '\n' | '\r' | '\t' => Some(' '),
         c if c.is_control() => None,
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => None,
         c => Some(c),
     });
     let mut cleaned: String = kept.take(max_chars).collect();
@@ -49,6 +50,7 @@ mod tests {
     fn control_characters_go_and_length_is_limited() {
         assert_eq!(clean("  a\u{0}b\r\nc\u{85}\t ", 100), "ab  c");
         assert_eq!(clean("\u{0} x \u{0}", 100), "x");
+        assert_eq!(clean("\u{202e}x\u{2066}y\u{2069} \u{202c}", 100), "xy");
         assert_eq!(clean("äöü", 2), "äö");
         assert_eq!(clean(" abc d ", 4), "abc");
         assert_eq!(clean("abc", 4), "abc");
@@ -61,6 +63,7 @@ mod tests {
         assert_eq!(filename("a%22b%0D%0A 100%25.csv"), "a\"b   100%25.csv");
         assert_eq!(filename(""), "upload.csv");
         assert_eq!(filename("a/\u{1}"), "upload.csv");
+        assert_eq!(filename("exe.\u{202e}vsc.csv"), "exe.vsc.csv");
         assert_eq!(filename(&"x".repeat(1000)).len(), MAX_FILENAME_CHARS);
     }
 }

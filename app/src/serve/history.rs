@@ -77,7 +77,7 @@ impl HistoryQuery {
             match name {
                 "since" => since_ms = since(&value)?,
                 "limit" => limit = ListQuery::limit_argument(&value)?,
-                _ => before = Some(i64::from_str_radix(&value, 16).map_err(|_| wrong_cursor())?),
+                _ => before = Some(alert(&value).ok_or_else(wrong_cursor)?),
             }
         }
         Ok(HistoryQuery::Alerts {
@@ -228,6 +228,12 @@ fn place(text: &str) -> Option<EndedPlace> {
     (place_text(place) == text).then_some(place)
 }
 
+/// The number of an alert, as it stands in a cursor.
+fn alert(text: &str) -> Option<i64> {
+    let id = i64::from_str_radix(text, 16).ok()?;
+    (id >= 0 && format!("{id:x}") == text).then_some(id)
+}
+
 fn wrong_cursor() -> ApiError {
     ApiError::invalid("cursor must be the next of a page that was read before")
 }
@@ -271,7 +277,14 @@ mod tests {
             );
         }
         assert!(HistoryQuery::alerts(&head("since=5&limit=2&cursor=1f")).is_ok());
-        for query in ["cursor=x", "status=error", "since=1.5"] {
+        for query in [
+            "cursor=x",
+            "cursor=-1",
+            "cursor=1F",
+            "cursor=01",
+            "status=error",
+            "since=1.5",
+        ] {
             assert!(HistoryQuery::alerts(&head(query)).is_err(), "{query}");
         }
     }

@@ -62,6 +62,8 @@ pub struct Form {
     driver: Driver,
     file: Option<Field<'static>>,
     parts: usize,
+    /// Fields by their names.
+    given: BTreeMap<String, String>,
 }
 
 impl Form {
@@ -78,11 +80,11 @@ impl Form {
             driver,
             file: None,
             parts: 0,
+            given: BTreeMap::new(),
         };
         let mut head = FormHead::default();
-        let mut given = BTreeMap::new();
         for (name, value) in query {
-            set_field(&mut head, &mut given, name, value)?;
+            form.set_field(&mut head, name, value)?;
         }
         loop {
             let Some(mut part) = form.next_part()? else {
@@ -97,7 +99,7 @@ impl Form {
             }
             if FIELD_NAMES.contains(&name.as_str()) || OPTION_NAMES.contains(&name.as_str()) {
                 let value = form.driver.read_text(&mut part)?;
-                set_field(&mut head, &mut given, &name, &value)?;
+                form.set_field(&mut head, &name, &value)?;
             } else {
                 form.driver.skip(&mut part)?;
             }
@@ -122,7 +124,11 @@ impl Form {
         let mut vendor = None;
         while let Some(mut part) = self.next_part()? {
             match part.name() {
-                Some("vendor") => vendor = vendor_label(&self.driver.read_text(&mut part)?),
+                Some("vendor") => {
+                    let value = self.driver.read_text(&mut part)?;
+                    self.note("vendor", &value)?;
+                    vendor = vendor_label(&value);
+                }
                 Some("sessionId") => return Err(RequestError::SessionIdAfterFile.into()),
                 Some(name) if OPTION_NAMES.contains(&name) => {
                     let message = format!("{name} must come before csvFile");
@@ -136,6 +142,38 @@ impl Form {
         }
         self.drain_epilogue()?;
         Ok(vendor)
+    }
+
+    /// Takes a field of the form or the query.
+    fn set_field(
+        &mut self,
+        head: &mut FormHead,
+        name: &str,
+        value: &str,
+    ) -> Result<(), RequestError> {
+        self.note(name, value)?;
+        match name {
+            "sessionId" => head.session_id = Some(session_id(value)?),
+            "vendor" => head.vendor = vendor_label(value),
+            _ => {
+                head.options.set(name, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A field that is given twice must have the same value.
+    fn note(&mut self, name: &str, value: &str) -> Result<(), RequestError> {
+        let known = self.given.insert(name.to_owned(), value.to_owned());
+        let is_another = known.is_some_and(|known| {
+            let is_id = name == "sessionId";
+            known != value && !(is_id && known.trim().eq_ignore_ascii_case(value.trim()))
+        });
+        if is_another {
+            let message = format!("two different values of {name}");
+            return Err(RequestError::Malformed(message));
+        }
+        Ok(())
     }
 
     fn next_part(&mut self) -> Result<Option<Field<'static>>, FormStop> {
@@ -158,34 +196,6 @@ impl Form {
         {}
         Ok(())
     }
-}
-
-/// Takes a field of the form or the query. One that is given twice must have the same
-/// value.
-fn set_field(
-    head: &mut FormHead,
-    given: &mut BTreeMap<String, String>,
-    name: &str,
-    value: &str,
-) -> Result<(), RequestError> {
-    if given
-        .insert(name.to_owned(), value.to_owned())
-        .is_some_and(|known| {
-            let is_id = name == "sessionId";
-            known != value && !(is_id && known.trim().eq_ignore_ascii_case(value.trim()))
-        })
-    {
-        let message = format!("two different values of {name}");
-        return Err(RequestError::Malformed(message));
-    }
-    match name {
-        "sessionId" => head.session_id = Some(session_id(value)?),
-        "vendor" => head.vendor = vendor_label(value),
-        _ => {
-            head.options.set(name, value)?;
-        }
-    }
-    Ok(())
 }
 
 fn vendor_label(value: &str) -> Option<String> {
@@ -265,6 +275,15 @@ mod tests {
         .unwrap();
         assert_eq!((head.vendor, head.session_id), (None, None));
         assert_eq!(vendor.as_deref(), Some("Acme"));
+        let (acme, other) = (part("vendor", "Acme"), part("vendor", "Other"));
+        assert!(read(&format!("{acme}{FILE}{acme}--XX--\n"), 50, None).is_ok());
+        for form in [
+            format!("{acme}{FILE}{other}--XX--\n"),
+            format!("{FILE}{acme}{other}--XX--\n"),
+        ] {
+            let what = malformed(read(&form, 50, None));
+            assert_eq!(what, "two different values of vendor");
+        }
         let (head, _, _) = read(
             &format!("{}{FILE}--XX--\n", part("vendor", "Generic")),
             50,

@@ -11,6 +11,7 @@ mod guesses;
 mod logins;
 mod secret;
 mod sessions;
+mod tokens;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pulsewheel::http::{Request, Response};
-use pulsewheel::progress::{SessionInfo, SessionRecord};
+use pulsewheel::progress::SessionInfo;
 use pulsewheel::{Endpoint, Handle, PeerAddr, RequestId, TimerId};
 use serde_json::json;
 use uuid::Uuid;
@@ -29,15 +30,10 @@ use self::logins::{no_cookie, Login, Logins};
 use self::secret::Digest;
 use self::sessions::SessionTokens;
 use super::answer::{json_text, private, ApiError};
-use super::idempotency::{Answered, Secret};
-use crate::journal::Renewed;
 
 pub use caller::{Caller, Pass, Role};
 pub use clients::SWEEP;
 pub use file::TokenFileError;
-
-/// Longest time for which a session is shared, in seconds: a year.
-const MAX_SHARE_S: u64 = 365 * 24 * 60 * 60;
 
 /// How long a credential may have ended before its client has to go: a session may be forgotten, and the wall clock be set.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -250,105 +246,6 @@ impl Auth {
         json_text(200, body.to_string())
     }
 
-    /// A token for the owner of a session, as often as it is created anew.
-    pub fn issue_owner(&self, endpoint: &mut Endpoint, id: Uuid) -> Result<Secret, ApiError> {
-        let session = known(endpoint, id)?;
-        let is_known = |id| endpoint.progress().info(id).is_some();
-        let token = lock(&self.sessions).issue_owner(&session, is_known)?;
-        self.keep_tokens(endpoint, id)?;
-        Ok(Secret {
-            token: Some(token),
-            renewed: renewed(&session, None),
-        })
-    }
-
-    /// Another token in place of one that was told before and is good for nothing from now on. `None` where what it was for is
-    /// gone, or is not the caller's any more.
-    pub fn renew(
-        &self,
-        endpoint: &mut Endpoint,
-        caller: &Caller,
-        renewed: &Renewed,
-    ) -> Result<Option<String>, ApiError> {
-        let session = Uuid::try_parse(&renewed.session)
-            .ok()
-            .and_then(|id| known(endpoint, id).ok())
-            .filter(|session| session.number == renewed.number && caller.changes(session));
-        let Some(session) = session else {
-            return Ok(None);
-        };
-        let Some(share) = renewed.share else {
-            return Ok(self.issue_owner(endpoint, session.id)?.token);
-        };
-        let now_ms = endpoint.now().unix_ms;
-        let token = lock(&self.sessions).renew_share(&session, share, now_ms)?;
-        if token.is_some() {
-            self.keep_tokens(endpoint, session.id)?;
-            // Who has come in by the token before.
-            self.sweep(endpoint);
-        }
-        Ok(token)
-    }
-
-    /// Brings the tokens of a session back, which goes on after a restart.
-    pub fn restore_tokens(&self, record: &SessionRecord) {
-        if let Some(text) = record.host_text() {
-            lock(&self.sessions).restore(record.info(), text);
-        }
-    }
-
-    /// Has the tokens of a session written down with it.
-    fn keep_tokens(&self, endpoint: &mut Endpoint, id: Uuid) -> Result<(), ApiError> {
-        let text = lock(&self.sessions).text(id);
-        Ok(endpoint.progress().set_host_text(id, text)?)
-    }
-
-    /// Shares a session for so many seconds, or as long as it is remembered.
-    pub fn share(
-        &self,
-        endpoint: &mut Endpoint,
-        id: Uuid,
-        expires_in_s: Option<u64>,
-    ) -> Result<Answered, ApiError> {
-        if expires_in_s.is_some_and(|s| !(1..=MAX_SHARE_S).contains(&s)) {
-            return Err(ApiError::invalid(format!(
-                "expiresIn must be a whole number of seconds from 1 to {MAX_SHARE_S}"
-            )));
-        }
-        let session = known(endpoint, id)?;
-        let now_ms = endpoint.now().unix_ms;
-        let expires_ms = expires_in_s.map(|s| now_ms + s * 1000);
-        let is_known = |id| endpoint.progress().info(id).is_some();
-        let share = lock(&self.sessions).share(&session, now_ms, expires_ms, is_known)?;
-        self.keep_tokens(endpoint, id)?;
-        let body = json!({
-            "shareId": format!("{:016x}", share.id),
-            "expiresAt": share.expires_ms,
-        });
-        let secret = Secret {
-            token: Some(share.token),
-            renewed: renewed(&session, Some(share.id)),
-        };
-        let response = json_text(201, body.to_string());
-        Ok(Answered::with_secret(response, secret))
-    }
-
-    /// Takes a share back; who has come in by it is disconnected.
-    pub fn unshare(
-        &self,
-        endpoint: &mut Endpoint,
-        id: Uuid,
-        share: u64,
-    ) -> Result<Response, ApiError> {
-        let session = known(endpoint, id)?;
-        if !lock(&self.sessions).revoke(&session, share) {
-            return Err(ApiError::new(404, "NOT_FOUND", "there is no such share"));
-        }
-        self.keep_tokens(endpoint, id)?;
-        self.sweep(endpoint);
-        Ok(private(Response::empty(204)))
-    }
-
     fn by_head(
         &self,
         endpoint: &mut Endpoint,
@@ -508,24 +405,6 @@ pub fn is_secure(head: &Request) -> bool {
     let origin = head.header("Origin").unwrap_or_default();
     let protocol = head.header("X-Forwarded-Proto").unwrap_or_default();
     origin.starts_with("https://") || protocol.eq_ignore_ascii_case("https")
-}
-
-/// What a token is made anew for.
-fn renewed(session: &SessionInfo, share: Option<u64>) -> Renewed {
-    Renewed {
-        session: session.id.to_string(),
-        number: session.number,
-        share,
-    }
-}
-
-fn known(endpoint: &mut Endpoint, id: Uuid) -> Result<SessionInfo, ApiError> {
-    // A cancelled one is told to be that.
-    endpoint.progress().session_status(id)?;
-    endpoint
-        .progress()
-        .info(id)
-        .ok_or_else(|| ApiError::no_session(id))
 }
 
 /// Looks at all lines, so that the time does not tell which of them it is.

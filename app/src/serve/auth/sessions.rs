@@ -17,8 +17,13 @@ use crate::serve::answer::ApiError;
 /// Letters of a token's secret part.
 const SECRET_LETTERS: usize = 43;
 
-/// Shares that a session may have at a time.
+/// Shares that a session may have at a time, all sessions of one owner, and all together.
 const MAX_SHARES: usize = 100;
+const MAX_SHARES_OF_OWNER: usize = 1_000;
+const MAX_SHARES_OF_ALL: usize = 4_000;
+
+/// Seconds after which it is worth another try where there are too many: shares end when somebody takes them back.
+const WAIT_S: u64 = 60;
 
 /// Sessions from which on it is worth a look which of them are gone.
 const FEW_SESSIONS: usize = 64;
@@ -89,11 +94,9 @@ impl SessionTokens {
         let shares = &mut self.tokens(session, is_known).shares;
         shares.retain(|_, share| !share.has_expired(now_ms));
         if shares.len() >= MAX_SHARES {
-            return Err(ApiError::new(
-                429,
-                "RATE_LIMIT_EXCEEDED",
-                format!("a session is shared at most {MAX_SHARES} times; take a share back first"),
-            ));
+            let message =
+                format!("a session is shared at most {MAX_SHARES} times; take a share back first");
+            return Err(ApiError::rate_limit(message, WAIT_S));
         }
         shares.insert(
             id,
@@ -107,6 +110,43 @@ impl SessionTokens {
             token,
             expires_ms,
         })
+    }
+
+    /// Refuses one more share of this owner's sessions where there are as many as may be. `info` tells whose a session is.
+    pub fn check_room(
+        &self,
+        owner: Option<&str>,
+        mut info: impl FnMut(Uuid) -> Option<SessionInfo>,
+    ) -> Result<(), ApiError> {
+        let (mut of_all, mut of_owner) = (0, 0);
+        for (id, tokens) in self.of.iter().filter(|(_, it)| !it.shares.is_empty()) {
+            let session = info(*id).filter(|session| session.number == tokens.number);
+            if let Some(session) = session {
+                of_all += tokens.shares.len();
+                of_owner += match session.owner() == owner {
+                    true => tokens.shares.len(),
+                    false => 0,
+                };
+            }
+        }
+        if of_owner >= MAX_SHARES_OF_OWNER {
+            let message = "1,000 shares of your sessions hold; take some back first";
+            return Err(ApiError::rate_limit(message, WAIT_S));
+        }
+        if of_all >= MAX_SHARES_OF_ALL {
+            return Err(ApiError::overload("too many shares hold, try again later"));
+        }
+        Ok(())
+    }
+
+    /// Lets go of the shares whose time is over. Gives the sessions that had some.
+    pub fn forget_expired(&mut self, now_ms: u64) -> Vec<Uuid> {
+        let had_some = self.of.iter_mut().filter_map(|(id, tokens)| {
+            let before = tokens.shares.len();
+            tokens.shares.retain(|_, share| !share.has_expired(now_ms));
+            (tokens.shares.len() < before).then_some(*id)
+        });
+        had_some.collect()
     }
 
     /// Another token for a share in place of the one that it had. `None` where there is none of this id.
@@ -275,137 +315,4 @@ fn no_random(error: getrandom::Error) -> ApiError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::serve::testing::endpoint;
-    use pulsewheel::progress::SessionOptions;
-
-    fn pass(session: &SessionInfo, owns: bool) -> Pass {
-        Pass {
-            id: session.id,
-            number: session.number,
-            owns,
-        }
-    }
-
-    #[test]
-    fn tokens_end_with_their_session_and_with_their_time() {
-        let mut endpoint = endpoint();
-        let id = Uuid::from_u128(7);
-        let mut new_session = || {
-            let mut sessions = endpoint.progress();
-            if sessions.session_status(id).is_ok() {
-                sessions.complete_session(id, Default::default()).unwrap();
-                sessions.cleanup(id).unwrap();
-            }
-            let options = SessionOptions::default();
-            sessions.create_session_with_id(id, options).unwrap();
-            sessions.info(id).unwrap()
-        };
-        let (first, second) = (new_session(), new_session());
-        let mut tokens = SessionTokens::default();
-        let owner = tokens.issue_owner(&first, |_| true).unwrap();
-        let share = tokens.share(&first, 0, Some(5), |_| true).unwrap();
-        for token in [&owner, &share.token] {
-            assert!(SessionTokens::is_alike(token), "{token}");
-            assert!(!SessionTokens::is_alike(&token[1..]));
-            assert!(!SessionTokens::is_alike(&token[..40]));
-        }
-        let find = |tokens: &SessionTokens, token: &str, now_ms| {
-            tokens.find(token, now_ms, |_| Some(first.clone()))
-        };
-        assert_eq!(find(&tokens, &owner, 9), Some((pass(&first, true), None)));
-        let seen = Some((pass(&first, false), Some(5)));
-        assert_eq!(find(&tokens, &share.token, 4), seen);
-        assert_eq!(find(&tokens, &share.token, 5), None);
-        for (token, session) in [(&owner, Some(second.clone())), (&owner, None)] {
-            assert_eq!(tokens.find(token, 0, |_| session.clone()), None);
-        }
-        for guess in [
-            owner.replacen("o-", "s-", 1),
-            share.token.replacen("s-", "o-", 1),
-            format!("{owner}x"),
-            format!("o-{}-", id.simple()),
-            String::new(),
-        ] {
-            assert_eq!(find(&tokens, &guess, 0), None, "{guess}");
-        }
-        for session in [&first, &second] {
-            assert_eq!(tokens.renew_share(session, 7, 4), Ok(None));
-        }
-        assert_eq!(tokens.renew_share(&second, share.id, 4), Ok(None));
-        assert_eq!(tokens.renew_share(&first, share.id, 5), Ok(None), "expired");
-        let renewed = tokens.renew_share(&first, share.id, 4).unwrap().unwrap();
-        assert_eq!(find(&tokens, &share.token, 4), None);
-        assert_eq!(find(&tokens, &renewed, 4), seen);
-        assert!(!tokens.revoke(&second, share.id));
-        assert!(tokens.revoke(&first, share.id));
-        assert!(!tokens.revoke(&first, share.id));
-        assert_eq!(find(&tokens, &share.token, 0), None);
-        let renewed = tokens.issue_owner(&first, |_| true).unwrap();
-        assert_eq!(find(&tokens, &owner, 0), None);
-        assert!(find(&tokens, &renewed, 0).is_some());
-        tokens.issue_owner(&second, |_| true).unwrap();
-        assert_eq!(find(&tokens, &renewed, 0), None);
-    }
-
-    #[test]
-    fn tokens_come_back_from_what_was_written_down() {
-        let mut endpoint = endpoint();
-        let options = SessionOptions::default();
-        let id = endpoint.progress().create_session(options).unwrap();
-        let session = endpoint.progress().info(id).unwrap();
-        let mut tokens = SessionTokens::default();
-        let owner = tokens.issue_owner(&session, |_| true).unwrap();
-        let share = tokens.share(&session, 0, Some(5), |_| true).unwrap();
-        let text = tokens.text(id).unwrap();
-        assert!(!text.contains(&owner) && !text.contains(&share.token));
-
-        let mut restored = SessionTokens::default();
-        restored.restore(&session, "damaged");
-        let find = |tokens: &SessionTokens, token: &str, now_ms| {
-            tokens.find(token, now_ms, |_| Some(session.clone()))
-        };
-        assert_eq!(find(&restored, &owner, 0), None);
-        restored.restore(&session, &text);
-        assert_eq!(
-            find(&restored, &owner, 9),
-            Some((pass(&session, true), None))
-        );
-        let seen = Some((pass(&session, false), Some(5)));
-        assert_eq!(find(&restored, &share.token, 4), seen);
-        assert_eq!(find(&restored, &share.token, 5), None);
-        assert_eq!(restored.text(id), Some(text));
-    }
-
-    #[test]
-    fn tokens_of_sessions_that_are_gone_are_let_go_of() {
-        let mut endpoint = endpoint();
-        let mut tokens = SessionTokens::default();
-        let options = SessionOptions::default();
-        let first = endpoint.progress().create_session(options).unwrap();
-        let mut session = endpoint.progress().info(first).unwrap();
-        for number in 0..1_000 {
-            session.id = Uuid::from_u128(number);
-            tokens
-                .issue_owner(&session, |id| id.as_u128() + 10 > number)
-                .unwrap();
-            assert!(tokens.of.len() <= FEW_SESSIONS);
-        }
-    }
-
-    #[test]
-    fn a_session_is_shared_so_often_and_no_more() {
-        let mut endpoint = endpoint();
-        let mut tokens = SessionTokens::default();
-        let options = SessionOptions::default();
-        let id = endpoint.progress().create_session(options).unwrap();
-        let session = endpoint.progress().info(id).unwrap();
-        for _ in 0..MAX_SHARES {
-            tokens.share(&session, 0, Some(5), |_| true).unwrap();
-        }
-        let refused = tokens.share(&session, 4, None, |_| true);
-        assert_eq!(refused.err().map(|error| error.status), Some(429));
-        assert!(tokens.share(&session, 5, None, |_| true).is_ok());
-    }
-}
+mod tests;

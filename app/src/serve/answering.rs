@@ -35,6 +35,10 @@ impl Answering {
                     again.answer(&self.journal, &self.handle);
                     continue;
                 }
+                Question::Left(export) => {
+                    drop(export);
+                    continue;
+                }
                 Question::Piece => {
                     self.exports
                         .send_piece(request, &self.findings, &self.handle);

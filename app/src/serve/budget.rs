@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::exports::MAX_EXPORTS;
 use crate::import::MAX_IMPORTS;
 
 const KIB: u64 = 1024;
@@ -13,6 +14,8 @@ const PROGRAM_BYTES: u64 = 9 * MIB + MIB / 2;
 const IMPORT_BYTES: u64 = MIB;
 /// The thread of queries beside SQLite's pages: a page of findings and the answer made of it.
 const QUERY_BYTES: u64 = 2 * MIB;
+/// Files of findings on their way: for each a connection to the database, and its list of them.
+const EXPORTS_BYTES: u64 = MAX_EXPORTS as u64 * 3 * MIB / 16;
 /// The journal of sessions: pages of its two connections, what waits to be written, what is being written, and two stacks.
 const JOURNAL_BYTES: u64 = MIB;
 /// Requests with keys: hashes of those that are known, and answers that wait to be written.
@@ -76,7 +79,7 @@ impl Budget {
     }
 
     /// The parts of the worst case in bytes, each with what it is.
-    fn parts(&self) -> [(u64, String); 8] {
+    fn parts(&self) -> [(u64, String); 9] {
         let [connections, held_bytes] = [self.connections, self.held_bytes].map(|size| size as u64);
         [
             (PROGRAM_BYTES, "the program".to_owned()),
@@ -85,6 +88,7 @@ impl Budget {
                 format!("{MAX_IMPORTS} imports"),
             ),
             (QUERY_BYTES + self.cache_bytes, "queries".to_owned()),
+            (EXPORTS_BYTES, format!("{MAX_EXPORTS} files of findings")),
             (
                 BODY_BYTES + self.body_bytes as u64,
                 "JSON bodies".to_owned(),
@@ -128,7 +132,8 @@ impl fmt::Display for Budget {
 const fn fixed_bytes(cache_bytes: u64, body_bytes: u64) -> u64 {
     let queries_bytes = QUERY_BYTES + cache_bytes;
     let bodies_bytes = BODY_BYTES + body_bytes;
-    let shared_bytes = queries_bytes + bodies_bytes + JOURNAL_BYTES + KEYS_BYTES + TURN_BYTES;
+    let shared_bytes =
+        queries_bytes + EXPORTS_BYTES + bodies_bytes + JOURNAL_BYTES + KEYS_BYTES + TURN_BYTES;
     PROGRAM_BYTES + imports_bytes(cache_bytes) + shared_bytes
 }
 

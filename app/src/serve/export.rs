@@ -1,10 +1,10 @@
-//! The list of findings as a file to save, in pieces: each is what the list was when it was read.
+//! The list of findings as a file to save, in pieces: what the list was when the first was made.
 
 use pulsewheel::http::Response;
 use serde_json::{json, Value};
 
 use super::answer::private;
-use crate::store::{Cursor, FindingFilter, FindingRow, Reader, Sort, StoreError};
+use crate::store::{FindingFilter, FindingRow, Reader, Snapshot, Sort, StoreError};
 
 /// What kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +44,10 @@ pub struct Export {
     filter: FindingFilter,
     sort: Sort,
     format: ExportFormat,
-    /// Behind which finding the next piece begins; `None` at the beginning.
-    behind: Option<Cursor>,
+    /// `None` before the first piece.
+    snapshot: Option<Snapshot>,
+    /// The next finding is the first of the file.
+    is_empty: bool,
 }
 
 /// The next piece of a file.
@@ -61,7 +63,8 @@ impl Export {
             filter,
             sort,
             format,
-            behind: None,
+            snapshot: None,
+            is_empty: true,
         }
     }
 
@@ -77,24 +80,26 @@ impl Export {
         )
     }
 
-    /// Makes the next piece. Only the last may be empty.
+    /// Makes the next piece. The last has no finding.
     pub fn next(&mut self, reader: &Reader) -> Result<Piece, StoreError> {
-        let behind = self.behind.take();
-        let is_first = behind.is_none();
-        let (findings, next) = reader.findings_of_piece(&self.filter, self.sort, behind)?;
         let mut text = String::new();
-        if is_first {
-            text.push_str(&self.format.begin());
-        }
-        for (index, finding) in findings.iter().enumerate() {
-            let is_first = is_first && index == 0;
+        let snapshot = match &mut self.snapshot {
+            Some(snapshot) => snapshot,
+            None => {
+                text.push_str(&self.format.begin());
+                let snapshot = reader.snapshot(&self.filter, self.sort)?;
+                self.snapshot.insert(snapshot)
+            }
+        };
+        let findings = snapshot.next_piece()?;
+        for finding in &findings {
+            let is_first = std::mem::replace(&mut self.is_empty, false);
             text.push_str(&self.format.line(finding, is_first));
         }
-        let is_last = next.is_none();
+        let is_last = findings.is_empty();
         if is_last {
             text.push_str(self.format.end());
         }
-        self.behind = next;
         Ok(Piece { text, is_last })
     }
 }

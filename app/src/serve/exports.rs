@@ -14,10 +14,12 @@ use crate::store::Reader;
 /// When a caller who has as many may come back, in seconds.
 const RETRY_AFTER_S: u64 = 5;
 
-/// Files that are on their way at a time. A piece of each may be in memory.
-const MAX_EXPORTS: usize = 8;
+/// Files that are on their way at a time. Each has a connection to the database, and a piece of it may be in memory.
+pub const MAX_EXPORTS: usize = 4;
 /// The same of one caller.
-const MAX_OF_CALLER: usize = 4;
+const MAX_OF_CALLER: usize = 2;
+/// How long a file may be on its way: as long, what imports change stays in the database's write-ahead log.
+const MAX_AGE_MS: u64 = 15 * 60_000;
 
 /// Shared by the loop and the thread of queries; held for moments only.
 #[derive(Default)]
@@ -27,6 +29,7 @@ pub struct Exports {
 
 struct UnderWay {
     caller: CallerId,
+    began_ms: u64,
     /// `None` while its next piece is made.
     export: Option<Export>,
     has_begun: bool,
@@ -36,6 +39,7 @@ impl Exports {
     /// Takes on a file for a caller.
     pub fn begin(
         &self,
+        now_ms: u64,
         request: RequestId,
         caller: CallerId,
         export: Export,
@@ -52,6 +56,7 @@ impl Exports {
         }
         let entry = UnderWay {
             caller,
+            began_ms: now_ms,
             export: Some(export),
             has_begun: false,
         };
@@ -64,9 +69,17 @@ impl Exports {
         self.lock().get(&request).map(|it| it.caller.clone())
     }
 
-    /// Forgets a file.
-    pub fn end(&self, request: RequestId) {
-        self.lock().remove(&request);
+    /// Those that take too long, but for those of which a piece is being made.
+    pub fn overdue(&self, now_ms: u64) -> Vec<RequestId> {
+        let under_way = self.lock();
+        let is_overdue = |it: &UnderWay| it.export.is_some() && now_ms > it.began_ms + MAX_AGE_MS;
+        let overdue = under_way.iter().filter(|(_, it)| is_overdue(it));
+        overdue.map(|(request, _)| *request).collect()
+    }
+
+    /// Forgets a file. What it gives is not to be dropped on the loop's own thread, as it has files open.
+    pub fn end(&self, request: RequestId) -> Option<Export> {
+        self.lock().remove(&request)?.export
     }
 
     /// Makes the next piece of a file and has the loop send it. Not for the loop's own thread.
@@ -81,7 +94,7 @@ impl Exports {
         let response = (!has_begun).then(|| export.response());
         // Before it is sent: the next piece may be asked for at once.
         match is_last {
-            true => self.end(request),
+            true => drop(self.end(request)),
             false => self.put_back(request, export),
         }
         let sent = give(
@@ -126,5 +139,38 @@ impl Exports {
         self.under_way
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::export::ExportFormat;
+    use super::super::testing::{ask, keeping_endpoint};
+    use super::*;
+    use crate::store::{FindingFilter, Sort};
+
+    #[test]
+    fn a_file_that_is_not_taken_is_overdue_when_its_time_is_over() {
+        let (_, request) = ask(&mut keeping_endpoint());
+        let exports = Exports::default();
+        let export = Export::new(
+            FindingFilter::default(),
+            Sort::default(),
+            ExportFormat::Json,
+        );
+        exports
+            .begin(1_000, request, CallerId::Local, export)
+            .unwrap();
+        assert_eq!(exports.overdue(1_000 + MAX_AGE_MS), []);
+        assert_eq!(exports.overdue(1_001 + MAX_AGE_MS), [request]);
+        let (export, _) = exports.take(request).unwrap();
+        assert_eq!(
+            exports.overdue(1_001 + MAX_AGE_MS),
+            [],
+            "a piece is being made"
+        );
+        exports.put_back(request, export);
+        assert!(exports.end(request).is_some());
+        assert_eq!(exports.overdue(1_001 + MAX_AGE_MS), []);
     }
 }

@@ -19,7 +19,7 @@ use super::idempotency::{body_hash, Again, Answered, Answers, Key, Repeats, Stan
 use super::imports::{Imports, Registry};
 use super::limits::MAX_HANDSHAKE_QUERY_BYTES;
 use super::numbers::Numbers;
-use super::queries::{Queries, Query};
+use super::queries::{Queries, Query, OVERDUE_FILES};
 use super::query_fields::fields;
 use super::route::{options, route, Route, Verb};
 use super::service::{Manager, WATCHDOG};
@@ -105,6 +105,10 @@ impl Host {
                 command,
             } => self.auth.command(endpoint, ticket, socket, &command),
             Event::Timer { token: SWEEP, .. } => self.auth.sweep_due(endpoint),
+            Event::Timer {
+                token: OVERDUE_FILES,
+                ..
+            } => self.queries.end_overdue(endpoint),
             Event::ProgressChanged => self.journal.take(endpoint),
             Event::Timer {
                 token: WATCHDOG, ..

@@ -249,7 +249,12 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
             answers.clone(),
             args.max_upload_bytes,
         ),
-        queries: Queries::start(store.reader()?, journal.reader()?, handle.clone())?,
+        queries: Queries::start(
+            server.endpoint(),
+            store.reader()?,
+            journal.reader()?,
+            handle.clone(),
+        )?,
         bodies: Bodies::new(budget.body_bytes),
         callers,
         numbers: Numbers::start(reservation, handle.clone(), alerts.clone())?,

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use pulsewheel::http::{Method, Request};
 use pulsewheel::{Endpoint, Handle, RequestId};
@@ -26,6 +27,9 @@ use crate::store::{Cursor, FindingFilter, Reader, Sort, SortKey, MAX_PAGE};
 const DEFAULT_LIMIT: u64 = 100;
 /// Whoever wants a page behind so many others may have to wait for those who do not: all before it is read.
 const DEEP_OFFSET: u64 = 10_000;
+/// The timer by which files are looked at that have been on their way for too long, and how often.
+pub const OVERDUE_FILES: u64 = 3;
+const OVERDUE_EVERY: Duration = Duration::from_secs(60);
 
 /// Hands queries to the thread that answers them. The thread ends with this.
 pub struct Queries {
@@ -41,6 +45,8 @@ pub enum Question {
     Again(Again),
     /// The next piece of a file.
     Piece,
+    /// A file that nobody waits for any more, to be closed.
+    Left(Box<Export>),
 }
 
 /// A question about the database.
@@ -64,10 +70,12 @@ pub enum Query {
 impl Queries {
     /// Starts the thread.
     pub fn start(
+        endpoint: &mut Endpoint,
         findings: Reader,
         journal: JournalReader,
         handle: Handle,
     ) -> std::io::Result<Queries> {
+        endpoint.schedule_every(OVERDUE_EVERY, OVERDUE_FILES);
         let waiting = Arc::new(FairQueue::default());
         let exports = Arc::new(Exports::default());
         let of_thread = Answering {
@@ -128,7 +136,9 @@ impl Queries {
             let _ = endpoint.respond_in_parts(request, export.response());
             return Ok(());
         }
-        self.exports.begin(request, CallerId::of(caller), export)?;
+        let now_ms = endpoint.now().mono_ms;
+        let caller = CallerId::of(caller);
+        self.exports.begin(now_ms, request, caller, export)?;
         self.go_on(endpoint, request);
         Ok(())
     }
@@ -144,8 +154,24 @@ impl Queries {
 
     /// Whoever asked has gone.
     pub fn abort(&self, request: RequestId) {
-        self.exports.end(request);
         self.waiting.retain(|(waiting, _)| *waiting != request);
+        let caller = self.exports.caller(request);
+        let export = self.exports.end(request);
+        if let (Some(caller), Some(export)) = (caller, export) {
+            let left = (request, Question::Left(Box::new(export)));
+            // Nothing is ever refused in this lane.
+            let _ = self.waiting.push(caller, Lane::Begun, left);
+        }
+    }
+
+    /// Ends files that have been on their way for too long.
+    pub fn end_overdue(&self, endpoint: &mut Endpoint) {
+        for request in self.exports.overdue(endpoint.now().mono_ms) {
+            if endpoint.break_off(request).is_ok() {
+                log::warn!("a file of findings was taken too slowly and has been cut");
+                self.abort(request);
+            }
+        }
     }
 
     fn send(

@@ -23,6 +23,7 @@ mod query;
 mod rates;
 mod runs;
 mod schema;
+mod snapshot;
 mod staged;
 mod staging;
 mod staging_sql;
@@ -44,6 +45,7 @@ pub use history::{Ending, HistoryEntry, ImportStatus, NewImport};
 pub use plan::{MergeCounts, MergePlan, MergeStop, Resolve};
 pub use query::{FindingPage, FindingRow, Page, Port, Reader, MAX_PAGE};
 pub use schema::VERSION as SCHEMA_VERSION;
+pub use snapshot::Snapshot;
 pub use staging::{ImportWriter, Record, Seen, StagedHost, Times};
 pub use stats::Statistics;
 pub use undo::{UndoError, Undone};
@@ -122,10 +124,8 @@ impl Store {
     /// A connection for looking things up. It may be used on any thread, one
     /// thread at a time, also while an import writes.
     pub fn reader(&self) -> Result<Reader, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(self.database_path(), flags)?;
-        connection.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
-        connection.pragma_update(None, "cache_size", -i64::from(self.cache_kib))?;
+        let path = self.directory.join(DATABASE_FILE);
+        let connection = read_only(&path, i64::from(self.cache_kib))?;
         Ok(Reader::new(connection, self.runs.clone()))
     }
 
@@ -193,10 +193,6 @@ impl Store {
     fn connect(&self) -> Result<Connection, StoreError> {
         connect(&self.directory, self.cache_kib)
     }
-
-    fn database_path(&self) -> PathBuf {
-        self.directory.join(DATABASE_FILE)
-    }
 }
 
 impl Drop for Store {
@@ -215,6 +211,14 @@ fn connect(directory: &Path, cache_kib: u32) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "journal_size_limit", 8 * 1024 * 1024)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+fn read_only(path: &Path, cache_kib: i64) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
+    connection.pragma_update(None, "cache_size", -cache_kib)?;
     Ok(connection)
 }
 

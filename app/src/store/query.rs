@@ -1,5 +1,6 @@
 //! Looking things up: the history and the findings, a page at a time.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::types::{ToSql, Value};
@@ -9,8 +10,9 @@ use serde::Serialize;
 use super::filter::{Conditions, Cursor, FindingFilter, Sort};
 use super::history::{self, HistoryEntry};
 use super::runs::Runs;
+use super::snapshot::{self, Snapshot};
 use super::stats::{self, Statistics};
-use super::StoreError;
+use super::{read_only, StoreError};
 use crate::clock;
 use crate::severity::Severity;
 
@@ -18,9 +20,6 @@ use crate::severity::Severity;
 pub const MAX_PAGE: u64 = 1_000;
 /// A page ends behind the item with which its texts come to this, whatever its limit: it is made in memory.
 const MAX_PAGE_TEXT_BYTES: usize = 512 * 1024;
-/// The same for a piece of a file, and its findings: pieces of several files may be on their way.
-const MAX_PIECE_TEXT_BYTES: usize = 64 * 1024;
-const MAX_PIECE_FINDINGS: u64 = 256;
 /// The same for summaries and errors of imports, which are read into trees.
 const MAX_IMPORT_TEXT_BYTES: usize = 256 * 1024;
 
@@ -82,7 +81,7 @@ pub struct FindingRow {
 
 impl FindingRow {
     /// Bytes of those texts that may be long.
-    fn text_bytes(&self) -> usize {
+    pub(super) fn text_bytes(&self) -> usize {
         let optional = [&self.hostname, &self.solution, &self.scanner_state];
         let optional = optional
             .iter()
@@ -106,7 +105,7 @@ pub struct Reader {
     runs: Arc<Runs>,
 }
 
-const FINDING_COLUMNS: &str = "f.id, h.vendor, h.site, h.key, h.ip, h.hostname, f.check_id, f.title, f.cve, f.port, \
+pub(super) const FINDING_COLUMNS: &str = "f.id, h.vendor, h.site, h.key, h.ip, h.hostname, f.check_id, f.title, f.cve, f.port, \
      f.protocol, f.severity, f.cvss, f.active, f.first_seen_ms, f.last_seen_ms, f.resolved_ms, f.reopened_ms, \
      f.solution, f.state, f.import_id";
 
@@ -235,14 +234,7 @@ impl Reader {
         if let Some(cursor) = cursor {
             conditions.after(sort, cursor);
         }
-        let (items, next) = rows(
-            &transaction,
-            &conditions,
-            sort,
-            limit,
-            offset,
-            MAX_PAGE_TEXT_BYTES,
-        )?;
+        let (items, next) = rows(&transaction, &conditions, sort, limit, offset)?;
         let page = Page {
             total: total.unsigned_abs(),
             limit,
@@ -252,26 +244,11 @@ impl Reader {
         Ok(FindingPage { page, next })
     }
 
-    /// The findings of a piece of a file, and where the next piece begins. Their number in all is not counted.
-    pub fn findings_of_piece(
-        &self,
-        filter: &FindingFilter,
-        sort: Sort,
-        cursor: Option<Cursor>,
-    ) -> Result<(Vec<FindingRow>, Option<Cursor>), StoreError> {
-        let mut conditions = Conditions::of(filter);
-        if let Some(cursor) = cursor {
-            conditions.after(sort, cursor);
-        }
-        let limit = MAX_PIECE_FINDINGS;
-        rows(
-            &self.connection,
-            &conditions,
-            sort,
-            limit,
-            0,
-            MAX_PIECE_TEXT_BYTES,
-        )
+    /// The findings that match, in this order, as they are now, to be read piece by piece.
+    pub fn snapshot(&self, filter: &FindingFilter, sort: Sort) -> Result<Snapshot, StoreError> {
+        let path = self.connection.path().unwrap_or_default();
+        let connection = read_only(Path::new(path), snapshot::CACHE_KIB)?;
+        Snapshot::new(connection, filter, sort)
     }
 }
 
@@ -282,7 +259,6 @@ fn rows(
     sort: Sort,
     limit: u64,
     offset: u64,
-    max_text_bytes: usize,
 ) -> Result<(Vec<FindingRow>, Option<Cursor>), StoreError> {
     let sql = format!(
         "SELECT {FINDING_COLUMNS}, {} FROM findings AS f JOIN hosts AS h ON h.id = f.host_id {} ORDER BY {}
@@ -301,7 +277,7 @@ fn rows(
     let mut last = None;
     let mut text_bytes = 0;
     for row in found {
-        if items.len() as u64 >= limit || text_bytes > max_text_bytes {
+        if items.len() as u64 >= limit || text_bytes > MAX_PAGE_TEXT_BYTES {
             // There are more.
             return Ok((items, last));
         }
@@ -313,11 +289,11 @@ fn rows(
     Ok((items, None))
 }
 
-fn values(values: &[Box<dyn ToSql>]) -> impl rusqlite::Params + '_ {
+pub(super) fn values(values: &[Box<dyn ToSql>]) -> impl rusqlite::Params + '_ {
     rusqlite::params_from_iter(values.iter())
 }
 
-fn finding(row: &Row<'_>) -> rusqlite::Result<FindingRow> {
+pub(super) fn finding(row: &Row<'_>) -> rusqlite::Result<FindingRow> {
     let known = |index| -> rusqlite::Result<Option<String>> {
         let text: String = row.get(index)?;
         Ok(Some(text).filter(|text| !text.is_empty()))

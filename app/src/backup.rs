@@ -49,6 +49,8 @@ pub enum BackupError {
     Store(store::StoreError),
     /// There is no database in the directory.
     Nothing(PathBuf),
+    /// The backup would take the place of something that is no file: a device, a pipe or a directory.
+    NoFile(PathBuf),
     /// The file is no backup, or a database in it is damaged.
     Damaged(PathBuf, &'static str),
     /// There is a backup, and its time could not be written into the data directory.
@@ -64,6 +66,11 @@ impl fmt::Display for BackupError {
             BackupError::Sqlite(path, error) => write!(f, "{}: {error}", path.display()),
             BackupError::Store(error) => error.fmt(f),
             BackupError::Nothing(path) => write!(f, "{}: there is no database", path.display()),
+            BackupError::NoFile(path) => write!(
+                f,
+                "{}: this is no regular file, and is not replaced",
+                path.display()
+            ),
             BackupError::Damaged(path, what) => write!(f, "{}: {what}", path.display()),
             BackupError::Unnoted(error) => write!(
                 f,
@@ -81,6 +88,9 @@ impl fmt::Display for BackupError {
 /// run meanwhile: each database is as it was at one moment. The data directory keeps the time, so
 /// that a server knows of the backup.
 pub fn backup(args: &BackupArgs) -> Result<(), BackupError> {
+    if fs::metadata(&args.file).is_ok_and(|there| !there.is_file()) {
+        return Err(BackupError::NoFile(args.file.clone()));
+    }
     let begun_ms = u64::try_from(now_ms()).unwrap_or(0);
     let part = beside(&args.file, ".part");
     let written = write_archive(&args.data_dir, &part).and_then(|()| {

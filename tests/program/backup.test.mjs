@@ -1,5 +1,6 @@
 // Backups of a running program, and what comes back.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
@@ -45,4 +46,13 @@ test("what is no backup is refused with one clear line, and changes nothing", as
   fs.writeFileSync(file, "no database");
   assert.equal((await runProgram(["restore", file, "--data-dir", dataDir])).status, 1);
   assert.equal((await runProgram(["backup"])).status, 2);
+});
+
+test("a backup takes the place of a file alone, and of no pipe or device", async (t) => {
+  const { folder } = await startProgram(t);
+  const pipe = path.join(temporaryFolder(), "pipe");
+  execFileSync("mkfifo", [pipe]);
+  const { status, stderr } = await runProgram(["backup", pipe, "--data-dir", folder]);
+  assert.deepEqual([status, stderr.includes("no regular file")], [1, true], stderr);
+  assert.ok(fs.statSync(pipe).isFIFO());
 });

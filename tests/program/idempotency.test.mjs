@@ -233,6 +233,21 @@ test("an upload that is waited for gives its outcome again, whether it was good 
   assert.equal((await imports(program)).length, 2);
 });
 
+test("an upload that is sent again is judged by its head as the first was", async (t) => {
+  const program = await startProgram(t);
+  const csv = nessusCsv(manyRows("10.0.0.3", 2));
+  const first = await upload(program, csv, "judged");
+  assert.equal(first.status, 202);
+  for (const key of ["judged", "new"]) {
+    const send = (headers, query = "") => program.call("POST", `/api/vulnerabilities/import${query}`, "x", { ...keyed(key), ...headers });
+    const form = { "Content-Type": "multipart/form-data; boundary=x" };
+    assertError(await send({ ...form, "Content-Encoding": "gzip" }), 415, "UNSUPPORTED_MEDIA_TYPE");
+    assertError(await send({ "Content-Type": "text/csv" }), 415, "UNSUPPORTED_MEDIA_TYPE");
+    assertError(await send(form, "?colour=red"), 400, "INVALID_ARGUMENT");
+  }
+  assertRepeated(await upload(program, csv, "judged"), first);
+});
+
 test("while an upload comes in its key is taken, and free again when that breaks off", async (t) => {
   const program = await startProgram(t);
   const csv = nessusCsv(manyRows("10.0.0.3", 50));

@@ -16,7 +16,7 @@ use super::bodies::{object, Bodies, Complete};
 use super::callers::Callers;
 use super::history::HistoryQuery;
 use super::idempotency::{body_hash, Again, Answered, Answers, Key, Repeats, Standing};
-use super::imports::{Imports, Registry};
+use super::imports::{Imports, Registry, UploadHead};
 use super::limits::MAX_HANDSHAKE_QUERY_BYTES;
 use super::numbers::Numbers;
 use super::queries::{Queries, Query, OVERDUE_FILES};
@@ -45,6 +45,7 @@ pub struct Host {
     pub alerts: Arc<Alerts>,
     pub answers: Arc<Answers>,
     pub repeats: Repeats,
+    pub max_upload_bytes: u64,
     pub started: Instant,
 }
 
@@ -361,14 +362,17 @@ impl Host {
         head: &Request,
         caller: Caller,
     ) -> Result<(), ApiError> {
-        let Some(key) = self.key(head, &caller)? else {
+        let key = self.key(head, &caller)?;
+        let head = UploadHead::read(head, self.max_upload_bytes)?;
+        let Some(key) = key else {
             return self.imports.begin(endpoint, request, head, caller, false);
         };
         let now_ms = endpoint.now().unix_ms;
         match self.answers.begin(request, &key, None, now_ms)? {
             Standing::Repeated(repeated) => {
-                let repeats = &mut self.repeats;
-                repeats.begin(endpoint, request, head, caller, repeated)
+                self.repeats
+                    .begin(endpoint, request, &head, caller, repeated);
+                Ok(())
             }
             Standing::First => {
                 let begun = self.imports.begin(endpoint, request, head, caller, true);

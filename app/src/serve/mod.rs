@@ -262,6 +262,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         alerts: alerts.clone(),
         answers,
         repeats: Repeats::new(args.max_upload_bytes),
+        max_upload_bytes: args.max_upload_bytes,
         started: Instant::now(),
     };
     let pace = host.journal.pace();

@@ -2,17 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use pulsewheel::http::Request;
 use pulsewheel::{Endpoint, RequestId};
 
 use super::answers::Repeated;
 use super::FormHash;
-use crate::import::boundary;
 use crate::serve::answer::ApiError;
 use crate::serve::auth::Caller;
-
-/// Bytes of a body that may be on their way from the socket at a time.
-const WINDOW_BYTES: usize = 256 * 1024;
+use crate::serve::imports::{UploadHead, WINDOW_BYTES};
 
 /// All of them that are coming in. Nothing is held of their bodies.
 pub struct Repeats {
@@ -40,25 +36,18 @@ impl Repeats {
         &mut self,
         endpoint: &mut Endpoint,
         request: RequestId,
-        head: &Request,
+        head: &UploadHead,
         caller: Caller,
         repeated: Repeated,
-    ) -> Result<(), ApiError> {
-        let boundary = boundary(head.header("Content-Type").unwrap_or_default())
-            .map_err(|error| ApiError::from(&error))?;
-        let declared_bytes = head.framing.content_length();
-        if declared_bytes.is_some_and(|bytes| bytes > self.max_upload_bytes) {
-            return Err(ApiError::too_large("an upload", self.max_upload_bytes));
-        }
+    ) {
         let incoming = Incoming {
             repeated,
             caller,
-            hash: FormHash::new(&head.query, &boundary),
+            hash: head.hash(),
             received_bytes: 0,
         };
         self.incoming.insert(request, incoming);
         let _ = endpoint.grant_body(request, WINDOW_BYTES);
-        Ok(())
     }
 
     /// Bytes of a body, if it is one of these.

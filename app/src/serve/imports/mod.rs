@@ -12,6 +12,7 @@
 //! arrives; only one of them merges at a time. What a thread has to say it does on the
 //! loop, by a [`Handle`].
 
+mod head;
 mod registry;
 mod reporter;
 mod undo;
@@ -24,7 +25,6 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use pulsewheel::http::Request;
 use pulsewheel::{Endpoint, Handle, RequestId};
 
 use super::answer::ApiError;
@@ -32,16 +32,16 @@ use super::auth::Caller;
 use super::call::call_surely;
 use super::callers::CallerId;
 use super::idempotency::{Answers, FormHash};
-use super::query_fields::fields;
-use crate::import::{self, boundary, pipe, BodySender, ImportQueue, NoPlace, Upload, OPTION_NAMES};
+use crate::import::{self, pipe, BodySender, ImportQueue, NoPlace, Upload};
 use crate::memory::resident_bytes;
 use crate::store::Store;
 use reporter::LoopReporter;
 
+pub use head::UploadHead;
 pub use registry::Registry;
 
 /// Bytes of a body that may be on their way from the socket at a time.
-const WINDOW_BYTES: usize = 256 * 1024;
+pub const WINDOW_BYTES: usize = 256 * 1024;
 /// With this little left of the window, more is let in.
 const REFILL_BYTES: usize = 64 * 1024;
 
@@ -89,27 +89,16 @@ impl Imports {
         }
     }
 
-    /// Takes an upload on, or refuses it by its head. It is answered when its last
-    /// byte has been taken in. Of one with a key a hash is made.
+    /// Takes an upload on. It is answered when its last byte has been taken in. Of one
+    /// with a key a hash is made.
     pub fn begin(
         &mut self,
         endpoint: &mut Endpoint,
         request: RequestId,
-        head: &Request,
+        head: UploadHead,
         caller: Caller,
         has_key: bool,
     ) -> Result<(), ApiError> {
-        let boundary = boundary(head.header("Content-Type").unwrap_or_default())
-            .map_err(|error| ApiError::from(&error))?;
-        if head.content_encoded {
-            return Err(ApiError::media_type(
-                "compressed uploads are not read; send it without Content-Encoding",
-            ));
-        }
-        let declared_bytes = head.framing.content_length();
-        if declared_bytes.is_some_and(|bytes| bytes > self.max_upload_bytes) {
-            return Err(ApiError::too_large("an upload", self.max_upload_bytes));
-        }
         if self.registry.is_closing() {
             return Err(going_down());
         }
@@ -128,13 +117,12 @@ impl Imports {
             // Fails only where the server has ended, and the upload with it.
             let _ = call_surely(&handle, move |endpoint| window.refill(endpoint));
         });
-        let query = upload_query(head)?;
-        let hash = has_key.then(|| FormHash::new(&head.query, &boundary));
+        let hash = has_key.then(|| head.hash());
         let upload = Upload {
             body,
-            boundary,
-            declared_bytes,
-            query,
+            boundary: head.boundary,
+            declared_bytes: head.declared_bytes,
+            query: head.fields,
         };
         let reporter = LoopReporter::new(
             self.handle.clone(),
@@ -247,16 +235,6 @@ fn no_place(why: NoPlace) -> ApiError {
             5,
         ),
     }
-}
-
-/// The fields of the URL's query.
-fn upload_query(head: &Request) -> Result<Vec<(String, String)>, ApiError> {
-    let mut known = vec!["sessionId", "vendor"];
-    known.extend(OPTION_NAMES);
-    let fields = fields(head, &known)?.into_iter();
-    Ok(fields
-        .map(|(name, value)| (name.to_owned(), value.into_owned()))
-        .collect())
 }
 
 /// How much of a body may come before the next grant. Changed on the loop's thread

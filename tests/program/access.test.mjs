@@ -363,6 +363,23 @@ describe("a share", () => {
     await assert.rejects(enter(t, program, token), (error) => error.data?.code === "AUTH_REQUIRED");
   });
 
+  test("has a client track a session by it for as long as it holds, and go on with the others", async (t) => {
+    const { sessionId } = await create(TOKENS.producer, { audience: "owner" });
+    const open = await create(TOKENS.producer, { audience: "trackers" });
+    const [taken, kept] = [(await share(TOKENS.producer, sessionId)).body, (await share(TOKENS.producer, sessionId)).body];
+    const track = (socket, id, token) => command(socket, "track_session", { sessionId: id, token });
+    const socket = await enter(t, program, TOKENS.viewer);
+    const staying = await enter(t, program, TOKENS.viewer);
+    for (const [client, token] of [[socket, taken.token], [staying, kept.token]]) assert.equal((await track(client, sessionId, token)).ok, true);
+    assert.equal((await command(socket, "track_session", open.sessionId)).ok, true);
+    assert.equal((await program.as(TOKENS.producer, "DELETE", `/api/sessions/${sessionId}/share/${taken.shareId}`)).status, 204);
+    for (const id of [sessionId, open.sessionId]) await program.as(TOKENS.producer, "POST", `/api/sessions/${id}/cancel`, {});
+    const heard = (client, id) => client.log.some(([name, payload]) => name === "import_cancelled" && payload.sessionId === id);
+    await until(() => heard(staying, sessionId) && heard(socket, open.sessionId), "import_cancelled");
+    assert.ok(!heard(socket, sessionId));
+    assert.ok(socket.connected);
+  });
+
   test("ends with its time, and with its session", async (t) => {
     const { sessionId } = await create(TOKENS.producer);
     for (const expiresIn of [0, -1, 1.5, "60", 31_536_001]) assertError(await share(TOKENS.producer, sessionId, { expiresIn }), 400, "INVALID_ARGUMENT");

@@ -9,8 +9,9 @@ use pulsewheel::{
     Target,
 };
 use serde::Deserialize;
+use uuid::Uuid;
 
-use super::{lock, Auth, Caller, Credential};
+use super::{lock, Auth, Caller, Credential, SessionCredential};
 use crate::serve::answer::ApiError;
 
 /// The program's timers: the credentials of some client may have ended.
@@ -23,6 +24,8 @@ const NAMESPACE: &str = "/";
 struct Client {
     caller: Arc<Caller>,
     credential: Credential,
+    /// The tokens by which it tracks sessions that it could not know of without them.
+    tracks_by: Vec<SessionCredential>,
 }
 
 /// What the request that opened a client's session said of it.
@@ -127,12 +130,12 @@ impl Auth {
             let _ = endpoint.disconnect(socket, true);
             return;
         }
-        let caller = client.caller;
         let token = endpoint.progress().command_token(ticket).map(str::to_owned);
-        let pass = match token.filter(|_| !self.is_open()) {
-            None => caller.pass,
+        let caller = client.caller;
+        let shown = match token.filter(|_| !self.is_open()) {
+            None => None,
             Some(token) => match self.by_session_token(endpoint, &token) {
-                Some(found) => Some(found.pass),
+                Some(found) => Some(found),
                 None => {
                     log::warn!("refused AUTH_REQUIRED a command to {}", caller.name());
                     let error = ProgressError::new(
@@ -144,8 +147,11 @@ impl Auth {
                 }
             },
         };
+        if let (Command::Track { id }, Some(shown)) = (command, shown) {
+            self.note_token(endpoint, socket, &caller, *id, shown);
+        }
         let caller = Caller {
-            pass,
+            pass: shown.map_or(caller.pass, |shown| Some(shown.pass)),
             ..(*caller).clone()
         };
         // Refused means that a client has gone meanwhile.
@@ -197,11 +203,47 @@ impl Auth {
             let Some(client) = endpoint.data::<Client>(socket).cloned() else {
                 continue;
             };
-            if client.may_stay(self, endpoint) {
-                self.sweep_for(endpoint, &client.credential);
-            } else {
+            if !client.may_stay(self, endpoint) {
                 let _ = endpoint.disconnect(socket, true);
+                continue;
             }
+            self.sweep_for(endpoint, &client.credential);
+            for token in client.tracks_by {
+                let (id, credential) = (token.pass.id, Credential::Session(token));
+                if self.holds(endpoint, &client.caller, &credential) {
+                    self.sweep_for(endpoint, &credential);
+                } else {
+                    endpoint.progress().untrack(socket, id);
+                    if let Some(client) = endpoint.data_mut::<Client>(socket) {
+                        client.tracks_by.retain(|token| token.pass.id != id);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Keeps in mind the token by which a client is about to track a session, if it needs one: it tracks no longer than that holds.
+    fn note_token(
+        &self,
+        endpoint: &mut Endpoint,
+        socket: SocketId,
+        caller: &Caller,
+        id: Uuid,
+        token: SessionCredential,
+    ) {
+        let session = endpoint.progress().info(id);
+        let needs_it = session.is_some_and(|session| !caller.sees(&session, false));
+        if !needs_it || token.pass.id != id {
+            return;
+        }
+        self.sweep_for(endpoint, &Credential::Session(token));
+        let tracked = endpoint.progress().tracked(socket);
+        if let Some(client) = endpoint.data_mut::<Client>(socket) {
+            let is_other = |known: &SessionCredential| known.pass.id != id;
+            client
+                .tracks_by
+                .retain(|known| is_other(known) && tracked.contains(&known.pass.id));
+            client.tracks_by.push(token);
         }
     }
 
@@ -232,6 +274,7 @@ impl Client {
         Client {
             caller: Arc::new(caller),
             credential,
+            tracks_by: Vec::new(),
         }
     }
 }
@@ -239,10 +282,9 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::auth::{Digest, Pass, SessionCredential};
+    use crate::serve::auth::{Digest, Pass};
     use crate::serve::testing::endpoint;
     use pulsewheel::{Event, Now, Work};
-    use uuid::Uuid;
 
     fn credential(expires_ms: Option<u64>) -> Credential {
         Credential::Session(SessionCredential {

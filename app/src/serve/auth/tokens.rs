@@ -43,13 +43,15 @@ impl Auth {
             return Ok(None);
         };
         let Some(share) = renewed.share else {
-            return Ok(self.issue_owner(endpoint, session.id)?.token);
+            let token = self.issue_owner(endpoint, session.id)?.token;
+            // Who has come in by the token before.
+            self.sweep(endpoint);
+            return Ok(token);
         };
         let now_ms = endpoint.now().unix_ms;
         let token = lock(&self.sessions).renew_share(&session, share, now_ms)?;
         if token.is_some() {
             self.keep_tokens(endpoint, session.id)?;
-            // Who has come in by the token before.
             self.sweep(endpoint);
         }
         Ok(token)

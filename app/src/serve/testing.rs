@@ -6,6 +6,8 @@ use pulsewheel::{
     Config, ConnectionId, Endpoint, Environment, Event, Now, PeerAddr, Readiness, RequestId, Work,
 };
 
+use super::idempotency::Key;
+
 /// A `GET` of nothing in particular with these header fields.
 pub fn get(headers: &[(&str, &str)]) -> Request {
     let headers = headers
@@ -21,6 +23,16 @@ pub fn get(headers: &[(&str, &str)]) -> Request {
         framing: Framing::None,
         expect_continue: false,
         content_encoded: false,
+    }
+}
+
+/// The key of this number of a caller.
+pub fn key(caller: u8, number: u16) -> Key {
+    let mut hash = [caller; 16];
+    hash[..2].copy_from_slice(&number.to_be_bytes());
+    Key {
+        hash,
+        caller: [caller; 16],
     }
 }
 

@@ -12,9 +12,11 @@
 mod again;
 mod answers;
 mod key;
+mod known;
 mod repeats;
 
 pub use again::Again;
-pub use answers::{Answered, Answers, Secret, Standing};
+pub use answers::{Answered, Answers, Secret};
 pub use key::{body_hash, FormHash, Key};
+pub use known::Standing;
 pub use repeats::Repeats;

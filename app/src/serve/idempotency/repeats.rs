@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pulsewheel::{Endpoint, RequestId};
 
-use super::answers::Repeated;
+use super::known::Repeated;
 use super::FormHash;
 use crate::serve::answer::ApiError;
 use crate::serve::auth::Caller;

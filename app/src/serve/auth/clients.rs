@@ -11,7 +11,8 @@ use pulsewheel::{
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{lock, Auth, Caller, Credential, SessionCredential};
+use super::credentials::{Credential, SessionCredential};
+use super::{lock, Auth, Caller};
 use crate::serve::answer::ApiError;
 
 /// The program's timers: the credentials of some client may have ended.
@@ -282,7 +283,8 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::auth::{Digest, Pass};
+    use crate::serve::auth::secret::Digest;
+    use crate::serve::auth::Pass;
     use crate::serve::testing::endpoint;
     use pulsewheel::{Event, Now, Work};
 

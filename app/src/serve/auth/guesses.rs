@@ -5,10 +5,16 @@
 //! beside a guesser at the same address.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
 
 use pulsewheel::PeerAddr;
 
+use super::credentials::find_line;
+use super::file::Line;
 use super::secret::Digest;
+use super::sessions::SessionTokens;
+use super::{lock, Auth};
+use crate::serve::answer::ApiError;
 use crate::serve::callers::CallerId;
 
 /// Wrong tokens of an address that are answered at once.
@@ -34,6 +40,28 @@ struct Shown {
     last_ms: u64,
     wrong: VecDeque<u64>,
     right: VecDeque<u64>,
+}
+
+impl Auth {
+    /// The line of a token, unless whoever shows it has guessed too often.
+    pub(super) fn find_shown(
+        &self,
+        guesses: &Mutex<Guesses>,
+        token: &str,
+        peer: PeerAddr,
+        now_ms: u64,
+    ) -> Result<Option<Line>, ApiError> {
+        let (given, lines) = (Digest::of(token), self.lines());
+        let find = || find_line(&lines, given).cloned();
+        if SessionTokens::is_alike(token) {
+            return Ok(find());
+        }
+        let found = lock(guesses).look(peer, given, now_ms, find);
+        found.map_err(|wait_s| {
+            let message = "too many wrong tokens have come from this address";
+            ApiError::rate_limit(message, wait_s)
+        })
+    }
 }
 
 impl Guesses {

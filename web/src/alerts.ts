@@ -2,19 +2,12 @@ import { AlertMemory, keyOf, timeOf } from "./alert-memory";
 import { ApiError, fetchAlerts } from "./api";
 import { byId, closeButton, h, setText } from "./dom";
 import type { SystemAlert } from "../client/src/events.js";
-import { formatCount, formatTime, plural } from "./format";
+import { formatCount, formatTime } from "./format";
 import { alertContent } from "./toasts";
+import { ALERTS as TEXTS } from "./texts";
 
 /** Alerts that need no action are kept up to this number; the oldest make room. Those that need action stay. */
 const MAX_KEPT = 200;
-
-const TEXTS = {
-  alerts: "Alerts",
-  count: (count: string) => `Alerts: ${count}`,
-  actions: (count: number) => `${plural(count, "needs", "need")} action`,
-  remove: "Take this alert off the list",
-  unread: (reason: string) => `Earlier alerts could not be read: ${reason}.`,
-};
 
 interface Entry {
   alert: SystemAlert;

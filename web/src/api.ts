@@ -4,6 +4,7 @@
  */
 
 import type { ErrorDetail, ImportSummary, Session, SystemAlert } from "../client/src/events.js";
+import { ANSWERED_WITH, UNREACHABLE } from "../client/src/words.js";
 
 export interface Page<T> {
   total: number;
@@ -241,7 +242,7 @@ export function errorFromBody(status: number, body: string): ApiError {
     const { error } = JSON.parse(body) as { error: { code: string; message: string } };
     return new ApiError(error.code, error.message);
   } catch {
-    return new ApiError(`HTTP_${status}`, `the server answered with status ${status}`);
+    return new ApiError(`HTTP_${status}`, `${ANSWERED_WITH} ${status}`);
   }
 }
 
@@ -256,7 +257,7 @@ async function ask<T>(method: string, path: string): Promise<T> {
     response = await fetch(path, { method, headers: { Accept: "application/json" } });
     body = await response.text();
   } catch {
-    throw new ApiError("NETWORK_ERROR", "the server could not be reached");
+    throw new ApiError("NETWORK_ERROR", UNREACHABLE);
   }
   if (!response.ok) throw errorFromBody(response.status, body);
   return (body === "" ? {} : JSON.parse(body)) as T;

@@ -3,24 +3,15 @@ import type { Missed, TerminalEvent } from "../client/src/events.js";
 import type { SessionStore } from "../client/src/session-store.js";
 import { titleOf } from "./card";
 import { byId, closeButton, h } from "./dom";
-import { formatCount, formatElapsed, plural } from "./format";
+import { formatCount, formatElapsed } from "./format";
 import { historyAddress } from "./history";
 import { addressOf } from "./session-page";
+import { AWAY as TEXTS } from "./texts";
 
 /** Sessions that are named; the history has the others. */
 const MAX_NAMED = 5;
 /** Failures are named first. */
 const STATUSES = ["error", "cancelled", "completed"] as const;
-
-const TEXTS = {
-  title: (time: string) => `While you were away (no connection for ${time}):`,
-  statuses: { completed: "completed", error: "failed", cancelled: "cancelled" },
-  alerts: (count: number) => plural(count, "alert"),
-  running: (count: number) => `${formatCount(count)} still running.`,
-  history: "All in the history",
-  showAlerts: "Show the alerts",
-  dismiss: "Dismiss what was missed",
-};
 
 interface AwayHooks {
   openAlerts: () => void;

@@ -4,12 +4,13 @@ import { type CardForm, SessionCard, titleOf } from "./card";
 import { CommandError, type WebSocketClient } from "../client/src/client.js";
 import { copyButton } from "./copy";
 import { byId, h, setAttribute, setClass, setHidden, setStyle, setText } from "./dom";
-import { formatCount, formatPercent, isolate, plural } from "./format";
+import { formatCount, formatPercent, isolate } from "./format";
 import { glide } from "./glide";
 import { SessionFilter } from "./session-filter";
 import type { SessionStore } from "../client/src/session-store.js";
 import { type Place, type Stretch, placeOf, stretchAt } from "./stretch";
 import type { SessionView } from "../client/src/session-view.js";
+import { BOARD as TEXTS } from "./texts";
 
 /** Up to so many sessions each have a card; where there are more, most are rows of one line. */
 const MAX_CARDS = 8;
@@ -33,7 +34,7 @@ const TICK_MS = 1_000;
 const HIDDEN_STEP_MS = 500;
 
 /** What begins a session here, for a first look. */
-const TRY_IT = `curl -H 'Content-Type: application/json' -d '{"metadata":{"title":"My first job"}}' ${besidePage("api/sessions")}`;
+const TRY_IT = `curl -H 'Content-Type: application/json' -d '{"metadata":{"title":"${TEXTS.firstJob}"}}' ${besidePage("api/sessions")}`;
 
 interface BoardHooks {
   /** The sessions differ: the page's title follows. */
@@ -61,11 +62,11 @@ export class SessionBoard {
   readonly #store: SessionStore;
   readonly #hooks: BoardHooks;
   readonly #container: HTMLElement;
-  readonly #list = h("div", { class: "session-list", testid: "session-list", role: "feed", "aria-label": "Sessions" });
+  readonly #list = h("div", { class: "session-list", testid: "session-list", role: "feed", "aria-label": TEXTS.list });
   /** What scrolls: the list in it is as high as all sessions are. */
   readonly #box = h("div", { class: "session-box", testid: "session-box" }, this.#list);
   readonly #empty: HTMLElement;
-  readonly #nothing = h("p", { class: "card empty", testid: "no-match" }, "No session matches.");
+  readonly #nothing = h("p", { class: "card empty", testid: "no-match" }, TEXTS.noMatch);
   readonly #clear = byId<HTMLButtonElement>("clear-ended");
   readonly #tools = byId("session-tools");
   readonly #filter: SessionFilter;
@@ -110,11 +111,11 @@ export class SessionBoard {
     this.#empty = h(
       "div",
       { class: "card empty", testid: "no-sessions" },
-      h("p", { class: "empty-title" }, "Nothing is running"),
-      h("p", {}, "Drop a scan into the field and watch it here. What others start shows up too, the moment it begins."),
-      h("p", { class: "try-it" }, "Or begin something from a terminal:"),
+      h("p", { class: "empty-title" }, TEXTS.empty),
+      h("p", {}, TEXTS.emptyHint),
+      h("p", { class: "try-it" }, TEXTS.tryIt),
       h("code", { class: "command", testid: "try-command" }, TRY_IT),
-      copyButton("Copy", TRY_IT),
+      copyButton(TEXTS.copy, TRY_IT),
     );
     container.append(this.#empty, this.#nothing, this.#box);
     this.#sizes.observe(this.#box);
@@ -261,7 +262,7 @@ export class SessionBoard {
     setHidden(this.#tools, all.length < TOOLS_FROM && !this.#filter.isSet);
     setHidden(this.#clear, all.every(({ endedAt }) => endedAt === null));
     setHidden(this.#range, !many || matching.length === 0);
-    setText(this.#range, plural(matching.length, "session"));
+    setText(this.#range, TEXTS.total(matching.length));
     this.#showCounts(all);
   }
 
@@ -368,8 +369,7 @@ export class SessionBoard {
   #showCounts(all: readonly SessionView[]): void {
     const counts = new Map<string, number>();
     for (const { status } of all) counts.set(status, (counts.get(status) ?? 0) + 1);
-    const words = { processing: "running", completed: "done", error: "failed", cancelled: "cancelled", lost: "unknown" };
-    const parts = Object.entries(words).filter(([status]) => counts.has(status));
+    const parts = Object.entries(TEXTS.counts).filter(([status]) => counts.has(status));
     setText(this.#counts, parts.map(([status, word]) => `${formatCount(counts.get(status)!)} ${word}`).join(" · "));
   }
 
@@ -397,8 +397,8 @@ export class SessionBoard {
       // An ended session tells its outcome by itself.
       if (error.code === "SESSION_ENDED" || error.code === "SESSION_CANCELLED") return;
       const view = this.#store.get(sessionId);
-      const title = view ? isolate(titleOf(view)) : "The session";
-      this.#hooks.complain(`${title} could not be cancelled: ${error.message} (${error.code})`);
+      const title = view ? isolate(titleOf(view)) : TEXTS.theSession;
+      this.#hooks.complain(TEXTS.notCancelled(title, error.message, error.code));
     }
   }
 
@@ -441,6 +441,6 @@ export function runningInBrief(views: readonly SessionView[]): { share: number; 
   const running = views.filter(({ endedAt }) => endedAt === null);
   if (running.length === 0) return null;
   const share = running.reduce((sum, { progress }) => sum + progress, 0) / running.length;
-  const what = running.length === 1 ? isolate(titleOf(running[0]!)) : `${formatCount(running.length)} running`;
+  const what = running.length === 1 ? isolate(titleOf(running[0]!)) : TEXTS.running(running.length);
   return { share, text: `${formatPercent(share)} · ${what}` };
 }

@@ -10,20 +10,12 @@ import {
   formatValue,
   humanise,
   isolate,
-  plural,
   rowsInWords,
   speedInWords,
 } from "./format";
 import { endingInBrief, endingView, lostView } from "./outcome";
 import { type SessionView, type ViewStatus, isStalled } from "../client/src/session-view.js";
-
-const STATUS_WORDS: Record<ViewStatus, string> = {
-  processing: "Running",
-  completed: "Done",
-  error: "Failed",
-  cancelled: "Cancelled",
-  lost: "Unknown",
-};
+import { CARD as TEXTS } from "./texts";
 
 /** Metadata that the card shows in a place of its own, or computes better itself. */
 const PLACED = new Set([
@@ -57,17 +49,17 @@ export function titleOf({ metadata, operation, sessionId }: SessionView): string
     const value = metadata[key];
     if (typeof value === "string" && value.trim() !== "") return value;
   }
-  return operation ? humanise(operation) : `Session ${sessionId.slice(0, 8)}`;
+  return operation ? humanise(operation) : TEXTS.nameless(sessionId.slice(0, 8));
 }
 
 /** How a session ended, in a sentence about it. */
 export function endInWords(view: SessionView): string {
   if (view.status === "completed") {
     const found = (view.ending as { summary?: { new_vulnerabilities?: unknown } } | null)?.summary?.new_vulnerabilities;
-    return typeof found === "number" ? `is done. ${plural(found, "new finding")}.` : "is done.";
+    return typeof found === "number" ? TEXTS.doneWithNew(found) : TEXTS.done;
   }
-  if (view.status === "error") return `failed: ${view.ending ? endingInBrief(view.ending) : ""}`;
-  return view.status === "cancelled" ? "was cancelled." : "is no longer known.";
+  if (view.status === "error") return TEXTS.failed(view.ending ? endingInBrief(view.ending) : "");
+  return view.status === "cancelled" ? TEXTS.wasCancelled : TEXTS.forgotten;
 }
 
 /** One session on the page: built once, then only changed where something differs. */
@@ -111,21 +103,17 @@ export class SessionCard {
       testid: "cancel",
       // Pictures are what costs most while rows are scrolled through.
       ...(!row && { icon: "stop" as const }),
-      word: "Cancel",
-      question: "Cancel this work?",
-      yes: "Yes, cancel",
-      no: "Keep running",
-      busy: "Cancelling…",
+      ...TEXTS.cancel,
       confirmed: actions.cancel,
     });
-    this.#close = closeButton("Remove this card", actions.close);
+    this.#close = closeButton(TEXTS.remove, actions.close);
     this.#toggle = h("button", {
       type: "button",
       class: "icon-button toggle",
       testid: "toggle",
       "aria-expanded": String(!row),
-      "aria-label": "Details",
-      title: row ? "Show details" : "Hide details",
+      "aria-label": TEXTS.details,
+      title: row ? TEXTS.showDetails : TEXTS.hideDetails,
       onclick: actions.toggle,
     });
     this.#toggle.append(icon("chevron"));
@@ -160,7 +148,7 @@ export class SessionCard {
     this.#describe(view, now);
     const rows = rowsInWords(view.processedRows, view.totalRows);
     this.#showBar(view, rows);
-    setText(this.#step, view.currentStep ?? "Working");
+    setText(this.#step, view.currentStep ?? TEXTS.working);
     setText(this.#rows, rows);
     setText(this.#speed, speedInWords(view.metadata["processing_speed"]));
     if (this.form !== "row") this.#showExtras(view.metadata);
@@ -178,8 +166,8 @@ export class SessionCard {
     // An estimate that silence has refuted says nothing any more.
     const refuted = view.etaSeconds === null || silence > view.etaSeconds * 1000 + REFUTED_AFTER_MS;
     const eta = refuted ? "" : etaInWords(view.etaSeconds!);
-    setText(this.#eta, stalled ? `no news for ${formatElapsed(silence)}` : eta);
-    setText(this.#elapsed, `running for ${formatElapsed(now - view.createdAt)}`);
+    setText(this.#eta, stalled ? TEXTS.noNews(formatElapsed(silence)) : eta);
+    setText(this.#elapsed, TEXTS.runningFor(formatElapsed(now - view.createdAt)));
   }
 
   /** Takes the focus that a card in another form had. */
@@ -202,15 +190,15 @@ export class SessionCard {
     const named = title !== kind;
     setText(this.#name, title);
     setAttribute(this.element, "aria-label", named && kind ? `${kind}: ${isolate(title)}` : isolate(title));
-    setAttribute(this.#bar, "aria-label", `Progress of ${isolate(title)}`);
+    setAttribute(this.#bar, "aria-label", TEXTS.progressOf(isolate(title)));
     const { vendor, scan_date: scanned, startTime } = view.metadata;
     const started = typeof startTime === "string" ? startTime : new Date(view.createdAt).toISOString();
-    const took = view.endedAt === null ? "" : `took ${formatDuration(view.endedAt - view.createdAt)}`;
+    const took = view.endedAt === null ? "" : TEXTS.took(formatDuration(view.endedAt - view.createdAt));
     const about = [
       named && kind,
       typeof vendor === "string" && isolate(vendor),
-      typeof scanned === "string" && `scanned ${isolate(scanned)}`,
-      `started ${isolate(formatMoment(started, now))}`,
+      typeof scanned === "string" && TEXTS.scanned(isolate(scanned)),
+      TEXTS.started(isolate(formatMoment(started, now))),
       view.status === "lost" ? "" : took,
     ].filter(Boolean);
     setText(this.#about, about.join(" · "));
@@ -221,7 +209,7 @@ export class SessionCard {
     const focused = this.#cancel.element.contains(document.activeElement);
     const running = status === "processing";
     setAttribute(this.element, "data-status", status);
-    setText(this.#badge, STATUS_WORDS[status]);
+    setText(this.#badge, TEXTS.statuses[status]);
     setHidden(this.#close, running);
     setHidden(this.#percent, !running);
     if (running) return this.#cancel.show();
@@ -238,7 +226,7 @@ export class SessionCard {
     setText(this.#percent, unknown ? "" : formatPercent(progress));
     if (unknown) this.#bar.removeAttribute("aria-valuenow");
     else setAttribute(this.#bar, "aria-valuenow", String(Math.floor(progress * 1000) / 10));
-    const said = unknown ? "not known yet" : formatPercent(progress);
+    const said = unknown ? TEXTS.unknownLength : formatPercent(progress);
     setAttribute(this.#bar, "aria-valuetext", rows && status === "processing" ? `${said}, ${rows}` : said);
   }
 

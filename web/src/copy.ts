@@ -1,4 +1,5 @@
 import { h, setText } from "./dom";
+import { COPY } from "./texts";
 
 const SAID_FOR_MS = 2_000;
 
@@ -6,7 +7,7 @@ const SAID_FOR_MS = 2_000;
 export function copyButton(label: string, text: string): HTMLButtonElement {
   const button = h("button", { type: "button", class: "quiet-button", onclick: () => void copy() }, label);
   const copy = async (): Promise<void> => {
-    setText(button, (await write(text)) ? "Copied" : "Copying is not possible here");
+    setText(button, (await write(text)) ? COPY.copied : COPY.impossible);
     setTimeout(() => setText(button, label), SAID_FOR_MS);
   };
   return button;

@@ -4,6 +4,7 @@ import { formatCount, formatTime } from "./format";
 import { StatisticsView } from "./statistics";
 import { PagedTable } from "./table";
 import { LatestThrottle } from "../client/src/throttle.js";
+import { COMMON, FINDINGS as TEXTS } from "./texts";
 
 const PAGE_SIZE = 10;
 const TYPING_PAUSE_MS = 300;
@@ -27,10 +28,9 @@ export class FindingsView {
 
   constructor(container: HTMLElement, tiles: HTMLElement) {
     this.#table = new PagedTable(container, {
-      caption: "Findings, latest first",
+      texts: TEXTS,
       testid: "findings-table",
       totalTestid: "findings-total",
-      noun: "finding",
       pageSize: PAGE_SIZE,
       columns: this.#columns(),
       load: (limit, offset) => fetchFindings({ ...this.#filter(), limit, offset }),
@@ -100,9 +100,9 @@ export class FindingsView {
 
   #columns(): ConstructorParameters<typeof PagedTable<Finding>>[1]["columns"] {
     return [
-      { title: "Severity", sort: ["-severity", "severity"], class: "severity-cell", cell: ({ severity }) => severityBadge(severity) },
+      { title: TEXTS.severity, sort: ["-severity", "severity"], class: "severity-cell", cell: ({ severity }) => severityBadge(severity) },
       {
-        title: "Finding",
+        title: TEXTS.finding,
         sort: ["title", "-title"],
         class: "main-cell",
         cell: (item) =>
@@ -113,15 +113,15 @@ export class FindingsView {
             h("bdi", { class: "subtle" }, [item.cve, item.vendor].filter(Boolean).join(" · ")),
           ),
       },
-      { title: "Host", sort: ["host", "-host"], class: "host-cell", cell: (item) => this.#hostButton(item) },
-      { title: "Port", cell: (item) => portText(item) },
-      { title: "CVSS", sort: ["-cvss", "cvss"], class: "number-cell", cell: ({ cvss }) => (cvss === null ? "–" : cvss.toFixed(1)) },
+      { title: TEXTS.host, sort: ["host", "-host"], class: "host-cell", cell: (item) => this.#hostButton(item) },
+      { title: TEXTS.port, cell: (item) => portText(item) },
+      { title: TEXTS.cvss, sort: ["-cvss", "cvss"], class: "number-cell", cell: ({ cvss }) => (cvss === null ? "–" : cvss.toFixed(1)) },
       {
-        title: "Status",
+        title: TEXTS.status,
         class: "status-cell",
-        cell: ({ status }) => h("span", { class: "badge", "data-kind": status }, status),
+        cell: ({ status }) => h("span", { class: "badge", "data-kind": status }, TEXTS.statuses[status] ?? status),
       },
-      { title: "Last seen", sort: ["-lastSeen", "lastSeen"], class: "time-cell", cell: ({ lastSeen }) => formatTime(lastSeen) || "–" },
+      { title: TEXTS.lastSeen, sort: ["-lastSeen", "lastSeen"], class: "time-cell", cell: ({ lastSeen }) => formatTime(lastSeen) || "–" },
     ];
   }
 
@@ -132,7 +132,7 @@ export class FindingsView {
     return h(
       "div",
       {},
-      h("button", { type: "button", class: "link-button", title: "Show only this host", onclick: show }, h("bdi", {}, name)),
+      h("button", { type: "button", class: "link-button", title: COMMON.onlyThisHost, onclick: show }, h("bdi", {}, name)),
       address && h("span", { class: "subtle" }, address),
     );
   }
@@ -143,8 +143,8 @@ export class FindingsView {
       return h(
         "div",
         {},
-        h("p", { class: "empty-title" }, "No findings yet"),
-        h("p", {}, "They appear here as soon as the first scan has been imported."),
+        h("p", { class: "empty-title" }, TEXTS.empty),
+        h("p", {}, TEXTS.emptyHint),
       );
     }
     const clear = (): void => {
@@ -154,9 +154,9 @@ export class FindingsView {
     return h(
       "div",
       {},
-      h("p", { class: "empty-title" }, "Nothing matches these filters"),
-      filter.host && h("p", {}, "A host must be given exactly: its name, its address, or the id that the scanner uses."),
-      h("button", { type: "button", class: "quiet-button", onclick: clear }, "Show all findings"),
+      h("p", { class: "empty-title" }, TEXTS.noMatch),
+      filter.host && h("p", {}, TEXTS.noSuchHost),
+      h("button", { type: "button", class: "quiet-button", onclick: clear }, TEXTS.showAll),
     );
   }
 
@@ -173,7 +173,7 @@ export class FindingsView {
       "button",
       { type: "button", class: "tile", "data-severity": severity, "aria-pressed": "false", onclick: toggle },
       count,
-      h("span", { class: "tile-label" }, severity),
+      h("span", { class: "tile-label" }, COMMON.severities[severity] ?? severity),
     );
     this.#tiles.set(severity, { button, count });
     container.append(button);
@@ -198,7 +198,7 @@ export class FindingsView {
   #offerVendors(vendors: string[]): void {
     const chosen = this.#vendor.value;
     const all = [...new Set(chosen ? [...vendors, chosen] : vendors)].sort();
-    const options = [h("option", { value: "" }, "All"), ...all.map((vendor) => h("option", { value: vendor }, vendor))];
+    const options = [h("option", { value: "" }, COMMON.all), ...all.map((vendor) => h("option", { value: vendor }, vendor))];
     if (options.map(({ value }) => value).join("\n") === [...this.#vendor.options].map(({ value }) => value).join("\n")) return;
     this.#vendor.replaceChildren(...options);
     this.#vendor.value = chosen;
@@ -206,7 +206,7 @@ export class FindingsView {
 }
 
 function severityBadge(severity: string): HTMLElement {
-  return h("span", { class: "badge severity", "data-severity": severity }, severity);
+  return h("span", { class: "badge severity", "data-severity": severity }, COMMON.severities[severity] ?? severity);
 }
 
 function portText({ port, protocol }: Finding): string {

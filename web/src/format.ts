@@ -1,6 +1,7 @@
 /** Numbers, times and names as people read them. The page speaks English everywhere. */
 
 import { formatCount } from "../client/src/words.js";
+import { FORMAT as TEXTS } from "./texts";
 
 export { etaInWords, formatCount, formatPercent, humanise, plural, rowsInWords } from "../client/src/words.js";
 
@@ -11,7 +12,7 @@ const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", t
 const dateTime = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 
 export function formatBytes(bytes: number): string {
-  const units = ["bytes", "KB", "MB", "GB", "TB"];
+  const units = TEXTS.bytes;
   let value = bytes;
   let unit = 0;
   while (value >= 999.5 && unit < units.length - 1) {
@@ -28,12 +29,12 @@ export function formatDecimal(value: number): string {
 
 /** "35 ms", "4.3 s", "2 min 5 s", "1 h 4 min" */
 export function formatDuration(ms: number): string {
-  if (ms < 1000) return `${Math.max(0, Math.round(ms))} ms`;
-  if (ms < 59_950) return `${oneDigit.format(ms / 1000)} s`;
+  if (ms < 1000) return `${Math.max(0, Math.round(ms))} ${TEXTS.ms}`;
+  if (ms < 59_950) return `${oneDigit.format(ms / 1000)} ${TEXTS.s}`;
   const seconds = Math.round(ms / 1000);
   const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return joinUnits(minutes, "min", seconds % 60, "s");
-  return joinUnits(Math.floor(minutes / 60), "h", minutes % 60, "min");
+  if (minutes < 60) return joinUnits(minutes, TEXTS.min, seconds % 60, TEXTS.s);
+  return joinUnits(Math.floor(minutes / 60), TEXTS.h, minutes % 60, TEXTS.min);
 }
 
 /** "65 rows/sec" becomes "65 rows/s"; text of another form is shown as it came. */
@@ -64,13 +65,22 @@ export function formatDay(date: string): string {
 /** "a moment", "45 s", "4 min", "1 h 4 min": a time that still runs, so no more exact than it can be read. */
 export function formatElapsed(ms: number): string {
   const seconds = Math.floor(ms / 1000);
-  if (seconds < 1) return "a moment";
-  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 1) return TEXTS.moment;
+  if (seconds < 60) return `${seconds} ${TEXTS.s}`;
   const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min`;
+  if (minutes < 60) return `${minutes} ${TEXTS.min}`;
   const hours = Math.floor(minutes / 60);
-  if (hours < 24) return joinUnits(hours, "h", minutes % 60, "min");
-  return joinUnits(Math.floor(hours / 24), "d", hours % 24, "h");
+  if (hours < 24) return joinUnits(hours, TEXTS.h, minutes % 60, TEXTS.min);
+  return joinUnits(Math.floor(hours / 24), TEXTS.d, hours % 24, TEXTS.h);
+}
+
+/** "78 new, 3 reopened": those of `counts` that `words` has, in its order, without those of nothing. */
+export function countsInWords(counts: object, words: Record<string, string>): string {
+  const parts = Object.entries(words).map(([key, word]) => {
+    const count = (counts as Record<string, unknown>)[key];
+    return typeof count === "number" && count > 0 ? `${formatCount(count)} ${word}` : "";
+  });
+  return parts.filter(Boolean).join(", ");
 }
 
 const DIRECTIONAL = /[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufeff]/;
@@ -89,13 +99,13 @@ export function formatMoment(timestamp: string, now: number): string {
 
 /** Any value of a JSON answer as one line of text. */
 export function formatValue(value: unknown): string {
-  if (value === null || value === undefined) return "unknown";
+  if (value === null || value === undefined) return TEXTS.unknown;
   if (typeof value === "number") return formatCount(value);
-  if (typeof value === "string") return value === "" ? "(empty)" : value;
-  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (typeof value === "string") return value === "" ? TEXTS.empty : value;
+  if (typeof value === "boolean") return value ? TEXTS.yes : TEXTS.no;
   if (Array.isArray(value)) return value.map(formatValue).join(", ");
   const parts = Object.entries(value).map(([key, part]) => `${key}: ${formatValue(part)}`);
-  return parts.length === 0 ? "(empty)" : parts.join("; ");
+  return parts.length === 0 ? TEXTS.empty : parts.join("; ");
 }
 
 function joinUnits(large: number, largeUnit: string, small: number, smallUnit: string): string {

@@ -9,6 +9,7 @@ import type { View } from "./router";
 import { addressOf } from "./session-page";
 import { type SessionView, sessionView } from "../client/src/session-view.js";
 import { LatestThrottle } from "../client/src/throttle.js";
+import { COMMON, HISTORY as TEXTS } from "./texts";
 
 const PAGE_SIZE = 50;
 /** Bursts of ends are answered by one request per this many milliseconds. */
@@ -17,26 +18,6 @@ const REFRESH_INTERVAL_MS = 1_000;
 const MAX_READINGS = 10;
 const ROUTE = /^#\/history(?:\?(.*))?$/;
 const HOUR_MS = 3_600_000;
-
-const TEXTS = {
-  title: "History",
-  lead: "Every session that has ended, for 30 days, over restarts of the server.",
-  table: "Sessions that have ended, latest first",
-  filters: "Filter the history",
-  status: "Status",
-  since: "Ended",
-  statuses: { "": "All", completed: "Done", error: "Failed", cancelled: "Cancelled" } as Record<EndedStatus | "", string>,
-  spans: { "": "At any time", "1h": "In the last hour", "24h": "In the last 24 hours", "7d": "In the last 7 days" } as Record<string, string>,
-  sinceThen: (time: string) => `Since ${time}`,
-  columns: ["Session", "Status", "Ended", "Took", "Outcome"],
-  more: "Show more",
-  loading: "Loading…",
-  empty: "No session has ended yet",
-  emptyHint: "When one does, it is kept here with its outcome.",
-  noMatch: "No session of the history matches.",
-  failed: (reason: string) => `The history could not be read: ${reason}.`,
-  again: "Try again",
-};
 
 const SPANS_MS: Record<string, number> = { "1h": HOUR_MS, "24h": 24 * HOUR_MS, "7d": 7 * 24 * HOUR_MS };
 
@@ -71,7 +52,7 @@ export class HistoryView implements View {
 
   constructor(client: WebSocketClient, now: () => number) {
     this.#now = now;
-    this.#status.append(...Object.entries(TEXTS.statuses).map(([value, words]) => h("option", { value }, words)));
+    this.#status.append(...Object.entries({ "": COMMON.all, ...TEXTS.statuses }).map(([value, words]) => h("option", { value }, words)));
     this.#since.append(...Object.entries(TEXTS.spans).map(([value, words]) => h("option", { value }, words)));
     for (const select of [this.#status, this.#since]) {
       select.addEventListener("change", () => {
@@ -91,7 +72,7 @@ export class HistoryView implements View {
         h(
           "div",
           { class: "filters", role: "search", "aria-label": TEXTS.filters },
-          h("label", { class: "field" }, h("span", {}, TEXTS.status), this.#status),
+          h("label", { class: "field" }, h("span", {}, TEXTS.columns.status), this.#status),
           h("label", { class: "field wide" }, h("span", {}, TEXTS.since), this.#since),
         ),
         this.#frame,
@@ -99,7 +80,7 @@ export class HistoryView implements View {
         h("div", { class: "pager" }, this.#more),
       ),
     );
-    this.#showMessage(TEXTS.loading);
+    this.#showMessage(COMMON.loading);
     for (const event of ["import_complete", "import_error", "import_cancelled"] as const) {
       client.subscribe(event, ({ sessionId, status }) => {
         if (!this.#isOpen) return;
@@ -193,7 +174,7 @@ export class HistoryView implements View {
   }
 
   #fail(reason: string, what: "anew" | "newer" | "older"): void {
-    const again = h("button", { type: "button", class: "quiet-button", onclick: () => void this.#read(what) }, TEXTS.again);
+    const again = h("button", { type: "button", class: "quiet-button", onclick: () => void this.#read(what) }, COMMON.again);
     this.#showMessage(h("p", {}, TEXTS.failed(reason)), again);
   }
 
@@ -217,7 +198,7 @@ function select(element: HTMLSelectElement, value: string): void {
 
 /** The markup carries explicit roles, because on phones the rows are laid out as blocks. */
 function tableOf(body: HTMLElement): HTMLElement {
-  const heads = TEXTS.columns.map((title) => h("th", { scope: "col", role: "columnheader" }, title));
+  const heads = Object.values(TEXTS.columns).map((title) => h("th", { scope: "col", role: "columnheader" }, title));
   const table = h(
     "table",
     { testid: "history-table", role: "table" },
@@ -235,17 +216,17 @@ function rowOf(view: SessionView): HTMLElement {
   const title = titleOf(view);
   const link = h("a", { href: addressOf(sessionId), class: "plain-link main-text" }, h("bdi", {}, title));
   const badge = h("span", { class: "badge", "data-kind": status }, TEXTS.statuses[status as EndedStatus] ?? status);
-  const [, statusTitle, endedTitle, tookTitle, outcomeTitle] = TEXTS.columns;
+  const { columns } = TEXTS;
   const cell = (label: string | undefined, kindOfCell: string, ...content: (Node | string | false)[]): HTMLElement =>
     h("td", { role: "cell", class: kindOfCell, "data-label": label ?? null }, ...content);
   const row = h(
     "tr",
     { role: "row", testid: "history-row", "data-session-id": sessionId, "data-status": status },
     cell(undefined, "main-cell", link, kind !== "" && kind !== title && h("bdi", { class: "subtle" }, kind)),
-    cell(statusTitle, "status-cell", badge),
-    cell(endedTitle, "time-cell", formatTime(new Date(endedAt ?? createdAt).toISOString())),
-    cell(tookTitle, "time-cell", formatDuration((endedAt ?? createdAt) - createdAt)),
-    cell(outcomeTitle, "result-cell", h("bdi", { class: "brief-outcome" }, ending ? endingInBrief(ending) : "")),
+    cell(columns.status, "status-cell", badge),
+    cell(columns.ended, "time-cell", formatTime(new Date(endedAt ?? createdAt).toISOString())),
+    cell(columns.took, "time-cell", formatDuration((endedAt ?? createdAt) - createdAt)),
+    cell(columns.outcome, "result-cell", h("bdi", { class: "brief-outcome" }, ending ? endingInBrief(ending) : "")),
   );
   return row;
 }

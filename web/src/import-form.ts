@@ -3,6 +3,7 @@ import { formatBytes, formatPercent, isolate } from "./format";
 import { problemView, summaryInBrief } from "./outcome";
 import { previewView } from "./preview";
 import { type Preview, type Upload, type UploadFields, UploadQueue, sendByXhr } from "./upload";
+import { COMMON, IMPORT_FORM as TEXTS } from "./texts";
 
 interface ImportFormHooks {
   /** Whether the session of an upload has its card already; its row is then not needed any more. */
@@ -89,7 +90,7 @@ export class ImportForm {
     }
     this.#list.hidden = shown.length === 0;
     this.#button.disabled = this.#preview.disabled = ready.length === 0;
-    setText(this.#button.lastElementChild!, ready.length > 1 ? `Import ${ready.length} files` : "Import");
+    setText(this.#button.lastElementChild!, ready.length > 1 ? TEXTS.importAll(ready.length) : TEXTS.import);
   }
 
   /** What the form says of all files; what is left open is not sent. */
@@ -103,8 +104,8 @@ export class ImportForm {
 
   #checked({ file, sessionId }: Upload, { summary, error }: Preview): void {
     this.#hooks.checked(sessionId);
-    const outcome = summary ? summaryInBrief(summary).replace(/^Dry run: /, "") : error.message;
-    setText(this.#hint, `Preview of ${isolate(file.name)}: ${outcome}`);
+    const outcome = summary ? summaryInBrief({ ...summary, dry_run: false }) : error.message;
+    setText(this.#hint, TEXTS.previewOf(isolate(file.name), outcome));
   }
 
   #remove(upload: Upload): void {
@@ -122,7 +123,7 @@ export class ImportForm {
   #take(files: Iterable<File>): void {
     const doubles = this.queue.add(files);
     const names = doubles.map((file) => file.name).join(", ");
-    setText(this.#hint, doubles.length === 0 ? "" : `Already chosen: ${names}`);
+    setText(this.#hint, doubles.length === 0 ? "" : TEXTS.doubles(names));
     if (!this.#button.disabled) this.#button.focus();
   }
 
@@ -165,9 +166,9 @@ class UploadRow {
     this.#retry = h(
       "button",
       { type: "button", class: "quiet-button", testid: "retry-upload", onclick: retry },
-      "Try again",
+      COMMON.again,
     );
-    this.#remove = closeButton(`Take ${upload.file.name} off the list`, remove);
+    this.#remove = closeButton(TEXTS.remove(upload.file.name), remove);
     this.element = h(
       "li",
       { class: "upload", testid: "upload" },
@@ -216,12 +217,12 @@ function stateWords({ state, sent, file, dryRun }: Upload): string {
     case "ready":
       return formatBytes(file.size);
     case "waiting":
-      return "waits its turn";
+      return TEXTS.waiting;
     case "sending":
-      if (dryRun && sent === 1) return "checking…";
-      return `sending, ${formatPercent(sent)}`;
+      if (dryRun && sent === 1) return TEXTS.checking;
+      return TEXTS.sending(formatPercent(sent));
     case "failed":
-      return dryRun ? "not checked" : "not imported";
+      return dryRun ? TEXTS.notChecked : TEXTS.notImported;
     default:
       return "";
   }

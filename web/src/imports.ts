@@ -1,20 +1,13 @@
 import { ApiError, fetchImport, fetchImports, type ImportRecord, type Undone, undoImport } from "./api";
 import { ConfirmButton } from "./confirm-button";
 import { h } from "./dom";
-import { formatCount, formatDuration, formatTime, isolate, plural } from "./format";
+import { countsInWords, formatDuration, formatTime, isolate } from "./format";
 import { summaryInBrief, warningList } from "./outcome";
 import { type Rejections, readRejections, rejectionsView } from "./rejections";
 import { PagedTable } from "./table";
+import { IMPORTS as TEXTS } from "./texts";
 
 const PAGE_SIZE = 5;
-
-const STATUS_WORDS: Record<ImportRecord["status"], string> = {
-  running: "running",
-  completed: "done",
-  error: "failed",
-  cancelled: "cancelled",
-  interrupted: "interrupted",
-};
 
 interface ImportsHooks {
   /** An import was taken back; `text` says what that did. */
@@ -33,33 +26,32 @@ export function createImportsTable(container: HTMLElement, hooks: ImportsHooks):
   const open = new Set<number>();
   const newest = new Map<string, number>();
   const table = new PagedTable<Row>(container, {
-    caption: "Past imports, latest first",
+    texts: TEXTS,
     testid: "imports-table",
-    noun: "import",
     pageSize: PAGE_SIZE,
     columns: [
       {
-        title: "File",
+        title: TEXTS.file,
         class: "main-cell",
         cell: ({ filename, vendor, format }) =>
           h(
             "div",
             {},
-            h("bdi", { class: "main-text" }, filename ?? "unnamed file"),
+            h("bdi", { class: "main-text" }, filename ?? TEXTS.unnamed),
             h("bdi", { class: "subtle" }, sourceText(vendor, format)),
           ),
       },
       {
-        title: "Status",
+        title: TEXTS.status,
         class: "status-cell",
         cell: ({ status, undoneAt }) =>
           undoneAt
-            ? h("span", { class: "badge", "data-kind": "undone" }, "undone")
-            : h("span", { class: "badge", "data-kind": status }, STATUS_WORDS[status] ?? status),
+            ? h("span", { class: "badge", "data-kind": "undone" }, TEXTS.undone)
+            : h("span", { class: "badge", "data-kind": status }, TEXTS.statuses[status] ?? status),
       },
-      { title: "Started", class: "time-cell", cell: ({ startedAt }) => formatTime(startedAt) },
-      { title: "Took", class: "time-cell", cell: durationText },
-      { title: "Result", class: "result-cell", cell: (row) => resultCell(row, open, undo) },
+      { title: TEXTS.started, class: "time-cell", cell: ({ startedAt }) => formatTime(startedAt) },
+      { title: TEXTS.took, class: "time-cell", cell: durationText },
+      { title: TEXTS.result, class: "result-cell", cell: (row) => resultCell(row, open, undo) },
     ],
     load: async (limit, offset) => {
       const page = await fetchImports({ limit, offset });
@@ -69,16 +61,16 @@ export function createImportsTable(container: HTMLElement, hooks: ImportsHooks):
       h(
         "div",
         {},
-        h("p", { class: "empty-title" }, "No imports yet"),
-        h("p", {}, "Every import is kept here with its outcome, failed and cancelled ones too."),
+        h("p", { class: "empty-title" }, TEXTS.empty),
+        h("p", {}, TEXTS.emptyHint),
       ),
   });
   const undo = async ({ importId, filename }: Row): Promise<void> => {
-    const name = isolate(filename ?? "the import");
+    const name = isolate(filename ?? TEXTS.theImport);
     try {
-      hooks.undone(`${name} was undone: ${undoneInWords(await undoImport(importId))}.`);
+      hooks.undone(TEXTS.wasUndone(name, undoneInWords(await undoImport(importId))));
     } catch (error) {
-      hooks.complain(`${name} could not be undone: ${error instanceof ApiError ? error.message : String(error)}`);
+      hooks.complain(TEXTS.notUndone(name, error instanceof ApiError ? error.message : String(error)));
     }
     table.refresh();
   };
@@ -94,20 +86,14 @@ function isUndoable({ importId, vendor, status, undoneAt }: ImportRecord, newest
   return importId === last && !undoneAt;
 }
 
-function undoneInWords({ removed, reactivated, resolved, restored }: Undone): string {
-  const parts: [number, string][] = [
-    [removed, "removed"],
-    [reactivated, "active again"],
-    [resolved, "resolved again"],
-    [restored, "as before"],
-  ];
-  const told = parts.filter(([count]) => count > 0).map(([count, word]) => `${formatCount(count)} ${word}`);
-  return told.length > 0 ? `findings ${told.join(", ")}` : "no finding had changed";
+function undoneInWords(undone: Undone): string {
+  const told = countsInWords(undone, TEXTS.undoing);
+  return told !== "" ? TEXTS.undoneFindings(told) : TEXTS.nothingUndone;
 }
 
 function sourceText(vendor: string | null, format: string | null): string {
   if (!vendor || vendor === format) return format ?? "";
-  return format ? `${vendor} · ${format} format` : vendor;
+  return format ? `${vendor} · ${TEXTS.format(format)}` : vendor;
 }
 
 function durationText({ startedAt, finishedAt }: ImportRecord): string {
@@ -116,10 +102,10 @@ function durationText({ startedAt, finishedAt }: ImportRecord): string {
 }
 
 function resultText({ status, summary, error, undoneAt }: ImportRecord): string {
-  if (undoneAt) return `Undone ${formatTime(undoneAt)}. It had brought: ${summary ? summaryInBrief(summary) : "nothing"}`;
-  if (status === "error") return error?.message ?? "failed";
-  if (status === "interrupted") return "The server stopped during this import; nothing of it was kept.";
-  if (status === "cancelled") return "Nothing of it was kept.";
+  if (undoneAt) return TEXTS.undoneAt(formatTime(undoneAt), summary ? summaryInBrief(summary) : TEXTS.nothing);
+  if (status === "error") return error?.message ?? TEXTS.failed;
+  if (status === "interrupted") return TEXTS.interrupted;
+  if (status === "cancelled") return TEXTS.cancelled;
   return summary ? summaryInBrief(summary) : "";
 }
 
@@ -138,11 +124,8 @@ function resultCell(row: Row, open: Set<number>, undo: (row: Row) => Promise<voi
 function undoButton(row: Row, undo: (row: Row) => Promise<void>): HTMLElement {
   const button = new ConfirmButton({
     testid: "undo",
-    word: "Undo",
-    question: `Take back the import of ${isolate(row.filename ?? "an unnamed file")}?`,
-    yes: "Yes, undo it",
-    no: "Keep it",
-    busy: "Undoing…",
+    ...TEXTS.undo,
+    question: TEXTS.undoQuestion(isolate(row.filename ?? TEXTS.anUnnamed)),
     confirmed: () => void undo(row).finally(() => button.setSent(false)),
   });
   return button.element;
@@ -157,7 +140,7 @@ function rejectedPart(record: ImportRecord, open: Set<number>): HTMLElement | nu
   const part = h(
     "details",
     { testid: "import-rejections" },
-    h("summary", {}, `Why ${plural(count, "row was", "rows were")} rejected`),
+    h("summary", {}, TEXTS.whyRejected(count)),
     content,
   );
   const show = async (): Promise<void> => {
@@ -165,7 +148,7 @@ function rejectedPart(record: ImportRecord, open: Set<number>): HTMLElement | nu
     let found = known;
     // A list may leave them out.
     if (!found || found.first.length === 0) found = await fetchImport(record.importId).then(rejectionsOf, () => known);
-    const view = found ? rejectionsView(found) : h("p", { class: "subtle" }, "The reasons could not be read.");
+    const view = found ? rejectionsView(found) : h("p", { class: "subtle" }, TEXTS.reasonsUnread);
     content.replaceChildren(view);
   };
   part.addEventListener("toggle", () => {

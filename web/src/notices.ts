@@ -1,7 +1,8 @@
 import { endInWords, titleOf } from "./card";
 import { byId } from "./dom";
-import { isolate, plural } from "./format";
+import { formatCount, isolate } from "./format";
 import type { SessionView } from "../client/src/session-view.js";
+import { NOTICES } from "./texts";
 
 const KEY = "pulsewheel.notices";
 /** Ends of so short a time are told together. */
@@ -55,7 +56,7 @@ export class EndNotices {
     if (this.#choice === "sound") this.#prepareSound();
     if (this.#choice !== "off" && !isAllowed() && !(await ask())) {
       this.#field.value = "off";
-      this.#hooks.complain("This browser does not let the page notify you. Its settings for this address may change that.");
+      this.#hooks.complain(NOTICES.refused);
     }
     try {
       localStorage.setItem(KEY, this.#choice);
@@ -75,7 +76,7 @@ export class EndNotices {
   #notify(ended: SessionView[]): void {
     const [first] = ended as [SessionView, ...SessionView[]];
     const single = ended.length === 1;
-    const title = single ? isolate(titleOf(first)) : `${plural(ended.length, "session")} ended`;
+    const title = single ? isolate(titleOf(first)) : NOTICES.ended(ended.length);
     try {
       const notification = new Notification(title, { body: single ? sentenceOf(first) : countsOf(ended), icon: "favicon.svg" });
       notification.onclick = () => {
@@ -118,14 +119,11 @@ function sentenceOf(view: SessionView): string {
 }
 
 function countsOf(ended: readonly SessionView[]): string {
-  const count = (status: string): number => ended.filter((view) => view.status === status).length;
-  const parts: [number, string][] = [
-    [count("completed"), "done"],
-    [count("error"), "failed"],
-    [count("cancelled"), "cancelled"],
-    [count("lost"), "no longer known"],
-  ];
-  return parts.filter(([number]) => number > 0).map(([number, word]) => `${number} ${word}`).join(", ");
+  const parts = Object.entries(NOTICES.counts).map(([status, word]) => {
+    const count = ended.filter((view) => view.status === status).length;
+    return count > 0 ? `${formatCount(count)} ${word}` : "";
+  });
+  return parts.filter(Boolean).join(", ");
 }
 
 function isAllowed(): boolean {

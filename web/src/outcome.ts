@@ -10,26 +10,12 @@ import type {
   JsonObject,
   TerminalEvent,
 } from "../client/src/events.js";
-import { formatCount, formatDuration, formatPercent, formatValue, humanise, plural } from "./format";
+import { countsInWords, formatDuration, formatPercent, formatValue, humanise } from "./format";
 import { readRejections, rejectionsView } from "./rejections";
-
-/** Labels of `import_complete.summary`, in the order in which people ask for them. */
-const SUMMARY_LABELS: Record<string, string> = {
-  new_vulnerabilities: "New",
-  updated_vulnerabilities: "Changed",
-  reopened: "Reopened",
-  resolved_vulnerabilities: "Resolved",
-  unchanged: "Unchanged",
-  skipped_duplicates: "Repeated in the file",
-  validation_errors: "Rows rejected",
-  skipped_rows: "Rows without a vulnerability",
-  encoding_replacements: "Unreadable characters replaced",
-  dates_corrected: "Dates corrected",
-  dates_unread: "Dates not understood",
-};
+import { OUTCOME as TEXTS } from "./texts";
 
 /** These four are the result; the rest explains it and is shown smaller. */
-const HEADLINES = new Set(Object.keys(SUMMARY_LABELS).slice(0, 4));
+const HEADLINES = new Set(Object.keys(TEXTS.figures).slice(0, 4));
 
 /** Figures that are only worth a place when they are not zero. */
 const RARE = new Set(["skipped_rows", "encoding_replacements", "dates_corrected", "dates_unread"]);
@@ -42,12 +28,6 @@ const COLUMNS = new Set(["columns_found", "columns_read"]);
 
 /** Details of an error that are about one row. */
 const ROW_DETAILS = new Set(["line_number", "column", "received_value", "reason"]);
-
-const REASONS: Record<string, string> = {
-  user_requested: "Cancelled on request.",
-  stale: "Ended by the server, because no update came for 30 minutes.",
-  evicted: "Ended by the server to make room: there were too many sessions, and this one was never updated.",
-};
 
 export function endingView(event: TerminalEvent): HTMLElement {
   if (event.status === "completed") return completeView(event);
@@ -63,25 +43,16 @@ export function endingInBrief(event: TerminalEvent): string {
 
 /** Zeros are left out unless all are. */
 export function summaryInBrief(summary: ImportSummary): string {
-  const parts: [number | undefined, string][] = [
-    [summary.new_vulnerabilities, "new"],
-    [summary.updated_vulnerabilities, "changed"],
-    [summary.reopened, "reopened"],
-    [summary.resolved_vulnerabilities, "resolved"],
-    [summary.unchanged, "unchanged"],
-    [summary.validation_errors, "rejected"],
-  ];
-  const known = parts.filter((part): part is [number, string] => typeof part[0] === "number");
-  const told = known.filter(([count]) => count > 0).map(([count, word]) => `${formatCount(count)} ${word}`);
-  if (told.length > 0) return `${summary.dry_run === true ? "Dry run: " : ""}${told.join(", ")}`;
-  return known.length > 0 ? "no findings in the file" : "";
+  const told = countsInWords(summary, TEXTS.brief);
+  if (told !== "") return summary.dry_run === true ? TEXTS.dryRunInBrief(told) : told;
+  return Object.keys(TEXTS.brief).some((key) => typeof summary[key] === "number") ? TEXTS.nothingFound : "";
 }
 
 function completeView(event: ImportComplete): HTMLElement {
   return h(
     "div",
     { class: "outcome" },
-    event.summary?.dry_run === true && h("p", { class: "note" }, "A dry run: nothing was written."),
+    event.summary?.dry_run === true && h("p", { class: "note" }, TEXTS.dryRun),
     ...summaryParts(event.summary ?? {}),
     performanceLine(event),
     resultList(event.result),
@@ -91,13 +62,13 @@ function completeView(event: ImportComplete): HTMLElement {
 /** The figures of a summary, its warnings, and the rows that were rejected. */
 export function summaryParts(summary: ImportSummary): (HTMLElement | false | null)[] {
   const shown = (key: string): boolean => !RARE.has(key) || summary[key] !== 0;
-  const known = Object.keys(SUMMARY_LABELS).filter((key) => key in summary && shown(key));
-  const others = Object.keys(summary).filter((key) => !(key in SUMMARY_LABELS) && !NO_FIGURES.has(key) && !COLUMNS.has(key));
+  const known = Object.keys(TEXTS.figures).filter((key) => key in summary && shown(key));
+  const others = Object.keys(summary).filter((key) => !(key in TEXTS.figures) && !NO_FIGURES.has(key) && !COLUMNS.has(key));
   const figure = (key: string): HTMLElement =>
     h(
       "div",
       { class: summary[key] === 0 ? "figure zero" : "figure" },
-      h("dt", {}, SUMMARY_LABELS[key] ?? humanise(key)),
+      h("dt", {}, TEXTS.figures[key] ?? humanise(key)),
       h("dd", { testid: `summary-${key}` }, formatValue(summary[key])),
     );
   const headlines = known.filter((key) => HEADLINES.has(key));
@@ -126,12 +97,12 @@ function performanceLine(event: ImportComplete): HTMLElement {
   const part = (key: string, value: number | null | undefined, words: (value: number) => string): void => {
     if (typeof value === "number") parts.push(h("span", { testid: `summary-${key}` }, words(value)));
   };
-  part("total_processed", event.total_processed, (value) => `${plural(value, "row")} accepted`);
+  part("total_processed", event.total_processed, TEXTS.accepted);
   // Alone it would only repeat what the head of the card says.
-  if (parts.length > 0) part("processing_time_ms", event.processing_time_ms, (value) => `in ${formatDuration(value)}`);
-  part("rows_per_second", speed, (value) => `${formatCount(Math.round(value))} rows/s`);
-  part("database_operations", operations, (value) => plural(value, "database operation"));
-  part("peak_memory_mb", memory, (value) => `peak memory ${formatCount(Math.round(value))} MiB`);
+  if (parts.length > 0) part("processing_time_ms", event.processing_time_ms, (value) => TEXTS.in(formatDuration(value)));
+  part("rows_per_second", speed, (value) => TEXTS.speed(Math.round(value)));
+  part("database_operations", operations, TEXTS.operations);
+  part("peak_memory_mb", memory, (value) => TEXTS.peakMemory(Math.round(value)));
   return h("p", { class: "facts" }, ...parts);
 }
 
@@ -171,14 +142,14 @@ export function problemView(error: ErrorDetail): HTMLElement {
     { class: "problem" },
     h("p", { class: "problem-message" }, icon("alert"), h("bdi", scrollable(error.message), sentence(error.message))),
     details.length > 0 && definitionList(details),
-    suggestions.length > 0 && h("p", { class: "subtle" }, "What you can do:"),
+    suggestions.length > 0 && h("p", { class: "subtle" }, TEXTS.suggestions),
     suggestions.length > 0 &&
       h(
         "ul",
         { class: "suggestions", testid: "suggestions" },
         ...suggestions.map((text) => h("li", {}, h("bdi", {}, text))),
       ),
-    h("p", { class: "subtle" }, "Error code ", h("code", { testid: "error-code" }, error.code)),
+    h("p", { class: "subtle" }, TEXTS.code, " ", h("code", { testid: "error-code" }, error.code)),
   );
 }
 
@@ -193,18 +164,15 @@ function cancelledView(event: ImportCancelled): HTMLElement {
       "p",
       { class: "note" },
       h("bdi", {}, reasonSentence(event.reason)),
-      typeof rows === "number" && ` ${plural(rows, "row")} had been read`,
-      typeof rows === "number" && typeof share === "number" && ` (${formatPercent(share)})`,
-      typeof rows === "number" && ".",
-      event.cleanup_performed && isImport(event.operation) && " Everything is as it was before.",
+      typeof rows === "number" && ` ${typeof share === "number" ? TEXTS.hadBeenReadInPart(rows, formatPercent(share)) : TEXTS.hadBeenRead(rows)}`,
+      event.cleanup_performed && isImport(event.operation) && ` ${TEXTS.asBefore}`,
     ),
   );
 }
 
 /** What is said of a session that the server no longer knows. */
 export function lostView(operation: string | null): HTMLElement {
-  const where = isImport(operation) ? " The list of past imports tells more." : "";
-  const text = `The server no longer knows this session: it ended while this page was not connected, and is not kept any more.${where}`;
+  const text = isImport(operation) ? `${TEXTS.lost} ${TEXTS.lostImport}` : TEXTS.lost;
   return h("div", { class: "outcome" }, h("p", { class: "note" }, text));
 }
 
@@ -213,14 +181,14 @@ function isImport(operation: string | null): boolean {
 }
 
 function reasonSentence(reason: string | null): string {
-  if (reason === null) return "Cancelled while this page was not connected.";
-  return REASONS[reason] ?? sentence(`Cancelled: ${reason}`);
+  if (reason === null) return TEXTS.cancelledUnseen;
+  return TEXTS.reasons[reason] ?? sentence(TEXTS.cancelled(reason));
 }
 
 function partialSentence(partial: JsonObject): string {
   const rows = partial["processed_rows"];
-  const read = typeof rows === "number" && rows > 0 ? `${plural(rows, "row")} had been read. ` : "";
-  return `${read}${partial["rolled_back"] === true ? "Nothing of this file was kept; the findings are as they were before." : ""}`;
+  const read = typeof rows === "number" && rows > 0 && TEXTS.hadBeenRead(rows);
+  return [read, partial["rolled_back"] === true && TEXTS.rolledBack].filter(Boolean).join(" ");
 }
 
 /** Longer texts scroll within their place, so the keyboard has to reach them. */
@@ -240,7 +208,7 @@ export function definitionList(entries: [string, unknown][], most = 20): HTMLEle
         const text = formatValue(value);
         return h("div", {}, h("dt", {}, h("bdi", {}, humanise(key))), h("dd", scrollable(text), h("bdi", {}, ...linked(text))));
       }),
-    more > 0 && h("div", {}, h("dt", {}, `and ${formatCount(more)} more`)),
+    more > 0 && h("div", {}, h("dt", {}, TEXTS.more(more))),
   );
 }
 

@@ -6,27 +6,13 @@ import type { JsonObject } from "../client/src/events.js";
 import { problemView, summaryParts } from "./outcome";
 import { readRejections } from "./rejections";
 import type { Choices, Preview } from "./upload";
-
-/** Fields of a finding in the words of people, in the order in which they matter. */
-const FIELDS: Record<string, string> = {
-  host: "Host",
-  check: "Finding",
-  severity: "Severity",
-  cve: "CVE",
-  title: "Title",
-  cvss: "Score",
-  port: "Port",
-  protocol: "Protocol",
-  ip: "Address",
-  hostname: "Host name",
-  state: "State",
-  solution: "Solution",
-  firstSeen: "First seen",
-  lastSeen: "Last seen",
-};
+import { COMMON, PREVIEW as TEXTS } from "./texts";
 
 /** Fields that are always shown; the others where they are read, or on demand. */
 const IN_BRIEF = ["host", "check", "severity", "cve"];
+
+/** The value of an option, and what it is called. */
+type Option = [value: string, word: string];
 
 interface PreviewActions {
   /** Tries the file again with its choices. */
@@ -39,7 +25,7 @@ export function previewView(preview: Preview, choices: Choices, dryRun: boolean,
   const found = columnNames(summary?.["columns_found"] ?? error?.details?.["columns_found"]);
   const read = columnsRead(summary?.["columns_read"]);
   const words = unknownWords(summary ?? error?.details ?? {}, choices);
-  const again = h("button", { type: "button", class: "quiet-button", testid: "preview-again", onclick: actions.check }, "Preview again");
+  const again = h("button", { type: "button", class: "quiet-button", testid: "preview-again", onclick: actions.check }, TEXTS.again);
   const editable = found.length > 0 || words.length > 0;
   again.hidden = !editable;
   const allowOlder = (): void => {
@@ -48,12 +34,12 @@ export function previewView(preview: Preview, choices: Choices, dryRun: boolean,
   };
   return h(
     "div",
-    { class: "preview", testid: "preview", role: "group", "aria-label": "Preview" },
-    summary && h("p", { class: "preview-title" }, "Importing this file would bring:"),
+    { class: "preview", testid: "preview", role: "group", "aria-label": TEXTS.label },
+    summary && h("p", { class: "preview-title" }, TEXTS.title),
     // An import that failed has told its error in its card.
     ...(summary ? summaryParts(summary) : dryRun ? [problemView({ ...error, details: detailsBeside(found, error.details) })] : [h("p", { class: "note" }, error.message)]),
     error?.code === "OLDER_SCAN" &&
-      h("button", { type: "button", class: "quiet-button", testid: "allow-older", onclick: allowOlder }, "Take it although it is older"),
+      h("button", { type: "button", class: "quiet-button", testid: "allow-older", onclick: allowOlder }, TEXTS.allowOlder),
     words.length > 0 && severityChoices(words, choices),
     found.length > 0 && columnChoices(found, read, choices, error?.code === "CSV_UNKNOWN_FORMAT"),
     h("div", { class: "preview-actions" }, again),
@@ -61,21 +47,18 @@ export function previewView(preview: Preview, choices: Choices, dryRun: boolean,
 }
 
 function columnChoices(found: string[], read: Record<string, string[]>, choices: Choices, open: boolean): HTMLElement {
-  const brief = IN_BRIEF.filter((field) => read[field] !== undefined).map((field) => `${FIELDS[field]} from “${read[field]![0]}”`);
+  const brief = IN_BRIEF.filter((field) => read[field] !== undefined).map((field) => TEXTS.from(TEXTS.fields[field]!, read[field]![0]!));
+  const columns = found.map((column): Option => [column, column]);
   const details = h(
     "details",
     { class: "columns", testid: "columns" },
-    h("summary", {}, brief.length > 0 ? h("bdi", {}, `Columns: ${brief.join(", ")}`) : "Say which columns hold what"),
-    h(
-      "p",
-      { class: "subtle" },
-      "A host, a finding or a CVE, and a severity or a score are needed. What you choose is remembered for files with the same columns when the file is imported.",
-    ),
+    h("summary", {}, brief.length > 0 ? h("bdi", {}, TEXTS.columns(brief.join(", "))) : TEXTS.columnsUnknown),
+    h("p", { class: "subtle" }, TEXTS.columnsHint),
     h(
       "div",
       { class: "choices" },
-      ...Object.entries(FIELDS).map(([field, label]) =>
-        choice(label, `column-${field}`, automatic(read[field]), found, choices.mapping[field] ?? "", (column) => {
+      ...Object.entries(TEXTS.fields).map(([field, label]) =>
+        choice(label, `column-${field}`, automatic(read[field]), columns, choices.mapping[field] ?? "", (column) => {
           if (column) choices.mapping[field] = column;
           else delete choices.mapping[field];
         }),
@@ -87,15 +70,16 @@ function columnChoices(found: string[], read: Record<string, string[]>, choices:
 }
 
 function severityChoices(words: string[], choices: Choices): HTMLElement {
+  const severities = SEVERITIES.map((severity): Option => [severity, COMMON.severities[severity]!]);
   return h(
     "fieldset",
     { class: "severity-words", testid: "severity-words" },
-    h("legend", {}, "What do these words for the severity mean?"),
+    h("legend", {}, TEXTS.severityWords),
     h(
       "div",
       { class: "choices" },
       ...words.map((word) =>
-        choice(word, `word-${word}`, "Rejected", SEVERITIES, choices.severityMap[word] ?? "", (severity) => {
+        choice(word, `word-${word}`, TEXTS.rejected, severities, choices.severityMap[word] ?? "", (severity) => {
           if (severity) choices.severityMap[word] = severity;
           else delete choices.severityMap[word];
         }),
@@ -108,7 +92,7 @@ function choice(
   label: string,
   testid: string,
   none: string,
-  options: readonly string[],
+  options: readonly Option[],
   chosen: string,
   choose: (option: string) => void,
 ): HTMLElement {
@@ -116,7 +100,7 @@ function choice(
     "select",
     { testid },
     h("option", { value: "" }, none),
-    ...options.map((option) => h("option", { value: option }, option)),
+    ...options.map(([value, word]) => h("option", { value }, word)),
   );
   select.value = chosen;
   select.addEventListener("change", () => choose(select.value));
@@ -130,7 +114,7 @@ function detailsBeside(found: string[], details: JsonObject | null | undefined):
 }
 
 function automatic(columns: string[] | undefined): string {
-  return columns ? `Found: ${columns.join(", then ")}` : "Not found";
+  return columns ? TEXTS.found(columns) : TEXTS.notFound;
 }
 
 /** Words of the severity column that the server does not know, and those that were given a meaning. */

@@ -2,7 +2,8 @@
 
 import { h } from "./dom";
 import type { Rejection } from "../client/src/events.js";
-import { formatCount, formatValue, humanise, plural } from "./format";
+import { formatCount, formatValue, humanise } from "./format";
+import { REJECTIONS as TEXTS } from "./texts";
 
 export interface Rejections {
   /** All rejected rows; the list below has only the first. */
@@ -30,8 +31,8 @@ export function readRejections(...sources: unknown[]): Rejections | null {
 export function rejectionsView({ total, byReason, first }: Rejections): HTMLElement {
   return h(
     "div",
-    { class: "rejections", testid: "rejections", role: "group", "aria-label": "Rejected rows" },
-    h("p", { class: "rejections-title" }, `${plural(total, "row")} rejected`),
+    { class: "rejections", testid: "rejections", role: "group", "aria-label": TEXTS.label },
+    h("p", { class: "rejections-title" }, TEXTS.title(total)),
     byReason.length > 0 &&
       h(
         "ul",
@@ -45,21 +46,21 @@ export function rejectionsView({ total, byReason, first }: Rejections): HTMLElem
 }
 
 function rejectedRows(first: Rejection[], total: number): HTMLElement {
-  const headings = ["Line", "Column", "Value", "Reason"];
+  const headings = [TEXTS.line, TEXTS.column, TEXTS.value, TEXTS.reason];
   const cells = (row: Rejection): [string, HTMLElement | string][] => [
-    ["Line", typeof row.line_number === "number" ? formatCount(row.line_number) : "–"],
-    ["Column", h("bdi", {}, row.column ? String(row.column) : "–")],
-    ["Value", h("bdi", { class: "received" }, row.received_value === null ? "–" : formatValue(row.received_value))],
-    ["Reason", h("bdi", {}, reasonWords(String(row.reason)))],
+    [TEXTS.line, typeof row.line_number === "number" ? formatCount(row.line_number) : "–"],
+    [TEXTS.column, h("bdi", {}, row.column ? String(row.column) : "–")],
+    [TEXTS.value, h("bdi", { class: "received" }, row.received_value === null ? "–" : formatValue(row.received_value))],
+    [TEXTS.reason, h("bdi", {}, reasonWords(String(row.reason)))],
   ];
   return h(
     "div",
     // Reached by keyboard, since it scrolls.
-    { class: "rejected-rows", tabindex: 0, role: "group", "aria-label": "Rejected rows, one by one" },
+    { class: "rejected-rows", tabindex: 0, role: "group", "aria-label": TEXTS.rows },
     h(
       "table",
       { testid: "rejection-rows", role: "table" },
-      h("caption", { class: "subtle" }, total > first.length ? `The first ${first.length} of them` : "All of them"),
+      h("caption", { class: "subtle" }, total > first.length ? TEXTS.first(first.length) : TEXTS.all),
       h(
         "thead",
         { role: "rowgroup" },

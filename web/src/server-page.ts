@@ -1,48 +1,11 @@
 import { ApiError, fetchFigures, type ServerFigures } from "./api";
 import { byId, h, setText, svg } from "./dom";
-import { formatBytes, formatClock, formatCount, formatDecimal, formatDuration, formatElapsed, plural } from "./format";
+import { formatBytes, formatClock, formatCount, formatDecimal, formatDuration, formatElapsed } from "./format";
 import type { View } from "./router";
 import { type Reading, Readings } from "./server-figures";
+import { SERVER as TEXTS } from "./texts";
 
 const READ_EVERY_MS = 5_000;
-
-const TEXTS = {
-  title: "Server",
-  lead: (version: string) => `pulsewheel ${version}`,
-  reading: "Reading the figures…",
-  forbidden: "The figures of the server are shown to admins only.",
-  unread: (reason: string) => `The figures could not be read: ${reason}.`,
-  old: (time: string) => `What you see is from ${time}.`,
-  read: (time: string) => `Read at ${time}, and again every five seconds while this page is looked at.`,
-  figures: {
-    clients: "Clients",
-    sessions: "Sessions running",
-    uptime: "Up for",
-    memory: "Memory",
-    eventsIn: "Events in",
-    eventsOut: "Events out",
-    traffic: "Traffic",
-    lag: "Delay of the loop",
-  },
-  transports: (websockets: number, polling: number) => `${formatCount(websockets)} by WebSocket, ${formatCount(polling)} polling`,
-  queued: (bytes: number) => `${formatBytes(bytes)} wait for slow clients`,
-  perSecond: (value: string) => `${value}/s`,
-  soon: "known after the next reading",
-  memory: (mib: number) => `${formatCount(mib)} MiB`,
-  memoryLeft: (mib: number) => `${formatCount(mib)} MiB left`,
-  sinceStart: (count: number) => `${formatCount(count)} since the start`,
-  traffic: (read: string, written: string) => `in ${read}/s, out ${written}/s`,
-  lagMax: (time: string) => `at most ${time} since the start`,
-  idle: "idle",
-  reconnections: (count: number) => `${plural(count, "client")} came back`,
-  limits: "Limits that were reached",
-  noLimits: "None since the start.",
-  disconnects: "Why clients were disconnected",
-  noDisconnects: "None were.",
-  panics: (count: number) => `${plural(count, "panic")} in the server's handlers: its log has more.`,
-  memoryCurve: (from: string, to: string) => `Memory since this page was opened, from ${from} to ${to}`,
-  eventsCurve: (most: string) => `Events out since this page was opened, at most ${most} a second`,
-};
 
 interface Figure {
   value: HTMLElement;
@@ -144,7 +107,7 @@ export class ServerPage implements View {
     const { now, memory, loop, packets_in: packetsIn, packets_out: packetsOut } = figures;
     const perSecond = (value: number | undefined): string => (value === undefined ? "–" : TEXTS.perSecond(formatDecimal(value)));
     this.#say("clients", formatCount(now.sockets), TEXTS.transports(now.websockets, now.polling));
-    this.#say("sessions", formatCount(now.progress_sessions), TEXTS.queued(now.queued_bytes));
+    this.#say("sessions", formatCount(now.progress_sessions), TEXTS.queued(formatBytes(now.queued_bytes)));
     this.#say("uptime", formatElapsed(figures.uptime_ms), TEXTS.reconnections(figures.reconnections));
     const left = memory.available_mb === null ? "" : TEXTS.memoryLeft(memory.available_mb);
     this.#say("memory", memory.used_mb === null ? "–" : TEXTS.memory(memory.used_mb), left);

@@ -1,6 +1,7 @@
 import type { Change } from "./api";
 import { formatPercent } from "./format";
 import type { SessionStore, SessionView } from "../client/src/session-store.js";
+import { LOG as TEXTS } from "./texts";
 
 /** Sessions of which something is kept; the one longest without news makes room. */
 const MAX_SESSIONS = 1_000;
@@ -9,16 +10,6 @@ const MAX_ENTRIES = 200;
 const SAME_NEWS_MS = 1_000;
 /** Points of a curve; where there are more, every second one goes. */
 const MAX_POINTS = 120;
-
-const TEXTS: Record<SessionView["status"], string> = {
-  processing: "Started",
-  completed: "Done",
-  error: "Failed",
-  cancelled: "Cancelled",
-  lost: "No longer known to the server",
-};
-/** Where the beginning was not seen. */
-const SEEN_FIRST = "Seen first";
 
 export interface LogEntry {
   /** Milliseconds since 1970 by the server's clock. */
@@ -85,8 +76,8 @@ export class SessionLog {
     const tell = (kind: LogEntry["kind"], text: string): void => add(log, { at, kind, percent, text });
     if (log.status !== view.status) {
       log.status = view.status;
-      const reason = view.ending?.status === "error" ? `: ${view.ending.error.message}` : "";
-      tell(kindOf(view.status), view.status === "processing" ? SEEN_FIRST : `${TEXTS[view.status]}${reason}`);
+      const told = view.ending?.status === "error" ? TEXTS.failed(view.ending.error.message) : TEXTS.statuses[view.status];
+      tell(kindOf(view.status), view.status === "processing" ? TEXTS.seenFirst : told);
     }
     const step = view.endedAt === null ? view.currentStep : null;
     if (step !== null && step !== log.step) {
@@ -131,7 +122,7 @@ function entriesOf(changes: readonly Change[]): LogEntry[] {
     const percent = formatPercent(progress);
     // The first one that is kept need not be the session's first.
     const isNews = before === null ? progress === 0 || status !== "processing" : status !== before.status;
-    if (isNews) entries.push({ at, kind: kindOf(status), percent, text: TEXTS[status] });
+    if (isNews) entries.push({ at, kind: kindOf(status), percent, text: TEXTS.statuses[status] });
     else if (entries.at(-1)?.percent !== percent) entries.push({ at, kind: "progress", percent, text: "" });
     before = change;
   }

@@ -9,19 +9,12 @@ import { type LogEntry, type Point, type SessionLog, joined } from "./session-lo
 import type { SessionStore } from "../client/src/session-store.js";
 import { type SessionView, sessionView } from "../client/src/session-view.js";
 import type { View } from "./router";
+import { COMMON, SESSION as TEXTS } from "./texts";
 
 const TICK_MS = 1_000;
 const ROUTE = /^#\/session\/([0-9a-f-]{36})$/i;
 /** Two times of creation that are so near are those of one session: events tell it less exactly. */
 const SAME_SESSION_MS = 1_000;
-
-const TEXTS = {
-  looking: "Looking for the session…",
-  unknown: "The server does not know this session, or not any more.",
-  unread: (reason: string) => `The session could not be read: ${reason}.`,
-  noCurve: "A curve appears as soon as there is progress to see.",
-  seenOnly: "The server keeps the last 200 changes. They could not be read, so this is what this page has seen.",
-};
 
 export interface SessionPageActions {
   cancel: (sessionId: string) => Promise<void>;
@@ -59,7 +52,7 @@ export class SessionPage implements View {
   readonly #columns = h("div", { class: "session-columns", testid: "session-columns" });
   readonly #curve = h("div", { class: "curve", testid: "curve" });
   readonly #facts = h("div", { testid: "session-details" });
-  readonly #entries = h("ol", { class: "log", testid: "session-log", tabindex: 0, "aria-label": "What happened" });
+  readonly #entries = h("ol", { class: "log", testid: "session-log", tabindex: 0, "aria-label": TEXTS.happened });
   readonly #note = h("p", { class: "subtle" }, TEXTS.seenOnly);
   readonly #missing = h("p", { class: "card empty", testid: "session-missing", role: "status" });
 
@@ -123,24 +116,24 @@ export class SessionPage implements View {
     this.#card = card;
     this.#problem = null;
     this.#columns.replaceChildren(
-      h("div", { class: "session-main" }, card.element, this.#section("Progress", this.#curve)),
+      h("div", { class: "session-main" }, card.element, this.#section(TEXTS.progress, this.#curve)),
       h(
         "div",
         { class: "session-side" },
         this.#section(
-          "Details",
+          TEXTS.details,
           this.#facts,
-          h("p", { class: "copies" }, copyButton("Copy the id", sessionId), copyButton("Copy the link", address)),
+          h("p", { class: "copies" }, copyButton(TEXTS.copyId, sessionId), copyButton(TEXTS.copyLink, address)),
         ),
-        this.#section("What happened", this.#note, this.#entries),
+        this.#section(TEXTS.happened, this.#note, this.#entries),
       ),
     );
     this.element.replaceChildren(
       h(
         "div",
         { class: "section-head" },
-        h("h2", { tabindex: -1 }, "Session"),
-        h("a", { href: "#", class: "quiet-button", testid: "back" }, "All sessions"),
+        h("h2", { tabindex: -1 }, COMMON.session),
+        h("a", { href: "#", class: "quiet-button", testid: "back" }, TEXTS.all),
       ),
       this.#missing,
       this.#columns,
@@ -204,14 +197,14 @@ function detailsOf(view: SessionView): [string, unknown][] {
   const { sessionId, operation, createdAt, lastUpdate, endedAt, metadata, currentStep } = view;
   const moment = (ms: number): string => formatTime(new Date(ms).toISOString());
   const rows = rowsInWords(view.processedRows, view.totalRows);
-  const facts: [string, unknown][] = [["id", sessionId]];
-  if (operation !== null) facts.push(["kind", humanise(operation)]);
-  facts.push(["started", moment(createdAt)]);
-  if (endedAt === null) facts.push(["last news", moment(lastUpdate)]);
-  else facts.push(["ended", moment(endedAt)], ["took", formatDuration(endedAt - createdAt)]);
+  const facts: [string, unknown][] = [[TEXTS.facts.id, sessionId]];
+  if (operation !== null) facts.push([TEXTS.facts.kind, humanise(operation)]);
+  facts.push([TEXTS.facts.started, moment(createdAt)]);
+  if (endedAt === null) facts.push([TEXTS.facts.lastNews, moment(lastUpdate)]);
+  else facts.push([TEXTS.facts.ended, moment(endedAt)], [TEXTS.facts.took, formatDuration(endedAt - createdAt)]);
   // While it runs the card tells these.
-  if (endedAt !== null && currentStep !== null) facts.push(["last step", currentStep]);
-  if (endedAt !== null && rows !== "") facts.push(["rows", rows]);
+  if (endedAt !== null && currentStep !== null) facts.push([TEXTS.facts.lastStep, currentStep]);
+  if (endedAt !== null && rows !== "") facts.push([TEXTS.facts.rows, rows]);
   return [...facts, ...Object.entries(metadata)];
 }
 
@@ -226,7 +219,7 @@ function curveOf(points: readonly Point[], view: SessionView): Element {
   const from = Math.min(view.createdAt, points[0]!.at);
   const span = Math.max(1, points.at(-1)!.at - from);
   const place = ({ at, progress }: Point): string => `${(((at - from) / span) * 300).toFixed(1)},${(98 - progress * 96).toFixed(1)}`;
-  const root = svg("svg", { viewBox: "0 0 300 100", preserveAspectRatio: "none", role: "img", "aria-label": "Progress over time" });
+  const root = svg("svg", { viewBox: "0 0 300 100", preserveAspectRatio: "none", role: "img", "aria-label": TEXTS.curve });
   root.append(svg("polyline", { points: points.map(place).join(" ") }));
   return root;
 }

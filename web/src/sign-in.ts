@@ -1,6 +1,6 @@
 import type { WebSocketClient } from "../client/src/client.js";
 import { byId, setText } from "./dom";
-import { plural } from "./format";
+import { SIGN_IN } from "./texts";
 
 /** Asks for a token when the server wants to know who looks, and signs in with it. */
 export class SignIn {
@@ -39,7 +39,7 @@ export class SignIn {
 }
 
 function problemOf(response: Response | null): string {
-  if (!response) return "The server could not be reached.";
-  if (response.status !== 429) return "The server does not accept this token.";
-  return `Too many tokens were wrong. Try again in ${plural(Number(response.headers.get("Retry-After") ?? 1), "second")}.`;
+  if (!response) return SIGN_IN.unreachable;
+  if (response.status !== 429) return SIGN_IN.refused;
+  return SIGN_IN.tooMany(Number(response.headers.get("Retry-After") ?? 1));
 }

@@ -1,6 +1,7 @@
 import type { DayCount, Statistics } from "./api";
 import { h, setText, svg } from "./dom";
-import { formatCount, formatDay, plural } from "./format";
+import { formatCount, formatDay } from "./format";
+import { COMMON, STATISTICS } from "./texts";
 
 /** The chart in units of its own; the style sheet says how large it is. */
 const WIDTH = 600;
@@ -21,8 +22,8 @@ export class StatisticsView {
     this.#container = container;
     this.#showHost = showHost;
     container.append(
-      h("div", { class: "over-time" }, h("h3", {}, "Active findings, last 30 days"), this.#chart, this.#words),
-      h("div", {}, h("h3", {}, "Hosts with the most"), this.#hosts),
+      h("div", { class: "over-time" }, h("h3", {}, STATISTICS.title), this.#chart, this.#words),
+      h("div", {}, h("h3", {}, STATISTICS.hosts), this.#hosts),
     );
   }
 
@@ -43,7 +44,7 @@ export class StatisticsView {
           {},
           h(
             "button",
-            { type: "button", class: "link-button", title: "Show only this host", onclick: () => this.#showHost(host) },
+            { type: "button", class: "link-button", title: COMMON.onlyThisHost, onclick: () => this.#showHost(host) },
             h("bdi", {}, hostname ?? ip ?? host),
           ),
           h("span", { class: "subtle" }, formatCount(count)),
@@ -56,7 +57,7 @@ export class StatisticsView {
 function inWords(days: DayCount[]): string {
   const sum = (key: "new" | "resolved"): number => days.reduce((total, day) => total + day[key], 0);
   const [first, last] = [days[0]!, days.at(-1)!];
-  return `From ${formatCount(first.active)} to ${plural(last.active, "active finding")}: ${formatCount(sum("new"))} new, ${formatCount(sum("resolved"))} resolved.`;
+  return STATISTICS.summary(first.active, last.active, sum("new"), sum("resolved"));
 }
 
 /** A line of what was active, and a bar for each day with what was new; each day tells its figures. */
@@ -73,7 +74,7 @@ function chart(days: DayCount[], words: string): SVGElement {
     const bar = svg("rect", { class: "new", x: round((index + 0.2) * step), width: round(step * 0.6), y: y(day.new), height: HEIGHT - y(day.new) });
     const whole = svg("rect", { class: "day", x: round(index * step), width: round(step), y: 0, height: HEIGHT });
     const title = svg("title", {});
-    title.textContent = `${formatDay(day.date)}: ${formatCount(day.active)} active, ${formatCount(day.new)} new, ${formatCount(day.resolved)} resolved`;
+    title.textContent = STATISTICS.day(formatDay(day.date), day.active, day.new, day.resolved);
     whole.append(title);
     if (day.new > 0) root.append(bar);
     root.append(whole);

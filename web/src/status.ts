@@ -1,23 +1,14 @@
 import type { WebSocketClient } from "../client/src/client.js";
 import { byId, h, setAttribute, setText } from "./dom";
 import type { ConnectionInfo, Heartbeat } from "../client/src/events.js";
-import { formatCount, formatElapsed, plural } from "./format";
+import { formatElapsed } from "./format";
+import { STATUS as TEXTS } from "./texts";
 
 /** A short interruption needs no banner. */
 const BANNER_AFTER_MS = 1_500;
 
 /** What holds of the connection, for people. */
 type Standing = ConnectionInfo["state"] | "quiet" | "polled" | "frozen";
-
-const WORDS: Record<Standing, string> = {
-  connected: "Live",
-  quiet: "Stale",
-  polled: "Polling",
-  frozen: "No answer",
-  connecting: "Connecting…",
-  reconnecting: "Reconnecting",
-  offline: "Offline",
-};
 
 /** Connection chip, banner and footer: whether what the page shows is live. */
 export class StatusView {
@@ -43,7 +34,7 @@ export class StatusView {
     this.#info = client.connection;
     this.#banner.append(
       this.#bannerText,
-      h("button", { type: "button", class: "quiet-button", testid: "retry", onclick: retry }, "Try now"),
+      h("button", { type: "button", class: "quiet-button", testid: "retry", onclick: retry }, TEXTS.tryNow),
     );
     client.subscribe("connection_changed", (info) => {
       this.#info = info;
@@ -58,7 +49,7 @@ export class StatusView {
     const standing = standingOf(this.#info);
     const live = standing === "connected";
     setAttribute(this.#chip, "data-state", standing);
-    setText(this.#word, WORDS[standing]);
+    setText(this.#word, TEXTS.standings[standing]);
     setText(this.#transport, this.#info.transport ?? "");
     this.#transport.hidden = this.#info.transport === null;
     this.#doubtfulSinceMs = live ? null : (this.#doubtfulSinceMs ?? Date.now());
@@ -71,7 +62,7 @@ export class StatusView {
     const now = Date.now();
     const seconds = this.#retryAtMs === null ? 0 : Math.max(0, Math.ceil((this.#retryAtMs - now) / 1000));
     // Read out every second it would drown all else, so it is only seen.
-    setText(this.#countdown, standing === "reconnecting" ? (seconds > 0 ? `in ${seconds} s` : "…") : "");
+    setText(this.#countdown, standing === "reconnecting" ? (seconds > 0 ? TEXTS.countdown(seconds) : "…") : "");
     const told = this.#doubtfulSinceMs !== null && now - this.#doubtfulSinceMs >= BANNER_AFTER_MS;
     this.#banner.hidden = !told;
     if (!told) return;
@@ -82,14 +73,11 @@ export class StatusView {
 
   #beat(heartbeat: Heartbeat): void {
     const { used_mb: used, available_mb: available } = heartbeat.memory_usage;
-    const memory =
-      available === null
-        ? `${formatCount(used)} MiB of memory used`
-        : `${formatCount(used)} MiB of memory used, ${formatCount(available)} MiB left`;
+    const memory = available === null ? TEXTS.memoryUsed(used) : TEXTS.memoryUsedAndLeft(used, available);
     this.#footer.replaceChildren(
-      h("span", {}, `Server up for ${heartbeat.server_uptime}`),
+      h("span", {}, TEXTS.upFor(heartbeat.server_uptime)),
       h("span", {}, memory),
-      h("span", {}, plural(heartbeat.active_sessions, "active session")),
+      h("span", {}, TEXTS.sessions(heartbeat.active_sessions)),
     );
     // Two animations of the same look, since one that is set already would not start again.
     this.#even = !this.#even;
@@ -107,25 +95,25 @@ function standingOf({ state, quiet, polled, unanswered }: ConnectionInfo): Stand
 
 /** `age` is how long ago the server was heard; null if it never was. */
 function bannerText(standing: Standing, age: string | null, seconds: number, uploading: boolean): string {
-  const seen = age === null ? "" : ` What you see is from ${age} ago.`;
-  const work = uploading
-    ? " The upload from this page may fail; other work goes on without this page."
-    : " Running work does not depend on this page.";
-  const next = seconds > 0 ? ` Trying again in ${plural(seconds, "second")}.` : " Trying again now…";
+  const seen = age === null ? null : TEXTS.seen(age);
+  const work = uploading ? TEXTS.uploadMayFail : TEXTS.workGoesOn;
+  const next = seconds > 0 ? TEXTS.again(seconds) : TEXTS.againNow;
+  return sentences(standing, seen, work, next).filter(Boolean).join(" ");
+}
+
+function sentences(standing: Standing, seen: string | null, work: string, next: string): (string | null)[] {
   switch (standing) {
     case "connecting":
-      return "Connecting to the server…";
+      return [TEXTS.connecting];
     case "quiet":
-      return `The connection stands, but the server gives no sign of life.${seen}`;
+      return [TEXTS.quiet, seen];
     case "polled":
-      return `No live connection. The figures are read again every few seconds.${work}`;
+      return [TEXTS.polled, work];
     case "frozen":
-      return `The server takes requests but does not answer.${seen}${work}${next}`;
+      return [TEXTS.frozen, seen, work, next];
     case "offline":
-      return navigator.onLine
-        ? `No connection to the server.${seen}${work}`
-        : `This device is offline.${seen}${work} The page goes on by itself when the network is back.`;
+      return navigator.onLine ? [TEXTS.noServer, seen, work] : [TEXTS.offline, seen, work, TEXTS.goesOn];
     default:
-      return `The connection to the server is lost.${seen}${work}${next}`;
+      return [TEXTS.lost, seen, work, next];
   }
 }

@@ -1,7 +1,7 @@
 import { ApiError, type Page } from "./api";
 import { h, setAttribute, setText } from "./dom";
-import { formatCount } from "./format";
 import { LatestThrottle } from "../client/src/throttle.js";
+import { COMMON, TABLE } from "./texts";
 
 /** Bursts of changes are answered by one request per this many milliseconds. */
 const REFRESH_INTERVAL_MS = 1_000;
@@ -16,11 +16,15 @@ export interface Column<T> {
 }
 
 interface TableOptions<T> {
-  caption: string;
+  texts: {
+    caption: string;
+    /** How many there are. */
+    total: (count: number) => string;
+    /** Why they could not be read. */
+    unread: (reason: string) => string;
+  };
   testid: string;
   totalTestid?: string;
-  /** What is counted: "finding", "import". */
-  noun: string;
   pageSize: number;
   columns: Column<T>[];
   load: (limit: number, offset: number) => Promise<Page<T>>;
@@ -63,8 +67,8 @@ export class PagedTable<T> {
       void this.load();
     };
     this.#total = h("span", { testid: options.totalTestid ?? null });
-    this.#previous = h("button", { type: "button", class: "quiet-button", onclick: step(-1) }, "Previous");
-    this.#next = h("button", { type: "button", class: "quiet-button", onclick: step(1) }, "Next");
+    this.#previous = h("button", { type: "button", class: "quiet-button", onclick: step(-1) }, TABLE.previous);
+    this.#next = h("button", { type: "button", class: "quiet-button", onclick: step(1) }, TABLE.next);
     this.#pager = h(
       "div",
       { class: "pager" },
@@ -74,7 +78,7 @@ export class PagedTable<T> {
     this.#frame = h(
       "table",
       { testid: options.testid, role: "table" },
-      h("caption", { class: "visually-hidden" }, options.caption),
+      h("caption", { class: "visually-hidden" }, options.texts.caption),
       h(
         "thead",
         { role: "rowgroup" },
@@ -86,7 +90,7 @@ export class PagedTable<T> {
       ),
       this.#body,
     );
-    setText(this.#message, "Loading…");
+    setText(this.#message, COMMON.loading);
     this.#frame.hidden = true;
     this.#pager.hidden = true;
     container.append(this.#frame, this.#message, this.#pager);
@@ -127,7 +131,6 @@ export class PagedTable<T> {
   }
 
   #show(page: Page<T>): void {
-    const { noun } = this.#options;
     this.#showRows(page.items);
     const none = page.total === 0;
     this.#frame.hidden = none;
@@ -136,8 +139,8 @@ export class PagedTable<T> {
     if (none) this.#message.replaceChildren(this.#options.empty());
     const last = page.offset + page.items.length;
     const whole = page.total === page.items.length;
-    setText(this.#range, whole ? "" : `${formatCount(page.offset + 1)}–${formatCount(last)} of `);
-    setText(this.#total, `${formatCount(page.total)} ${page.total === 1 ? noun : `${noun}s`}`);
+    setText(this.#range, whole ? "" : TABLE.range(page.offset + 1, last));
+    setText(this.#total, this.#options.texts.total(page.total));
     this.#total.setAttribute("data-total", String(page.total));
     this.#previous.disabled = page.offset === 0;
     this.#next.disabled = last >= page.total;
@@ -189,8 +192,8 @@ export class PagedTable<T> {
   }
 
   #fail(reason: string): void {
-    const again = h("button", { type: "button", class: "quiet-button", onclick: () => void this.load() }, "Try again");
+    const again = h("button", { type: "button", class: "quiet-button", onclick: () => void this.load() }, COMMON.again);
     this.#message.hidden = false;
-    this.#message.replaceChildren(h("p", {}, `The ${this.#options.noun}s could not be read: ${reason}.`), again);
+    this.#message.replaceChildren(h("p", {}, this.#options.texts.unread(reason)), again);
   }
 }

@@ -1,4 +1,5 @@
 import { byId, setText } from "./dom";
+import { THEME } from "./texts";
 
 const KEY = "pulsewheel.theme";
 const THEMES = ["auto", "light", "dark"] as const;
@@ -9,8 +10,8 @@ export function themeSwitch(): void {
   const button = byId<HTMLButtonElement>("theme");
   const show = (theme: Theme): void => {
     document.documentElement.dataset["theme"] = theme;
-    button.title = `Theme: ${theme}`;
-    setText(button.querySelector("span")!, `Theme: ${theme}`);
+    button.title = THEME[theme];
+    setText(button.querySelector("span")!, THEME[theme]);
   };
   button.addEventListener("click", () => {
     const next = THEMES[(THEMES.indexOf(present()) + 1) % THEMES.length]!;

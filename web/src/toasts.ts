@@ -1,19 +1,13 @@
 import { closeButton, h, icon } from "./dom";
 import { glide } from "./glide";
 import type { AlertLevel, SystemAlert } from "../client/src/events.js";
+import { TOASTS as TEXTS } from "./texts";
 
 /** More than this many at once hide the page. The list of alerts has those that make room. */
 const MAX_TOASTS = 5;
 
 /** How long the news of a success stays. */
 const TOLD_FOR_MS = 10_000;
-
-const LEVEL_WORDS: Record<AlertLevel, string> = {
-  info: "Notice",
-  warning: "Warning",
-  error: "Error",
-  critical: "Critical",
-};
 
 /** Alerts of the server and complaints of the page, in a corner until dismissed. */
 export class Toasts {
@@ -31,11 +25,11 @@ export class Toasts {
 
   /** Something that was asked for has happened. */
   tell(message: string): void {
-    this.#show("info", TOLD_FOR_MS, false, h("p", { class: "toast-title" }, "Done"), h("p", {}, message));
+    this.#show("info", TOLD_FOR_MS, false, h("p", { class: "toast-title" }, TEXTS.done), h("p", {}, message));
   }
 
   complain(message: string): void {
-    this.#show("error", null, false, h("p", { class: "toast-title" }, "That did not work"), h("p", {}, message));
+    this.#show("error", null, false, h("p", { class: "toast-title" }, TEXTS.failed), h("p", {}, message));
   }
 
   #show(level: AlertLevel, dismissAfterMs: number | null, stays: boolean, ...content: HTMLElement[]): void {
@@ -45,7 +39,7 @@ export class Toasts {
       { class: "toast", testid: "toast", "data-level": level, "data-stays": stays, role: urgent ? "alert" : "status" },
       icon(level === "info" ? "info" : "alert"),
       h("div", { class: "toast-text" }, ...content),
-      closeButton("Dismiss", () => this.#dismiss(toast)),
+      closeButton(TEXTS.dismiss, () => this.#dismiss(toast)),
     );
     toast.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.#dismiss(toast);
@@ -80,8 +74,8 @@ export function alertContent(alert: SystemAlert): HTMLElement[] {
     h(
       "p",
       { class: "toast-title" },
-      `${LEVEL_WORDS[alert.level] ?? alert.level} · ${alert.category}`,
-      alert.action_required === true && h("span", { class: "badge" }, "Action required"),
+      `${TEXTS.levels[alert.level] ?? alert.level} · ${alert.category}`,
+      alert.action_required === true && h("span", { class: "badge" }, TEXTS.actionRequired),
     ),
     h("p", { class: "toast-message" }, h("bdi", {}, alert.message)),
   ];
@@ -91,7 +85,7 @@ export function alertContent(alert: SystemAlert): HTMLElement[] {
         "p",
         { class: "subtle" },
         description && h("bdi", {}, description),
-        time && ` (takes ${time})`,
+        time && ` ${TEXTS.takes(time)}`,
         endpoint && h("code", {}, endpoint),
       ),
     );

@@ -1,6 +1,7 @@
 import { ApiError, errorFromBody } from "./api";
 import type { ErrorDetail, ImportSummary } from "../client/src/events.js";
 import { randomUuid } from "../client/src/uuid.js";
+import { UPLOAD } from "./texts";
 
 export type UploadState = "ready" | "waiting" | "sending" | "sent" | "failed" | "stopped";
 
@@ -197,8 +198,8 @@ export const sendByXhr: Send = (upload, onSent, signal) =>
       if (found) resolve(found);
       else reject(errorFromBody(status, responseText));
     };
-    request.onerror = () => reject(new ApiError("NETWORK_ERROR", BROKEN_OFF));
-    request.onabort = () => reject(new ApiError("ABORTED", "the upload was stopped"));
+    request.onerror = () => reject(new ApiError("NETWORK_ERROR", UPLOAD.brokenOff));
+    request.onabort = () => reject(new ApiError("ABORTED", UPLOAD.stopped));
     signal.addEventListener("abort", () => request.abort());
     request.send(form);
   });
@@ -225,9 +226,6 @@ export function previewFromBody(status: number, body: string): Preview | null {
     return null;
   }
 }
-
-const BROKEN_OFF =
-  "The connection ended before the file was sent in full. The server may be down, the file may be larger than it accepts, or the file may have changed or moved since you chose it.";
 
 function isSameFile(one: File, other: File): boolean {
   return one.name === other.name && one.size === other.size && one.lastModified === other.lastModified;

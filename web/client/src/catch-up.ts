@@ -1,4 +1,4 @@
-import { CommandError, isBusy, isCode } from "./command-error.js";
+import { isBusy, isCode } from "./command-error.js";
 import type { Missed, Session, SystemAlert } from "./events.js";
 import type { HttpInterface } from "./http.js";
 import { remember } from "./remember.js";
@@ -91,7 +91,7 @@ export class CatchUp {
       kept.alerts = await read("/alerts", "alerts");
     } catch (error) {
       if (isBusy(error)) throw error;
-      this.#isKept = error instanceof CommandError && !isCode(error, "NOT_FOUND", "HTTP_404");
+      this.#isKept = !isCode(error, "NOT_FOUND", "HTTP_404");
     }
     return kept;
   }

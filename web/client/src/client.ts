@@ -224,8 +224,8 @@ export class WebSocketClient extends Connection {
 
   /** One page of the list. */
   async listPage(query: ListQuery = {}): Promise<SessionPage> {
-    const { sessions, next } = await this.command<Partial<SessionPage>>("list_sessions", query);
-    return { sessions: sessions ?? [], next: next ?? null };
+    const { sessions = [], next = null } = await this.command<Partial<SessionPage>>("list_sessions", query);
+    return { sessions, next };
   }
 
   /**

@@ -161,8 +161,8 @@ export abstract class Connection {
 
   /** Sends a command and waits for its answer. */
   protected async command<T>(name: string, request: object): Promise<T> {
-    if (!this.socket || !this.isConnected) throw new CommandError("NOT_CONNECTED", "not connected to the server");
     const { socket } = this;
+    if (!socket || !this.isConnected) throw new CommandError("NOT_CONNECTED", "not connected to the server");
     let answer: Answer<T>;
     try {
       answer = (await socket.timeout(this.config.commandTimeout).emitWithAck(name, request)) as Answer<T>;

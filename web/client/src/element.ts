@@ -1,5 +1,5 @@
 import { WebSocketClient } from "./client.js";
-import { etaInWords, formatPercent, humanise, rowsInWords } from "./words.js";
+import { WORDS, etaInWords, formatPercent, humanise, rowsInWords } from "./words.js";
 import { SessionStore } from "./session-store.js";
 import { type SessionView, isStalled } from "./session-view.js";
 
@@ -90,7 +90,7 @@ export class PulsewheelProgress extends HTMLElement {
     });
     const clock = setInterval(() => this.#show(store.get(session), store.now()), 1_000);
     const lost = ({ sessionId }: { sessionId: string }): void => {
-      if (sessionId === session && !store.get(session)) this.#facts.textContent = "The server does not know this session.";
+      if (sessionId === session && !store.get(session)) this.#facts.textContent = WORDS.unknown;
     };
     client.subscribe("session_lost", lost);
     this.#stop = () => {
@@ -113,7 +113,7 @@ export class PulsewheelProgress extends HTMLElement {
     setText(this.#name, name);
     setText(this.#percent, view ? formatPercent(progress) : "");
     if (this.#fill.style.transform !== reached) this.#fill.style.transform = reached;
-    setAttribute(this.#bar, "aria-label", name || "Progress");
+    setAttribute(this.#bar, "aria-label", name || WORDS.progress);
     if (view) setAttribute(this.#bar, "aria-valuenow", String(Math.floor(progress * 1000) / 10));
     else this.#bar.removeAttribute("aria-valuenow");
     if (view) setText(this.#facts, factsOf(view, now));
@@ -128,9 +128,9 @@ export function defineElement(name = "pulsewheel-progress"): void {
 function factsOf(view: SessionView, now: number): string {
   const { ending } = view;
   if (ending?.status === "error") return ending.error.message;
-  if (ending) return ending.status === "completed" ? "Done" : "Cancelled";
-  if (view.status === "lost") return "The server does not know this session any more.";
-  if (isStalled(view, now)) return "No news for a while";
+  if (ending) return ending.status === "completed" ? WORDS.done : WORDS.cancelled;
+  if (view.status === "lost") return WORDS.forgotten;
+  if (isStalled(view, now)) return WORDS.stalled;
   const eta = view.etaSeconds === null ? "" : etaInWords(view.etaSeconds);
   return [view.currentStep, rowsInWords(view.processedRows, view.totalRows), eta].filter(Boolean).join(" · ");
 }

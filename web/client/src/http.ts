@@ -1,6 +1,7 @@
 import { type Auth, authHeaders, isAuthRequired } from "./auth.js";
 import { CommandError } from "./command-error.js";
 import { type Page, pages } from "./pages.js";
+import { ANSWERED_WITH, UNREACHABLE } from "./words.js";
 
 export interface RequestOptions {
   body?: object;
@@ -58,7 +59,7 @@ export class HttpInterface {
       // A frozen server takes requests and never answers.
       if (signal?.reason?.name === "TimeoutError") throw new CommandError("TIMEOUT", "the server does not answer");
       signal?.throwIfAborted();
-      throw new CommandError("NETWORK_ERROR", "the server could not be reached");
+      throw new CommandError("NETWORK_ERROR", UNREACHABLE);
     }
     if (!response.ok) throw refusal(response, text);
     return (text === "" ? {} : JSON.parse(text)) as T;
@@ -78,6 +79,6 @@ function refusal(response: Response, text: string): CommandError {
   } catch {
     // What answers without the server's form, a proxy for instance, is known by its status.
     const code = response.status >= 500 ? "SERVER_OVERLOAD" : `HTTP_${response.status}`;
-    return new CommandError(code, `the server answered with status ${response.status}`, retryAfterMs);
+    return new CommandError(code, `${ANSWERED_WITH} ${response.status}`, retryAfterMs);
   }
 }

@@ -1,6 +1,22 @@
-/** Figures of a session as people read them, in English. */
+/** What people read of a session, in English. */
 
-const counts = new Intl.NumberFormat("en-US");
+/** What the element says of a session. */
+export const WORDS = {
+  progress: "Progress",
+  done: "Done",
+  cancelled: "Cancelled",
+  stalled: "No news for a while",
+  unknown: "The server does not know this session.",
+  forgotten: "The server does not know this session any more.",
+};
+
+/** Why a request has no answer. */
+export const UNREACHABLE = "the server could not be reached";
+/** Before a status of HTTP, where an answer says nothing else. */
+export const ANSWERED_WITH = "the server answered with status";
+
+// Bundles that say no figures leave it out.
+const counts = /* @__PURE__ */ new Intl.NumberFormat("en-US");
 
 export function formatCount(value: number): string {
   return counts.format(value);

@@ -1,0 +1,41 @@
+/** The server's own figures. */
+
+import { formatCount, plural } from "../../client/src/words.js";
+
+export const SERVER = {
+  title: "Server",
+  lead: (version: string) => `pulsewheel ${version}`,
+  reading: "Reading the figures…",
+  forbidden: "The figures of the server are shown to admins only.",
+  unread: (reason: string) => `The figures could not be read: ${reason}.`,
+  old: (time: string) => `What you see is from ${time}.`,
+  read: (time: string) => `Read at ${time}, and again every five seconds while this page is looked at.`,
+  figures: {
+    clients: "Clients",
+    sessions: "Sessions running",
+    uptime: "Up for",
+    memory: "Memory",
+    eventsIn: "Events in",
+    eventsOut: "Events out",
+    traffic: "Traffic",
+    lag: "Delay of the loop",
+  },
+  transports: (websockets: number, polling: number) => `${formatCount(websockets)} by WebSocket, ${formatCount(polling)} polling`,
+  queued: (size: string) => `${size} wait for slow clients`,
+  perSecond: (value: string) => `${value}/s`,
+  soon: "known after the next reading",
+  memory: (mib: number) => `${formatCount(mib)} MiB`,
+  memoryLeft: (mib: number) => `${formatCount(mib)} MiB left`,
+  sinceStart: (count: number) => `${formatCount(count)} since the start`,
+  traffic: (read: string, written: string) => `in ${read}/s, out ${written}/s`,
+  lagMax: (time: string) => `at most ${time} since the start`,
+  idle: "idle",
+  reconnections: (count: number) => `${plural(count, "client")} came back`,
+  limits: "Limits that were reached",
+  noLimits: "None since the start.",
+  disconnects: "Why clients were disconnected",
+  noDisconnects: "None were.",
+  panics: (count: number) => `${plural(count, "panic")} in the server's handlers: its log has more.`,
+  memoryCurve: (from: string, to: string) => `Memory since this page was opened, from ${from} to ${to}`,
+  eventsCurve: (most: string) => `Events out since this page was opened, at most ${most} a second`,
+};

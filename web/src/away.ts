@@ -42,10 +42,9 @@ export class AwayNotice {
   }
 
   #show({ since, sessions, alerts }: Missed): void {
-    const { statuses } = TEXTS;
-    const counts = (Object.keys(statuses) as TerminalEvent["status"][]).map((status) => {
+    const counts = (Object.keys(TEXTS.statuses) as TerminalEvent["status"][]).map((status) => {
       const count = sessions.filter((ending) => ending.status === status).length;
-      return count > 0 ? `${formatCount(count)} ${statuses[status]}` : "";
+      return count > 0 ? `${formatCount(count)} ${TEXTS.statuses[status]}` : "";
     });
     const told = [...counts, alerts.length > 0 ? TEXTS.alerts(alerts.length) : ""].filter(Boolean).join(", ");
     const running = this.#store.getSnapshot().filter(({ endedAt }) => endedAt === null).length;

@@ -28,7 +28,7 @@ export class FindingsView {
 
   constructor(container: HTMLElement, tiles: HTMLElement) {
     this.#table = new PagedTable(container, {
-      texts: TEXTS,
+      texts: TEXTS.table,
       testid: "findings-table",
       totalTestid: "findings-total",
       pageSize: PAGE_SIZE,

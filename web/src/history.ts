@@ -216,7 +216,7 @@ function rowOf(view: SessionView): HTMLElement {
   const title = titleOf(view);
   const link = h("a", { href: addressOf(sessionId), class: "plain-link main-text" }, h("bdi", {}, title));
   const badge = h("span", { class: "badge", "data-kind": status }, TEXTS.statuses[status as EndedStatus] ?? status);
-  const { columns } = TEXTS;
+  const columns = TEXTS.columns;
   const cell = (label: string | undefined, kindOfCell: string, ...content: (Node | string | false)[]): HTMLElement =>
     h("td", { role: "cell", class: kindOfCell, "data-label": label ?? null }, ...content);
   const row = h(

@@ -26,7 +26,7 @@ export function createImportsTable(container: HTMLElement, hooks: ImportsHooks):
   const open = new Set<number>();
   const newest = new Map<string, number>();
   const table = new PagedTable<Row>(container, {
-    texts: TEXTS,
+    texts: TEXTS.table,
     testid: "imports-table",
     pageSize: PAGE_SIZE,
     columns: [

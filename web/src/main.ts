@@ -23,7 +23,7 @@ import { StatusView } from "./status";
 import { themeSwitch } from "./theme";
 import { Toasts } from "./toasts";
 import "./styles/index.css";
-import { PAGE } from "./texts";
+import { COMMON } from "./texts";
 
 const IMPORT = "vulnerability_import";
 /** Who was sent away, since a login has ended for example, learns by another attempt what is wanted. */
@@ -93,7 +93,7 @@ showTitle = (): void => {
   const icon = running ? `progress-${Math.floor(running.share * 8)}.svg` : "favicon.svg";
   setAttribute(byId("favicon"), "href", icon);
   const place = [page, past, server].find(({ element }) => !element.hidden)?.title;
-  const title = running ? `${running.text} – ${PAGE.name}` : place ? `${place} – ${PAGE.name}` : PAGE.name;
+  const title = running ? `${running.text} – ${COMMON.name}` : place ? `${place} – ${COMMON.name}` : COMMON.name;
   if (document.title !== title) document.title = title;
 };
 new Router([page, past, server], () => showTitle());

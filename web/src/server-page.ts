@@ -3,7 +3,7 @@ import { byId, h, setText, svg } from "./dom";
 import { formatBytes, formatClock, formatCount, formatDecimal, formatDuration, formatElapsed } from "./format";
 import type { View } from "./router";
 import { type Reading, Readings } from "./server-figures";
-import { SERVER as TEXTS } from "./texts";
+import { FORMAT, SERVER as TEXTS } from "./texts";
 
 const READ_EVERY_MS = 5_000;
 
@@ -166,5 +166,5 @@ function counts(all: ServerFigures["limits"], none: string): HTMLElement {
 
 /** Delays of a loop are far below what others take: "0.4 ms". */
 function smallTime(ms: number): string {
-  return ms < 10 ? `${formatDecimal(ms)} ms` : formatDuration(ms);
+  return ms < 10 ? `${formatDecimal(ms)} ${FORMAT.ms}` : formatDuration(ms);
 }

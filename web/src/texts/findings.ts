@@ -3,18 +3,11 @@
 import { formatCount, plural } from "../../client/src/words.js";
 
 export const FINDINGS = {
-  title: "Findings",
-  caption: "Findings, latest first",
-  saveCsv: "Save as CSV",
-  saveJson: "Save as JSON",
-  tiles: "Active findings by severity",
-  filters: "Filter the findings",
-  search: "Search",
-  searched: "Title, check, CVE or host",
-  scanner: "Scanner",
-  exactHost: "Exact name or address",
-  active: "Active",
-  resolved: "Resolved",
+  table: {
+    caption: "Findings, latest first",
+    total: (count: number) => plural(count, "finding"),
+    unread: (reason: string) => `The findings could not be read: ${reason}.`,
+  },
   severity: "Severity",
   finding: "Finding",
   host: "Host",
@@ -23,8 +16,6 @@ export const FINDINGS = {
   status: "Status",
   lastSeen: "Last seen",
   statuses: { active: "active", resolved: "resolved" } as Record<string, string>,
-  total: (count: number) => plural(count, "finding"),
-  unread: (reason: string) => `The findings could not be read: ${reason}.`,
   empty: "No findings yet",
   emptyHint: "They appear here as soon as the first scan has been imported.",
   noMatch: "Nothing matches these filters",

@@ -2,21 +2,8 @@
 
 import { formatCount, plural } from "../../client/src/words.js";
 
-/** What index.html says before any script runs; it names these texts by their place here. */
-export const PAGE = {
-  description: "Import vulnerability scans and watch the progress live.",
-  name: "Pulsewheel",
-  skip: "Skip to the content",
-  places: "Places",
-  live: "Live",
-  transport: "How events travel to this page",
-  theme: "Theme",
-  noScript: "This page needs JavaScript to show live progress.",
-  heartbeat: "The server reports its state every 30 seconds.",
-  close: "Close",
-};
-
 export const COMMON = {
+  name: "Pulsewheel",
   all: "All",
   loading: "Loading…",
   again: "Try again",
@@ -29,14 +16,11 @@ export const ALERTS = {
   alerts: "Alerts",
   count: (count: string) => `Alerts: ${count}`,
   actions: (count: number) => `${plural(count, "needs", "need")} action`,
-  clear: "Remove those without action",
-  none: "No alerts.",
   remove: "Take this alert off the list",
   unread: (reason: string) => `Earlier alerts could not be read: ${reason}.`,
 };
 
 export const AWAY = {
-  label: "While you were away",
   title: (time: string) => `While you were away (no connection for ${time}):`,
   statuses: { completed: "completed", error: "failed", cancelled: "cancelled" },
   alerts: (count: number) => plural(count, "alert"),
@@ -66,10 +50,6 @@ export const FORMAT = {
 };
 
 export const NOTICES = {
-  label: "When a session ends",
-  off: "No notices",
-  notify: "Notify me of ends",
-  sound: "Notify me, with a sound",
   refused: "This browser does not let the page notify you. Its settings for this address may change that.",
   ended: (count: number) => `${plural(count, "session")} ended`,
   counts: { completed: "done", error: "failed", cancelled: "cancelled", lost: "no longer known" },
@@ -83,9 +63,6 @@ export const REFRESH = {
 };
 
 export const SIGN_IN = {
-  title: "Sign in",
-  lead: "This server shows its work to those who have a token.",
-  token: "Token",
   unreachable: "The server could not be reached.",
   refused: "The server does not accept this token.",
   tooMany: (seconds: number) => `Too many tokens were wrong. Try again in ${plural(seconds, "second")}.`,

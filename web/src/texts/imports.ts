@@ -3,27 +3,8 @@
 import { formatCount, plural } from "../../client/src/words.js";
 
 export const IMPORT_FORM = {
-  title: "Import a scan",
-  dropHere: "Drop a scan here or",
-  choose: "choose a file",
-  formats: "CSV exports of more than 20 scanners, or any table with hosts, findings and severities",
-  chosen: "Chosen files",
-  scanner: "Scanner",
-  detect: "Detect from the file",
-  otherScanner: "Another name…",
-  scannerName: "Name of the scanner",
-  preview: "Preview",
-  previewHint: "See what the files would bring, without importing them",
   import: "Import",
   importAll: (count: number) => `Import ${formatCount(count)} files`,
-  options: "More options",
-  others: "Findings that are not in the file",
-  resolveOnHosts: "are resolved on the hosts of the file",
-  resolveAll: "are resolved on all hosts of the scanner",
-  resolveNone: "stay as they are",
-  scanDate: "Day of the scan",
-  site: "Site",
-  allowOlder: "Take scans that are older than those known",
   previewOf: (name: string, outcome: string) => `Preview of ${name}: ${outcome}`,
   doubles: (names: string) => `Already chosen: ${names}`,
   remove: (name: string) => `Take ${name} off the list`,
@@ -136,8 +117,11 @@ export const REJECTIONS = {
 };
 
 export const IMPORTS = {
-  title: "Past imports",
-  caption: "Past imports, latest first",
+  table: {
+    caption: "Past imports, latest first",
+    total: (count: number) => plural(count, "import"),
+    unread: (reason: string) => `The imports could not be read: ${reason}.`,
+  },
   statuses: { running: "running", completed: "done", error: "failed", cancelled: "cancelled", interrupted: "interrupted" },
   undone: "undone",
   file: "File",
@@ -146,8 +130,6 @@ export const IMPORTS = {
   took: "Took",
   result: "Result",
   unnamed: "unnamed file",
-  total: (count: number) => plural(count, "import"),
-  unread: (reason: string) => `The imports could not be read: ${reason}.`,
   empty: "No imports yet",
   emptyHint: "Every import is kept here with its outcome, failed and cancelled ones too.",
   theImport: "the import",

@@ -3,8 +3,9 @@
  * Counts are written here; sizes, times and shares come as texts, from `format.ts`.
  */
 
-export * from "./findings";
-export * from "./frame";
-export * from "./imports";
-export * from "./server";
-export * from "./sessions";
+export * from "./findings.ts";
+export * from "./frame.ts";
+export * from "./imports.ts";
+export * from "./page.ts";
+export * from "./server.ts";
+export * from "./sessions.ts";

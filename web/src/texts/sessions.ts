@@ -3,12 +3,6 @@
 import { WORDS, formatCount, plural } from "../../client/src/words.js";
 
 export const BOARD = {
-  now: "Now",
-  clear: "Remove finished",
-  search: "Search by name, kind, step or id",
-  searching: "Search the sessions",
-  show: "Show sessions",
-  kinds: { "": "All sessions", running: "Running", stalled: "Without news", completed: "Done", error: "Failed", cancelled: "Cancelled" },
   list: "Sessions",
   total: (count: number) => plural(count, "session"),
   noMatch: "No session matches.",

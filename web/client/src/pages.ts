@@ -8,7 +8,7 @@ export type Page<T> = { next?: string | null } & { [list: string]: T[] | string 
 /** Reads the list of that name page by page. */
 export async function* pages<T>(list: string, read: (cursor: { cursor?: string }) => Promise<Page<T>>): AsyncGenerator<T[]> {
   let cursor = {};
-  for (let pages = 0, entries = 0; pages < MAX_PAGES && entries < MAX_ENTRIES; pages += 1) {
+  for (let count = 0, entries = 0; count < MAX_PAGES && entries < MAX_ENTRIES; count += 1) {
     const page = await read(cursor);
     const part = (page[list] ?? []) as T[];
     entries += part.length;

@@ -3,40 +3,14 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use pulsewheel::progress::{
-    Audience, Changes, ErrorCode, ListQuery, ProgressConfig, SessionOptions,
-};
-use pulsewheel::{Config, Environment, Now};
+use pulsewheel::progress::{Audience, Changes, ErrorCode, ListQuery, SessionOptions};
 use uuid::Uuid;
 
 use super::write::{Kept, Writer, MAX_CHANGES};
 use super::*;
+use crate::serve::testing::keeping_endpoint as endpoint;
 use crate::serve::Answers;
 use crate::store::Store;
-
-const NOW: Now = Now {
-    mono_ms: 1,
-    unix_ms: 1_736_677_800_000,
-};
-
-fn endpoint() -> Endpoint {
-    let mut next = 0u8;
-    let environment = Environment {
-        random: Box::new(move |bytes| {
-            next = next.wrapping_add(1);
-            bytes.fill(next);
-        }),
-        memory: Box::new(Default::default),
-    };
-    let config = Config {
-        progress: Some(ProgressConfig {
-            changes: true,
-            ..ProgressConfig::default()
-        }),
-        ..Config::default()
-    };
-    Endpoint::new(config, environment, NOW)
-}
 
 fn writer(directory: &Path) -> Writer {
     writer_that_keeps(directory, Kept::default())

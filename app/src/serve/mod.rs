@@ -43,7 +43,7 @@ mod sessions;
 mod signals;
 mod socket_file;
 #[cfg(test)]
-mod testing;
+pub mod testing;
 
 use std::fmt;
 use std::io::{self, Write};

@@ -13,6 +13,7 @@ use clap::Args;
 use rusqlite::{params, Connection, OpenFlags};
 
 use crate::clock::now_ms;
+use crate::data_dir::DataDir;
 use crate::last_backup::LastBackup;
 use crate::{journal, store};
 
@@ -31,14 +32,8 @@ pub struct BackupArgs {
     /// The file with the backup.
     pub file: PathBuf,
 
-    /// Directory of the databases.
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "PULSEWHEEL_DATA_DIR",
-        default_value = "./data"
-    )]
-    pub data_dir: PathBuf,
+    #[command(flatten)]
+    pub data_dir: DataDir,
 }
 
 /// Why there is no backup, or nothing was restored.
@@ -93,7 +88,7 @@ pub fn backup(args: &BackupArgs) -> Result<(), BackupError> {
     }
     let begun_ms = u64::try_from(now_ms()).unwrap_or(0);
     let part = beside(&args.file, ".part");
-    let written = write_archive(&args.data_dir, &part).and_then(|()| {
+    let written = write_archive(&args.data_dir.path, &part).and_then(|()| {
         sync(&part)?;
         fs::rename(&part, &args.file).map_err(|error| BackupError::Io(args.file.clone(), error))?;
         sync_folder_of(&args.file)
@@ -102,7 +97,7 @@ pub fn backup(args: &BackupArgs) -> Result<(), BackupError> {
         let _ = fs::remove_file(&part);
     }
     written?;
-    LastBackup::of(&args.data_dir)
+    LastBackup::of(&args.data_dir.path)
         .note(begun_ms)
         .map_err(BackupError::Unnoted)
 }
@@ -110,7 +105,7 @@ pub fn backup(args: &BackupArgs) -> Result<(), BackupError> {
 /// Puts the databases of a backup into a data directory that no server uses. Those that were
 /// there are kept, in the folder that this gives, if there were any.
 pub fn restore(args: &BackupArgs) -> Result<Option<PathBuf>, BackupError> {
-    let directory = &args.data_dir;
+    let directory = &args.data_dir.path;
     let _lock = store::lock(directory).map_err(BackupError::Store)?;
     let archive = open(&args.file)?;
     let mut restored = Vec::new();
@@ -306,7 +301,9 @@ mod tests {
     fn args(file: &Path, data_dir: &Path) -> BackupArgs {
         BackupArgs {
             file: file.to_owned(),
-            data_dir: data_dir.to_owned(),
+            data_dir: DataDir {
+                path: data_dir.to_owned(),
+            },
         }
     }
 

@@ -11,12 +11,13 @@
 //! | [`backup`] | `pulsewheel backup` and `pulsewheel restore` |
 //! | [`generate`] | seeded sample scans of any size |
 //! | [`licenses`] | what `--licenses` prints |
-//! | [`severity`], [`normal`], [`clock`], [`memory`] | small shared helpers |
+//! | [`severity`], [`normal`], [`clock`], [`memory`], [`data_dir`] | small shared helpers |
 #![forbid(unsafe_code)]
 
 pub mod backup;
 pub mod client;
 pub mod clock;
+pub mod data_dir;
 pub mod generate;
 pub mod import;
 pub mod journal;

@@ -15,6 +15,7 @@ use pulsewheel::Network;
 use super::budget;
 use super::leaving::{Length, OnShutdown};
 use super::sessions::audience;
+use crate::data_dir::DataDir;
 
 /// Bytes of an upload, form included: 100 MiB.
 const DEFAULT_MAX_UPLOAD_BYTES: u64 = 100 * 1024 * 1024;
@@ -42,14 +43,8 @@ pub struct ServeArgs {
     )]
     pub listen: Vec<ListenAddress>,
 
-    /// Directory of the database; made if it does not exist.
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "PULSEWHEEL_DATA_DIR",
-        default_value = "./data"
-    )]
-    pub data_dir: PathBuf,
+    #[command(flatten)]
+    pub data_dir: DataDir,
 
     /// Name that browsers may reach this server by; may be given more than once.
     ///

@@ -175,12 +175,16 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
     let mut auth = Auth::open(args.token_file.as_deref(), args.insecure).map_err(|error| {
         ServeError::TokenFile(args.token_file.clone().unwrap_or_default(), error)
     })?;
-    let store = Arc::new(Store::open_with_cache(&args.data_dir, budget.cache_kib())?);
-    auth.restore_logins(&args.data_dir)
+    let store = Arc::new(Store::open_with_cache(
+        &args.data_dir.path,
+        budget.cache_kib(),
+    )?);
+    auth.restore_logins(&args.data_dir.path)
         .map_err(ServeError::DataDirectory)?;
     let auth = Arc::new(auth);
-    let journal = Journal::open(&args.data_dir)?;
-    let mut reservation = Reservation::open(&args.data_dir).map_err(ServeError::DataDirectory)?;
+    let journal = Journal::open(&args.data_dir.path)?;
+    let mut reservation =
+        Reservation::open(&args.data_dir.path).map_err(ServeError::DataDirectory)?;
     let allowed_hosts = allowed_hosts(args, &addresses);
     let cors = cors(&args.allowed_origin);
     let mut server = Server::new(Config {
@@ -266,7 +270,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         started: Instant::now(),
     };
     let pace = host.journal.pace();
-    let _watch = Watch::start(alerts, handle.clone(), &args.data_dir, pace)?;
+    let _watch = Watch::start(alerts, handle.clone(), &args.data_dir.path, pace)?;
     host.journal.take(server.endpoint());
     let leave = {
         let (handle, args, manager) = (handle.clone(), args.clone(), manager.clone());
@@ -282,7 +286,7 @@ pub fn run(args: &ServeArgs) -> Result<(), ServeError> {
         "pulsewheel {} at {} with data in {}",
         env!("CARGO_PKG_VERSION"),
         places.join(" and "),
-        args.data_dir.display()
+        args.data_dir.path.display()
     );
     announce(places)?;
     manager.ready(server.endpoint());
@@ -417,6 +421,7 @@ fn announce(places: Vec<String>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data_dir::DataDir;
     use leaving::{Length, OnShutdown};
     use pulsewheel::progress::Audience;
 
@@ -426,7 +431,9 @@ mod tests {
                 .iter()
                 .map(|address| address.parse().unwrap())
                 .collect(),
-            data_dir: "unused".into(),
+            data_dir: DataDir {
+                path: "unused".into(),
+            },
             allowed_host: allowed.iter().map(|&name| name.to_owned()).collect(),
             allowed_origin: Vec::new(),
             max_upload_bytes: 1,

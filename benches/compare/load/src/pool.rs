@@ -103,7 +103,9 @@ impl Pool {
         }
         for event in &self.events {
             let index = event.token().0;
-            let client = &mut self.clients[index];
+            let Some(client) = self.clients.get_mut(index) else {
+                return Err(format!("client {index} is not there any more").into());
+            };
             let was_joined = client.stage == Stage::Joined;
             if event.is_writable() {
                 client.on_writable(&self.hello)?;

@@ -189,6 +189,27 @@ test("I123 a redirection is not followed", async (t) => {
   assert.match(stderr, /^week\.csv: the server answered with status 307\n$/);
 });
 
+test("I126 an answer of something else than the server is no import", async (t) => {
+  for (const body of ["<html>Log in first</html>", "[".repeat(100_000), "{}", '{"sessionId": 7}']) {
+    const origin = await standIn(t, (request, response) => response.writeHead(202).end(body));
+    const { status, stdout, stderr } = await importFiles(origin, [file("week.csv", "a,b\n")]);
+    assert.deepEqual([status, stdout], [1, ""]);
+    assert.match(stderr, /^week\.csv: the server answered with status 202, and names no session\n$/);
+  }
+});
+
+test("I131 a server that is busy for a moment is asked about the import again", async (t) => {
+  const busy = [429, 502, 503, 504];
+  const answer = (request, response) => {
+    if (request.method === "POST") return json(response, 202, { importId: 1, sessionId: "x", vendor: "nessus" });
+    const status = busy.pop();
+    if (status) return response.writeHead(status).end("busy");
+    json(response, 200, { session: { status: "completed", import_id: 1, metadata: {}, summary: {} } });
+  };
+  const { status, stderr } = await importFiles(await standIn(t, answer), ["--wait", file("week.csv", "a,b\n")]);
+  assert.deepEqual([status, busy], [0, []], stderr);
+});
+
 test("I123 proxies are not asked", async (t) => {
   const seen = [];
   const origin = await standIn(t, (request, response) => {

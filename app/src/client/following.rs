@@ -57,6 +57,11 @@ impl Follower<'_> {
             (200, Some("error")) => Sight::Ended(Outcome::failed(&session["error"])),
             (410, _) => Sight::Ended(Outcome::Cancelled),
             (404, _) => Sight::Unknown,
+            // The server, or a proxy before it, is busy or begins anew.
+            (status @ (429 | 502..=504), _) => {
+                let message = format!("it answers with status {status}");
+                return Err(io::Error::other(message));
+            }
             (status, _) => Sight::Ended(Outcome::Broken(format!(
                 "the server answered with status {status} when asked about the import"
             ))),

@@ -59,12 +59,13 @@ pub struct Counts {
 }
 
 impl Accepted {
-    pub fn from_json(body: &Value) -> Accepted {
-        Accepted {
+    /// `None` where the answer is none of this server, but of a proxy perhaps.
+    pub fn from_json(body: &Value) -> Option<Accepted> {
+        body["sessionId"].is_string().then(|| Accepted {
             import_id: body["importId"].as_u64(),
             session_id: text(&body["sessionId"]),
             vendor: text(&body["vendor"]),
-        }
+        })
     }
 }
 

@@ -86,8 +86,10 @@ impl Upload {
             )));
         }
         match answer {
-            Ok(Answer { status: 202, body }) => Ok(Accepted::from_json(&body)),
-            Ok(answer) => Err(refused(&answer)),
+            Ok(answer) => match Accepted::from_json(&answer.body) {
+                Some(accepted) if answer.status == 202 => Ok(accepted),
+                _ => Err(refused(&answer)),
+            },
             Err(error) => Err(Outcome::unreachable(server, &error)),
         }
     }
@@ -129,10 +131,10 @@ fn refused(answer: &Answer) -> Outcome {
     let error = &answer.body["error"];
     let text = |value: &Value| clean(value.as_str().unwrap_or_default(), 1000);
     let (code, message) = (text(&error["code"]), text(&error["message"]));
-    Outcome::Broken(if code.is_empty() {
-        format!("the server answered with status {}", answer.status)
-    } else {
-        format!("the server refused it: {code}: {message}")
+    Outcome::Broken(match (code.as_str(), answer.status) {
+        ("", 202) => "the server answered with status 202, and names no session".to_owned(),
+        ("", status) => format!("the server answered with status {status}"),
+        _ => format!("the server refused it: {code}: {message}"),
     })
 }
 

@@ -139,6 +139,25 @@ describe("the page for everybody", { skip, timeout: 300_000 }, () => {
     });
   });
 
+  test("on paper there is what can be read, in light colours, and nothing to press or fill in", async () => {
+    await withDashboard(world.browser, world.server.url, "paper", { colorScheme: "dark" }, async (page) => {
+      await importInPage(page, scan("paper.csv", ["web-1,Old,High", "web-2,Weak,Critical"]));
+      await page.locator(`${testid("findings-table")} tbody tr`).nth(1).waitFor();
+      const { sessionId } = await postJson(world.server.url, "/api/sessions", { metadata: { title: "paper" } });
+      await cardOf(page, sessionId).waitFor();
+      await page.evaluate(() => document.documentElement.setAttribute("data-theme", "dark"));
+      await page.emulateMedia({ media: "print" });
+      const shown = (selector) => page.locator(selector).and(page.locator(":visible"));
+      assert.deepEqual(await shown("button, select, input, textarea, a.quiet-button").evaluateAll((all) => all.map(({ className }) => className).filter((name) => !/^(link-button|sort-button|tile)$/.test(name))), []);
+      for (const read of [".tile", "thead th .sort-button", testid("progress-bar"), `${testid("findings-table")} .link-button`]) assert.ok(await shown(read).count() > 0, read);
+      const { scheme, bar } = await page.evaluate(() => ({
+        scheme: getComputedStyle(document.documentElement).colorScheme,
+        bar: getComputedStyle(document.querySelector(".bar")).printColorAdjust,
+      }));
+      assert.deepEqual([scheme, bar], ["light", "exact"]);
+    });
+  });
+
   test("nothing moves by itself where less motion is asked for", async () => {
     await withDashboard(world.browser, world.server.url, "motion", { reducedMotion: "reduce" }, async (page) => {
       await postJson(world.server.url, "/api/sessions", { metadata: { title: "still" } });

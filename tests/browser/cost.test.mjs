@@ -1,10 +1,9 @@
-// What the page costs, in what can be counted without a clock: elements, changes, looks at the layout, requests, bytes, and
-// how far anything is pushed around.
+// What the page costs, in what can be counted without a clock: elements, changes, looks at the layout, requests and bytes.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { startCrowd } from "./crowd.mjs";
-import { launchBrowser, reasonToSkip, scanCsv, scratchFolder, testid, writeScan } from "./harness.mjs";
+import { withCrowd } from "./crowd.mjs";
+import { launchBrowser, reasonToSkip, scanCsv, testid, writeScan } from "./harness.mjs";
 
 const skip = reasonToSkip() || (process.env.PULSEWHEEL_URL ? "SKIP: the server is not the test's own to fill" : false);
 if (skip) console.log(skip);
@@ -12,23 +11,6 @@ if (skip) console.log(skip);
 const SESSIONS = 1_000;
 const rowOf = (page, id) => page.locator(`${testid("session-card")}[data-session-id="${id}"]`);
 const shows = (page, id, percent) => rowOf(page, id).locator(`${testid("progress-bar")}[aria-valuenow="${percent}"]`).waitFor();
-
-/** Runs `body` with a page, and a server that has so many sessions. */
-async function withCrowd(browser, count, options, body) {
-  const folder = scratchFolder();
-  const crowd = await startCrowd(folder.path);
-  try {
-    await crowd.beginMany(count);
-    await options.filled?.(crowd, folder.path);
-    const { page, problems } = await crowd.open(browser, options);
-    await body({ page, crowd });
-    assert.deepEqual(problems, []);
-  } finally {
-    await Promise.all(browser.contexts().map((context) => context.close()));
-    await crowd.stop();
-    folder.remove();
-  }
-}
 
 /** The page of a thousand sessions, with all that it has read. */
 async function filled(page) {
@@ -137,41 +119,4 @@ describe("what the page costs", { skip, timeout: 600_000 }, () => {
       assert.equal(await place(), was);
     });
   });
-
-  for (const [many, count] of [["few", 2], ["many", 40]]) {
-    test(`nothing is pushed around among ${many} sessions, neither by loading nor by one that begins`, async () => {
-      const options = {
-        filled: (crowd, folder) => crowd.upload(writeScan(folder, "scan.csv", scanCsv(50, 1))),
-        before: (page) =>
-          page.addInitScript(() => {
-            window.shifts = [];
-            const note = (list) => list.getEntries().forEach(({ value, hadRecentInput, sources }) => {
-              if (!hadRecentInput) window.shifts.push(`${value.toFixed(4)} ${sources.map(({ node }) => node?.className || node?.nodeName)}`);
-            });
-            window.shiftObserver = new PerformanceObserver(note);
-            window.shiftObserver.observe({ type: "layout-shift", buffered: true });
-          }),
-      };
-      await withCrowd(browser, count, options, async ({ page, crowd }) => {
-        const still = () => page.waitForFunction(() => document.getAnimations().every(({ playState, effect }) => playState !== "running" || effect.getComputedTiming().endTime === Infinity));
-        /** Has the browser draw what there is, so that shifts are known. */
-        const drawn = () => page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
-        const after = async (what) => {
-          await still();
-          await drawn();
-          assert.deepEqual(await page.evaluate(() => window.shifts.splice(0)), [], what);
-        };
-        await page.locator(`${testid("findings-table")} tbody tr`).first().waitFor();
-        await page.locator(`${testid("imports-table")} tbody tr`).first().waitFor();
-        await page.locator(testid("chart")).waitFor();
-        await drawn();
-        await after("loading");
-        for (const metadata of [{}, { epoch: 3, loss: 0.25 }, { title: "one more" }]) {
-          const begun = await crowd.begin(metadata);
-          await rowOf(page, crowd.ids[begun]).waitFor();
-          await after("a session begins");
-        }
-      });
-    });
-  }
 });

@@ -1,10 +1,11 @@
 // A server with very many sessions, and producers who report on them, for the tests and measurements of such a page.
 
+import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { basename, join } from "node:path";
-import { openPage, live, startServer } from "./harness.mjs";
+import { openPage, live, scratchFolder, startProxy, startServer } from "./harness.mjs";
 
 /** So many callers, because each may begin a hundred sessions in a second. */
 const PRODUCERS = 10;
@@ -61,6 +62,12 @@ export async function startCrowd(folder) {
     begin,
     report,
     end: (index, verb = "complete", body = {}) => post(`/api/sessions/${ids[index]}/${verb}`, body, owner(index)),
+    /** Has the server forget an ended session. */
+    async remove(index) {
+      const headers = { Authorization: `Bearer ${admin}` };
+      const { status } = await fetch(`${server.url}/api/sessions/${ids[index]}`, { method: "DELETE", headers });
+      if (status !== 204) throw new Error(`a session was deleted with status ${status}`);
+    },
     /** Imports a file of findings. */
     async upload(path) {
       const form = new FormData();
@@ -98,13 +105,13 @@ export async function startCrowd(folder) {
       await Promise.all(waiting);
       return sent;
     },
-    /** Opens the page as somebody who may do everything. */
-    async open(browser, options = {}) {
+    /** Opens the page as somebody who may do everything; by another way than the direct one, if `url` names one. */
+    async open(browser, { url = server.url, hash = "", ...options } = {}) {
       const before = async (page) => {
         await page.request.post(`${server.url}/api/login`, { data: { token: admin }, headers: { Origin: server.url } });
         await options.before?.(page);
       };
-      const opened = await openPage(browser, `${server.url}/${options.hash ?? ""}`, { ...options, before });
+      const opened = await openPage(browser, `${url}/${hash}`, { ...options, before });
       await live(opened.page);
       return opened;
     },
@@ -113,4 +120,24 @@ export async function startCrowd(folder) {
       await server.stop();
     },
   };
+}
+
+/** Runs `body` with a page, and a server that has so many sessions. `options.isCut` puts a proxy between them, to be cut. */
+export async function withCrowd(browser, count, options, body) {
+  const folder = scratchFolder();
+  const crowd = await startCrowd(folder.path);
+  const proxy = options.isCut ? await startProxy(crowd.url) : null;
+  try {
+    await crowd.beginMany(count);
+    await options.filled?.(crowd, folder.path);
+    const { page, problems } = await crowd.open(browser, { url: proxy?.url, ...options });
+    await body({ page, crowd, proxy, folder: folder.path });
+    // A lost connection is told on the console.
+    if (!proxy) assert.deepEqual(problems, []);
+  } finally {
+    await Promise.all(browser.contexts().map((context) => context.close()));
+    await proxy?.stop();
+    await crowd.stop();
+    folder.remove();
+  }
 }

@@ -287,14 +287,17 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
     await short.waitFor({ state: "detached" });
   });
 
-  pageTest("nothing is wider than a phone of 360 pixels", async (open) => {
+  pageTest("nothing is wider than a phone of 360 pixels, or than a larger screen", async (open) => {
     const page = await open({ viewport: { width: 360, height: 740 } });
-    const narrow = async (when) => {
+    const narrow = async (when, screen = 360) => {
       const width = await page.evaluate(() => document.documentElement.scrollWidth);
-      assert.ok(width <= 360, `${when} the page is ${width} pixels wide`);
+      assert.ok(width <= screen, `${when} the page is ${width} pixels wide`);
     };
     await page.locator(testid("findings-table")).waitFor();
-    await narrow("with findings");
+    for (const screen of [701, 768, 901, 360]) {
+      await page.setViewportSize({ width: screen, height: 740 });
+      await narrow(`with findings, on a screen of ${screen},`, screen);
+    }
     const name = "a-very-long-name-without-a-single-space-as-scanners-like-to-write-them.csv";
     const upload = heldUpload(world.server.url, name, scanCsv(20_000, 40));
     await moving(page, upload.sessionId);

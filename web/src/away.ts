@@ -4,6 +4,7 @@ import type { SessionStore } from "../client/src/session-store.js";
 import { titleOf } from "./card";
 import { byId, closeButton, h } from "./dom";
 import { formatCount, formatElapsed } from "./format";
+import { glide } from "./glide";
 import { historyAddress } from "./history";
 import { addressOf } from "./session-page";
 import { AWAY as TEXTS } from "./texts";
@@ -51,7 +52,7 @@ export class AwayNotice {
     const named = STATUSES.flatMap((status) => sessions.filter((ending) => ending.status === status)).slice(0, MAX_NAMED);
     const text = h("p", { testid: "away-text" }, h("strong", {}, TEXTS.title(formatElapsed(this.#store.now() - since))), ` ${told}.`);
     if (running > 0) text.append(` ${TEXTS.running(running)}`);
-    this.#element.replaceChildren(
+    const content = [
       h(
         "div",
         { class: "away-content" },
@@ -66,8 +67,8 @@ export class AwayNotice {
         ),
       ),
       closeButton(TEXTS.dismiss, () => this.#dismiss()),
-    );
-    this.#element.hidden = false;
+    ];
+    this.#change(false, ...content);
     this.#hooks.announce(text.textContent);
   }
 
@@ -86,8 +87,17 @@ export class AwayNotice {
   #dismiss(): void {
     const focused = this.#element.contains(document.activeElement);
     this.#missed = null;
-    this.#element.hidden = true;
-    this.#element.replaceChildren();
+    this.#change(true);
     if (focused) byId("main").focus();
+  }
+
+  #change(hidden: boolean, ...content: HTMLElement[]): void {
+    glide(
+      () => document.querySelectorAll<HTMLElement>("main, .bottom"),
+      () => {
+        this.#element.hidden = hidden;
+        this.#element.replaceChildren(...content);
+      },
+    );
   }
 }

@@ -1,11 +1,11 @@
 import { besidePage } from "./address";
 import { fetchRecord } from "./api";
-import { type CardForm, SessionCard, titleOf } from "./card";
+import { type CardForm, SessionCard, outlineOf, titleOf } from "./card";
 import { CommandError, type WebSocketClient } from "../client/src/client.js";
 import { copyButton } from "./copy";
 import { byId, h, setAttribute, setClass, setHidden, setStyle, setText } from "./dom";
 import { formatCount, formatPercent, isolate } from "./format";
-import { glide } from "./glide";
+import { glide, isGliding } from "./glide";
 import { SessionFilter } from "./session-filter";
 import type { SessionStore } from "../client/src/session-store.js";
 import { type Place, type Stretch, placeOf, stretchAt } from "./stretch";
@@ -189,6 +189,8 @@ export class SessionBoard {
     if (this.#scheduled) return;
     this.#scheduled = true;
     const render = (): void => {
+      const mayMove = this.#arranged === null && this.#viewport.top === this.#shownTop;
+      if (mayMove && isGliding()) return void requestAnimationFrame(render);
       this.#scheduled = false;
       this.#render();
     };
@@ -215,7 +217,7 @@ export class SessionBoard {
       if (news) this.#showAround(arranged);
     };
     const shape = this.#shapeOf(matching, forms, stretch);
-    // Progress moves nothing, and whoever scrolls moves all of it.
+    // Figures move nothing, and whoever scrolls moves all of it.
     if (shape === this.#shape || top !== this.#shownTop) change();
     else glide(() => [this.#container, ...[...this.#cards.values()].map(({ element }) => element), ...this.#hooks.below()], change);
     if (moved !== 0) this.#box.scrollTop = top;
@@ -251,7 +253,10 @@ export class SessionBoard {
 
   /** Differs where anything on the page changes its place or grows. */
   #shapeOf(matching: readonly SessionView[], forms: readonly CardForm[], { from, to }: Stretch): string {
-    const parts = matching.slice(from, to).map(({ sessionId, status, resultLeftOut }, index) => `${sessionId} ${forms[from + index]} ${status} ${resultLeftOut}`);
+    const parts = matching.slice(from, to).map((view, index) => {
+      const form = forms[from + index]!;
+      return `${view.sessionId} ${form} ${form === "row" ? view.status : outlineOf(view)}`;
+    });
     return [matching.length === 0, this.#known, ...parts].join("\n");
   }
 

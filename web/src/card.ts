@@ -27,6 +27,7 @@ const PLACED = new Set([
   "startTime",
   "processing_speed",
   "estimatedCompletion",
+  "dry_run",
 ]);
 /** An estimate of the time left is shown for so much longer than it said. */
 const REFUTED_AFTER_MS = 5_000;
@@ -50,6 +51,17 @@ export function titleOf({ metadata, operation, sessionId }: SessionView): string
     if (typeof value === "string" && value.trim() !== "") return value;
   }
   return operation ? humanise(operation) : TEXTS.nameless(sessionId.slice(0, 8));
+}
+
+/** What kind of work a session is; empty where that is not known. */
+export function kindOf({ metadata, operation }: SessionView): string {
+  if (operation === null) return "";
+  return metadata["dry_run"] === true ? TEXTS.dryRun(humanise(operation)) : humanise(operation);
+}
+
+/** Differs where a card may become higher or lower. */
+export function outlineOf({ status, resultLeftOut, processedRows, metadata }: SessionView): string {
+  return [status, resultLeftOut, processedRows === null, ...Object.keys(metadata)].join();
 }
 
 /** How a session ended, in a sentence about it. */
@@ -127,12 +139,8 @@ export class SessionCard {
         h("div", { class: "session-state" }, this.#badge, this.#percent, form !== "card" && this.#toggle, this.#close),
       ),
       this.#bar,
-      h(
-        "div",
-        { class: "session-line" },
-        h("p", { class: "session-facts" }, this.#step, this.#rows, !row && this.#speed, this.#eta, !row && this.#elapsed),
-        this.#cancel.element,
-      ),
+      h("div", { class: "session-line" }, row ? h("p", { class: "session-facts" }, this.#step, this.#rows, this.#eta) : this.#step, this.#cancel.element),
+      !row && h("p", { class: "session-facts" }, this.#elapsed, this.#eta, this.#rows, this.#speed),
       row ? this.#brief : this.#extras,
       !row && this.#outcome,
     );
@@ -186,7 +194,7 @@ export class SessionCard {
 
   #describe(view: SessionView, now: number): void {
     const title = titleOf(view);
-    const kind = view.operation ? humanise(view.operation) : "";
+    const kind = kindOf(view);
     const named = title !== kind;
     setText(this.#name, title);
     setAttribute(this.element, "aria-label", named && kind ? `${kind}: ${isolate(title)}` : isolate(title));

@@ -83,11 +83,16 @@ export function countsInWords(counts: object, words: Record<string, string>): st
   return parts.filter(Boolean).join(", ");
 }
 
-const DIRECTIONAL = /[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufeff]/;
+const DIRECTIONAL = /[\u0590-\u08ff\u200e\u200f\ufb1d-\ufdff\ufe70-\ufeff]/;
+const BIDI_CONTROLS = /[\u202a-\u202e\u2066-\u2069]/g;
 
-/** Text of somebody else for a place where no element can isolate it: right-to-left text must not reorder its surroundings. */
+/**
+ * Text of somebody else for a place where no element can isolate it: right-to-left text must not reorder its surroundings.
+ * Its own controls are left out, since they could end the isolation.
+ */
 export function isolate(text: string): string {
-  return DIRECTIONAL.test(text) ? `\u2068${text}\u2069` : text;
+  const plain = text.replace(BIDI_CONTROLS, "");
+  return DIRECTIONAL.test(plain) ? `\u2068${plain}\u2069` : plain;
 }
 
 /** As `formatTime`, without the date where that is today's. */

@@ -1,9 +1,9 @@
 import { ApiError, type EndedStatus, fetchHistory } from "./api";
-import { titleOf } from "./card";
+import { kindOf, titleOf } from "./card";
 import type { WebSocketClient } from "../client/src/client.js";
 import type { Session } from "../client/src/events.js";
 import { byId, h } from "./dom";
-import { formatDuration, formatTime, humanise } from "./format";
+import { formatDuration, formatTime } from "./format";
 import { endingInBrief } from "./outcome";
 import type { View } from "./router";
 import { addressOf } from "./session-page";
@@ -211,11 +211,12 @@ function tableOf(body: HTMLElement): HTMLElement {
 }
 
 function rowOf(view: SessionView): HTMLElement {
-  const { sessionId, status, operation, createdAt, endedAt, ending } = view;
-  const kind = operation === null ? "" : humanise(operation);
+  const { sessionId, status, createdAt, endedAt, ending } = view;
+  const kind = kindOf(view);
   const title = titleOf(view);
   const link = h("a", { href: addressOf(sessionId), class: "plain-link main-text" }, h("bdi", {}, title));
   const badge = h("span", { class: "badge", "data-kind": status }, TEXTS.statuses[status as EndedStatus] ?? status);
+  const outcome = ending ? endingInBrief(ending) : "";
   const columns = TEXTS.columns;
   const cell = (label: string | undefined, kindOfCell: string, ...content: (Node | string | false)[]): HTMLElement =>
     h("td", { role: "cell", class: kindOfCell, "data-label": label ?? null }, ...content);
@@ -226,7 +227,7 @@ function rowOf(view: SessionView): HTMLElement {
     cell(columns.status, "status-cell", badge),
     cell(columns.ended, "time-cell", formatTime(new Date(endedAt ?? createdAt).toISOString())),
     cell(columns.took, "time-cell", formatDuration((endedAt ?? createdAt) - createdAt)),
-    cell(columns.outcome, "result-cell", h("bdi", { class: "brief-outcome" }, ending ? endingInBrief(ending) : "")),
+    cell(columns.outcome, "result-cell", outcome !== "" && h("bdi", { class: "brief-outcome" }, outcome)),
   );
   return row;
 }

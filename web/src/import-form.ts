@@ -122,7 +122,7 @@ export class ImportForm {
 
   #take(files: Iterable<File>): void {
     const doubles = this.queue.add(files);
-    const names = doubles.map((file) => file.name).join(", ");
+    const names = doubles.map((file) => isolate(file.name)).join(", ");
     setText(this.#hint, doubles.length === 0 ? "" : TEXTS.doubles(names));
     if (!this.#button.disabled) this.#button.focus();
   }
@@ -168,7 +168,7 @@ class UploadRow {
       { type: "button", class: "quiet-button", testid: "retry-upload", onclick: retry },
       COMMON.again,
     );
-    this.#remove = closeButton(TEXTS.remove(upload.file.name), remove);
+    this.#remove = closeButton(TEXTS.remove(isolate(upload.file.name)), remove);
     this.element = h(
       "li",
       { class: "upload", testid: "upload" },
@@ -176,7 +176,7 @@ class UploadRow {
         "div",
         { class: "upload-line" },
         icon("file"),
-        h("bdi", { class: "upload-name" }, upload.file.name),
+        h("bdi", { class: "upload-name" }, isolate(upload.file.name)),
         this.#state,
         this.#retry,
         this.#remove,

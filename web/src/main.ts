@@ -73,7 +73,7 @@ const board = new SessionBoard(client, store, byId("sessions"), {
     else imports.refresh();
   },
   complain: (text) => toasts.complain(text),
-  below: () => document.querySelectorAll<HTMLElement>("#overview > section"),
+  below: () => document.querySelectorAll<HTMLElement>("#overview > section, .bottom"),
 });
 
 const log = new SessionLog(store);

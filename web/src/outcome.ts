@@ -125,7 +125,7 @@ function errorView(event: ImportError): HTMLElement {
     { class: "outcome" },
     problemView(event.error),
     rejections && rejectionsView(rejections),
-    h("p", { class: "note" }, partialSentence(partial)),
+    h("p", { class: "note" }, partialSentence(partial, event.operation)),
   );
 }
 
@@ -185,10 +185,11 @@ function reasonSentence(reason: string | null): string {
   return TEXTS.reasons[reason] ?? sentence(TEXTS.cancelled(reason));
 }
 
-function partialSentence(partial: JsonObject): string {
+function partialSentence(partial: JsonObject, operation: string | null): string {
   const rows = partial["processed_rows"];
   const read = typeof rows === "number" && rows > 0 && TEXTS.hadBeenRead(rows);
-  return [read, partial["rolled_back"] === true && TEXTS.rolledBack].filter(Boolean).join(" ");
+  const undone = partial["rolled_back"] === true && (isImport(operation) ? TEXTS.rolledBack : TEXTS.undone);
+  return [read, undone].filter(Boolean).join(" ");
 }
 
 /** Longer texts scroll within their place, so the keyboard has to reach them. */

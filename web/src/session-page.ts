@@ -1,9 +1,9 @@
 import { ApiError, type Change, fetchRecord } from "./api";
-import { SessionCard, titleOf } from "./card";
+import { SessionCard, kindOf, titleOf } from "./card";
 import type { WebSocketClient } from "../client/src/client.js";
 import { copyButton } from "./copy";
 import { byId, h, setText, svg } from "./dom";
-import { formatClock, formatDuration, formatTime, humanise, isolate, rowsInWords } from "./format";
+import { formatClock, formatDuration, formatTime, isolate, rowsInWords } from "./format";
 import { definitionList } from "./outcome";
 import { type LogEntry, type Point, type SessionLog, joined } from "./session-log";
 import type { SessionStore } from "../client/src/session-store.js";
@@ -198,14 +198,15 @@ function detailsOf(view: SessionView): [string, unknown][] {
   const moment = (ms: number): string => formatTime(new Date(ms).toISOString());
   const rows = rowsInWords(view.processedRows, view.totalRows);
   const facts: [string, unknown][] = [[TEXTS.facts.id, sessionId]];
-  if (operation !== null) facts.push([TEXTS.facts.kind, humanise(operation)]);
+  if (operation !== null) facts.push([TEXTS.facts.kind, kindOf(view)]);
   facts.push([TEXTS.facts.started, moment(createdAt)]);
   if (endedAt === null) facts.push([TEXTS.facts.lastNews, moment(lastUpdate)]);
   else facts.push([TEXTS.facts.ended, moment(endedAt)], [TEXTS.facts.took, formatDuration(endedAt - createdAt)]);
   // While it runs the card tells these.
   if (endedAt !== null && currentStep !== null) facts.push([TEXTS.facts.lastStep, currentStep]);
   if (endedAt !== null && rows !== "") facts.push([TEXTS.facts.rows, rows]);
-  return [...facts, ...Object.entries(metadata)];
+  // How long it will take the card tells, as long as that is known.
+  return [...facts, ...Object.entries(metadata).filter(([key]) => key !== "estimatedCompletion")];
 }
 
 function entryLine({ at, percent, text }: LogEntry): HTMLElement {

@@ -2,6 +2,7 @@ import type { WebSocketClient } from "../client/src/client.js";
 import { byId, h, setAttribute, setText } from "./dom";
 import type { ConnectionInfo, Heartbeat } from "../client/src/events.js";
 import { formatElapsed } from "./format";
+import { glide } from "./glide";
 import { STATUS as TEXTS } from "./texts";
 
 /** A short interruption needs no banner. */
@@ -64,7 +65,9 @@ export class StatusView {
     // Read out every second it would drown all else, so it is only seen.
     setText(this.#countdown, standing === "reconnecting" ? (seconds > 0 ? TEXTS.countdown(seconds) : "…") : "");
     const told = this.#doubtfulSinceMs !== null && now - this.#doubtfulSinceMs >= BANNER_AFTER_MS;
-    this.#banner.hidden = !told;
+    // On small screens alerts make room for it.
+    const toasts = (): Iterable<HTMLElement> => document.querySelectorAll<HTMLElement>(".toast");
+    if (this.#banner.hidden === told) glide(toasts, () => (this.#banner.hidden = !told));
     if (!told) return;
     const { lastHeardMs } = this.#client;
     const age = lastHeardMs === null ? null : formatElapsed(now - lastHeardMs);

@@ -115,3 +115,8 @@ test("text from right to left is isolated, other text stays as it is", () => {
   expect(isolate("scan.csv")).toBe("scan.csv");
   expect(isolate("שלום.csv")).toBe("\u2068שלום.csv\u2069");
 });
+
+test("text cannot end its isolation, or turn itself around", () => {
+  expect(isolate("a\u2069\u202egpj.exe")).toBe("agpj.exe");
+  expect(isolate("ש\u2069\u202e")).toBe("\u2068ש\u2069");
+});

@@ -49,6 +49,16 @@ test("each session is a row with its end, its time and its outcome, and leads to
   expect(find("history-more").hidden).toBe(true);
 });
 
+test("a dry run is called so, however it ended, and what has no outcome has none", async () => {
+  const { summary: _, ...rest } = ended("bare");
+  answers = [{ sessions: [{ ...ended("tried", failed), metadata: { title: "tried", dry_run: true } }, rest as Session], next: null }];
+  view().open("");
+  await vi.waitFor(() => expect(titles()).toEqual(["tried", "bare"]));
+  const [tried, bare] = [...document.querySelectorAll("tbody tr")];
+  expect(tried!.querySelector(".main-cell")!.textContent).toBe("triedVulnerability import, dry run");
+  expect(bare!.querySelector(".result-cell")!.childNodes).toHaveLength(0);
+});
+
 test("more is read behind what is shown, and the focus goes to it when that was all", async () => {
   answers = [{ sessions: [ended("one")], next: "cursor one" }];
   view().open("");

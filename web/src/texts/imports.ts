@@ -99,6 +99,7 @@ export const OUTCOME = {
   hadBeenReadInPart: (rows: number, share: string) => `${plural(rows, "row")} had been read (${share}).`,
   asBefore: "Everything is as it was before.",
   rolledBack: "Nothing of this file was kept; the findings are as they were before.",
+  undone: "What had been done was undone.",
   lost: "The server no longer knows this session: it ended while this page was not connected, and is not kept any more.",
   lostImport: "The list of past imports tells more.",
   more: (count: number) => `and ${formatCount(count)} more`,

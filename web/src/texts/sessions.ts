@@ -20,6 +20,7 @@ export const BOARD = {
 export const CARD = {
   statuses: { processing: "Running", completed: WORDS.done, error: "Failed", cancelled: WORDS.cancelled, lost: "Unknown" },
   nameless: (id: string) => `Session ${id}`,
+  dryRun: (kind: string) => `${kind}, dry run`,
   done: "is done.",
   doneWithNew: (count: number) => `is done. ${plural(count, "new finding")}.`,
   failed: (reason: string) => `failed: ${reason}`,

@@ -130,6 +130,9 @@ impl Reporter for LoopReporter {
         if let Some(vendor) = &head.vendor {
             metadata.insert("vendor".to_owned(), vendor.as_str().into());
         }
+        if head.options.dry_run {
+            metadata.insert("dry_run".to_owned(), true.into());
+        }
         self.answers_at_end = head.options.wait;
         let (registry, canceller) = (self.registry.clone(), self.canceller.clone());
         let caller = self.caller.clone();

@@ -32,6 +32,8 @@ export async function startBrokenProxy(url, way = null) {
   const proxy = {
     /** WebSockets that were asked for. */
     asked: 0,
+    /** While it is set, each WebSocket that gets through breaks after so many milliseconds. */
+    breaksAfterMs: null,
     /** While it is set, every request is answered 503 with this `Retry-After`. */
     overloaded: null,
     /** Requests that were answered so. */
@@ -62,6 +64,7 @@ export async function startBrokenProxy(url, way = null) {
     passed.write(`GET ${incoming.url} HTTP/1.1\r\n${lines}\r\n`);
     passed.write(head);
     socket.pipe(passed).pipe(socket);
+    if (proxy.breaksAfterMs !== null) setTimeout(() => socket.destroy(), proxy.breaksAfterMs);
     socket.on("close", () => passed.destroy());
     passed.on("close", () => socket.destroy());
   });

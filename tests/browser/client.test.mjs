@@ -157,6 +157,27 @@ describe("the client class in a page", { skip, timeout: 300_000 }, () => {
     });
   }
 
+  test("behind a proxy that breaks every WebSocket after a while it settles for polling, and so does the next page", async () => {
+    const proxy = await startBrokenProxy(world.server.url);
+    proxy.breaksAfterMs = 300;
+    try {
+      await withClient(proxy.url, {}, async (page, context) => {
+        await page.waitForFunction(() => window.told.filter(({ event, data }) => event === "connection_changed" && data.state === "connected").length === 4);
+        assert.deepEqual([(await state(page)).transport, proxy.asked], ["polling", 3]);
+        const id = await create();
+        await update(id, 0.5);
+        await hears(page, "import_progress", id, "progress", 0.5);
+        const next = await clientPage(context, proxy.url);
+        await next.evaluate(() => window.client.connect());
+        await update(id, 0.7);
+        for (const one of [page, next]) await hears(one, "import_progress", id, "progress", 0.7);
+        assert.deepEqual([(await state(next)).transport, proxy.asked], ["polling", 3]);
+      });
+    } finally {
+      await proxy.stop();
+    }
+  });
+
   test("what is tracked goes on when the server was killed and started again", async (t) => {
     if (own()) return t.skip(own());
     const id = await create({ title: "vault" });

@@ -394,7 +394,7 @@ export class WebSocketClient extends Connection {
     const trackings = this.#trackings.get(data.sessionId) ?? [];
     if (isOver) this.#trackings.delete(data.sessionId);
     for (const tracking of trackings) {
-      guarded("a callback of track()", () => {
+      guarded("a callback", () => {
         if (isOver) tracking.end(data as TerminalEvent);
         else if (!isSnapshot || !tracking.begun) tracking.progress(data as ImportProgress);
       });

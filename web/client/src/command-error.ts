@@ -29,6 +29,6 @@ export function isBusy(error: unknown): boolean {
 
 /** How long to wait after so many failures; a server that is too busy says when it wants to be asked again. */
 export function pauseAfter(error: unknown, firstMs: number, failures: number): number {
-  const askedMs = error instanceof CommandError ? error.retryAfterMs : null;
-  return Math.max(Math.min(firstMs * 2 ** failures, MAX_PAUSE_MS), askedMs ?? 0);
+  const { retryAfterMs } = (error ?? {}) as Partial<CommandError>;
+  return Math.max(Math.min(firstMs * 2 ** failures, MAX_PAUSE_MS), retryAfterMs ?? 0);
 }

@@ -13,6 +13,10 @@ const MAX_RECONNECT_DELAY_MS = 30_000;
 const RECONNECT_SPREAD = 0.2;
 /** Share of `connectTimeout` after which a WebSocket that says nothing is given up for polling. */
 const WEBSOCKET_SHARE = 0.3;
+/** After so many attempts that led to nothing lasting, another connection that breaks soon has WebSockets given up. */
+const SHORT_LIVES = 2;
+/** So long. */
+const REST_MS = 10 * 60 * 1000;
 /** A heartbeat may come so much later than announced, as a share of the interval. */
 const HEARTBEAT_GRACE = 0.1;
 /** A ping may come so much later than announced. */
@@ -57,8 +61,8 @@ export abstract class Connection {
   #lastHeartbeatMs = 0;
   /** Heartbeats of this connection. */
   #beats = 0;
-  /** The longest pause between two heartbeats of this server; null before there were two. */
-  #heartbeatGapMs: number | null = null;
+  /** The longest pause between two heartbeats of this server; -1 before there were two. */
+  #heartbeatGapMs = -1;
   /** How often the server pings, as its handshake says. */
   #pingIntervalMs = Number.POSITIVE_INFINITY;
   #transports: TransportMemory | null = null;
@@ -167,7 +171,7 @@ export abstract class Connection {
     try {
       answer = (await socket.timeout(this.config.commandTimeout).emitWithAck(name, request)) as Answer<T>;
     } catch {
-      if (!this.isConnected) throw new CommandError("NOT_CONNECTED", "the connection broke before the answer came");
+      if (!this.isConnected) throw new CommandError("NOT_CONNECTED", "not connected to the server");
       throw new CommandError("TIMEOUT", `no answer to ${name} within ${this.config.commandTimeout} ms`);
     }
     if (!answer.ok) throw new CommandError(answer.error.code, answer.error.message);
@@ -238,6 +242,7 @@ export abstract class Connection {
       const start = (): void => {
         const { first } = memory;
         socket.io.opts.transports = [first, first === "polling" ? "websocket" : "polling"];
+        socket.io.opts.upgrade = memory.polling <= Date.now();
         // A WebSocket after polling would fail too, and what the server has answered would not be known.
         socket.io.opts.tryAllTransports = first === "websocket";
         socket.connect();
@@ -298,13 +303,13 @@ export abstract class Connection {
     this.isConnected = true;
     this.#comesBack = true;
     this.#startHeartbeat();
-    const transport = (): Transport => socket.io.engine.transport.name as Transport;
-    this.#transports?.prefer(transport());
-    socket.io.engine.on("upgrade", () => {
-      this.#transports?.prefer(transport());
-      this.report({ transport: transport() });
-    });
-    this.report({ ...UNTROUBLED, state: "connected", transport: transport() });
+    const note = (change?: Partial<ConnectionInfo>): void => {
+      const transport = socket.io.engine.transport.name as Transport;
+      if (socket.io.opts.upgrade) this.#transports!.prefer(transport);
+      this.report({ ...change, transport });
+    };
+    socket.io.engine.on("upgrade", () => note());
+    note({ ...UNTROUBLED, state: "connected" });
     this.opened();
     this.#settle?.();
   }
@@ -313,6 +318,8 @@ export abstract class Connection {
     // Before it stood, the attempt that opens it knows what to do.
     if (!this.isConnected) return this.#closed?.(reason);
     this.isConnected = false;
+    // Some proxies let WebSockets open, and break each of them soon.
+    if (this.reconnectAttempts >= SHORT_LIVES) this.#transports!.prefer("polling", Date.now() + REST_MS);
     this.#stopHeartbeat();
     this.connection = { ...this.connection, transport: null, quiet: false, reason };
     // As everywhere in Socket.IO: whom the server sends away does not come back unasked, unless new credentials may help.
@@ -341,7 +348,7 @@ export abstract class Connection {
 
   #beat(): void {
     const now = Date.now();
-    if (this.#beats > 0) this.#heartbeatGapMs = Math.max(this.#heartbeatGapMs ?? 0, now - this.#lastHeartbeatMs);
+    if (this.#beats > 0) this.#heartbeatGapMs = Math.max(this.#heartbeatGapMs, now - this.#lastHeartbeatMs);
     this.#beats += 1;
     this.#lastHeartbeatMs = now;
     this.#stable();
@@ -375,11 +382,11 @@ export abstract class Connection {
     const isSilent = now - this.#lastHeartbeatMs > allowedMs;
     const quiet = isSilent || now - (this.lastHeardMs ?? now) > this.#pingIntervalMs + PING_GRACE_MS;
     if (quiet !== this.connection.quiet) this.report({ quiet });
-    if (isSilent && this.#heartbeatGapMs !== null && this.#heartbeatGapMs < allowedMs) this.#abandon();
+    if (isSilent && this.#heartbeatGapMs >= 0 && this.#heartbeatGapMs < allowedMs) this.#abandon();
   }
 
   #stopHeartbeat(): void {
-    if (this.heartbeatInterval) clearInterval(this.heartbeatInterval);
+    clearInterval(this.heartbeatInterval ?? undefined);
     this.heartbeatInterval = null;
     clearTimeout(this.#stableTimer);
   }

@@ -49,11 +49,11 @@ export class HttpInterface {
     try {
       response = await fetch(`${this.#base()}/api${path}`, {
         method,
-        headers: { Accept: "application/json", ...(body && { "Content-Type": "application/json" }), ...auth, ...headers },
+        headers: { ...(body && { "Content-Type": "application/json" }), ...auth, ...headers },
         credentials: this.#config.withCredentials ? "include" : "same-origin",
-        body: body ? JSON.stringify(body) : null,
-        signal: signal ?? null,
-      });
+        body: body && JSON.stringify(body),
+        signal,
+      } as RequestInit);
       text = await response.text();
     } catch {
       // A frozen server takes requests and never answers.
@@ -62,7 +62,7 @@ export class HttpInterface {
       throw new CommandError("NETWORK_ERROR", UNREACHABLE);
     }
     if (!response.ok) throw refusal(response, text);
-    return (text === "" ? {} : JSON.parse(text)) as T;
+    return JSON.parse(text || "{}") as T;
   }
 }
 

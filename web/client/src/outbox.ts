@@ -47,7 +47,7 @@ export class Outbox {
         last.update = { progress: update.progress, metadata: { ...last.update.metadata, ...update.metadata } };
         last.settle.push(waiter);
       } else if (this.#items.length >= this.#limit) {
-        reject(new CommandError("QUEUE_FULL", `${this.#limit} reports wait for the server already`));
+        reject(new CommandError("QUEUE_FULL", `${this.#limit} reports wait already`));
       } else {
         this.#items.push({ sessionId, update, send, settle: [waiter], tried: false });
         if (!this.#timer) void this.#run();

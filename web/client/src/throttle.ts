@@ -46,11 +46,9 @@ export class LatestThrottle<T> {
 
   #start(key: string): void {
     const timer = setTimeout(() => {
-      const waiting = this.#open.get(key)?.waiting ?? [];
+      const { waiting } = this.#open.get(key)!;
       this.#open.delete(key);
-      if (waiting.length === 0) return;
-      this.#start(key);
-      for (const value of waiting) this.#deliver(value, key);
+      for (const value of waiting) this.push(key, value);
     }, this.#intervalMs);
     this.#open.set(key, { timer, waiting: [] });
   }

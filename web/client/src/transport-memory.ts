@@ -8,25 +8,27 @@ export class TransportMemory {
   readonly #key: string;
   /** What is tried first. */
   first: Transport;
+  /** When polling was found to come first; a time to come says until when it is the only one. 0 where it does not. */
+  polling: number;
 
   constructor(url: string) {
     this.#key = `pulsewheel.polling ${url}`;
-    const since = Number(storage()?.getItem(this.#key));
-    this.first = Date.now() - since < REMEMBERED_FOR_MS ? "polling" : "websocket";
+    this.polling = Number(storage()?.getItem(this.#key));
+    this.first = Date.now() - this.polling < REMEMBERED_FOR_MS ? "polling" : "websocket";
   }
 
-  /** A connection stands on it, or the other one was refused: it comes first, over reloads too. */
-  prefer(transport: Transport): void {
+  /** A connection stands on it, or the other one was refused or does not last: it comes first, over reloads too. */
+  prefer(transport: Transport, since = Date.now()): void {
     this.first = transport;
-    if (transport === "polling") storage()?.setItem(this.#key, String(Date.now()));
-    else storage()?.removeItem(this.#key);
+    this.polling = transport === "polling" ? since : 0;
+    storage()?.setItem(this.#key, `${this.polling}`);
   }
 }
 
 /** Null outside of pages, and where a page may not keep anything. */
 function storage(): Storage | null {
   try {
-    return (globalThis as { window?: { localStorage?: Storage } }).window?.localStorage ?? null;
+    return window.localStorage;
   } catch {
     return null;
   }

@@ -23,6 +23,9 @@ const DATABASES: [(&str, u32); 2] = [
     (journal::DATABASE_FILE, journal::SCHEMA_VERSION),
 ];
 
+/// Bytes of a database that a row of an archive can take: SQLite's longest value, less room for the row's other fields.
+const MAX_DATABASE_BYTES: u64 = 999_999_000;
+
 const ARCHIVE: &str =
     "CREATE TABLE sqlar (name TEXT PRIMARY KEY, mode INT, mtime INT, sz INT, data BLOB)";
 
@@ -46,6 +49,8 @@ pub enum BackupError {
     Nothing(PathBuf),
     /// The backup would take the place of something that is no file: a device, a pipe or a directory.
     NoFile(PathBuf),
+    /// A database has more bytes than a backup can hold.
+    TooLarge(&'static str, u64),
     /// The file is no backup, or a database in it is damaged.
     Damaged(PathBuf, &'static str),
     /// There is a backup, and its time could not be written into the data directory.
@@ -65,6 +70,11 @@ impl fmt::Display for BackupError {
                 f,
                 "{}: this is no regular file, and is not replaced",
                 path.display()
+            ),
+            BackupError::TooLarge(name, bytes) => write!(
+                f,
+                "{name} has {bytes} bytes, a backup holds {MAX_DATABASE_BYTES} of each database at most; \
+                 sqlite3 {name} \".backup FILE\" copies it while a server runs"
             ),
             BackupError::Damaged(path, what) => write!(f, "{}: {what}", path.display()),
             BackupError::Unnoted(error) => write!(
@@ -172,11 +182,19 @@ fn copy_database(path: &Path, copy: &Path) -> Result<(), BackupError> {
 }
 
 /// Puts a file into an archive, without having all of it in memory.
-fn pack(archive: &mut Connection, part: &Path, name: &str, copy: &Path) -> Result<(), BackupError> {
+fn pack(
+    archive: &mut Connection,
+    part: &Path,
+    name: &'static str,
+    copy: &Path,
+) -> Result<(), BackupError> {
     let of_copy = |error| BackupError::Io(copy.to_owned(), error);
     let of_part = |error| BackupError::Sqlite(part.to_owned(), error);
     let mut from = File::open(copy).map_err(of_copy)?;
     let bytes = from.metadata().map_err(of_copy)?.len();
+    if bytes > MAX_DATABASE_BYTES {
+        return Err(BackupError::TooLarge(name, bytes));
+    }
     let transaction = archive.transaction().map_err(of_part)?;
     transaction
         .execute(
@@ -378,5 +396,24 @@ mod tests {
             "{damaged:?}"
         );
         assert!(data.join(store::DATABASE_FILE).exists());
+    }
+
+    #[test]
+    fn a_database_that_is_too_large_for_a_backup_is_named_with_another_way_to_copy_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let copy = temp.path().join("copy");
+        File::create(&copy)
+            .unwrap()
+            .set_len(MAX_DATABASE_BYTES + 1)
+            .unwrap();
+        let mut archive = Connection::open_in_memory().unwrap();
+        archive.execute_batch(ARCHIVE).unwrap();
+        let error = pack(&mut archive, temp.path(), store::DATABASE_FILE, &copy).unwrap_err();
+        let told = error.to_string();
+        assert!(
+            told.starts_with("pulsewheel.sqlite has 999999001 bytes"),
+            "{told}"
+        );
+        assert!(told.contains("sqlite3 pulsewheel.sqlite"), "{told}");
     }
 }

@@ -110,12 +110,15 @@ describe("the login of a page", () => {
     await loggedIn(own, TOKENS.viewer);
   });
 
-  test("has a cookie for TLS alone where the page, or a proxy, says that it came that way", async (t) => {
+  test("has a cookie for TLS alone where the page, or a trusted proxy, says that it came that way", async (t) => {
     const own = await startWithTokens(t, { flags: ["--allowed-host", "pulse.example", "--trusted-proxy", "127.0.0.1"] });
     for (const [headers, isSecure] of [[{}, false], [{ "X-Forwarded-Proto": "https" }, true], [{ "X-Forwarded-Proto": "http" }, false]]) {
       const set = (await login(own, { token: TOKENS.viewer }, headers)).headers.get("set-cookie");
       assert.equal(set.endsWith("; Secure"), isSecure, set);
     }
+    const untrusting = await startWithTokens(t);
+    const set = (await login(untrusting, { token: TOKENS.viewer }, { "X-Forwarded-Proto": "https" })).headers.get("set-cookie");
+    assert.ok(!set.includes("Secure"), set);
   });
 
   test("is slow for who guesses, and refused to other sites", async (t) => {

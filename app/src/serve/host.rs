@@ -173,7 +173,7 @@ impl Host {
             Route::File => pages::answer(&head.path, head),
             Route::Login => {
                 fields(head, &[])?;
-                let is_secure = auth::is_secure(head);
+                let is_secure = auth::is_secure(endpoint, head);
                 let nobody = Caller::nobody(peer);
                 let verb = Verb::Login { is_secure };
                 // Its answer is a cookie, which is not kept.

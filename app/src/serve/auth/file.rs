@@ -66,9 +66,10 @@ pub fn read(path: &Path) -> Result<Vec<Line>, TokenFileError> {
     Ok(lines)
 }
 
-/// Reads lines `ROLE TOKEN [NAME]`; empty ones and those that begin with `#` say nothing.
+/// Reads lines `ROLE TOKEN [NAME]`; empty ones and those that begin with `#` say nothing. Some editors put a byte order mark first.
 fn parse(text: &str) -> Result<Vec<Line>, TokenFileError> {
     let mut lines: Vec<Line> = Vec::new();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (text, number) in text.lines().zip(1..) {
         let text = text.trim();
         if text.is_empty() || text.starts_with('#') {
@@ -161,6 +162,8 @@ mod tests {
             ]
         );
         assert_eq!(lines[0].token, Digest::of("a-1"));
+        let marked = parse("\u{feff}admin a-1\n").unwrap();
+        assert_eq!(marked[0].token, lines[0].token);
         let twice = parse("viewer x\nviewer y").unwrap();
         assert_ne!(twice[0].owner, twice[1].owner);
     }

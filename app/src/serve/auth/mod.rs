@@ -174,7 +174,7 @@ impl Auth {
         head: &Request,
         peer: PeerAddr,
     ) -> Result<Option<Response>, ApiError> {
-        let cookie = no_cookie(is_secure(head));
+        let cookie = no_cookie(is_secure(endpoint, head));
         let answer = private(Response::empty(204)).with_header("Set-Cookie", cookie);
         let now_ms = endpoint.now().unix_ms;
         let logins = self.logins.as_ref();
@@ -237,12 +237,13 @@ pub fn changed(endpoint: &mut Endpoint, caller: &Caller, id: Uuid) -> Result<(),
     }
 }
 
-/// Whether a page, or a proxy, says that it was loaded by TLS. Who claims that wrongly gets a cookie that his browser does not
-/// send back.
-pub fn is_secure(head: &Request) -> bool {
+/// Whether a page says that it was loaded by TLS, or a proxy does, where one is trusted. Who claims that wrongly gets a cookie
+/// that his browser does not send back.
+pub fn is_secure(endpoint: &Endpoint, head: &Request) -> bool {
     let origin = head.header("Origin").unwrap_or_default();
     let protocol = head.header("X-Forwarded-Proto").unwrap_or_default();
-    origin.starts_with("https://") || protocol.eq_ignore_ascii_case("https")
+    let is_behind_proxy = !endpoint.config().trusted_proxies.is_empty();
+    origin.starts_with("https://") || is_behind_proxy && protocol.eq_ignore_ascii_case("https")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

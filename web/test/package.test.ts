@@ -51,13 +51,18 @@ describe("the package", { timeout: 120_000 }, () => {
     return path;
   }
 
+  /** Vite's own help for old browsers is no part of the package. Of socket.io-client it takes the version of our lock file. */
+  const viteConfig = {
+    build: { modulePreload: { polyfill: false } },
+    resolve: { alias: { "socket.io-client": join(web, "node_modules/socket.io-client") } },
+  };
+
   /** What Vite makes of a page's module. */
   async function bundled(name: string, code: string): Promise<string> {
     const root = project(name, {
       "index.html": '<script type="module" src="/main.js"></script>',
       "main.js": code,
-      // Vite's own help for old browsers is no part of the package.
-      "vite.config.js": "export default { build: { modulePreload: { polyfill: false } } };",
+      "vite.config.js": `export default ${JSON.stringify(viteConfig)};`,
     });
     const env = { ...process.env, NODE_ENV: "production" };
     await run("node", [join(web, "node_modules/vite/bin/vite.js"), "build", "--logLevel", "error"], { cwd: root, env });

@@ -261,18 +261,12 @@ export class WebSocketClient extends Connection {
 
   protected override receive(event: string, data: unknown): void {
     this.#catchUp.heard(data);
-    switch (event) {
-      case "system_alert":
-        if (!this.#catchUp.isNews(data as SystemAlert)) return;
-        break;
-      case "session_created": {
-        const created = data as SessionCreated;
-        if (this.#sequence.created(created) === "old") return;
-        this.#progress.drop(created.sessionId);
-        break;
-      }
-      case "import_progress":
-        return this.handleProgressUpdate(data as ImportProgress);
+    if (event === "import_progress") return this.handleProgressUpdate(data as ImportProgress);
+    if (event === "system_alert" && !this.#catchUp.isNews(data as SystemAlert)) return;
+    if (event === "session_created") {
+      const created = data as SessionCreated;
+      if (this.#sequence.created(created) === "old") return;
+      this.#progress.drop(created.sessionId);
     }
     if (!TERMINAL.includes(event)) return this.dispatch(event, data);
     const ending = data as TerminalEvent;

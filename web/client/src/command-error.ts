@@ -29,6 +29,5 @@ export function isBusy(error: unknown): boolean {
 
 /** How long to wait after so many failures; a server that is too busy says when it wants to be asked again. */
 export function pauseAfter(error: unknown, firstMs: number, failures: number): number {
-  const { retryAfterMs } = (error ?? {}) as Partial<CommandError>;
-  return Math.max(Math.min(firstMs * 2 ** failures, MAX_PAUSE_MS), retryAfterMs ?? 0);
+  return Math.max(Math.min(firstMs * 2 ** failures, MAX_PAUSE_MS), (error as CommandError | null)?.retryAfterMs ?? 0);
 }

@@ -293,6 +293,7 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
       const width = await page.evaluate(() => document.documentElement.scrollWidth);
       assert.ok(width <= screen, `${when} the page is ${width} pixels wide`);
     };
+    await importInPage(page, writeScan(world.folder.path, "narrow.csv", scanCsv(50, 61)));
     await page.locator(testid("findings-table")).waitFor();
     for (const screen of [701, 768, 901, 360]) {
       await page.setViewportSize({ width: screen, height: 740 });

@@ -281,10 +281,16 @@ describe("dashboard", { skip, timeout: 300_000 }, () => {
     await toast.getByRole("button", { name: "Dismiss" }).focus();
     await page.keyboard.press("Enter");
     await toast.waitFor({ state: "detached" });
+    // One that goes by itself may be gone before anybody asks: the page notes that it was there.
+    await page.evaluate((selector) => {
+      window.seenShort = new Promise((resolve) => {
+        const look = () => [...document.querySelectorAll(selector)].some(({ textContent }) => textContent.includes("Short")) && resolve();
+        new MutationObserver(look).observe(document.body, { subtree: true, childList: true });
+      });
+    }, testid("toast"));
     await postJson(world.server.url, "/api/events/system_alert", { ...alert, level: "info", message: "Short", auto_dismiss: 300 });
-    const short = page.locator(testid("toast")).filter({ hasText: "Short" });
-    await short.waitFor();
-    await short.waitFor({ state: "detached" });
+    await page.evaluate(() => window.seenShort);
+    await page.locator(testid("toast")).filter({ hasText: "Short" }).waitFor({ state: "detached" });
   });
 
   pageTest("nothing is wider than a phone of 360 pixels, or than a larger screen", async (open) => {

@@ -7,23 +7,24 @@ import { sleep } from "./support/wait.mjs";
 import { RawWebSocket } from "./support/websocket.mjs";
 
 const now = () => performance.now();
-// Timers of the test process may fire a little early, and its clock is not the server's.
+// Times count from before a request, as its answer may be read late. Timers of the test process may fire a little early, and its
+// clock is not the server's.
 const SLACK_MS = 20;
 
 describe("with a ping every 300 ms and 200 ms to answer", { concurrency: 4 }, () => {
   const server = sharedServer("engine_echo", ["--ping-interval", "300", "--ping-timeout", "200"]);
 
   test("B70 the first ping on a WebSocket comes one interval after the handshake, never at once", async () => {
-    const socket = await RawWebSocket.session(server);
     const start = now();
+    const socket = await RawWebSocket.session(server);
     assert.equal(await socket.text(), "2");
     assert.ok(now() - start > 300 - SLACK_MS, `after ${now() - start} ms`);
     socket.destroy();
   });
 
   test("B70 the first ping on polling comes one interval after the handshake, in the waiting poll", async () => {
-    const session = await PollingSession.open(server);
     const start = now();
+    const session = await PollingSession.open(server);
     assert.equal((await session.poll()).body, "2");
     assert.ok(now() - start > 300 - SLACK_MS, `after ${now() - start} ms`);
   });
@@ -45,8 +46,8 @@ describe("with a ping every 300 ms and 200 ms to answer", { concurrency: 4 }, ()
   });
 
   test("B72 a WebSocket without pongs is closed without a status", async () => {
-    const socket = await RawWebSocket.session(server);
     const start = now();
+    const socket = await RawWebSocket.session(server);
     const { code, texts } = await socket.closed();
     assert.deepEqual([code, texts], [1005, ["2"]]);
     assert.ok(now() - start > 500 - SLACK_MS, `after ${now() - start} ms`);

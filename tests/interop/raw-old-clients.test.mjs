@@ -91,8 +91,8 @@ describe("B143 the client sends the pings", { concurrency: 2 }, () => {
   });
 
   test("without them the session ends after interval and timeout together", async () => {
-    const socket = await oldWebSocket(hasty);
     const start = performance.now();
+    const socket = await oldWebSocket(hasty);
     const { code, texts } = await socket.closed();
     assert.deepEqual([code, texts], [1005, ["40", '42["auth",{}]']]);
     assert.ok(performance.now() - start > 480, `after ${performance.now() - start} ms`);

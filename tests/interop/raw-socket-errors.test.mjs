@@ -140,8 +140,8 @@ describe("with --connect-timeout 300", () => {
   const hasty = sharedServer("echo", ["--connect-timeout", "300"]);
 
   test("B81 B82 a connection that joins nothing is closed, neither early nor by a refused CONNECT's grace", async () => {
-    const socket = await RawWebSocket.session(hasty);
     const start = performance.now();
+    const socket = await RawWebSocket.session(hasty);
     await sleep(150);
     socket.send("40/nope,");
     const { texts } = await socket.closed(5000);

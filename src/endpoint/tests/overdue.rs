@@ -1,5 +1,6 @@
 //! What is overdue: nobody is given up before everything has been read that may have come in time.
 
+use super::rates::held_back;
 use super::{get, masked, pid, post, status, upgrade, Readiness, World};
 use crate::config::Config;
 use crate::id::ConnectionId;
@@ -364,17 +365,8 @@ fn a_post_that_is_read_late_gives_its_client_time_for_the_pong_behind_it() {
 
 #[test]
 fn a_turn_that_reads_when_it_is_time_to_look_again_at_the_late_does_so() {
-    let mut world = World::new(Config {
-        max_messages_per_second: Some(1),
-        ping_interval_ms: 1_000,
-        ping_timeout_ms: 1_500,
-        progress: None,
-        ..Config::default()
-    });
-    let (key, _) = world.enter("40");
-    world.pass_ms(900);
     // So many that the client is still held back when its pong is overdue.
-    world.feed(key, masked(0x81, b"42[\"a\"]").repeat(10));
+    let (mut world, _) = held_back(10);
     world.pass_ms(1_650);
     assert_eq!(world.endpoint.counts().sessions, 1);
     for _ in 0..5 {

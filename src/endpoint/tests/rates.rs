@@ -3,6 +3,21 @@
 use super::*;
 use crate::error::DisconnectReason;
 
+/// A client that has sent so many events, of which one a second is handled, 100 ms before a ping that it has 1.5 s to answer.
+pub(super) fn held_back(events: usize) -> (World, ConnectionId) {
+    let mut world = World::new(Config {
+        max_messages_per_second: Some(1),
+        ping_interval_ms: 1_000,
+        ping_timeout_ms: 1_500,
+        progress: None,
+        ..Config::default()
+    });
+    let (key, _) = world.enter("40");
+    world.pass_ms(900);
+    world.feed(key, masked(0x81, b"42[\"a\"]").repeat(events));
+    (world, key)
+}
+
 fn messages(world: &mut World) -> usize {
     let events = world.take_events().into_iter();
     events
@@ -84,17 +99,8 @@ fn a_polling_client_that_posts_too_much_is_answered_later() {
 
 #[test]
 fn a_client_that_is_held_back_is_not_taken_for_a_silent_one() {
-    let mut world = World::new(Config {
-        max_messages_per_second: Some(1),
-        ping_interval_ms: 1_000,
-        ping_timeout_ms: 1_500,
-        progress: None,
-        ..Config::default()
-    });
-    let (key, _) = world.enter("40");
-    world.pass_ms(900);
     // The pong stands behind two events, and is later by that than it may be.
-    world.feed(key, masked(0x81, b"42[\"a\"]").repeat(2));
+    let (mut world, key) = held_back(2);
     world.pass_ms(200);
     assert_eq!(world.frames(key).last().map(String::as_str), Some("2"));
     world.send(key, "3");

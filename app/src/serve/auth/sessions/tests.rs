@@ -12,6 +12,13 @@ fn pass(session: &SessionInfo, owns: bool) -> Pass {
     }
 }
 
+fn session() -> SessionInfo {
+    let mut endpoint = endpoint();
+    let options = SessionOptions::default();
+    let id = endpoint.progress().create_session(options).unwrap();
+    endpoint.progress().info(id).unwrap()
+}
+
 #[test]
 fn tokens_end_with_their_session_and_with_their_time() {
     let mut endpoint = endpoint();
@@ -104,11 +111,8 @@ fn tokens_come_back_from_what_was_written_down() {
 
 #[test]
 fn tokens_of_sessions_that_are_gone_are_let_go_of() {
-    let mut endpoint = endpoint();
     let mut tokens = SessionTokens::default();
-    let options = SessionOptions::default();
-    let first = endpoint.progress().create_session(options).unwrap();
-    let mut session = endpoint.progress().info(first).unwrap();
+    let mut session = session();
     for number in 0..1_000 {
         session.id = Uuid::from_u128(number);
         tokens
@@ -120,11 +124,8 @@ fn tokens_of_sessions_that_are_gone_are_let_go_of() {
 
 #[test]
 fn a_session_is_shared_so_often_and_no_more() {
-    let mut endpoint = endpoint();
     let mut tokens = SessionTokens::default();
-    let options = SessionOptions::default();
-    let id = endpoint.progress().create_session(options).unwrap();
-    let session = endpoint.progress().info(id).unwrap();
+    let session = session();
     for _ in 0..MAX_SHARES {
         tokens.share(&session, 0, Some(5), |_| true).unwrap();
     }
